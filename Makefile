@@ -1,0 +1,27 @@
+# One word for each thing a person does here. The work is in scripts/, one short file each.
+
+SEEDS ?= 1000
+export PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+.PHONY: demo test lint sim bench fmt
+
+demo:  ## a server, a recording played into it, a live reader; then it goes on serving
+	@scripts/demo
+
+test:  ## everything that must hold before a change lands
+	@scripts/test
+
+lint:  ## the quick half of test: format, arrows, purity, clippy, dependencies
+	@scripts/lint
+
+sim:   ## SEEDS=n seeds of the simulation, or SEED=n to replay one
+	@scripts/setup
+	@cargo run --release -p tapeline-sim -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+bench:
+	@scripts/setup
+	@cargo bench --workspace
+
+fmt:
+	@scripts/setup
+	@cargo fmt --all

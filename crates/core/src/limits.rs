@@ -1,0 +1,74 @@
+//! Every limit of Tapeline in one place: what is refused past it, and what bounds each queue, cache, batch and retry.
+
+use crate::numbers::Millis;
+
+// What a client may say.
+
+/// Bytes of one stream name.
+pub const STREAM_NAME_BYTES: usize = 200;
+/// Bytes of one collection, field or command name.
+pub const NAME_BYTES: usize = 64;
+/// Bytes of one object id.
+pub const OBJECT_ID_BYTES: usize = 128;
+/// How deep lists and maps may nest in one value.
+pub const VALUE_DEPTH: usize = 32;
+/// Bytes of one event, encoded.
+pub const EVENT_BYTES: usize = 1 << 20;
+/// Ops in one event.
+pub const EVENT_OPS: usize = 10_000;
+/// Fields one object may have.
+pub const OBJECT_FIELDS: usize = 1_000;
+/// Reads one event may declare as `unchanged`.
+pub const EVENT_READS: usize = 1_000;
+/// Events in one push.
+pub const PUSH_EVENTS: usize = 4_096;
+/// Bytes of one frame in either direction. A frame has room for the largest event.
+pub const FRAME_BYTES: usize = 4 << 20;
+/// Streams open at once on one socket.
+pub const CHANNELS: usize = 1_000_000;
+/// Earlier client ids a replica may name when it opens a stream.
+pub const FORMER_CLIENTS: usize = 8;
+
+// What the server holds.
+
+/// Events of one client on one stream whose verdicts it has not yet stored. Past it pushes are answered `later`.
+pub const UNSETTLED_EVENTS: usize = 16_384;
+/// Bytes of events the server puts into one frame where more are waiting.
+pub const READ_BYTES: usize = 256 << 10;
+/// Events of one fetched range.
+pub const FETCH_EVENTS: u64 = 1 << 20;
+
+// What a replica holds.
+
+/// Events a replica has on their way at once.
+pub const IN_FLIGHT_EVENTS: usize = 4_096;
+/// Bytes of events a replica puts into one push.
+pub const PUSH_BYTES: usize = 256 << 10;
+/// Bytes of events a replica keeps unapplied behind a gap. Past it the newest are dropped and fetched again later.
+pub const HELD_BYTES: usize = 8 << 20;
+/// Commits waiting in an outbox. Past it a commit is refused with a clear error and the app keeps its data.
+pub const PENDING_EVENTS: usize = 1_000_000;
+/// Acknowledged events of its own a replica keeps, for a server that comes back from an older backup.
+pub const KEPT_EVENTS: usize = 1_000;
+/// How long they are kept.
+pub const KEPT_FOR: Millis = Millis(7 * 24 * 60 * 60 * 1_000);
+/// Changed keys a replica remembers for a watcher that does not look; past it the watcher is told "everything".
+pub const CHANGED_KEYS: usize = 1_000_000;
+
+// Time.
+
+/// How long a socket may be silent before the client asks for a sign of life.
+pub const HEARTBEAT: Millis = Millis(15_000);
+/// How long without a sign of life before a socket counts as dead, on either side.
+pub const SILENCE: Millis = Millis(40_000);
+/// The first pause before connecting again; it doubles up to [`BACKOFF_MOST`], with jitter.
+pub const BACKOFF_FIRST: Millis = Millis(200);
+/// The longest pause before connecting again.
+pub const BACKOFF_MOST: Millis = Millis(15_000);
+/// How long a replica waits before it pushes again after `later`.
+pub const LATER_PAUSE: Millis = Millis(500);
+
+// Checks.
+
+/// Events of one stream after which the server sends a digest along.
+pub const DIGEST_EVENTS: u64 = 4_096;

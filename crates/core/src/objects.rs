@@ -1,0 +1,171 @@
+//! The objects of one stream as far as they are in memory, with the digest over all of them.
+//!
+//! The digest is kept by difference: an object about to change leaves it, and joins it again when the digest is
+//! next asked for. A burst of edits to one object so costs one hash, not one an edit.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::codec::cbor;
+use crate::event::Recorded;
+use crate::hash::Digest;
+use crate::name::{Collection, Key, ObjectId};
+use crate::object::{Entry, Object, Stamp, apply};
+
+/// Objects by collection and id.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    tables: FxHashMap<Collection, FxHashMap<ObjectId, Slot>>,
+    live: u64,
+    digest: Digest,
+    uncounted: Vec<Key>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    /// `None`: known to be absent.
+    entry: Option<Entry>,
+    counted: Counted,
+}
+
+/// Whether the digest holds the object of a slot.
+#[derive(Clone, Copy, Debug)]
+enum Counted {
+    /// It does, with this hash.
+    As(Digest),
+    /// It does, with a hash to be computed when it is needed.
+    Unknown,
+    /// It does not; the key is in `uncounted`.
+    No,
+}
+
+impl Objects {
+    /// No object in memory of a stream that has `live` objects with this digest.
+    pub fn resume(live: u64, digest: Digest) -> Self {
+        Self { live, digest, ..Self::default() }
+    }
+
+    /// The object under a key, where there is a live one.
+    pub fn get(&self, key: &Key) -> Option<&Arc<Object>> {
+        self.entry(key)?.live()
+    }
+
+    /// What is under a key, tombstones included.
+    pub fn entry(&self, key: &Key) -> Option<&Entry> {
+        self.slot(key)?.entry.as_ref()
+    }
+
+    /// Whether it is known what is under a key, or that nothing is. Matters only where not all is in memory.
+    pub fn knows(&self, key: &Key) -> bool {
+        self.slot(key).is_some()
+    }
+
+    /// All live objects of a collection, in no particular order.
+    pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
+        let slots = self.tables.get(collection).into_iter().flatten();
+        slots.filter_map(|(id, slot)| Some((id, slot.entry.as_ref()?.live()?)))
+    }
+
+    /// The names of all collections that have or had an object, in no particular order.
+    pub fn collections(&self) -> impl Iterator<Item = &Collection> {
+        self.tables.keys()
+    }
+
+    /// All keys in memory, in no particular order.
+    pub fn keys(&self) -> impl Iterator<Item = Key> {
+        self.tables.iter().flat_map(|(collection, table)| {
+            table.keys().map(|id| Key { collection: collection.clone(), id: id.clone() })
+        })
+    }
+
+    /// How many live objects the stream has, in memory or not.
+    pub fn live(&self) -> u64 {
+        self.live
+    }
+
+    /// How many keys are in memory.
+    pub fn resident(&self) -> usize {
+        self.tables.values().map(FxHashMap::len).sum()
+    }
+
+    /// Takes what storage holds under a key. It is part of the digest already.
+    pub fn load(&mut self, key: Key, entry: Option<Entry>) {
+        let slot = Slot { entry, counted: Counted::Unknown };
+        self.tables.entry(key.collection).or_default().insert(key.id, slot);
+    }
+
+    /// Takes an object that is not yet part of the digest and the count, over what was there.
+    pub fn replace(&mut self, key: &Key, entry: Option<Entry>) {
+        self.change(key, |there| *there = entry);
+    }
+
+    /// Forgets what is in memory under a key that storage holds. The stream keeps the object.
+    pub fn evict(&mut self, key: &Key) {
+        self.count_all();
+        if let Some(table) = self.tables.get_mut(&key.collection) {
+            table.remove(&key.id);
+        }
+    }
+
+    /// Lets a recorded event take effect.
+    pub fn play(&mut self, event: &Recorded) {
+        let stamp = Stamp { seq: event.seq, client: event.client };
+        for op in &event.body.ops {
+            self.change(&op.key, |entry| apply(entry, op, stamp));
+        }
+    }
+
+    /// Changes what is under a key.
+    pub fn change(&mut self, key: &Key, change: impl FnOnce(&mut Option<Entry>)) {
+        let table = match self.tables.get_mut(&key.collection) {
+            Some(table) => table,
+            None => self.tables.entry(key.collection.clone()).or_default(),
+        };
+        let slot = match table.get_mut(&key.id) {
+            Some(slot) => slot,
+            None => table.entry(key.id.clone()).or_insert(Slot { entry: None, counted: Counted::Unknown }),
+        };
+        match slot.counted {
+            Counted::As(hash) => self.digest = self.digest.minus(hash),
+            Counted::Unknown => self.digest = self.digest.minus(hash_of(key, slot.entry.as_ref())),
+            Counted::No => {}
+        }
+        if !matches!(slot.counted, Counted::No) {
+            slot.counted = Counted::No;
+            self.uncounted.push(key.clone());
+        }
+        let was_live = slot.entry.as_ref().is_some_and(|entry| entry.live().is_some());
+        change(&mut slot.entry);
+        let is_live = slot.entry.as_ref().is_some_and(|entry| entry.live().is_some());
+        self.live = self.live + u64::from(is_live) - u64::from(was_live);
+    }
+
+    /// The digest over all live objects of the stream.
+    pub fn digest(&mut self) -> Digest {
+        self.count_all();
+        self.digest
+    }
+
+    fn count_all(&mut self) {
+        for key in std::mem::take(&mut self.uncounted) {
+            let slot = self.tables.get_mut(&key.collection).and_then(|table| table.get_mut(&key.id));
+            let Some(slot) = slot else { continue };
+            let hash = hash_of(&key, slot.entry.as_ref());
+            slot.counted = Counted::As(hash);
+            self.digest = self.digest.plus(hash);
+        }
+    }
+
+    fn slot(&self, key: &Key) -> Option<&Slot> {
+        self.tables.get(&key.collection)?.get(&key.id)
+    }
+}
+
+/// What an entry adds to the digest: live fields count, tombstones and versions do not.
+fn hash_of(key: &Key, entry: Option<&Entry>) -> Digest {
+    match entry.and_then(Entry::live) {
+        Some(object) => Digest::of(&cbor::canonical_object(key, object)),
+        None => Digest::EMPTY,
+    }
+}

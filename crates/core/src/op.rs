@@ -1,0 +1,112 @@
+//! Ops: the small changes to objects that an event carries.
+
+use crate::limits;
+use crate::name::{FieldName, Key};
+use crate::numbers::Seq;
+use crate::value::Value;
+
+/// One change to one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// The object.
+    pub key: Key,
+    /// How far the author had followed this object, where that is not the event's `base`; zero: never held.
+    pub seen: Option<Seq>,
+    /// What is to happen to it.
+    pub action: Action,
+}
+
+/// What an op does to its object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A new object with these fields.
+    Insert(FieldMap<Value>),
+    /// Edits of fields of an object that exists.
+    Update(FieldMap<Edit>),
+    /// A new object, or assignments where it exists.
+    Upsert(FieldMap<Value>),
+    /// The end of the object; a tombstone stays.
+    Delete,
+}
+
+/// A change to one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// The field gets this value.
+    Set(Value),
+    /// This number is added to the field; a field that is absent or null counts as 0.
+    Inc(Value),
+}
+
+impl Action {
+    /// The word for it, in protocol and docs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Insert(_) => "insert",
+            Self::Update(_) => "update",
+            Self::Upsert(_) => "upsert",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// Something for each of some fields, sorted by field name, each field once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldMap<T>(Vec<(FieldName, T)>);
+
+/// Why fields do not make a [`FieldMap`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldMapError {
+    /// A field stands there twice.
+    #[error("the field {0} is named twice in one op")]
+    Twice(FieldName),
+    /// There are too many.
+    #[error("{0} fields in one op; the most is {most}", most = limits::OBJECT_FIELDS)]
+    TooMany(usize),
+}
+
+impl<T> FieldMap<T> {
+    /// Sorts and checks fields.
+    ///
+    /// # Errors
+    /// Where a field stands there twice, or there are more than [`limits::OBJECT_FIELDS`].
+    pub fn new(mut fields: Vec<(FieldName, T)>) -> Result<Self, FieldMapError> {
+        if fields.len() > limits::OBJECT_FIELDS {
+            return Err(FieldMapError::TooMany(fields.len()));
+        }
+        if !fields.is_sorted_by(|(a, _), (b, _)| a < b) {
+            fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+            if let Some(twice) = fields.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                return Err(FieldMapError::Twice(twice[0].0.clone()));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// What stands there for `field`.
+    pub fn get(&self, field: &str) -> Option<&T> {
+        let place = self.0.binary_search_by(|(name, _)| name.as_str().cmp(field)).ok()?;
+        Some(&self.0[place].1)
+    }
+
+    /// All of them, sorted by field name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&FieldName, &T)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T> Default for FieldMap<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}

@@ -1,0 +1,242 @@
+//! Opening the stream on a connection, and asking for what is missing.
+//!
+//! One `open` says what the replica holds and who it is; the `opened` that answers it says where the stream is and
+//! what became of the replica's own events. Only then are events and answers on this channel taken: whatever arrives
+//! before belongs to an earlier opening. The outbox goes out at once after it, while the server plays what is missing.
+
+use super::{Moment, Notice, Replica};
+use crate::event::Verdict;
+use crate::frame::{ClientFrame, ErrorCode, ErrorFrame, Live, Open, Opened, ResyncReason, ServerFrame};
+use crate::limits;
+use crate::numbers::{Channel, EventNumber, Millis, Seq};
+
+/// Where a replica lets the server begin to play.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// Where the replica is: events come in order, without a gap.
+    #[default]
+    Played,
+    /// At the server's head: live events come at once and wait while the gap before them is fetched.
+    Head,
+}
+
+/// The replica's end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    Down,
+    Up {
+        channel: Channel,
+        phase: Phase,
+        /// How many opens have not been answered; only the answer to the last one counts.
+        unanswered: u32,
+        /// Nothing is pushed before this time: the server asked for a pause.
+        paused_until: Option<Millis>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// `open` is to be sent.
+    ToOpen,
+    /// `open` was sent.
+    Opening,
+    /// The stream is open, and was at this head when it was opened.
+    Open { head: Seq },
+}
+
+impl Link {
+    pub(super) fn is_open(self) -> bool {
+        matches!(self, Self::Up { phase: Phase::Open { .. }, .. })
+    }
+}
+
+impl Replica {
+    /// A connection is there, and the stream is to be spoken of as `channel`.
+    pub fn connected(&mut self, channel: Channel) {
+        self.link = Link::Up { channel, phase: Phase::ToOpen, unanswered: 0, paused_until: None };
+        self.history.fetching = None;
+    }
+
+    /// The connection is gone. What was sent and not answered will be sent again.
+    pub fn disconnected(&mut self) {
+        self.link = Link::Down;
+        self.history.fetching = None;
+    }
+
+    /// Whether the stream is open on a connection.
+    pub fn is_open(&self) -> bool {
+        self.link.is_open()
+    }
+
+    /// Takes a frame of this stream's channel.
+    pub fn receive(&mut self, moment: Moment, frame: ServerFrame) {
+        match frame {
+            ServerFrame::Opened(opened) if self.is_answered() => self.opened(moment, opened),
+            ServerFrame::Resync(resync) if self.is_answered() => self.start_over(moment, resync.reason, &resync.last),
+            ServerFrame::Error(error) => self.error(moment, error),
+            ServerFrame::Events(events) if self.link.is_open() => self.events(moment, events),
+            ServerFrame::Ack { runs, .. } if self.link.is_open() => self.acknowledged(&runs),
+            ServerFrame::Refused { n, refusal, .. } if self.link.is_open() => self.refused(n, refusal),
+            _ => {}
+        }
+    }
+
+    /// Takes note that an open was answered. Answers whether it was the last one sent.
+    fn is_answered(&mut self) -> bool {
+        let Link::Up { phase, unanswered, .. } = &mut self.link else { return false };
+        *unanswered = unanswered.saturating_sub(1);
+        *unanswered == 0 && *phase == Phase::Opening
+    }
+
+    /// The next frame to send, as long as there is a connection.
+    pub fn poll_frame(&mut self, now: Millis) -> Option<ClientFrame> {
+        self.seal_ready();
+        let Link::Up { channel, phase, unanswered, paused_until } = &mut self.link else { return None };
+        let channel = *channel;
+        match phase {
+            Phase::Opening => return None,
+            Phase::ToOpen if paused_until.is_some_and(|until| now < until) => return None,
+            Phase::ToOpen => {
+                *phase = Phase::Opening;
+                *unanswered += 1;
+                return Some(ClientFrame::Open(self.open(channel)));
+            }
+            Phase::Open { .. } => {}
+        }
+        if paused_until.is_some_and(|until| now >= until) {
+            *paused_until = None;
+            self.outbox.send_again();
+        }
+        let paused = paused_until.is_some();
+        if let Some(fetch) = self.next_fetch(channel) {
+            return Some(fetch);
+        }
+        if paused {
+            return None;
+        }
+        let events = self.outbox.next_push();
+        (!events.is_empty()).then_some(ClientFrame::Push { channel, events })
+    }
+
+    /// When [`poll_frame`](Self::poll_frame) may have something to send though nothing else happened.
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        match self.link {
+            Link::Up { paused_until, .. } => paused_until,
+            Link::Down => None,
+        }
+    }
+
+    /// Opens the stream anew on the connection: the two sides have to find out where they are.
+    pub(super) fn reopen(&mut self) {
+        if let Link::Up { phase, paused_until, .. } = &mut self.link {
+            (*phase, *paused_until) = (Phase::ToOpen, None);
+        }
+    }
+
+    fn open(&self, channel: Channel) -> Open {
+        Open {
+            channel,
+            stream: self.stream.clone(),
+            client: self.identity.client,
+            former: self.identity.former.iter().copied().collect(),
+            settled: self.identity.settled,
+            incarnation: self.history.incarnation,
+            played: self.history.played,
+            chain: self.history.chain,
+            live: match self.start {
+                Start::Played => Live::From(self.history.played),
+                Start::Head => Live::Head,
+            },
+        }
+    }
+
+    fn opened(&mut self, moment: Moment, opened: Opened) {
+        self.history.incarnation = Some(opened.incarnation);
+        self.storing.meta();
+        if self.has_forgotten(&opened.last) {
+            return self.start_over(moment, ResyncReason::Forked, &opened.last);
+        }
+        if self.is_shared(&opened) {
+            return self.take_new_identity(moment);
+        }
+        for own in opened.verdicts {
+            match own.verdict {
+                Verdict::Recorded { seq, lost: _ } => self.recorded(own.n, seq),
+                Verdict::Refused(refusal) => self.refused(own.n, *refusal),
+            }
+        }
+        self.history.head = opened.head;
+        self.history.live = match self.start {
+            Start::Played => self.history.played,
+            Start::Head => opened.head,
+        };
+        self.forget_held();
+        self.history.digests.clear();
+        self.expect_digest(opened.head, opened.digest);
+        self.check_digest(moment);
+        if let Link::Up { phase, .. } = &mut self.link {
+            *phase = Phase::Open { head: opened.head };
+        }
+        self.outbox.send_again();
+    }
+
+    /// Whether somebody else sends under this replica's client id: the server knows of numbers that it never gave, or
+    /// of other content under a number that it did, or no longer knows what stood under one.
+    fn is_shared(&self, opened: &Opened) -> bool {
+        let last = opened.last.first().copied().unwrap_or_default();
+        if last > self.outbox.last_sealed() {
+            return true;
+        }
+        self.outbox.undecided_numbers().take_while(|&n| n <= last).any(|n| {
+            let ours = self.outbox.undecided(n).and_then(|edit| self.outbox.pending.get(&edit)?.hash());
+            let theirs = opened.verdicts.iter().find(|own| own.n == n).map(|own| own.hash);
+            ours != theirs
+        })
+    }
+
+    fn error(&mut self, moment: Moment, error: ErrorFrame) {
+        match error.code {
+            ErrorCode::Later => self.pause(moment.now.plus(error.retry.unwrap_or(limits::LATER_PAUSE))),
+            ErrorCode::Forbidden => self.take_new_identity(moment),
+            ErrorCode::Forked if self.link.is_open() => self.take_new_identity(moment),
+            ErrorCode::Resume | ErrorCode::NotOpen if self.link.is_open() => self.reopen(),
+            _ => {}
+        }
+    }
+
+    fn pause(&mut self, until: Millis) {
+        if let Link::Up { paused_until, phase, unanswered, .. } = &mut self.link {
+            *paused_until = Some(until);
+            // An open that was put off is to be sent again, after the pause.
+            if *phase == Phase::Opening {
+                (*phase, *unanswered) = (Phase::ToOpen, unanswered.saturating_sub(1));
+            }
+        }
+    }
+
+    fn next_fetch(&mut self, channel: Channel) -> Option<ClientFrame> {
+        if self.history.fetching.is_some() {
+            return None;
+        }
+        let gap = self.history.gap()?;
+        let to = gap.end.min(gap.start.plus(limits::FETCH_EVENTS));
+        self.history.fetching = Some(gap.start..to);
+        Some(ClientFrame::Fetch { channel, from: gap.start, to })
+    }
+
+    /// Whether the server no longer knows of events of this replica that it had acknowledged.
+    fn has_forgotten(&self, last: &[EventNumber]) -> bool {
+        let acknowledged = self.outbox.kept.iter().map(|kept| (kept.client, kept.n)).chain(
+            self.outbox.pending.values().filter(|pending| pending.recorded.is_some()).filter_map(|pending| {
+                let seal = pending.seal?;
+                Some((seal.client, seal.n))
+            }),
+        );
+        let mut acknowledged = acknowledged.filter_map(|(client, n)| Some((self.identity.place(client)?, n)));
+        acknowledged.any(|(place, n)| last.get(place).is_some_and(|&last| n > last))
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.notices.push_back(notice);
+    }
+}

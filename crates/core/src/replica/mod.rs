@@ -1,0 +1,205 @@
+//! The replica of one stream: what a client holds, shows, and has yet to send.
+//!
+//! A state machine without I/O, clock or threads. It takes local edits, inbound frames, storage completions and the
+//! time; it gives frames to send ([`Replica::poll_frame`]), rows to store ([`Replica::poll_store`]) and notices of what
+//! changed ([`Replica::take_changed`], [`Replica::poll_notice`]). Native, browser and simulated clients all run it.
+//!
+//! ```text
+//!            commit                              events, in seq order
+//!              │                                          │
+//!              ▼                                          ▼
+//!   view = confirmed + pending ◀── re-apply what ──── confirmed
+//!              │                   both touch
+//!              ▼
+//!   outbox ─ seal ─ store ─ push ──▶ ack | refused ──▶ settled | parked
+//! ```
+//!
+//! One file an idea: `outbox` holds what is not yet on the log, `view` shows it, `connect` opens the stream and finds
+//! out whether both sides still speak of the same history, `play` takes events in, `verdict` takes answers in,
+//! `identity` changes who the replica is where its store was copied or the server restored, `storing` writes to the
+//! device and reads back.
+
+mod connect;
+mod edit;
+mod identity;
+mod outbox;
+mod play;
+mod rows;
+mod status;
+mod storing;
+mod verdict;
+mod view;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+pub use connect::Start;
+pub use edit::EditError;
+pub use outbox::Parked;
+pub use rows::{Row, RowError, Table};
+pub use status::Status;
+pub use storing::{Keeping, StoreBatch};
+
+use crate::block::EventBlock;
+use crate::event::{Lost, Refusal};
+use crate::frame::ResyncReason;
+use crate::hash::{Chain, Digest};
+use crate::name::{Collection, Key, ObjectId, StreamName};
+use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
+use crate::object::Object;
+use crate::objects::Objects;
+use connect::Link;
+use identity::Identity;
+use outbox::Outbox;
+use storing::Storing;
+use view::View;
+
+/// The replica of one stream.
+#[derive(Debug)]
+pub struct Replica {
+    stream: StreamName,
+    start: Start,
+    identity: Identity,
+    history: History,
+    confirmed: Objects,
+    view: View,
+    outbox: Outbox,
+    link: Link,
+    storing: Storing,
+    changed: FxHashSet<Key>,
+    notices: VecDeque<Notice>,
+}
+
+/// What the replica knows of the stream's log.
+#[derive(Debug, Default)]
+struct History {
+    incarnation: Option<Incarnation>,
+    /// How many events were played, and the chain after them.
+    played: Seq,
+    chain: Chain,
+    /// The server's head as last heard.
+    head: Seq,
+    /// Blocks beyond a gap, by their first seq.
+    held: BTreeMap<Seq, EventBlock>,
+    /// Where the next live events begin.
+    live: Seq,
+    /// The range that was asked for and has not wholly come.
+    fetching: Option<Range<Seq>>,
+    /// Digests the server named and the replica has yet to reach, in order.
+    digests: VecDeque<(Seq, Digest)>,
+    /// Where and when the digest last agreed.
+    agreed: Option<(Seq, Millis)>,
+    /// How often it did not.
+    diverged: u64,
+}
+
+/// What an app should hear of beside changed objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A commit is on the log, durable, and played.
+    Recorded {
+        /// The commit.
+        edit: EditId,
+        /// Its place.
+        seq: Seq,
+        /// What of it did not take effect.
+        lost: Vec<Lost>,
+    },
+    /// A commit was refused. It is parked.
+    Refused {
+        /// The commit.
+        edit: EditId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The client id turned out to be in use elsewhere, or the server's log to be another. The replica goes on under
+    /// a new one.
+    NewIdentity(ClientId),
+    /// The server's log is not the one that was played. All is played anew; what is pending, and what of one's own the
+    /// server has lost, will be sent again.
+    StartedOver(ResyncReason),
+    /// The objects are not what the server has. They are fetched anew; please report it.
+    Diverged {
+        /// Where it showed.
+        seq: Seq,
+    },
+}
+
+/// The time and a fresh random number, drawn by whoever runs the replica.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Milliseconds since the Unix epoch.
+    pub now: Millis,
+    /// Random bits, other ones each time.
+    pub random: u128,
+}
+
+impl Replica {
+    /// A replica with nothing in it yet.
+    pub fn new(stream: StreamName, client: ClientId, start: Start, keeping: Keeping) -> Self {
+        Self {
+            stream,
+            start,
+            identity: Identity::new(client),
+            history: History::default(),
+            confirmed: Objects::default(),
+            view: View::default(),
+            outbox: Outbox::default(),
+            link: Link::Down,
+            storing: Storing::new(keeping),
+            changed: FxHashSet::default(),
+            notices: VecDeque::new(),
+        }
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &StreamName {
+        &self.stream
+    }
+
+    /// The client id under which the replica now sends.
+    pub fn client(&self) -> ClientId {
+        self.identity.client
+    }
+
+    /// An object as it is shown: confirmed, with what is pending on top.
+    pub fn get(&self, key: &Key) -> Option<&Arc<Object>> {
+        match self.view.shown(key) {
+            Some(entry) => entry?.live(),
+            None => self.confirmed.get(key),
+        }
+    }
+
+    /// All objects of a collection as they are shown, in no particular order.
+    pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
+        let untouched = self.confirmed.collection(collection);
+        let untouched = untouched.filter(move |(id, _)| !self.view.touches(collection, id));
+        untouched.chain(self.view.collection(collection))
+    }
+
+    /// The names of all collections in which something is or was shown, sorted.
+    pub fn collections(&self) -> Vec<Collection> {
+        let mut names: Vec<_> = self.confirmed.collections().chain(self.view.collections()).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The digest over the confirmed objects.
+    pub fn digest(&mut self) -> Digest {
+        self.confirmed.digest()
+    }
+
+    /// The keys whose shown object may have changed since this was last called.
+    pub fn take_changed(&mut self) -> impl Iterator<Item = Key> + use<> {
+        std::mem::take(&mut self.changed).into_iter()
+    }
+
+    /// The next notice.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+}

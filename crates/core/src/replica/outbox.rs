@@ -1,0 +1,318 @@
+//! The outbox: edits that are not yet on the log as far as the replica has played it, and what became of the rest.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustc_hash::FxHashMap;
+
+use crate::codec::cbor;
+use crate::event::{Authored, Body, Refusal, Sealed};
+use crate::hash::ContentHash;
+use crate::limits;
+use crate::numbers::{ClientId, EditId, EventNumber, Millis, Seq};
+
+/// Edits in the order they were made.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    pub(super) pending: BTreeMap<EditId, Pending>,
+    /// One's own events that are on the log, kept for a server that comes back from an older backup.
+    pub(super) kept: VecDeque<Kept>,
+    pub(super) parked: BTreeMap<EditId, Parked>,
+    /// The edits sealed under the present identity, by number from `first` on; those with a verdict are `None`.
+    sealed: VecDeque<Option<EditId>>,
+    /// The number of the first of `sealed`.
+    first: EventNumber,
+    /// Events of one's own that are on the log, or may be, and are yet to be played.
+    awaited: FxHashMap<(ClientId, EventNumber), EditId>,
+    /// Whether some edits have a former identity under which they may be on the log.
+    former: bool,
+    last_edit: EditId,
+    /// All pending edits before this one are sealed.
+    next_to_seal: EditId,
+    /// All sealed edits before this one were sent on the present connection.
+    next_to_send: EditId,
+}
+
+/// An edit on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pending {
+    pub(super) body: Body,
+    /// The identity it has on the wire, given when it is about to be sent. What is sealed never changes.
+    pub(super) seal: Option<Seal>,
+    /// The identity under which it may be on the log already, from before the replica changed its own.
+    pub(super) former: Option<(ClientId, EventNumber)>,
+    /// Where it is recorded, once acknowledged.
+    pub(super) recorded: Option<Seq>,
+}
+
+/// The identity of an event on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seal {
+    pub(super) client: ClientId,
+    pub(super) n: EventNumber,
+    pub(super) settled: EventNumber,
+    /// The seal is on the device, so the event may be sent.
+    pub(super) stored: bool,
+}
+
+/// An event of one's own that is on the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) edit: EditId,
+    pub(super) client: ClientId,
+    pub(super) n: EventNumber,
+    pub(super) body: Body,
+}
+
+/// An edit the server refused, kept until the app or the person retries, changes or discards it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// What was to be done.
+    pub body: Body,
+    /// Why it was not.
+    pub refusal: Refusal,
+}
+
+impl Pending {
+    pub(super) fn new(body: Body) -> Self {
+        Self { body, seal: None, former: None, recorded: None }
+    }
+
+    pub(super) fn authored(&self) -> Option<Authored> {
+        let Seal { client, n, settled, .. } = self.seal?;
+        Some(Authored { client, n, settled, body: self.body.clone() })
+    }
+
+    pub(super) fn hash(&self) -> Option<ContentHash> {
+        self.authored().map(|event| Sealed::new(event).hash)
+    }
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            pending: BTreeMap::new(),
+            kept: VecDeque::new(),
+            parked: BTreeMap::new(),
+            sealed: VecDeque::new(),
+            first: EventNumber::FIRST,
+            awaited: FxHashMap::default(),
+            former: false,
+            last_edit: EditId::default(),
+            next_to_seal: EditId::FIRST,
+            next_to_send: EditId::FIRST,
+        }
+    }
+}
+
+impl Outbox {
+    /// How many edits are not yet confirmed.
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// When the oldest edit that is not yet confirmed was made.
+    pub(super) fn oldest(&self) -> Option<Millis> {
+        self.pending.values().next().map(|pending| pending.body.at)
+    }
+
+    /// The number for the next edit.
+    pub(super) fn next_edit(&mut self) -> EditId {
+        self.last_edit = self.last_edit.next();
+        self.last_edit
+    }
+
+    pub(super) fn last_edit(&self) -> EditId {
+        self.last_edit
+    }
+
+    pub(super) fn push(&mut self, edit: EditId, body: Body) {
+        self.pending.insert(edit, Pending::new(body));
+    }
+
+    /// The number of the last edit sealed under the present identity.
+    pub(super) fn last_sealed(&self) -> EventNumber {
+        EventNumber((self.first.0 + self.sealed.len() as u64).saturating_sub(1))
+    }
+
+    /// The last number up to which all verdicts are known.
+    pub(super) fn decided(&self) -> EventNumber {
+        EventNumber(self.first.0.saturating_sub(1))
+    }
+
+    /// The edit that was sealed as `n` under the present identity and has no verdict yet.
+    pub(super) fn undecided(&self, n: EventNumber) -> Option<EditId> {
+        let place = n.0.checked_sub(self.first.0)?;
+        *self.sealed.get(usize::try_from(place).ok()?)?
+    }
+
+    /// The numbers sealed under the present identity that have no verdict yet.
+    pub(super) fn undecided_numbers(&self) -> impl Iterator<Item = EventNumber> {
+        let first = self.first;
+        let numbered = self.sealed.iter().enumerate();
+        numbered.filter(|(_, edit)| edit.is_some()).map(move |(place, _)| first.plus(place as u64))
+    }
+
+    /// The verdict on `n` is known. Answers the edit, where it was not known before.
+    pub(super) fn decide(&mut self, n: EventNumber) -> Option<EditId> {
+        let place = usize::try_from(n.0.checked_sub(self.first.0)?).ok()?;
+        let edit = self.sealed.get_mut(place)?.take();
+        while self.sealed.pop_front_if(|edit| edit.is_none()).is_some() {
+            self.first = self.first.next();
+        }
+        edit
+    }
+
+    /// An edit is on the log, and yet to be played.
+    pub(super) fn record(&mut self, edit: EditId, seq: Seq) {
+        let Some(pending) = self.pending.get_mut(&edit) else { return };
+        pending.recorded = Some(seq);
+        if let Some(seal) = pending.seal {
+            self.awaited.insert((seal.client, seal.n), edit);
+        }
+    }
+
+    /// The edit that is, or may be, on the log under this identity.
+    pub(super) fn awaited(&self, client: ClientId, n: EventNumber) -> Option<(EditId, &Pending)> {
+        let edit = *self.awaited.get(&(client, n))?;
+        Some((edit, self.pending.get(&edit)?))
+    }
+
+    /// An edit is played.
+    pub(super) fn confirm(&mut self, edit: EditId, client: ClientId, n: EventNumber) -> Option<Pending> {
+        self.awaited.remove(&(client, n));
+        self.pending.remove(&edit)
+    }
+
+    /// Whether some edits may be on the log under a former identity.
+    pub(super) fn has_former(&self) -> bool {
+        self.former
+    }
+
+    /// The log is played to where it was when the replica changed its identity: what has not shown up there is not on
+    /// it, and is sent under the present one. Answers which edits.
+    pub(super) fn settle_former(&mut self, played: Seq) -> Vec<EditId> {
+        let mut settled = Vec::new();
+        for (&edit, pending) in &mut self.pending {
+            if let Some(former) = pending.former.take() {
+                self.awaited.remove(&former);
+                if pending.body.base > played {
+                    pending.body.base = Seq::FIRST;
+                }
+                settled.push(edit);
+            }
+        }
+        self.former = false;
+        settled
+    }
+
+    /// Gives the next edits their numbers, as many as may be on their way. Answers which.
+    pub(super) fn seal(&mut self, client: ClientId, settled: EventNumber, stored: bool) -> Vec<EditId> {
+        let room = limits::IN_FLIGHT_EVENTS.saturating_sub(self.sealed.len());
+        let mut sealed = Vec::new();
+        let unsealed = self.pending.range_mut(self.next_to_seal..);
+        let unsealed = unsealed.filter(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
+        for (&edit, pending) in unsealed.take(room) {
+            let n = self.first.plus(self.sealed.len() as u64);
+            pending.seal = Some(Seal { client, n, settled, stored });
+            self.sealed.push_back(Some(edit));
+            self.next_to_seal = edit.next();
+            sealed.push(edit);
+        }
+        sealed
+    }
+
+    /// The next events to send, as many as fit `most_bytes` and the limits of a push.
+    pub(super) fn next_push(&mut self) -> Vec<Authored> {
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        for (&edit, pending) in self.pending.range(self.next_to_send..) {
+            if pending.recorded.is_some() {
+                continue;
+            }
+            let Some(event) = pending.authored().filter(|_| pending.seal.is_some_and(|seal| seal.stored)) else { break };
+            bytes += cbor::encode_body(&event.body).len();
+            if !events.is_empty() && bytes > limits::PUSH_BYTES || events.len() == limits::PUSH_EVENTS {
+                break;
+            }
+            events.push(event);
+            self.next_to_send = edit.next();
+        }
+        events
+    }
+
+    /// Sends again from the first event without a verdict.
+    pub(super) fn send_again(&mut self) {
+        self.next_to_send = EditId::FIRST;
+    }
+
+    /// Takes all seals that have no verdict off again: the replica is somebody else now.
+    pub(super) fn unseal(&mut self) -> Vec<EditId> {
+        let mut unsealed = Vec::new();
+        for (&edit, pending) in self.pending.iter_mut().filter(|(_, pending)| pending.recorded.is_none()) {
+            if let Some(seal) = pending.seal.take() {
+                pending.former = Some((seal.client, seal.n));
+                self.awaited.insert((seal.client, seal.n), edit);
+                self.former = true;
+                unsealed.push(edit);
+            }
+        }
+        self.sealed.clear();
+        self.first = EventNumber::FIRST;
+        self.start_sealing();
+        unsealed
+    }
+
+    /// Looks anew for what is to be sealed and sent.
+    pub(super) fn start_sealing(&mut self) {
+        let unsealed = self.pending.iter().find(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
+        self.next_to_seal = unsealed.map_or(self.last_edit.next(), |(&edit, _)| edit);
+        self.next_to_send = EditId::FIRST;
+    }
+
+    /// Remembers an event of one's own that is on the log. Answers those that are remembered no longer.
+    pub(super) fn keep(&mut self, kept: Kept, now: Millis) -> Vec<EditId> {
+        self.kept.push_back(kept);
+        let mut forgotten = Vec::new();
+        let (kept_for, most) = (limits::KEPT_FOR, limits::KEPT_EVENTS);
+        while self.kept.len() > most || self.kept.front().is_some_and(|kept| now.since(kept.body.at) > kept_for) {
+            forgotten.extend(self.kept.pop_front().map(|kept| kept.edit));
+        }
+        forgotten
+    }
+
+    /// Finds anew which events of one's own are yet to be played.
+    pub(super) fn index(&mut self) {
+        self.awaited.clear();
+        self.former = false;
+        for (&edit, pending) in &self.pending {
+            let recorded = pending.seal.filter(|_| pending.recorded.is_some()).map(|seal| (seal.client, seal.n));
+            self.awaited.extend(pending.former.into_iter().chain(recorded).map(|id| (id, edit)));
+            self.former |= pending.former.is_some();
+        }
+    }
+
+    /// Takes back what was stored. `decided`: the last number with a verdict under the present identity.
+    pub(super) fn restore(&mut self, last_edit: EditId, decided: EventNumber, client: ClientId) {
+        self.last_edit = last_edit;
+        self.first = decided.next();
+        self.sealed.clear();
+        let edits: Vec<EditId> = self.pending.keys().copied().collect();
+        for edit in edits {
+            let pending = &self.pending[&edit];
+            let Some(seal) = pending.seal else { continue };
+            let recorded = pending.recorded.is_some();
+            if seal.client != client || seal.n <= decided {
+                continue;
+            }
+            // Numbers between two that are pending have their verdict.
+            while self.last_sealed().next() < seal.n {
+                self.sealed.push_back(None);
+            }
+            self.sealed.push_back((!recorded).then_some(edit));
+        }
+        while self.sealed.pop_front_if(|edit| edit.is_none()).is_some() {
+            self.first = self.first.next();
+        }
+        self.index();
+        self.start_sealing();
+    }
+}

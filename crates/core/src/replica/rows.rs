@@ -1,0 +1,256 @@
+//! The rows of a replica's store: five tables of bytes, the same on every device.
+
+use super::outbox::{Kept, Parked, Pending, Seal};
+use crate::codec::cbor::{self, Reader, Writer, check_end};
+use crate::codec::CodecError;
+use crate::event::{Authored, Body};
+use crate::hash::Chain;
+use crate::name::Key;
+use crate::numbers::{ClientId, EditId, EventNumber, Incarnation, Seq};
+use crate::object::Entry;
+
+/// The version of these rows. A store of a newer one is left alone.
+const VERSION: u64 = 1;
+
+/// A table of a replica's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// One row: who the replica is and how far it has played.
+    Meta,
+    /// Confirmed objects, by collection and id.
+    Objects,
+    /// Edits not yet confirmed, by edit.
+    Outbox,
+    /// One's own events that are on the log, by edit.
+    Kept,
+    /// Refused edits, by edit.
+    Parked,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Self; 5] = [Self::Meta, Self::Objects, Self::Outbox, Self::Kept, Self::Parked];
+
+    /// The table's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Objects => "objects",
+            Self::Outbox => "outbox",
+            Self::Kept => "kept",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+/// One row to be written, or to be removed where it has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// In which table.
+    pub table: Table,
+    /// Under which key. Edits sort as they were made.
+    pub key: Vec<u8>,
+    /// The value.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Why a row could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// The store was written by a newer version.
+    #[error("the store has version {found}, this program reads up to {VERSION}: use a newer program, the store is kept")]
+    Newer {
+        /// Its version.
+        found: u64,
+    },
+    /// The row is damaged.
+    #[error("a row of table {table} is damaged: {error}")]
+    Damaged {
+        /// In which table.
+        table: &'static str,
+        /// What is wrong.
+        error: CodecError,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Meta {
+    pub(super) client: ClientId,
+    pub(super) former: Vec<ClientId>,
+    pub(super) decided: EventNumber,
+    pub(super) incarnation: Option<Incarnation>,
+    pub(super) played: Seq,
+    pub(super) chain: Chain,
+    pub(super) head: Seq,
+    pub(super) last_edit: EditId,
+}
+
+impl Row {
+    /// `[version, client, former, decided, incarnation | null, played, chain, head, last edit]`
+    pub(super) fn meta(meta: &Meta) -> Self {
+        let mut writer = Writer::new();
+        writer.array(9).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
+        for &client in &meta.former {
+            writer.client(client);
+        }
+        writer.uint(meta.decided.0).maybe(meta.incarnation.map(|incarnation| incarnation.0));
+        writer.uint(meta.played.0).uint(meta.chain.0).uint(meta.head.0).uint(meta.last_edit.0);
+        Self { table: Table::Meta, key: Vec::new(), value: Some(writer.finish()) }
+    }
+
+    pub(super) fn object(key: &Key, entry: Option<&Entry>) -> Self {
+        let mut writer = Writer::new();
+        writer.array(2).key(key);
+        Self { table: Table::Objects, key: writer.finish(), value: entry.map(cbor::encode_entry) }
+    }
+
+    /// `[settled, former client | null, former n, recorded seq | null, sealed, authored]`
+    pub(super) fn pending(edit: EditId, pending: Option<&Pending>) -> Self {
+        Self::of_edit(Table::Outbox, edit, pending.map(|pending| {
+            let seal = pending.seal.map_or(Seal::NONE, |seal| seal);
+            let mut writer = Writer::new();
+            writer.array(6).uint(seal.settled.0);
+            writer.maybe_client(pending.former.map(|(client, _)| client));
+            writer.uint(pending.former.map_or(0, |(_, n)| n.0)).maybe(pending.recorded.map(|seq| seq.0));
+            writer.uint(u64::from(pending.seal.is_some()));
+            writer.raw(&authored(seal.client, seal.n, &pending.body));
+            writer.finish()
+        }))
+    }
+
+    pub(super) fn kept(edit: EditId, kept: Option<&Kept>) -> Self {
+        Self::of_edit(Table::Kept, edit, kept.map(|kept| authored(kept.client, kept.n, &kept.body)))
+    }
+
+    /// `[refusal, authored]`
+    pub(super) fn parked(edit: EditId, parked: Option<&Parked>) -> Self {
+        Self::of_edit(Table::Parked, edit, parked.map(|parked| {
+            let mut writer = Writer::new();
+            writer.array(2).refusal(&parked.refusal);
+            writer.raw(&authored(ClientId::default(), EventNumber::default(), &parked.body));
+            writer.finish()
+        }))
+    }
+
+    fn of_edit(table: Table, edit: EditId, value: Option<Vec<u8>>) -> Self {
+        Self { table, key: edit.0.to_be_bytes().into(), value }
+    }
+
+    pub(super) fn read_meta(&self) -> Result<Meta, RowError> {
+        let version = self.read(|reader| {
+            let (_, version) = (cbor::array_len(reader)?, reader.u64()?);
+            reader.set_position(reader.input().len());
+            Ok(version)
+        })?;
+        if version > VERSION {
+            return Err(RowError::Newer { found: version });
+        }
+        self.read(|reader| {
+            cbor::read_tuple(reader, 9, "a replica's state")?;
+            reader.u64()?;
+            Ok(Meta {
+                client: cbor::read_client(reader)?,
+                former: cbor::read_array(reader, "former clients", crate::limits::FORMER_CLIENTS, cbor::read_client)?,
+                decided: EventNumber(reader.u64()?),
+                incarnation: maybe(reader)?.map(Incarnation),
+                played: Seq(reader.u64()?),
+                chain: Chain(reader.u64()?),
+                head: Seq(reader.u64()?),
+                last_edit: EditId(reader.u64()?),
+            })
+        })
+    }
+
+    pub(super) fn read_object(&self) -> Result<(Key, Entry), RowError> {
+        let key = self.read_bytes(&self.key, |reader| {
+            cbor::read_tuple(reader, 2, "a key")?;
+            cbor::read_key(reader)
+        })?;
+        let entry = cbor::decode_entry(self.value.as_deref().unwrap_or_default());
+        Ok((key, entry.map_err(|error| self.damaged(error))?))
+    }
+
+    pub(super) fn read_pending(&self) -> Result<(EditId, Pending), RowError> {
+        let pending = self.read(|reader| {
+            cbor::read_tuple(reader, 6, "a pending edit")?;
+            let settled = EventNumber(reader.u64()?);
+            let former_client = if cbor::read_null(reader)? { None } else { Some(cbor::read_client(reader)?) };
+            let former_n = EventNumber(reader.u64()?);
+            let recorded = maybe(reader)?.map(Seq);
+            let sealed = reader.u64()? == 1;
+            let Authored { client, n, body, .. } = cbor::read_authored(reader)?;
+            Ok(Pending {
+                body,
+                seal: sealed.then_some(Seal { client, n, settled, stored: true }),
+                former: former_client.map(|client| (client, former_n)),
+                recorded,
+            })
+        })?;
+        Ok((self.edit()?, pending))
+    }
+
+    pub(super) fn read_kept(&self) -> Result<Kept, RowError> {
+        let Authored { client, n, body, .. } = self.read(cbor::read_authored)?;
+        Ok(Kept { edit: self.edit()?, client, n, body })
+    }
+
+    pub(super) fn read_parked(&self) -> Result<(EditId, Parked), RowError> {
+        let parked = self.read(|reader| {
+            cbor::read_tuple(reader, 2, "a parked edit")?;
+            Ok(Parked { refusal: cbor::read_refusal(reader)?, body: cbor::read_authored(reader)?.body })
+        })?;
+        Ok((self.edit()?, parked))
+    }
+
+    fn edit(&self) -> Result<EditId, RowError> {
+        let bytes = self.key.as_slice().try_into();
+        let bytes = bytes.map_err(|_| self.damaged(CodecError::Cbor("an edit's key has 8 bytes".into())))?;
+        Ok(EditId(u64::from_be_bytes(bytes)))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Result<T, CodecError>) -> Result<T, RowError> {
+        self.read_bytes(self.value.as_deref().unwrap_or_default(), read)
+    }
+
+    fn read_bytes<T>(
+        &self,
+        bytes: &[u8],
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, CodecError>,
+    ) -> Result<T, RowError> {
+        let mut reader = Reader::new(bytes);
+        let value = read(&mut reader).and_then(|value| check_end(&reader, "a row").map(|()| value));
+        value.map_err(|error| self.damaged(error))
+    }
+
+    fn damaged(&self, error: CodecError) -> RowError {
+        RowError::Damaged { table: self.table.name(), error }
+    }
+}
+
+impl Seal {
+    const NONE: Self = Self { client: ClientId(0), n: EventNumber(0), settled: EventNumber(0), stored: false };
+}
+
+fn authored(client: ClientId, n: EventNumber, body: &Body) -> Vec<u8> {
+    cbor::encode_authored(&Authored { client, n, settled: EventNumber::default(), body: body.clone() })
+}
+
+fn maybe(reader: &mut Reader<'_>) -> Result<Option<u64>, CodecError> {
+    if cbor::read_null(reader)? { Ok(None) } else { Ok(Some(reader.u64()?)) }
+}
+
+impl Writer {
+    fn maybe(&mut self, number: Option<u64>) -> &mut Self {
+        match number {
+            Some(number) => self.uint(number),
+            None => self.null(),
+        }
+    }
+
+    fn maybe_client(&mut self, client: Option<ClientId>) -> &mut Self {
+        match client {
+            Some(client) => self.client(client),
+            None => self.null(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What is shown: confirmed objects with pending edits on top, for the objects that pending edits touch.
+//!
+//! Only those objects stand here; all others show as they are confirmed. When events arrive, only the objects that
+//! both they and pending edits touch are rolled back and applied again: cost follows the overlap, not the length of
+//! the outbox.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use crate::name::{Collection, Key, ObjectId};
+use crate::numbers::EditId;
+use crate::object::{Entry, Object};
+use std::sync::Arc;
+
+#[derive(Debug, Default)]
+pub(super) struct View(FxHashMap<Collection, FxHashMap<ObjectId, Touched>>);
+
+/// A key that pending edits touch.
+#[derive(Debug, Default)]
+struct Touched {
+    /// What it shows.
+    entry: Option<Entry>,
+    /// The pending ops on it in order: which edit, and which op there.
+    ops: VecDeque<(EditId, usize)>,
+}
+
+impl View {
+    /// What a touched key shows; `None` where no pending edit touches it.
+    pub(super) fn shown(&self, key: &Key) -> Option<Option<&Entry>> {
+        self.touched(key).map(|touched| touched.entry.as_ref())
+    }
+
+    pub(super) fn touches(&self, collection: &Collection, id: &ObjectId) -> bool {
+        self.0.get(collection).is_some_and(|table| table.contains_key(id))
+    }
+
+    /// The live objects of a collection among the touched.
+    pub(super) fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
+        let table = self.0.get(collection).into_iter().flatten();
+        table.filter_map(|(id, touched)| Some((id, touched.entry.as_ref()?.live()?)))
+    }
+
+    pub(super) fn collections(&self) -> impl Iterator<Item = &Collection> {
+        self.0.keys()
+    }
+
+    /// All touched keys.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let keys = |(collection, table): (&Collection, &FxHashMap<ObjectId, Touched>)| {
+            let key = |id: &ObjectId| Key { collection: collection.clone(), id: id.clone() };
+            table.keys().map(key).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(keys).collect()
+    }
+
+    /// A pending op touches a key, after all that touch it already.
+    pub(super) fn add(&mut self, key: &Key, edit: EditId, place: usize) {
+        let table = self.0.entry(key.collection.clone()).or_default();
+        table.entry(key.id.clone()).or_default().ops.push_back((edit, place));
+    }
+
+    /// A pending op touches a key, before others that touch it already.
+    pub(super) fn add_in_order(&mut self, key: &Key, edit: EditId, place: usize) {
+        let table = self.0.entry(key.collection.clone()).or_default();
+        let ops = &mut table.entry(key.id.clone()).or_default().ops;
+        ops.insert(ops.partition_point(|&other| other < (edit, place)), (edit, place));
+    }
+
+    /// A key shows something else.
+    pub(super) fn show(&mut self, key: &Key, entry: Option<Entry>) {
+        if let Some(touched) = self.0.get_mut(&key.collection).and_then(|table| table.get_mut(&key.id)) {
+            touched.entry = entry;
+        }
+    }
+
+    /// An edit touches a key no longer. Answers whether it was the first that did.
+    pub(super) fn remove(&mut self, key: &Key, edit: EditId) -> bool {
+        let Some(table) = self.0.get_mut(&key.collection) else { return false };
+        let Some(touched) = table.get_mut(&key.id) else { return false };
+        let first = touched.ops.front().is_some_and(|&(other, _)| other == edit);
+        while touched.ops.pop_front_if(|&mut (other, _)| other == edit).is_some() {}
+        if !first {
+            touched.ops.retain(|&(other, _)| other != edit);
+        }
+        if touched.ops.is_empty() {
+            table.remove(&key.id);
+        }
+        first
+    }
+
+    /// The pending ops on a key, in order.
+    pub(super) fn ops(&self, key: &Key) -> impl Iterator<Item = (EditId, usize)> {
+        self.touched(key).into_iter().flat_map(|touched| touched.ops.iter().copied())
+    }
+
+    fn touched(&self, key: &Key) -> Option<&Touched> {
+        self.0.get(&key.collection)?.get(&key.id)
+    }
+}

@@ -1,0 +1,405 @@
+//! The sequencer of one stream: gives each event its place, exactly once.
+//!
+//! It decides on what is pushed, gathers the decisions into batches, and keeps every answer back until the batch it
+//! rests on is durable. Without I/O: whoever runs it loads what an event touches before it is pushed
+//! ([`Sequencer::knows_key`], [`Sequencer::load_entry`]), appends what [`Sequencer::stage`] gives, and says when that is durable. Decisions on batch
+//! k + 1 go on while batch k is being made durable.
+//!
+//! ```text
+//! push ─▶ decide ─▶ batch ─ stage ─▶ append … appended ─▶ answers, events to play
+//! ```
+
+mod answers;
+mod resolve;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+pub use answers::Peer;
+
+use crate::batch::{Batch, ClientVerdict};
+use crate::codec::{CodecError, cbor};
+use crate::event::{Body, OwnVerdict, Refusal, RefusalCode, Sealed, Verdict};
+use crate::frame::{ErrorCode, ErrorFrame, Open, Opened, Resync, ResyncReason, ServerFrame};
+use crate::hash::{Chain, Digest};
+use crate::limits;
+use crate::name::{Key, Subject};
+use crate::numbers::{Channel, ClientId, EventNumber, Position, Seq};
+use crate::object::{Entry, Stamp};
+use crate::objects::Objects;
+use crate::state::{ClientState, StateChanges, StreamState, verdicts_of};
+use answers::{Answer, Answers};
+use resolve::take_effect;
+
+/// The sequencer of one stream.
+#[derive(Debug)]
+pub struct Sequencer {
+    /// The stream with all that is staged, but not the batch being gathered.
+    staged: StreamState,
+    /// The last batch that is durable.
+    durable: Position,
+    objects: Objects,
+    clients: FxHashMap<ClientId, Option<ClientState>>,
+    batch: Batch,
+    answers: Answers,
+    on_their_way: VecDeque<Played>,
+    changed_keys: FxHashSet<Key>,
+    changed_clients: FxHashSet<ClientId>,
+    events_since_digest: u64,
+}
+
+/// A batch to be appended.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    /// Where the stream must be.
+    pub expected: Position,
+    /// The batch.
+    pub batch: Arc<Batch>,
+}
+
+/// A durable batch, to be played to every subscriber.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The stream's position with it.
+    pub position: Position,
+    /// The batch.
+    pub batch: Arc<Batch>,
+    /// The digest over all objects after it, now and then.
+    pub digest: Option<Digest>,
+}
+
+impl Sequencer {
+    /// A sequencer that goes on from a stored state. What is on the log past it must be played with
+    /// [`replay`](Self::replay) before anything else.
+    pub fn new(state: StreamState) -> Self {
+        Self {
+            staged: state,
+            durable: state.position,
+            objects: Objects::resume(state.live, state.digest),
+            clients: FxHashMap::default(),
+            batch: Batch::empty(state.head, state.chain),
+            answers: Answers::default(),
+            on_their_way: VecDeque::new(),
+            changed_keys: FxHashSet::default(),
+            changed_clients: FxHashSet::default(),
+            events_since_digest: 0,
+        }
+    }
+
+    /// Whether it is in memory what is under a key.
+    pub fn knows_key(&self, key: &Key) -> bool {
+        self.objects.knows(key)
+    }
+
+    /// Whether it is in memory what is known of a client.
+    pub fn knows_client(&self, client: ClientId) -> bool {
+        self.clients.contains_key(&client)
+    }
+
+    /// Takes what storage has under a key.
+    pub fn load_entry(&mut self, key: Key, entry: Option<Entry>) {
+        if !self.objects.knows(&key) {
+            self.objects.load(key, entry);
+        }
+    }
+
+    /// Takes what storage knows of a client.
+    pub fn load_client(&mut self, client: ClientId, state: Option<ClientState>) {
+        self.clients.entry(client).or_insert(state);
+    }
+
+    /// Plays a durable batch that is on the log but not in the stored state. What it touches must be loaded.
+    ///
+    /// # Errors
+    /// Where the batch cannot be read.
+    pub fn replay(&mut self, batch: &Batch) -> Result<(), CodecError> {
+        let events = batch.events()?;
+        for event in &events {
+            self.objects.play(event);
+            self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
+        }
+        for verdict in verdicts_of(batch, &events) {
+            self.client(verdict.client, verdict.subject).decide(verdict.own);
+            self.changed_clients.insert(verdict.client);
+        }
+        self.batch = Batch::empty(batch.block.end(), batch.block.after());
+        self.advance(batch);
+        self.durable = self.staged.position;
+        Ok(())
+    }
+
+    /// Opens the stream for a peer: tells it where the stream is and what became of its events.
+    ///
+    /// `chain_at_played` is the chain of the log at [`Open::played`], where the log is that long. Client and former
+    /// clients must be loaded. The answer comes when it rests on durable batches alone.
+    pub fn open(&mut self, peer: Peer, subject: Option<&Subject>, open: &Open, chain_at_played: Option<Chain>) {
+        let answer = match self.check_open(subject, open, chain_at_played) {
+            Err(frame) => frame,
+            Ok(()) => {
+                self.settle(open.client, open.settled);
+                ServerFrame::Opened(self.opened(peer, open))
+            }
+        };
+        self.answer(peer, Answer::Frame(answer));
+    }
+
+    fn check_open(
+        &self,
+        subject: Option<&Subject>,
+        open: &Open,
+        chain_at_played: Option<Chain>,
+    ) -> Result<(), ServerFrame> {
+        let owner = self.known_client(open.client).map(|state| state.subject.as_ref());
+        if owner.is_some_and(|owner| owner != subject) {
+            return Err(not_yours(open.channel));
+        }
+        let reason = match open.incarnation {
+            Some(incarnation) if incarnation != self.staged.incarnation => ResyncReason::Recreated,
+            _ if chain_at_played != Some(open.chain) => ResyncReason::Forked,
+            _ => return Ok(()),
+        };
+        Err(ServerFrame::Resync(Resync { channel: open.channel, reason, last: self.last_of(open) }))
+    }
+
+    fn opened(&mut self, peer: Peer, open: &Open) -> Opened {
+        Opened {
+            channel: peer.channel,
+            incarnation: self.staged.incarnation,
+            head: self.batch.block.end(),
+            digest: self.objects.digest(),
+            last: self.last_of(open),
+            verdicts: self.known_client(open.client).map_or_else(Vec::new, |state| state.verdicts().cloned().collect()),
+        }
+    }
+
+    fn last_of(&self, open: &Open) -> Vec<EventNumber> {
+        let clients = std::iter::once(&open.client).chain(&open.former);
+        clients.map(|&client| self.known_client(client).map_or(EventNumber(0), |state| state.last)).collect()
+    }
+
+    /// Decides on an event. What it touches must be loaded. The answer comes when the decision is durable.
+    ///
+    /// Answers `false` where nothing was decided and nothing after it from this peer can be: the rest of its push is
+    /// to be dropped.
+    pub fn push(&mut self, peer: Peer, subject: Option<&Subject>, sealed: &Sealed) -> bool {
+        let event = &sealed.event;
+        let state = self.client(event.client, subject.cloned());
+        if state.subject.as_ref() != subject {
+            self.answer(peer, Answer::Frame(not_yours(peer.channel)));
+            return false;
+        }
+        let (last, known) = (state.last, state.verdict(event.n).cloned());
+        if event.n <= last {
+            return match known {
+                Some(own) if own.hash == sealed.hash => {
+                    self.answer(peer, Answer::Verdict { n: own.n, verdict: own.verdict });
+                    true
+                }
+                _ => self.reject(peer, ErrorCode::Forked, event.n, "another event has this number: take a new client id"),
+            };
+        }
+        if event.n != last.next() {
+            return self.reject(peer, ErrorCode::Resume, last.next(), "events are missing before this one: go on from n");
+        }
+        state.settle(event.settled);
+        if last.0 - state.settled.0 >= limits::UNSETTLED_EVENTS as u64 {
+            return self.reject(peer, ErrorCode::Later, event.n, "too many verdicts are not yet settled: settle some");
+        }
+        let verdict = self.decide(subject, sealed);
+        self.answer(peer, Answer::Verdict { n: event.n, verdict });
+        true
+    }
+
+    /// The batch gathered so far, to be appended. `None` where nothing was decided.
+    pub fn stage(&mut self) -> Option<Staged> {
+        if self.batch.is_empty() {
+            return None;
+        }
+        let next = Batch::empty(self.batch.block.end(), self.batch.block.after());
+        let batch = Arc::new(std::mem::replace(&mut self.batch, next));
+        let expected = self.staged.position;
+        self.advance(&batch);
+        self.events_since_digest += batch.block.count();
+        let due = self.events_since_digest >= limits::DIGEST_EVENTS;
+        let digest = due.then(|| self.objects.digest());
+        if due {
+            self.events_since_digest = 0;
+        }
+        self.on_their_way.push_back(Played { position: self.staged.position, batch: batch.clone(), digest });
+        Some(Staged { expected, batch })
+    }
+
+    /// The oldest staged batch is durable at `position`: it may be played, after the answers were sent.
+    pub fn appended(&mut self, position: Position) -> Option<Played> {
+        self.durable = self.durable.max(position);
+        self.on_their_way.pop_front_if(|played| played.position <= position)
+    }
+
+    /// The answers that rest on durable batches alone, in order for each peer.
+    pub fn take_answers(&mut self) -> Vec<(Peer, ServerFrame)> {
+        self.answers.release(self.durable)
+    }
+
+    /// Gives up what is staged and not durable: an append has failed. All who wait are told to send again.
+    /// The sequencer is to be made anew from the log afterwards.
+    pub fn abandon(mut self) -> Vec<(Peer, ServerFrame)> {
+        self.answers.abandon()
+    }
+
+    /// What has changed since this was last called. Store it once `state.position` is durable.
+    pub fn take_changes(&mut self) -> Option<StateChanges> {
+        if self.changed_keys.is_empty() && self.changed_clients.is_empty() || !self.batch.is_empty() {
+            return None;
+        }
+        let keys = std::mem::take(&mut self.changed_keys);
+        let clients = std::mem::take(&mut self.changed_clients);
+        Some(StateChanges {
+            state: StreamState { live: self.objects.live(), digest: self.objects.digest(), ..self.staged },
+            entries: keys.into_iter().filter_map(|key| Some((key.clone(), self.objects.entry(&key)?.clone()))).collect(),
+            clients: clients.into_iter().filter_map(|id| Some((id, self.known_client(id)?.clone()))).collect(),
+        })
+    }
+
+    /// Forgets objects and clients that storage holds, to bound memory. Call only when all changes were taken and stored.
+    pub fn forget(&mut self) {
+        let digest = self.objects.digest();
+        self.objects = Objects::resume(self.objects.live(), digest);
+        self.clients.clear();
+    }
+
+    /// How many objects and clients are in memory.
+    pub fn resident(&self) -> usize {
+        self.objects.resident() + self.clients.len()
+    }
+
+    /// Whether nothing is gathered, on its way, waiting for an answer, or changed and not taken.
+    pub fn is_idle(&self) -> bool {
+        self.batch.is_empty()
+            && self.on_their_way.is_empty()
+            && self.answers.is_empty()
+            && self.changed_keys.is_empty()
+            && self.changed_clients.is_empty()
+    }
+
+    /// The stream with all that is staged.
+    pub fn staged(&self) -> &StreamState {
+        &self.staged
+    }
+
+    /// The last durable batch.
+    pub fn durable(&self) -> Position {
+        self.durable
+    }
+
+    fn decide(&mut self, subject: Option<&Subject>, sealed: &Sealed) -> Verdict {
+        let event = &sealed.event;
+        let stamp = Stamp { seq: self.batch.block.end(), client: event.client };
+        let taken = self.check(sealed).and_then(|()| take_effect(&mut self.objects, &event.body, stamp));
+        let mut told = true;
+        let verdict = match taken {
+            Err(refusal) => Verdict::Refused(Box::new(refusal)),
+            Ok(effect) => {
+                told = effect.altered.is_some();
+                self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
+                self.record(subject, sealed, stamp.seq, effect)
+            }
+        };
+        let own = OwnVerdict { n: event.n, hash: sealed.hash, verdict: verdict.clone() };
+        if told {
+            let subject = subject.cloned();
+            self.batch.verdicts.push(ClientVerdict { client: event.client, subject, own: own.clone() });
+        }
+        self.client(event.client, None).decide(own);
+        self.changed_clients.insert(event.client);
+        verdict
+    }
+
+    fn record(&mut self, subject: Option<&Subject>, sealed: &Sealed, seq: Seq, effect: resolve::Effect) -> Verdict {
+        let event = &sealed.event;
+        let head = cbor::RecordedHead { seq, client: event.client, n: event.n, actor: subject, lost: &effect.lost };
+        let recorded = match effect.altered {
+            None => cbor::encode_recorded_head(&head, &sealed.encoded),
+            Some(ops) => {
+                let body = Body { ops, ..event.body.clone() };
+                cbor::encode_recorded_head(&head, &cbor::encode_body(&body))
+            }
+        };
+        self.batch.block.push(&recorded);
+        Verdict::Recorded { seq, lost: effect.lost }
+    }
+
+    /// What can be said against an event without looking at objects.
+    fn check(&self, sealed: &Sealed) -> Result<(), Refusal> {
+        let body = &sealed.event.body;
+        let invalid = |reason: String| Refusal { code: RefusalCode::Invalid, reason, about: None, current: None };
+        if body.ops.is_empty() {
+            return Err(invalid("the event has no ops".into()));
+        }
+        if sealed.encoded.len() > limits::EVENT_BYTES {
+            let (bytes, most) = (sealed.encoded.len(), limits::EVENT_BYTES);
+            return Err(invalid(format!("the event has {bytes} bytes; the most is {most}: send several smaller ones")));
+        }
+        if body.base > self.batch.block.end() {
+            let (base, head) = (body.base, self.batch.block.end());
+            return Err(invalid(format!("the event's base {base} is past the end of the stream, {head}")));
+        }
+        if !body.unchanged.is_empty() && self.has_own_loss(sealed.event.client) {
+            let reason = "an earlier event of this client, which this one may rest on, did not take effect".into();
+            return Err(Refusal { code: RefusalCode::Stale, reason, about: None, current: None });
+        }
+        Ok(())
+    }
+
+    /// Whether an unsettled event of a client was refused or lost a part: its author did not know when it typed on.
+    fn has_own_loss(&self, client: ClientId) -> bool {
+        let state = self.known_client(client);
+        state.is_some_and(|state| state.verdicts().any(|own| match &own.verdict {
+            Verdict::Recorded { lost, .. } => !lost.is_empty(),
+            Verdict::Refused(_) => true,
+        }))
+    }
+
+    fn advance(&mut self, batch: &Batch) {
+        self.staged.position = self.staged.position.next();
+        self.staged.head = batch.block.end();
+        self.staged.chain = batch.block.after();
+    }
+
+    fn settle(&mut self, client: ClientId, settled: EventNumber) {
+        if let Some(Some(state)) = self.clients.get_mut(&client) {
+            state.settle(settled);
+        }
+    }
+
+    fn known_client(&self, client: ClientId) -> Option<&ClientState> {
+        self.clients.get(&client)?.as_ref()
+    }
+
+    fn client(&mut self, client: ClientId, subject: Option<Subject>) -> &mut ClientState {
+        self.clients.entry(client).or_default().get_or_insert_with(|| ClientState::new(subject))
+    }
+
+    fn reject(&mut self, peer: Peer, code: ErrorCode, n: EventNumber, message: &str) -> bool {
+        let retry = (code == ErrorCode::Later).then_some(limits::LATER_PAUSE);
+        let frame = ErrorFrame { channel: Some(peer.channel), code, message: message.into(), n: Some(n), retry };
+        self.answer(peer, Answer::Frame(ServerFrame::Error(frame)));
+        false
+    }
+
+    /// Keeps an answer back until everything decided so far is durable.
+    fn answer(&mut self, peer: Peer, answer: Answer) {
+        let rests_on = match self.batch.is_empty() {
+            true => self.staged.position,
+            false => self.staged.position.next(),
+        };
+        self.answers.keep(rests_on, peer, answer);
+    }
+}
+
+fn not_yours(channel: Channel) -> ServerFrame {
+    let message = "this client id belongs to somebody else: take a new one".into();
+    let code = ErrorCode::Forbidden;
+    ServerFrame::Error(ErrorFrame { channel: Some(channel), code, message, n: None, retry: None })
+}

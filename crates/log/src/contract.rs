@@ -1,0 +1,164 @@
+//! The two contracts. Every backend passes the suite in [`crate::suite`].
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tapeline_core::batch::Batch;
+use tapeline_core::block::EventBlock;
+use tapeline_core::hash::Chain;
+use tapeline_core::name::{Collection, Key, StreamName};
+use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
+use tapeline_core::object::{Entry, Object};
+pub use tapeline_core::state::StateChanges;
+use tapeline_core::state::{ClientState, StreamState};
+
+/// Append-only logs of batches, one a stream. The only contract that matters for truth.
+pub trait EventLog: Send + Sync + 'static {
+    /// Appends a batch, if the stream is where the caller believes it to be. Returns at once; `done` hears of the
+    /// outcome once it is durable, from any thread, appends of one stream in their order. `done` must not block.
+    ///
+    /// Several appends of one stream may be on their way; each expects the position after the one before.
+    /// An append at [`Position::FIRST`] to a stream that does not exist makes it.
+    fn append(&self, append: Append, done: Done);
+
+    /// Where a stream ends, durably. `None` where there is no such stream.
+    fn head(&self, stream: &StreamName) -> impl Future<Output = Result<Option<Head>, LogError>> + Send;
+
+    /// The durable events of a stream from `from` on, as many as `most_bytes` take but at least one where there is
+    /// one. Empty at the head; empty, too, where there is no such stream.
+    fn read(
+        &self,
+        stream: &StreamName,
+        from: Seq,
+        most_bytes: usize,
+    ) -> impl Future<Output = Result<EventBlock, LogError>> + Send;
+
+    /// The durable batches of a stream after `after`, in order: what the state beside the log has yet to play.
+    /// A backend needs to keep only batches whose changes were not yet given to [`StateStore::apply`] and stored.
+    fn replay(
+        &self,
+        stream: &StreamName,
+        after: Position,
+    ) -> impl Future<Output = Result<Vec<Arc<Batch>>, LogError>> + Send;
+
+    /// Up to `limit` streams whose names come after `after`, in the order of their names.
+    fn streams(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<StreamInfo>, LogError>> + Send;
+}
+
+/// A request to append.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// To which stream.
+    pub stream: StreamName,
+    /// The incarnation, where this append makes the stream.
+    pub incarnation: Incarnation,
+    /// Where the stream must be for the append to happen.
+    pub expected: Position,
+    /// What to append.
+    pub batch: Arc<Batch>,
+}
+
+/// Hears of the outcome of an append: the stream's new position, or why not.
+pub type Done = Box<dyn FnOnce(Result<Position, AppendError>) + Send>;
+
+/// Why an append did not, or may not have, happened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The stream is elsewhere. Nothing was appended; read what others appended, then decide anew.
+    #[error("the stream is at batch {position}, not where the append expected it")]
+    Conflict {
+        /// Where it is.
+        position: Position,
+    },
+    /// It is not known whether the batch was appended. Read the log before anything else is staged.
+    #[error("the outcome of the append is unknown: {0}")]
+    Unknown(String),
+}
+
+impl AppendError {
+    /// Whether it is certain that nothing was appended.
+    pub const fn has_no_side_effects(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+}
+
+/// Where a stream ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Which life of the stream this is.
+    pub incarnation: Incarnation,
+    /// How many batches it has.
+    pub position: Position,
+    /// How many events it has.
+    pub seq: Seq,
+    /// The chain after them.
+    pub chain: Chain,
+}
+
+/// A stream as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// Its name.
+    pub stream: StreamName,
+    /// Where it ends.
+    pub head: Head,
+    /// Bytes of all its events as they are recorded, before any compression.
+    pub bytes: u64,
+}
+
+/// Why a log or store could not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LogError {
+    /// What is stored is damaged. Trying again does not help; `tapeline verify` names all damage.
+    #[error("damaged at {place}: {what}")]
+    Damaged {
+        /// File and offset, or table and key.
+        place: String,
+        /// What is wrong there.
+        what: String,
+    },
+    /// The storage below failed. Trying again may help.
+    #[error("storage failed: {0}")]
+    Storage(String),
+}
+
+impl LogError {
+    /// Whether the same may succeed when tried again.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Storage(_))
+    }
+}
+
+/// The state beside the logs: objects, field versions and client verdicts, each stream at its own position.
+///
+/// Calls may read from disk and so block for a moment; they are made from threads that may.
+pub trait StateStore: Send + Sync + 'static {
+    /// How far the state of a stream is. `None` where nothing of it is stored.
+    fn stream(&self, stream: &StreamName) -> Result<Option<StreamState>, LogError>;
+
+    /// What is stored under each of some keys of a stream, in their order.
+    fn entries(&self, stream: &StreamName, keys: &[Key]) -> Result<Vec<Option<Entry>>, LogError>;
+
+    /// What is stored of each of some clients of a stream, in their order.
+    fn clients(&self, stream: &StreamName, clients: &[ClientId]) -> Result<Vec<Option<ClientState>>, LogError>;
+
+    /// Takes changes that bring a stream's state to a later position. All of them take effect at once for readers.
+    /// They become durable later, on their own time; until then the log keeps the batches they come from.
+    ///
+    /// Only what is durable on the log may be given here. Blocks while too much is waiting to be written.
+    fn apply(&self, stream: &StreamName, changes: StateChanges) -> Result<(), LogError>;
+
+    /// Shows `visit` all live objects of a stream, or of one of its collections, sorted by collection and id, as they
+    /// were at one position whatever is applied meanwhile, until it breaks. Answers the state at that position.
+    fn objects(
+        &self,
+        stream: &StreamName,
+        collection: Option<&Collection>,
+        visit: &mut dyn FnMut(&Key, &Arc<Object>) -> ControlFlow<()>,
+    ) -> Result<Option<StreamState>, LogError>;
+}

@@ -1,0 +1,79 @@
+//! The directory of a log: whose it is, and in which format.
+//!
+//! ```text
+//! LOCK       held by the process that has the directory open
+//! FORMAT     "tapeline log 1\n": the format of everything beside it
+//! journal/   what was acknowledged and is not yet safe in the store
+//! store/     everything else
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::OpenError;
+
+const FORMAT: u32 = 1;
+const FORMAT_WORDS: &str = "tapeline log ";
+
+/// A directory that is ours while this lives.
+pub(super) struct Directory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Takes a directory, making it where there is none.
+    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
+        fs::create_dir_all(path)?;
+        let directory = Self { path: path.to_owned(), _lock: lock(path)? };
+        directory.check_format()?;
+        fs::create_dir_all(directory.journal())?;
+        sync_directory(path)?;
+        Ok(directory)
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.path.join("journal")
+    }
+
+    pub(super) fn store(&self) -> PathBuf {
+        self.path.join("store")
+    }
+
+    fn check_format(&self) -> Result<(), OpenError> {
+        let path = self.path.join("FORMAT");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) if !text.is_empty() => text,
+            Ok(_) => return write_format(&path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return write_format(&path),
+            Err(error) => return Err(error.into()),
+        };
+        let found = text.trim_end().strip_prefix(FORMAT_WORDS).and_then(|number| number.parse().ok());
+        match found {
+            Some(FORMAT) => Ok(()),
+            Some(newer) if newer > FORMAT => Err(OpenError::Newer { found: newer, known: FORMAT }),
+            _ => Err(OpenError::Foreign { path, text }),
+        }
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let file = File::options().create(true).truncate(false).write(true).open(directory.join("LOCK"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { directory: directory.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn write_format(path: &Path) -> Result<(), OpenError> {
+    let mut file = File::create(path)?;
+    writeln!(file, "{FORMAT_WORDS}{FORMAT}")?;
+    Ok(file.sync_all()?)
+}
+
+/// Makes the names in a directory durable.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}

@@ -1,0 +1,216 @@
+//! How the store keeps the events of a stream: runs of the newest ones as they came, and sealed segments of the rest.
+//!
+//! ```text
+//! run      = chain-before:8 block                      one row for what one flush brought
+//! segment  = check:8 chain-before:8 length:4 zstd      1,024 to 4,096 events, or 256 KB to 1 MB of them
+//! ```
+//!
+//! `check` is the xxh3 of what follows it, `length` that of the block before it was compressed. When runs are enough
+//! for a segment they are sealed: the segment is written and the runs are deleted, in one batch.
+
+use std::sync::Arc;
+
+use tapeline_core::batch::Batch;
+use tapeline_core::block::EventBlock;
+use tapeline_core::hash::Chain;
+use tapeline_core::numbers::Seq;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::rows::{Row, Tail, events_key, prefix, read_events_key, table};
+use super::store::{Snapshot, place_of};
+use crate::contract::LogError;
+use crate::limits;
+
+const RUN_HEADER: usize = 8;
+const SEGMENT_HEADER: usize = 20;
+
+/// Puts down the rows that bring the events of some batches behind a stream's tail. Answers the tail after them.
+pub(super) fn write_events(
+    rows: &mut Vec<Row>,
+    snapshot: &Snapshot<'_>,
+    number: u64,
+    tail: Tail,
+    batches: &[Arc<Batch>],
+) -> Result<Tail, LogError> {
+    let mut blocks = batches.iter().map(|batch| &batch.block).filter(|block| !block.is_empty());
+    let Some(first) = blocks.next() else { return Ok(tail) };
+    let mut new = first.clone();
+    blocks.for_each(|block| new.append(block));
+    let bytes = tail.bytes + new.bytes().len() as u64;
+    if new.end().since(tail.from) < limits::SEGMENT_EVENTS && bytes < limits::SEGMENT_BYTES {
+        write_run(rows, number, &new);
+        return Ok(Tail { from: tail.from, bytes });
+    }
+    let whole = take_runs(rows, snapshot, number, tail, new)?;
+    seal(rows, number, &whole)
+}
+
+/// The events of a stream from `from` on, as many as `most_bytes` take. `None` where the store has none of them.
+pub(super) fn read_events(
+    snapshot: &Snapshot<'_>,
+    number: u64,
+    from: Seq,
+    most_bytes: usize,
+) -> Result<Option<EventBlock>, LogError> {
+    let mut found: Option<EventBlock> = None;
+    for table in [table::SEGMENT, table::TAIL] {
+        for block in blocks(snapshot, table, number, from)? {
+            let block = block?;
+            let next = found.as_ref().map_or(from, EventBlock::end);
+            if block.end() <= next {
+                continue;
+            }
+            if block.from() > next {
+                return Err(gap(number, next, block.from()));
+            }
+            if extend(&mut found, &block, next, most_bytes) {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Appends what fits of a block, from `next` on. Answers whether nothing more fits.
+pub(super) fn extend(found: &mut Option<EventBlock>, block: &EventBlock, next: Seq, most_bytes: usize) -> bool {
+    let Some(found) = found else {
+        let part = block.slice(next, most_bytes);
+        let full = part.end() < block.end();
+        *found = Some(part);
+        return full;
+    };
+    let room = most_bytes.saturating_sub(found.bytes().len());
+    let part = block.slice(next, room);
+    if part.bytes().len() > room {
+        return true;
+    }
+    found.append(&part);
+    part.end() < block.end()
+}
+
+/// All blocks of a stream in one table, from the one that has `from`.
+fn blocks(
+    snapshot: &Snapshot<'_>,
+    table: u8,
+    number: u64,
+    from: Seq,
+) -> Result<impl Iterator<Item = Result<EventBlock, LogError>> + use<>, LogError> {
+    let (least, most) = (events_key(table, number, Seq::FIRST), events_key(table, number, Seq(u64::MAX)));
+    let upto = events_key(table, number, from);
+    let first = match snapshot.range(&least..=&upto).next_back().transpose()? {
+        Some((key, _)) => key.to_vec(),
+        None => least,
+    };
+    Ok(snapshot.range(&first..=&most).map(|row| {
+        let (key, value) = row?;
+        decode(&key, &value)
+    }))
+}
+
+/// All blocks in one table, of all streams, for those who verify.
+pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<EventBlock, LogError> {
+    let damaged = |what: &str| LogError::Damaged { place: place_of(key), what: what.to_owned() };
+    let (_, from) = read_events_key(key).ok_or_else(|| damaged("not the key of events"))?;
+    let (before, bytes) = match key[0] {
+        table::TAIL => open_run(value).ok_or_else(|| damaged("a run of events is too short"))?,
+        _ => open_segment(value).map_err(damaged)?,
+    };
+    EventBlock::from_bytes(from, before, bytes).map_err(|error| damaged(&error.to_string()))
+}
+
+fn write_run(rows: &mut Vec<Row>, number: u64, block: &EventBlock) {
+    let mut value = Vec::with_capacity(RUN_HEADER + block.bytes().len());
+    value.extend_from_slice(&block.before().0.to_le_bytes());
+    value.extend_from_slice(block.bytes());
+    rows.push((events_key(table::TAIL, number, block.from()), Some(value)));
+}
+
+fn open_run(value: &[u8]) -> Option<(Chain, Vec<u8>)> {
+    let (before, bytes) = value.split_first_chunk()?;
+    Some((Chain(u64::from_le_bytes(*before)), bytes.to_vec()))
+}
+
+/// Takes all runs of a stream out of the store and puts `new` behind them.
+fn take_runs(
+    rows: &mut Vec<Row>,
+    snapshot: &Snapshot<'_>,
+    number: u64,
+    tail: Tail,
+    new: EventBlock,
+) -> Result<EventBlock, LogError> {
+    let mut whole: Option<EventBlock> = None;
+    for row in snapshot.prefix(&prefix(table::TAIL, number)) {
+        let (key, value) = row?;
+        let run = decode(&key, &value)?;
+        rows.push((key.to_vec(), None));
+        match &mut whole {
+            None => whole = Some(run),
+            Some(whole) if (whole.end(), whole.after()) == (run.from(), run.before()) => whole.append(&run),
+            Some(whole) => return Err(gap(number, whole.end(), run.from())),
+        }
+    }
+    let whole = match whole {
+        None => new,
+        Some(mut whole) if (whole.end(), whole.after()) == (new.from(), new.before()) => {
+            whole.append(&new);
+            whole
+        }
+        Some(whole) => return Err(gap(number, whole.end(), new.from())),
+    };
+    if whole.from() != tail.from {
+        return Err(gap(number, tail.from, whole.from()));
+    }
+    Ok(whole)
+}
+
+/// Cuts a block into segments; what is too little for one stays a run.
+fn seal(rows: &mut Vec<Row>, number: u64, whole: &EventBlock) -> Result<Tail, LogError> {
+    let mut segment = EventBlock::empty(whole.from(), whole.before());
+    for event in whole.encoded() {
+        let full = segment.bytes().len() + event.len() > limits::SEGMENT_MOST_BYTES;
+        if !segment.is_empty() && (full || segment.count() == limits::SEGMENT_MOST_EVENTS) {
+            write_segment(rows, number, &segment)?;
+            segment = EventBlock::empty(segment.end(), segment.after());
+        }
+        segment.push(event);
+    }
+    let bytes = segment.bytes().len() as u64;
+    if segment.count() >= limits::SEGMENT_EVENTS || bytes >= limits::SEGMENT_BYTES {
+        write_segment(rows, number, &segment)?;
+        return Ok(Tail { from: segment.end(), bytes: 0 });
+    }
+    if !segment.is_empty() {
+        write_run(rows, number, &segment);
+    }
+    Ok(Tail { from: segment.from(), bytes })
+}
+
+fn write_segment(rows: &mut Vec<Row>, number: u64, block: &EventBlock) -> Result<(), LogError> {
+    let packed = zstd::bulk::compress(block.bytes(), limits::SEGMENT_LEVEL)?;
+    let mut value = vec![0; 8];
+    value.extend_from_slice(&block.before().0.to_le_bytes());
+    value.extend_from_slice(&(block.bytes().len() as u32).to_le_bytes());
+    value.extend_from_slice(&packed);
+    let check = xxh3_64(&value[8..]);
+    value[..8].copy_from_slice(&check.to_le_bytes());
+    rows.push((events_key(table::SEGMENT, number, block.from()), Some(value)));
+    Ok(())
+}
+
+fn open_segment(value: &[u8]) -> Result<(Chain, Vec<u8>), &'static str> {
+    let (header, packed) = value.split_first_chunk::<SEGMENT_HEADER>().ok_or("a segment is too short")?;
+    let (words, length) = header.as_chunks::<8>();
+    let length: [u8; 4] = length.try_into().map_err(|_| "a segment is too short")?;
+    if u64::from_le_bytes(words[0]) != xxh3_64(&value[8..]) {
+        return Err("the checksum of a segment does not match");
+    }
+    let bytes = zstd::bulk::decompress(packed, u32::from_le_bytes(length) as usize);
+    Ok((Chain(u64::from_le_bytes(words[1])), bytes.map_err(|_| "a segment cannot be unpacked")?))
+}
+
+fn gap(number: u64, from: Seq, to: Seq) -> LogError {
+    LogError::Damaged {
+        place: format!("store, events of stream number {number}"),
+        what: format!("the events {from} to {to} are missing, or do not follow from those before them"),
+    }
+}

@@ -1,0 +1,13 @@
+//! Where a server keeps streams: the contracts of the log and of the state beside it, and their backends.
+//!
+//! [`EventLog`] is the truth: what it has acknowledged is durable. [`StateStore`] is a view of it, always on this
+//! machine, that can be lost and made again. [`memory`] holds both in memory, for tests and simulation; [`embedded`]
+//! keeps both in one directory. Every backend passes [`suite`].
+
+mod contract;
+pub mod embedded;
+pub mod limits;
+pub mod memory;
+pub mod suite;
+
+pub use contract::{Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo};

@@ -1,0 +1,59 @@
+//! Every limit of the log in one place: what bounds each queue, batch and cache, and when things are written.
+
+use std::time::Duration;
+
+// The journal.
+
+/// Bytes that may wait for the journal before an append waits too.
+pub const JOURNAL_QUEUE_BYTES: usize = 16 << 20;
+/// Bytes of a journal segment past which the next group begins another.
+pub const JOURNAL_SEGMENT_BYTES: u64 = 64 << 20;
+
+// Writing behind.
+
+/// Bytes applied but not yet in the store, past which `apply` waits.
+pub const UNFLUSHED_BYTES: usize = 96 << 20;
+/// How often what was applied is written to the store.
+pub const FLUSH_EVERY: Duration = Duration::from_millis(200);
+/// Bytes applied past which it is written sooner.
+pub const FLUSH_BYTES: usize = 8 << 20;
+/// Streams kept in memory though nothing of them waits to be written.
+pub const RESIDENT_STREAMS: usize = 200_000;
+
+// Checkpoints.
+
+/// Bytes of the store's memtable past which it is made durable.
+pub const MEMTABLE_BYTES: u64 = 32 << 20;
+/// Memtables that may wait to be made durable before writing behind waits for them.
+pub const SEALED_MEMTABLES: usize = 2;
+/// Bytes of journal past which the store is made durable, so that the journal can go.
+pub const JOURNAL_BYTES: u64 = 96 << 20;
+/// The longest time between a write and the checkpoint that covers it.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
+/// How long nothing must be written before the store is settled: made durable, compacted, the journal emptied.
+pub const IDLE: Duration = Duration::from_millis(1_000);
+/// Bytes of a store past which settling leaves its tables to the ordinary compaction.
+pub const SETTLE_BYTES: u64 = 256 << 20;
+
+// The store.
+
+/// Events that a stream's tail has before they are sealed into a segment.
+pub const SEGMENT_EVENTS: u64 = 1_024;
+/// Bytes that a stream's tail has before it is sealed into a segment, however few the events are.
+pub const SEGMENT_BYTES: u64 = 256 << 10;
+/// Events of one sealed segment.
+pub const SEGMENT_MOST_EVENTS: u64 = 4_096;
+/// How hard sealed segments are compressed.
+pub const SEGMENT_LEVEL: i32 = 3;
+/// Bytes of the cache of the store's blocks.
+pub const CACHE_BYTES: u64 = 48 << 20;
+/// Bytes of a block of the store before it is compressed.
+pub const BLOCK_BYTES: u32 = 16 << 10;
+/// Files the store keeps open.
+pub const OPEN_FILES: usize = 512;
+/// Bytes of a value past which it is stored apart from its key and not moved by compactions.
+pub const APART_BYTES: u32 = 4 << 10;
+/// Bytes of one sealed segment before it is compressed, unless a single event has more.
+pub const SEGMENT_MOST_BYTES: usize = 1 << 20;
+/// Bytes of a file of the store.
+pub const TABLE_BYTES: u64 = 32 << 20;
