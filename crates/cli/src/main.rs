@@ -1,3 +1,63 @@
-//! The `tapeline` binary.
+//! The `tapeline` binary: the server, and the tools to look into it, edit through it, load it and measure it.
+//!
+//! One file a command in `commands/`; `replay/` plays recordings, `bench/` measures.
 
-fn main() {}
+mod arguments;
+mod bench;
+mod commands;
+mod failure;
+mod http;
+mod output;
+mod replay;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = runtime().and_then(|runtime| runtime.block_on(run(arguments)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::PipeClosed) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("tapeline: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { server, json, command } = arguments;
+    match command {
+        Command::Serve(serve) => commands::serve::run(serve, json).await,
+        Command::Streams => commands::streams::run(&server, json),
+        Command::Status { stream } => commands::streams::status(&server, &stream, json),
+        Command::Tail(tail) => commands::tail::run(&server, tail).await,
+        Command::Objects { stream, collection } => commands::objects::run(&server, &stream, collection.as_ref()),
+        Command::Insert(edit) => commands::edit::run(&server, commands::edit::Verb::Insert, edit).await,
+        Command::Update(edit) => commands::edit::run(&server, commands::edit::Verb::Update, edit).await,
+        Command::Upsert(edit) => commands::edit::run(&server, commands::edit::Verb::Upsert, edit).await,
+        Command::Delete(object) => commands::edit::delete(&server, object).await,
+        Command::Get(object) => commands::objects::get(&server, &object),
+        Command::History(object) => commands::objects::history(&server, &object),
+        Command::Replay(arguments) => replay::run(&server, arguments, json).await,
+        Command::Verify { data } => commands::verify::run(&data, json),
+        Command::Bench(arguments) => bench::run(arguments, json).await,
+        Command::Completions { shell } => {
+            arguments::print_completions(shell);
+            Ok(())
+        }
+    }
+}

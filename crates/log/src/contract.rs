@@ -48,6 +48,12 @@ pub trait EventLog: Send + Sync + 'static {
         after: Option<&StreamName>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<StreamInfo>, LogError>> + Send;
+
+    /// The streams with durable batches that were not yet given to [`StateStore::apply`]: after a crash, those whose
+    /// state has to catch up. Those of a log that keeps batches only for as long as they are asked for are none.
+    fn unapplied_streams(&self) -> Vec<StreamName> {
+        Vec::new()
+    }
 }
 
 /// A request to append.
@@ -125,6 +131,12 @@ pub enum LogError {
     /// The storage below failed. Trying again may help.
     #[error("storage failed: {0}")]
     Storage(String),
+}
+
+impl From<std::io::Error> for LogError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Storage(error.to_string())
+    }
 }
 
 impl LogError {

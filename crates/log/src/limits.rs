@@ -26,8 +26,8 @@ pub const RESIDENT_STREAMS: usize = 200_000;
 pub const MEMTABLE_BYTES: u64 = 32 << 20;
 /// Memtables that may wait to be made durable before writing behind waits for them.
 pub const SEALED_MEMTABLES: usize = 2;
-/// Bytes of journal past which the store is made durable, so that the journal can go.
-pub const JOURNAL_BYTES: u64 = 96 << 20;
+/// Bytes of whole journal segments in the store past which it is made durable, so that they can go.
+pub const JOURNAL_BYTES: u64 = 64 << 20;
 /// The longest time between a write and the checkpoint that covers it.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
 /// How long nothing must be written before the store is settled: made durable, compacted, the journal emptied.

@@ -8,6 +8,9 @@ use crate::name::NameError;
 use crate::op::FieldMapError;
 use crate::value::NotANumber;
 
+/// The largest number that counts something in a frame: what every JSON carries without loss.
+pub const LARGEST_COUNT: u64 = 1 << 53;
+
 /// How frames are turned to bytes on one socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {

@@ -54,11 +54,12 @@ pub(super) struct Counters {
 impl Counters {
     /// Counts a group that was committed.
     pub(super) fn group(&self, took: Duration, bytes: usize, appends: &[Waiting]) {
-        let events: u64 = appends.iter().map(|append| append.record.batch.block.count()).sum();
+        let records = || appends.iter().filter_map(|waiting| waiting.append.as_ref().ok());
+        let events: u64 = records().map(|record| record.batch.block.count()).sum();
         let micros = took.as_micros() as u64;
         let bucket = (u64::BITS - micros.leading_zeros()) as usize;
         self.events.fetch_add(events, Relaxed);
-        self.batches.fetch_add(appends.len() as u64, Relaxed);
+        self.batches.fetch_add(records().count() as u64, Relaxed);
         self.groups.fetch_add(1, Relaxed);
         self.written.fetch_add(bytes as u64, Relaxed);
         self.commit_micros.fetch_add(micros, Relaxed);

@@ -41,8 +41,12 @@ pub(super) fn write_events(
         write_run(rows, number, &new);
         return Ok(Tail { from: tail.from, bytes });
     }
-    let whole = take_runs(rows, snapshot, number, tail, new)?;
-    seal(rows, number, &whole)
+    let (whole, runs) = join_runs(snapshot, number, tail, new)?;
+    let tail = seal(rows, number, &whole)?;
+    // What is left over may stand where a run stood: a key stands in a batch once.
+    let left = events_key(table::TAIL, number, tail.from);
+    rows.extend(runs.into_iter().filter(|key| *key != left).map(|key| (key, None)));
+    Ok(tail)
 }
 
 /// The events of a stream from `from` on, as many as `most_bytes` take. `None` where the store has none of them.
@@ -130,37 +134,28 @@ fn open_run(value: &[u8]) -> Option<(Chain, Vec<u8>)> {
     Some((Chain(u64::from_le_bytes(*before)), bytes.to_vec()))
 }
 
-/// Takes all runs of a stream out of the store and puts `new` behind them.
-fn take_runs(
-    rows: &mut Vec<Row>,
+/// All runs of a stream with `new` behind them, and the keys of the runs.
+fn join_runs(
     snapshot: &Snapshot<'_>,
     number: u64,
     tail: Tail,
     new: EventBlock,
-) -> Result<EventBlock, LogError> {
-    let mut whole: Option<EventBlock> = None;
+) -> Result<(EventBlock, Vec<Vec<u8>>), LogError> {
+    let (mut runs, mut keys) = (Vec::new(), Vec::new());
     for row in snapshot.prefix(&prefix(table::TAIL, number)) {
         let (key, value) = row?;
-        let run = decode(&key, &value)?;
-        rows.push((key.to_vec(), None));
-        match &mut whole {
-            None => whole = Some(run),
-            Some(whole) if (whole.end(), whole.after()) == (run.from(), run.before()) => whole.append(&run),
-            Some(whole) => return Err(gap(number, whole.end(), run.from())),
-        }
+        runs.push(decode(&key, &value)?);
+        keys.push(key.to_vec());
     }
-    let whole = match whole {
-        None => new,
-        Some(mut whole) if (whole.end(), whole.after()) == (new.from(), new.before()) => {
-            whole.append(&new);
-            whole
+    runs.push(new);
+    let mut whole = EventBlock::empty(tail.from, runs[0].before());
+    for run in &runs {
+        if (whole.end(), whole.after()) != (run.from(), run.before()) {
+            return Err(gap(number, whole.end(), run.from()));
         }
-        Some(whole) => return Err(gap(number, whole.end(), new.from())),
-    };
-    if whole.from() != tail.from {
-        return Err(gap(number, tail.from, whole.from()));
+        whole.append(run);
     }
-    Ok(whole)
+    Ok((whole, keys))
 }
 
 /// Cuts a block into segments; what is too little for one stays a run.

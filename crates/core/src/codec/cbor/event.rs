@@ -1,13 +1,13 @@
-//! Events and verdicts in CBOR.
+//! Events in CBOR.
 //!
 //! The body of an event is a run of map entries that stands in the authored and in the recorded event alike, so a
 //! body encoded once is hashed, sent and recorded without being written again.
 
-use super::value::{read_client, read_key, read_op, read_value};
-use super::{CodecError, Reader, Writer, check_end, read_array, read_map};
-use crate::event::{
-    Authored, Body, Command, Lost, LostReason, OwnVerdict, Read, Recorded, Refusal, RefusalCode, Verdict,
-};
+use super::op::{read_client, read_key, read_op};
+use super::value::read_value;
+use super::verdict::read_lost;
+use super::{CodecError, Reader, Writer, check_end, read_array, read_map, read_tuple};
+use crate::event::{Authored, Body, Command, Lost, Read, Recorded};
 use crate::hash::ContentHash;
 use crate::limits;
 use crate::name::{CommandName, FieldName, Subject};
@@ -41,6 +41,11 @@ impl EncodedBody {
         ContentHash::of(&self.bytes)
     }
 
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// How many bytes it has.
     pub fn len(&self) -> usize {
         self.bytes.len()
@@ -55,63 +60,8 @@ impl EncodedBody {
 /// Encodes a body.
 pub fn encode_body(body: &Body) -> EncodedBody {
     let mut writer = Writer::with_capacity(160);
-    let mut entries = 3;
-    writer.uint(key::BASE).uint(body.base.0);
-    if let Some(on) = body.on {
-        entries += 1;
-        writer.uint(key::ON).uint(on.0);
-    }
-    writer.uint(key::AT).uint(body.at.0);
-    if let Some(command) = &body.command {
-        entries += 1;
-        writer.uint(key::COMMAND).array(2).text(command.name.as_str()).value(&command.args);
-    }
-    if !body.unchanged.is_empty() {
-        entries += 1;
-        writer.uint(key::UNCHANGED).array(body.unchanged.len() as u64);
-        for read in &body.unchanged {
-            writer.array(2 + u64::from(read.field.is_some())).key(&read.key);
-            read.field.iter().for_each(|field| drop(writer.text(field.as_str())));
-        }
-    }
-    writer.uint(key::OPS).array(body.ops.len() as u64);
-    body.ops.iter().for_each(|op| drop(writer.op(op)));
-    EncodedBody { entries, bytes: writer.finish() }
-}
-
-/// Reads one entry of a body; `false` where the key is none of its.
-fn read_body_entry(body: &mut Body, key: u64, reader: &mut Reader<'_>) -> Result<bool, CodecError> {
-    match key {
-        key::BASE => body.base = Seq(reader.u64()?),
-        key::ON => body.on = Some(Seq(reader.u64()?)),
-        key::AT => body.at = Millis(reader.u64()?),
-        key::COMMAND => {
-            read_tuple(reader, 2, "a command")?;
-            body.command = Some(Command { name: CommandName::new(reader.str()?)?, args: read_value(reader)? });
-        }
-        key::UNCHANGED => body.unchanged = read_array(reader, "reads in one event", limits::EVENT_READS, read_read)?,
-        key::OPS => body.ops = read_array(reader, "ops in one event", limits::EVENT_OPS, read_op)?,
-        _ => return Ok(false),
-    }
-    Ok(true)
-}
-
-fn read_read(reader: &mut Reader<'_>) -> Result<Read, CodecError> {
-    let len = super::array_len(reader)?;
-    if !(2..=3).contains(&len) {
-        return Err(CodecError::Cbor("a read has a collection, an id and perhaps a field".into()));
-    }
-    let key = read_key(reader)?;
-    let field = if len == 3 { Some(FieldName::new(reader.str()?)?) } else { None };
-    Ok(Read { key, field })
-}
-
-/// Reads the head of an array of exactly `len` items.
-pub(crate) fn read_tuple(reader: &mut Reader<'_>, len: usize, what: &'static str) -> Result<(), CodecError> {
-    match super::array_len(reader)? == len {
-        true => Ok(()),
-        false => Err(CodecError::Cbor(format!("{what} has {len} items"))),
-    }
+    writer.body(body);
+    EncodedBody { entries: entries_of(body), bytes: writer.finish() }
 }
 
 /// What a recorded event says beside its body.
@@ -133,23 +83,76 @@ pub struct RecordedHead<'a> {
 pub fn encode_recorded(event: &Recorded) -> Vec<u8> {
     let Recorded { seq, client, n, actor, body, lost } = event;
     let head = RecordedHead { seq: *seq, client: *client, n: *n, actor: actor.as_ref(), lost };
-    encode_recorded_head(&head, &encode_body(body))
+    let mut writer = Writer::with_capacity(200);
+    writer.recorded_head(&head, entries_of(body)).body(body);
+    writer.finish()
 }
 
 /// Encodes a recorded event around its encoded body.
 pub fn encode_recorded_head(head: &RecordedHead<'_>, body: &EncodedBody) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(body.bytes.len() + 40);
-    let entries = 3 + u64::from(head.actor.is_some()) + u64::from(!head.lost.is_empty()) + body.entries;
-    writer.map(entries).uint(key::SEQ).uint(head.seq.0).uint(key::CLIENT).client(head.client);
-    writer.uint(key::N).uint(head.n.0);
-    if let Some(actor) = head.actor {
-        writer.uint(key::ACTOR).text(actor.as_str());
-    }
-    if !head.lost.is_empty() {
-        writer.uint(key::LOST).lost(head.lost);
-    }
-    writer.raw(&body.bytes);
+    let mut writer = Writer::with_capacity(body.bytes.len() + 64);
+    writer.recorded_head(head, body.entries).raw(&body.bytes);
     writer.finish()
+}
+
+/// Encodes an authored event.
+pub(crate) fn encode_authored(event: &Authored) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(200);
+    writer.authored(event);
+    writer.finish()
+}
+
+fn entries_of(body: &Body) -> u64 {
+    let optional = [body.on.is_some(), body.command.is_some(), !body.unchanged.is_empty()];
+    3 + optional.into_iter().map(u64::from).sum::<u64>()
+}
+
+impl Writer {
+    pub(crate) fn authored(&mut self, event: &Authored) -> &mut Self {
+        let settled = u64::from(event.settled.0 > 0);
+        self.map(2 + settled + entries_of(&event.body));
+        self.uint(key::CLIENT).client(event.client).uint(key::N).uint(event.n.0);
+        if settled > 0 {
+            self.uint(key::SETTLED).uint(event.settled.0);
+        }
+        self.body(&event.body)
+    }
+
+    fn recorded_head(&mut self, head: &RecordedHead<'_>, body_entries: u64) -> &mut Self {
+        self.map(3 + u64::from(head.actor.is_some()) + u64::from(!head.lost.is_empty()) + body_entries);
+        self.uint(key::SEQ).uint(head.seq.0).uint(key::CLIENT).client(head.client).uint(key::N).uint(head.n.0);
+        if let Some(actor) = head.actor {
+            self.uint(key::ACTOR).text(actor.as_str());
+        }
+        if !head.lost.is_empty() {
+            self.uint(key::LOST).lost(head.lost);
+        }
+        self
+    }
+
+    fn body(&mut self, body: &Body) -> &mut Self {
+        self.uint(key::BASE).uint(body.base.0);
+        if let Some(on) = body.on {
+            self.uint(key::ON).uint(on.0);
+        }
+        self.uint(key::AT).uint(body.at.0);
+        if let Some(command) = &body.command {
+            self.uint(key::COMMAND).array(2).text(command.name.as_str()).value(&command.args);
+        }
+        if !body.unchanged.is_empty() {
+            let reads = self.uint(key::UNCHANGED).array(body.unchanged.len() as u64);
+            body.unchanged.iter().fold(reads, Self::read);
+        }
+        let ops = self.uint(key::OPS).array(body.ops.len() as u64);
+        body.ops.iter().fold(ops, Self::op)
+    }
+
+    fn read(&mut self, read: &Read) -> &mut Self {
+        match &read.field {
+            None => self.array(2).key(&read.key),
+            Some(field) => self.array(3).key(&read.key).text(field.as_str()),
+        }
+    }
 }
 
 /// Reads one recorded event.
@@ -159,15 +162,15 @@ pub fn encode_recorded_head(head: &RecordedHead<'_>, body: &EncodedBody) -> Vec<
 pub fn decode_recorded(bytes: &[u8]) -> Result<Recorded, CodecError> {
     let mut reader = Reader::new(bytes);
     let (mut seq, mut client, mut n, mut actor) = (None, None, None, None);
-    let (mut lost, mut body) = (Vec::new(), Body::default());
+    let (mut lost, mut body) = (Vec::new(), PartialBody::default());
     read_map(&mut reader, |key, reader| {
         match key {
-            key::SEQ => seq = Some(Seq(reader.u64()?)),
+            key::SEQ => seq = Some(Seq(reader.count()?)),
             key::CLIENT => client = Some(read_client(reader)?),
-            key::N => n = Some(EventNumber(reader.u64()?)),
+            key::N => n = Some(EventNumber(reader.count()?)),
             key::ACTOR => actor = Some(Subject::new(reader.str()?)?),
             key::LOST => lost = read_lost(reader)?,
-            other => return read_body_entry(&mut body, other, reader),
+            other => return body.read_entry(other, reader),
         }
         Ok(true)
     })?;
@@ -178,143 +181,77 @@ pub fn decode_recorded(bytes: &[u8]) -> Result<Recorded, CodecError> {
         client: client.ok_or(missing("client"))?,
         n: n.ok_or(missing("n"))?,
         actor,
-        body,
+        body: body.complete().ok_or(missing("ops"))?,
         lost,
     })
 }
 
-/// Encodes an authored event.
-pub(crate) fn encode_authored(event: &Authored) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.authored(event);
-    writer.finish()
-}
-
 /// Reads one authored event.
-pub(crate) fn decode_authored(bytes: &[u8]) -> Result<Authored, CodecError> {
-    let mut reader = Reader::new(bytes);
-    let event = read_authored(&mut reader)?;
-    check_end(&reader, "an event")?;
-    Ok(event)
-}
-
 pub(crate) fn read_authored(reader: &mut Reader<'_>) -> Result<Authored, CodecError> {
-    let (mut client, mut n, mut ops) = (None, None, false);
-    let (mut settled, mut body) = (EventNumber::default(), Body::default());
+    let (mut client, mut n) = (None, None);
+    let (mut settled, mut body) = (EventNumber::default(), PartialBody::default());
     read_map(reader, |key, reader| {
         match key {
             key::CLIENT => client = Some(read_client(reader)?),
-            key::N => n = Some(EventNumber(reader.u64()?)),
-            key::SETTLED => settled = EventNumber(reader.u64()?),
-            other => {
-                ops |= other == key::OPS;
-                return read_body_entry(&mut body, other, reader);
-            }
+            key::N => n = Some(EventNumber(reader.count()?)),
+            key::SETTLED => settled = EventNumber(reader.count()?),
+            other => return body.read_entry(other, reader),
         }
         Ok(true)
     })?;
     let missing = |part| CodecError::Missing { what: "an event", part };
-    if !ops {
-        return Err(missing("ops"));
-    }
-    Ok(Authored { client: client.ok_or(missing("client"))?, n: n.ok_or(missing("n"))?, settled, body })
-}
-
-mod verdict {
-    pub(super) const RECORDED: u64 = 0;
-    pub(super) const REFUSED: u64 = 1;
-}
-
-impl Writer {
-    pub(super) fn authored(&mut self, event: &Authored) -> &mut Self {
-        let body = encode_body(&event.body);
-        let settled = u64::from(event.settled.0 > 0);
-        self.map(2 + settled + body.entries).uint(key::CLIENT).client(event.client).uint(key::N).uint(event.n.0);
-        if settled > 0 {
-            self.uint(key::SETTLED).uint(event.settled.0);
-        }
-        self.raw(&body.bytes)
-    }
-
-    pub(super) fn lost(&mut self, lost: &[Lost]) -> &mut Self {
-        self.array(lost.len() as u64);
-        for part in lost {
-            self.array(2).op(&part.op).text(part.reason.code());
-        }
-        self
-    }
-
-    pub(crate) fn refusal(&mut self, refusal: &Refusal) -> &mut Self {
-        let more = u64::from(refusal.about.is_some()) + u64::from(refusal.current.is_some());
-        self.map(2 + more).uint(0).text(refusal.code.code()).uint(1).text(&refusal.reason);
-        if let Some(key) = &refusal.about {
-            self.uint(2).array(2).key(key);
-        }
-        if let Some(current) = &refusal.current {
-            self.uint(3).value(current);
-        }
-        self
-    }
-}
-
-pub(super) fn read_lost(reader: &mut Reader<'_>) -> Result<Vec<Lost>, CodecError> {
-    read_array(reader, "lost ops in one event", limits::EVENT_OPS, |reader| {
-        read_tuple(reader, 2, "a lost op")?;
-        let op = read_op(reader)?;
-        let code = reader.str()?;
-        let unknown = || CodecError::Unknown { what: "reason of a lost op", found: code.into() };
-        Ok(Lost { op, reason: LostReason::from_code(code).ok_or_else(unknown)? })
+    Ok(Authored {
+        client: client.ok_or(missing("client"))?,
+        n: n.ok_or(missing("n"))?,
+        settled,
+        body: body.complete().ok_or(missing("ops"))?,
     })
 }
 
-pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, CodecError> {
-    let (mut code, mut reason, mut about, mut current) = (None, String::new(), None, None);
-    read_map(reader, |key, reader| {
+/// A body of which some entries were read.
+#[derive(Default)]
+struct PartialBody {
+    body: Body,
+    has_ops: bool,
+}
+
+impl PartialBody {
+    /// Reads one entry; `false` where the key is none of a body's.
+    fn read_entry(&mut self, key: u64, reader: &mut Reader<'_>) -> Result<bool, CodecError> {
+        let body = &mut self.body;
         match key {
-            0 => {
-                let word = reader.str()?;
-                let unknown = || CodecError::Unknown { what: "refusal code", found: word.into() };
-                code = Some(RefusalCode::from_code(word).ok_or_else(unknown)?);
+            key::BASE => body.base = Seq(reader.count()?),
+            key::ON => body.on = Some(Seq(reader.count()?)),
+            key::AT => body.at = Millis(reader.count()?),
+            key::COMMAND => body.command = Some(read_command(reader)?),
+            key::UNCHANGED => {
+                body.unchanged = read_array(reader, "reads in one event", limits::EVENT_READS, read_read)?
             }
-            1 => reason = reader.str()?.into(),
-            2 => {
-                read_tuple(reader, 2, "the object of a refusal")?;
-                about = Some(read_key(reader)?);
+            key::OPS => {
+                body.ops = read_array(reader, "ops in one event", limits::EVENT_OPS, read_op)?;
+                self.has_ops = true;
             }
-            3 => current = Some(read_value(reader)?),
             _ => return Ok(false),
         }
         Ok(true)
-    })?;
-    let code = code.ok_or(CodecError::Missing { what: "a refusal", part: "code" })?;
-    Ok(Refusal { code, reason, about, current })
-}
+    }
 
-/// Writes verdicts as an array.
-pub(crate) fn write_verdicts<'a>(writer: &mut Writer, verdicts: impl ExactSizeIterator<Item = &'a OwnVerdict>) {
-    writer.array(verdicts.len() as u64);
-    for own in verdicts {
-        writer.array(4).uint(own.n.0).uint(own.hash.0);
-        match &own.verdict {
-            Verdict::Recorded { seq, lost } => writer.uint(verdict::RECORDED).array(2).uint(seq.0).lost(lost),
-            Verdict::Refused(refusal) => writer.uint(verdict::REFUSED).refusal(refusal),
-        };
+    fn complete(self) -> Option<Body> {
+        self.has_ops.then_some(self.body)
     }
 }
 
-/// Reads what [`write_verdicts`] wrote.
-pub(crate) fn read_verdicts(reader: &mut Reader<'_>) -> Result<Vec<OwnVerdict>, CodecError> {
-    read_array(reader, "verdicts", limits::UNSETTLED_EVENTS, |reader| {
-        read_tuple(reader, 4, "a verdict")?;
-        let (n, hash) = (EventNumber(reader.u64()?), ContentHash(reader.u64()?));
-        let verdict = match reader.u64()? {
-            verdict::RECORDED => {
-                read_tuple(reader, 2, "a recorded verdict")?;
-                Verdict::Recorded { seq: Seq(reader.u64()?), lost: read_lost(reader)? }
-            }
-            verdict::REFUSED => Verdict::Refused(Box::new(read_refusal(reader)?)),
-            other => return Err(CodecError::Unknown { what: "verdict", found: other.to_string() }),
-        };
-        Ok(OwnVerdict { n, hash, verdict })
-    })
+fn read_command(reader: &mut Reader<'_>) -> Result<Command, CodecError> {
+    read_tuple(reader, 2, "a command")?;
+    Ok(Command { name: CommandName::new(reader.str()?)?, args: read_value(reader)? })
+}
+
+fn read_read(reader: &mut Reader<'_>) -> Result<Read, CodecError> {
+    let items = reader.array()?;
+    if !(2..=3).contains(&items) {
+        return Err(CodecError::Cbor("a read has a collection, an id and perhaps a field".into()));
+    }
+    let key = read_key(reader)?;
+    let field = if items == 3 { Some(FieldName::new(reader.str()?)?) } else { None };
+    Ok(Read { key, field })
 }

@@ -3,184 +3,47 @@
 //! What is written here is canonical: the same thing always gives the same bytes, so they can be hashed, chained
 //! and compared. `docs/protocol.cddl` is the grammar.
 
+mod client_frame;
 mod event;
 mod frame;
+mod op;
+mod reader;
+mod server_frame;
 mod stored;
 mod value;
+mod verdict;
+mod writer;
 
-use std::convert::Infallible;
-
-use minicbor::data::Type;
-use minicbor::{Decoder, Encoder};
-
+pub use client_frame::{decode_client_frame, encode_client_frame};
 pub use event::{EncodedBody, RecordedHead, decode_recorded, encode_body, encode_recorded, encode_recorded_head};
-pub(crate) use event::{encode_authored, read_authored, read_refusal, read_tuple, read_verdicts, write_verdicts};
-pub use frame::{decode_client_frame, decode_server_frame, encode_client_frame, encode_events_frame, encode_server_frame};
+pub(crate) use event::{encode_authored, read_authored};
+pub(crate) use op::{read_client, read_key};
+pub(crate) use reader::{Reader, array_len, check_end, read_array, read_map, read_null, read_tuple, split_bytes};
+pub use server_frame::{decode_server_frame, encode_events_frame, encode_server_frame};
 pub use stored::{canonical_object, decode_entry, encode_entry};
 pub(crate) use stored::{
     decode_batch, decode_client_state, decode_stream_state, encode_batch, encode_client_state, encode_stream_state,
 };
 pub use value::{decode_value, encode_value};
-pub(crate) use value::{read_client, read_key};
+pub(crate) use verdict::read_refusal;
+pub(crate) use writer::{Writer, bytes_size, write_bytes};
 
 use super::CodecError;
 
-impl From<minicbor::decode::Error> for CodecError {
-    fn from(error: minicbor::decode::Error) -> Self {
-        Self::Cbor(error.to_string())
-    }
-}
-
-/// Writes CBOR to memory, which cannot fail.
-pub(crate) struct Writer(Encoder<Vec<u8>>);
-
-fn sure<T>(result: Result<T, minicbor::encode::Error<Infallible>>) {
-    if result.is_err() {
-        unreachable!("writing to memory cannot fail");
-    }
-}
-
-impl Writer {
-    pub(crate) fn new() -> Self {
-        Self::with_capacity(128)
-    }
-
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self(Encoder::new(Vec::with_capacity(bytes)))
-    }
-
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.0.into_writer()
-    }
-
-    pub(crate) fn map(&mut self, entries: u64) -> &mut Self {
-        sure(self.0.map(entries));
-        self
-    }
-
-    pub(crate) fn array(&mut self, items: u64) -> &mut Self {
-        sure(self.0.array(items));
-        self
-    }
-
-    pub(crate) fn uint(&mut self, number: u64) -> &mut Self {
-        sure(self.0.u64(number));
-        self
-    }
-
-    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
-        sure(self.0.str(text));
-        self
-    }
-
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        sure(self.0.bytes(bytes));
-        self
-    }
-
-    pub(crate) fn bool(&mut self, truth: bool) -> &mut Self {
-        sure(self.0.bool(truth));
-        self
-    }
-
-    pub(crate) fn null(&mut self) -> &mut Self {
-        sure(self.0.null());
-        self
-    }
-
-    /// Bytes that are CBOR already.
-    pub(crate) fn raw(&mut self, cbor: &[u8]) -> &mut Self {
-        self.0.writer_mut().extend_from_slice(cbor);
-        self
-    }
-}
-
-/// Reads CBOR.
-pub(crate) type Reader<'b> = Decoder<'b>;
-
-/// Reads a map with integer keys, handing each key to `entry`, which reads the value or answers `false` to skip it.
-pub(crate) fn read_map<'b>(
-    reader: &mut Reader<'b>,
-    mut entry: impl FnMut(u64, &mut Reader<'b>) -> Result<bool, CodecError>,
-) -> Result<(), CodecError> {
-    for _ in 0..map_len(reader)? {
-        let key = reader.u64()?;
-        if !entry(key, reader)? {
-            reader.skip()?;
-        }
-    }
-    Ok(())
-}
-
-/// Reads an array, handing each item to `item`.
-pub(crate) fn read_array<'b, T>(
-    reader: &mut Reader<'b>,
-    what: &'static str,
-    most: usize,
-    mut item: impl FnMut(&mut Reader<'b>) -> Result<T, CodecError>,
-) -> Result<Vec<T>, CodecError> {
-    let len = array_len(reader)?;
-    CodecError::check_count(what, len, most)?;
-    // An array cannot have more items than there are bytes: a lying length allocates nothing.
-    let mut items = Vec::with_capacity(len.min(reader.input().len() - reader.position()));
-    for _ in 0..len {
-        items.push(item(reader)?);
-    }
-    Ok(items)
-}
-
-pub(crate) fn map_len(reader: &mut Reader<'_>) -> Result<usize, CodecError> {
-    definite(reader.map()?)
-}
-
-pub(crate) fn array_len(reader: &mut Reader<'_>) -> Result<usize, CodecError> {
-    definite(reader.array()?)
-}
-
-fn definite(len: Option<u64>) -> Result<usize, CodecError> {
-    let len = len.ok_or_else(|| CodecError::Cbor("an indefinite length; write definite ones".into()))?;
-    usize::try_from(len).map_err(|_| CodecError::Cbor("a length past all limits".into()))
-}
-
-/// Whether null stands there; reads it where it does.
-pub(crate) fn read_null(reader: &mut Reader<'_>) -> Result<bool, CodecError> {
-    let null = reader.datatype()? == Type::Null;
-    if null {
-        reader.null()?;
-    }
-    Ok(null)
-}
-
-/// Fails where anything is left.
-pub(crate) fn check_end(reader: &Reader<'_>, what: &'static str) -> Result<(), CodecError> {
-    match reader.position() == reader.input().len() {
-        true => Ok(()),
-        false => Err(CodecError::Trailing(what)),
-    }
-}
-
-/// Splits the first byte string off a run of them: its content and the rest. `None` at the end.
-pub(crate) fn split_bytes(input: &[u8]) -> Result<Option<(&[u8], &[u8])>, CodecError> {
-    if input.is_empty() {
-        return Ok(None);
-    }
-    let mut reader = Reader::new(input);
-    let content = reader.bytes()?;
-    Ok(Some((content, &input[reader.position()..])))
-}
-
-/// Appends a byte string.
-pub(crate) fn write_bytes(to: &mut Vec<u8>, content: &[u8]) {
-    sure(Encoder::new(to).bytes(content));
-}
-
-/// How many bytes a byte string with this much content takes.
-pub(crate) const fn bytes_size(content: usize) -> usize {
-    content
-        + match content {
-            0..=23 => 1,
-            24..=0xff => 2,
-            0x100..=0xffff => 3,
-            _ => 5,
-        }
+/// What the first three bits of an item say, and the initial bytes that stand for themselves.
+mod major {
+    pub(super) const MASK: u8 = 0b111_00000;
+    pub(super) const UNSIGNED: u8 = 0 << 5;
+    pub(super) const NEGATIVE: u8 = 1 << 5;
+    pub(super) const BYTES: u8 = 2 << 5;
+    pub(super) const TEXT: u8 = 3 << 5;
+    pub(super) const ARRAY: u8 = 4 << 5;
+    pub(super) const MAP: u8 = 5 << 5;
+    pub(super) const TAG: u8 = 6 << 5;
+    pub(super) const FALSE: u8 = 0xf4;
+    pub(super) const TRUE: u8 = 0xf5;
+    pub(super) const NULL: u8 = 0xf6;
+    pub(super) const FLOAT_16: u8 = 0xf9;
+    pub(super) const FLOAT_32: u8 = 0xfa;
+    pub(super) const FLOAT_64: u8 = 0xfb;
 }

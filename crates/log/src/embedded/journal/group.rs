@@ -122,9 +122,9 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Appends its bytes.
-    pub(crate) fn encode(&self, to: &mut Vec<u8>) {
-        let (name, batch) = (self.stream.as_str().as_bytes(), self.batch.encode());
+    /// Appends its bytes, given those of its batch.
+    pub(crate) fn encode(&self, batch: &[u8], to: &mut Vec<u8>) {
+        let name = self.stream.as_str().as_bytes();
         let length = RECORD_FIXED - 4 + name.len() + batch.len();
         to.extend_from_slice(&(length as u32).to_le_bytes());
         to.extend_from_slice(&self.number.to_le_bytes());
@@ -132,7 +132,7 @@ impl Record {
         to.extend_from_slice(&self.position.0.to_le_bytes());
         to.push(name.len() as u8);
         to.extend_from_slice(name);
-        to.extend_from_slice(&batch);
+        to.extend_from_slice(batch);
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {

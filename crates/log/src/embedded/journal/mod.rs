@@ -41,14 +41,15 @@ struct Shared {
 struct Queue {
     /// Room for a group's header, then records.
     bytes: Vec<u8>,
+    records: u32,
     waiting: Vec<Waiting>,
     rotate_below: Option<u64>,
     closing: bool,
 }
 
-/// One append on its way.
+/// One append on its way. One that was refused waits too, so that a stream's appends are answered in their order.
 pub(super) struct Waiting {
-    pub(super) record: Record,
+    pub(super) append: Result<Record, AppendError>,
     pub(super) done: Done,
 }
 
@@ -82,13 +83,16 @@ impl Journal {
         }
     }
 
-    /// Puts an append behind all that wait. Gives it back where the journal is closed.
-    pub(super) fn push(&self, waiting: Waiting) -> Result<(), Waiting> {
+    /// Puts an append, whose batch is `encoded`, behind all that wait. Gives it back where the journal is closed.
+    pub(super) fn push(&self, waiting: Waiting, encoded: &[u8]) -> Result<(), Waiting> {
         let mut queue = self.shared.queue();
         if queue.closing {
             return Err(waiting);
         }
-        waiting.record.encode(&mut queue.bytes);
+        if let Ok(record) = &waiting.append {
+            record.encode(encoded, &mut queue.bytes);
+            queue.records += 1;
+        }
         queue.waiting.push(waiting);
         drop(queue);
         self.shared.work.notify_one();
@@ -102,6 +106,11 @@ impl Journal {
             self.shared.work.notify_one();
         }
         self.shared.segments.delete_below(below)
+    }
+
+    /// Bytes of all segments but those that have a group from `position` on.
+    pub(super) fn bytes_below(&self, position: u64) -> u64 {
+        self.shared.segments.bytes_below(position)
     }
 
     /// Bytes of all segments.
@@ -138,27 +147,31 @@ struct Run {
 
 impl Run {
     fn run(mut self) {
-        let (mut bytes, mut waiting) = (vec![0; GROUP_HEADER], Vec::new());
-        while self.take(&mut bytes, &mut waiting) {
-            if waiting.is_empty() {
-                continue;
+        let mut group = Taken { bytes: vec![0; GROUP_HEADER], records: 0, waiting: Vec::new() };
+        while self.take(&mut group) {
+            if let Err(error) = self.commit(&mut group) {
+                return self.fail(&error, group.waiting);
             }
-            let started = Instant::now();
-            match self.writer.write(&mut bytes, waiting.len() as u32) {
-                Ok(ordinal) => {
-                    self.counters.group(started.elapsed(), bytes.len(), &waiting);
-                    (self.on_durable)(ordinal, &waiting);
-                    waiting.drain(..).for_each(|append| (append.done)(Ok(append.record.position)));
-                }
-                Err(error) => return self.fail(&error, waiting),
+            for Waiting { append, done } in group.waiting.drain(..) {
+                done(append.map(|record| record.position));
             }
-            bytes.truncate(GROUP_HEADER);
+            group.bytes.truncate(GROUP_HEADER);
         }
         self.writer.end_segment();
     }
 
+    fn commit(&mut self, group: &mut Taken) -> io::Result<()> {
+        if group.records > 0 {
+            let started = Instant::now();
+            let ordinal = self.writer.write(&mut group.bytes, group.records)?;
+            self.counters.group(started.elapsed(), group.bytes.len(), &group.waiting);
+            (self.on_durable)(ordinal, &group.waiting);
+        }
+        Ok(())
+    }
+
     /// Waits for work and takes all of it. `false` once the journal is closed and nothing is left.
-    fn take(&mut self, bytes: &mut Vec<u8>, waiting: &mut Vec<Waiting>) -> bool {
+    fn take(&mut self, group: &mut Taken) -> bool {
         let mut queue = self.shared.queue();
         while queue.waiting.is_empty() && queue.rotate_below.is_none() && !queue.closing {
             queue = self.shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -166,10 +179,11 @@ impl Run {
         if queue.rotate_below.take().is_some_and(|below| self.shared.segments.current_ends_by(below)) {
             self.writer.end_segment();
         }
-        std::mem::swap(&mut queue.bytes, bytes);
-        std::mem::swap(&mut queue.waiting, waiting);
+        std::mem::swap(&mut queue.bytes, &mut group.bytes);
+        std::mem::swap(&mut queue.waiting, &mut group.waiting);
+        group.records = std::mem::take(&mut queue.records);
         self.shared.room.notify_all();
-        !(waiting.is_empty() && queue.closing)
+        !(group.waiting.is_empty() && queue.closing)
     }
 
     /// Only a test survives the call to `fatal`.
@@ -180,8 +194,15 @@ impl Run {
         drop(queue);
         self.shared.room.notify_all();
         (self.fatal)(&format!("the journal cannot be written: {error}"));
-        for append in failed.into_iter().chain(later) {
-            (append.done)(Err(AppendError::Unknown(error.to_string())));
+        for Waiting { append, done } in failed.into_iter().chain(later) {
+            done(append.and_then(|_| Err(AppendError::Unknown(error.to_string()))));
         }
     }
+}
+
+/// What was taken from the queue.
+struct Taken {
+    bytes: Vec<u8>,
+    records: u32,
+    waiting: Vec<Waiting>,
 }

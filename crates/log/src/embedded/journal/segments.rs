@@ -62,8 +62,14 @@ impl Segments {
         }
     }
 
+    /// Bytes of all files.
     pub(crate) fn bytes(&self) -> u64 {
-        self.lock().iter().map(|segment| segment.bytes).sum()
+        self.bytes_below(u64::MAX)
+    }
+
+    /// Bytes of the files that have only groups below `below`.
+    pub(crate) fn bytes_below(&self, below: u64) -> u64 {
+        self.lock().iter().filter(|segment| segment.end <= below).map(|segment| segment.bytes).sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<SegmentFile>> {

@@ -1,0 +1,203 @@
+//! What can be said on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use tapeline_core::name::{Collection, ObjectId, StreamName};
+use tapeline_core::numbers::Seq;
+
+/// Streams of small events, ordered by a server, kept the same on every device.
+#[derive(Debug, Parser)]
+#[command(name = "tapeline", version, propagate_version = true, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The server to speak to.
+    #[arg(long, global = true, env = "TAPELINE_SERVER", default_value = "ws://127.0.0.1:7070", value_name = "URL")]
+    pub server: String,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tapeline serve                                   a server on 127.0.0.1:7070, data in ./tapeline-data
+  tapeline insert lists/home tasks t1 '{\"title\":\"Buy milk\"}'
+  tapeline tail lists/home --follow                events as they are recorded
+  tapeline objects lists/home | jq .fields.title
+
+Exit codes: 0 done · 1 it failed, or what was checked is not so · 2 wrong use · 3 the server cannot be reached ·
+4 the server refused · 5 stored data are damaged";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a server.
+    #[command(after_help = "Examples:
+  tapeline serve
+  tapeline serve --data /var/lib/tapeline --listen 127.0.0.1:0     takes a free port and prints it
+  tapeline serve --config tapeline.toml                            data = \"…\", listen = \"…\", insecure = false")]
+    Serve(Serve),
+    /// List the streams of the server: head, objects, bytes, subscribers.
+    Streams,
+    /// Show one stream's figures with its digest.
+    Status {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// Print recorded events, one JSON a line.
+    #[command(after_help = "Examples:
+  tapeline tail lists/home
+  tapeline tail lists/home --from 100 --follow | jq -c .ops")]
+    Tail(Tail),
+    /// Print objects, one JSON a line, sorted by collection and id.
+    Objects {
+        /// The stream.
+        stream: StreamName,
+        /// Only the objects of this collection.
+        #[arg(long, value_name = "C")]
+        collection: Option<Collection>,
+    },
+    /// Insert an object; prints the recorded event.
+    #[command(after_help = "Example:\n  tapeline insert lists/home tasks t1 '{\"title\":\"Buy milk\",\"done\":false}'")]
+    Insert(Edit),
+    /// Change fields of an object; prints the recorded event.
+    #[command(after_help = "Examples:
+  tapeline update lists/home tasks t1 '{\"done\":true}'
+  tapeline update lists/home tasks t1 --inc '{\"visits\":1}'")]
+    Update(Edit),
+    /// Insert an object, or change its fields where it exists; prints the recorded event.
+    Upsert(Edit),
+    /// Delete an object; prints the recorded event.
+    Delete(Object),
+    /// Print an object as it is now.
+    Get(Object),
+    /// Print every event that touched an object, one JSON a line.
+    History(Object),
+    /// Play a recording of people working together through real replicas, and check that all end the same.
+    #[command(after_help = "Example:\n  tapeline replay fixtures/history-branches.ndjson.gz --stream repo --seed 7")]
+    Replay(Replay),
+    /// Read every record of a data directory and name what is damaged. The server must not be running on it.
+    Verify {
+        /// The data directory.
+        #[arg(long, env = "TAPELINE_DATA", default_value = "tapeline-data", value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Measure: throughput, latency, catching up, memory, disk.
+    #[command(after_help = "Examples:
+  tapeline bench append                 against a server it starts itself
+  tapeline bench fanout --json          one line a figure
+  tapeline bench append --server ws://127.0.0.1:7070 --seconds 3")]
+    Bench(Bench),
+    /// Print completions for a shell.
+    #[command(after_help = "Example:\n  tapeline completions bash > /etc/bash_completion.d/tapeline")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// The directory in which everything is kept. [default: tapeline-data]
+    #[arg(long, env = "TAPELINE_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The address to listen on; port 0 takes a free one and prints it. [default: 127.0.0.1:7070]
+    #[arg(long, env = "TAPELINE_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Listen on an address that others reach though nothing asks who they are.
+    #[arg(long, env = "TAPELINE_INSECURE")]
+    pub insecure: bool,
+    /// A TOML file with these settings. What is said here or in the environment goes first.
+    #[arg(long, env = "TAPELINE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Tail {
+    /// The stream.
+    pub stream: StreamName,
+    /// The first event to print.
+    #[arg(long, default_value = "0", value_name = "SEQ", value_parser = parse_seq)]
+    pub from: Seq,
+    /// Go on with what is recorded from now on, also across restarts of the server.
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Object {
+    /// The stream.
+    pub stream: StreamName,
+    /// The object's collection.
+    pub collection: Collection,
+    /// The object's id.
+    pub id: ObjectId,
+}
+
+#[derive(Args, Debug)]
+pub struct Edit {
+    #[command(flatten)]
+    pub object: Object,
+    /// The fields, as a JSON object.
+    #[arg(value_name = "JSON", default_value = "{}")]
+    pub fields: String,
+    /// Numbers to add to fields, as a JSON object; for update alone.
+    #[arg(long, value_name = "JSON")]
+    pub inc: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// The recording: NDJSON, gzipped or plain.
+    pub file: PathBuf,
+    /// The stream to play it into.
+    #[arg(long)]
+    pub stream: StreamName,
+    /// Draws the interleaving: another seed, another order in which replicas go online.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How many replicas may be online at once.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub replicas_in_flight: usize,
+}
+
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// What to measure; everything where nothing is named.
+    pub measures: Vec<Measure>,
+    /// Seconds for each measure that runs for a time.
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u64,
+    /// Smaller sizes, for a quick look: figures are not comparable then.
+    #[arg(long)]
+    pub quick: bool,
+    /// Measure this server instead of one that is started for it; figures that need its process are left out.
+    #[arg(long, value_name = "URL")]
+    pub against: Option<String>,
+}
+
+/// A group of measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Measure {
+    /// Throughput and latency of acknowledged writes; restarts.
+    Append,
+    /// From a change to everybody having seen it; idle clients.
+    Fanout,
+    /// A newcomer's first sync; disk.
+    Cold,
+    /// A returning client's catching up.
+    Return,
+    /// Ten thousand edits made offline.
+    Offline,
+}
+
+/// Prints completions for a shell.
+pub fn print_completions(shell: clap_complete::Shell) {
+    clap_complete::generate(shell, &mut Arguments::command(), "tapeline", &mut std::io::stdout());
+}
+
+fn parse_seq(text: &str) -> Result<Seq, std::num::ParseIntError> {
+    text.parse().map(Seq)
+}

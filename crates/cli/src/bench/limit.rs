@@ -1,0 +1,123 @@
+//! What the machine itself allows: a bare journal, a bare echo, a bare fdatasync, in the same run.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use hdrhistogram::Histogram;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::failure::Failure;
+
+/// Events a second of a journal and nothing else: producers with so many events on their way in all, one file, one
+/// write and one fdatasync for all that waits, a word back to each producer for each event.
+pub fn journal(event_bytes: usize, outstanding: u64, time: Duration) -> Result<f64, Failure> {
+    const PRODUCERS: u64 = 8;
+    let mut file = tempfile::tempfile_in(".").map_err(Failure::failed)?;
+    let (push, waiting) = mpsc::sync_channel::<(usize, Vec<u8>)>(outstanding as usize);
+    let end = Instant::now() + time;
+    let each = outstanding / PRODUCERS;
+    let mut answers = Vec::new();
+    let producers: Vec<_> = (0..PRODUCERS as usize).map(|producer| {
+        let (answer, acknowledged) = mpsc::channel::<()>();
+        answers.push(answer);
+        let push = push.clone();
+        std::thread::spawn(move || produce(producer, event_bytes, each, &push, &acknowledged))
+    }).collect();
+    drop(push);
+    let (mut count, mut buffer) = (0u64, Vec::new());
+    let started = Instant::now();
+    while Instant::now() < end {
+        let Ok((producer, event)) = waiting.recv() else { break };
+        let mut told = vec![producer];
+        buffer.clear();
+        buffer.extend_from_slice(&event);
+        while let Ok((producer, event)) = waiting.try_recv() {
+            buffer.extend_from_slice(&event);
+            told.push(producer);
+        }
+        file.write_all(&buffer).and_then(|()| file.sync_data()).map_err(Failure::failed)?;
+        count += told.len() as u64;
+        told.into_iter().for_each(|producer| drop(answers[producer].send(())));
+    }
+    let rate = count as f64 / started.elapsed().as_secs_f64();
+    drop((waiting, answers));
+    producers.into_iter().for_each(|producer| drop(producer.join()));
+    Ok(rate)
+}
+
+fn produce(
+    producer: usize,
+    event_bytes: usize,
+    outstanding: u64,
+    push: &mpsc::SyncSender<(usize, Vec<u8>)>,
+    acknowledged: &mpsc::Receiver<()>,
+) {
+    for _ in 0..outstanding {
+        if push.send((producer, vec![7; event_bytes])).is_err() {
+            return;
+        }
+    }
+    while acknowledged.recv().is_ok() {
+        if push.send((producer, vec![7; event_bytes])).is_err() {
+            return;
+        }
+    }
+}
+
+/// The median time of a bare echo over a WebSocket.
+pub async fn echo(message_bytes: usize, count: u64) -> Result<Duration, Failure> {
+    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.map_err(Failure::failed)?;
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let serving = tokio::spawn(async move {
+        let Ok((socket, _)) = listener.accept().await else { return };
+        let _ = socket.set_nodelay(true);
+        let Ok(mut socket) = tokio_tungstenite::accept_async(socket).await else { return };
+        while let Some(Ok(message)) = socket.next().await {
+            if socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    });
+    let connected = tokio_tungstenite::connect_async_with_config(format!("ws://{address}"), None, true).await;
+    let (mut socket, _) = connected.map_err(Failure::failed)?;
+    let mut times = histogram();
+    for _ in 0..count {
+        let sent = Instant::now();
+        socket.send(Message::Binary(vec![7; message_bytes].into())).await.map_err(Failure::failed)?;
+        socket.next().await;
+        record(&mut times, sent.elapsed());
+    }
+    serving.abort();
+    Ok(quantile(&times, 0.5))
+}
+
+/// The median time of an append of so many bytes with fdatasync.
+pub fn sync(bytes: usize, count: u64) -> Result<Duration, Failure> {
+    let mut file: File = tempfile::tempfile_in(".").map_err(Failure::failed)?;
+    let mut times = histogram();
+    for _ in 0..count {
+        let started = Instant::now();
+        file.write_all(&vec![7; bytes]).and_then(|()| file.sync_data()).map_err(Failure::failed)?;
+        record(&mut times, started.elapsed());
+    }
+    Ok(quantile(&times, 0.5))
+}
+
+/// A histogram of times, in nanoseconds.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits")
+}
+
+/// Takes one time.
+pub fn record(times: &mut Histogram<u64>, time: Duration) {
+    times.saturating_record(time.as_nanos() as u64);
+}
+
+/// A quantile of times.
+pub fn quantile(times: &Histogram<u64>, quantile: f64) -> Duration {
+    Duration::from_nanos(times.value_at_quantile(quantile))
+}

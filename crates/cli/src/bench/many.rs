@@ -1,0 +1,120 @@
+//! A hundred thousand streams at random: 64 writers, 64 events on their way each.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use tapeline_core::event::Authored;
+use tapeline_core::frame::{ClientFrame, Live, ServerFrame};
+use tapeline_core::name::ObjectId;
+use tapeline_core::numbers::Channel;
+
+use super::Size;
+use super::figures::Figures;
+use super::load::{Author, Todos, stream};
+use super::server::Server;
+use crate::failure::Failure;
+use crate::wire::{self, Receiver, Sender};
+
+const STREAMS: u64 = 100_000;
+const WRITERS: u64 = 64;
+const OUTSTANDING: usize = 64;
+
+/// Measures it, for a while and for six times as long.
+pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {
+    let server = Server::start(against).await?;
+    let each = (STREAMS / size.divide / WRITERS).max(1);
+    let run = fastrand::u32(..);
+    let mut writers = try_join_all((0..WRITERS).map(|place| Writer::open(&server.url, place, each, run))).await?;
+    let short = measure(&mut writers, Duration::from_secs(size.seconds)).await?;
+    figures.add("append.many.events_per_s", short, "1/s")?;
+    if let Some(bytes) = server.resident_bytes() {
+        figures.add("append.many.rss_bytes", bytes as f64, "B")?;
+    }
+    let long = measure(&mut writers, Duration::from_secs(size.seconds * 6)).await?;
+    figures.add("append.many.long_events_per_s", long, "1/s")?;
+    if let Some(bytes) = server.resident_bytes() {
+        figures.add("append.many.long_rss_bytes", bytes as f64, "B")?;
+    }
+    if let Some(late) = unflushed_age(&server.url) {
+        figures.add("append.many.long_write_behind_late_s", late, "s")?;
+    }
+    Ok(())
+}
+
+async fn measure(writers: &mut [Writer], time: Duration) -> Result<f64, Failure> {
+    let start = Instant::now();
+    let counts = try_join_all(writers.iter_mut().map(|writer| writer.push_until(start + time))).await?;
+    Ok(counts.into_iter().sum::<u64>() as f64 / start.elapsed().as_secs_f64())
+}
+
+/// How late the write-behind is, from the server's own metrics.
+fn unflushed_age(url: &str) -> Option<f64> {
+    let lines = crate::http::get_lines(url, "/metrics").ok()?;
+    let mut lines = lines.map_while(Result::ok);
+    lines.find(|line| line.starts_with("tapeline_unflushed_age_seconds "))?.split(' ').nth(1)?.parse().ok()
+}
+
+/// A writer with streams of its own.
+struct Writer {
+    sender: Sender,
+    receiver: Receiver,
+    todos: Todos,
+    streams: Vec<(Author, Vec<ObjectId>)>,
+    on_their_way: usize,
+}
+
+impl Writer {
+    async fn open(url: &str, place: u64, count: u64, run: u32) -> Result<Self, Failure> {
+        let (mut sender, mut receiver) = wire::connect(url).await?;
+        let mut todos = Todos::new(place);
+        let mut streams = Vec::new();
+        for number in 0..count {
+            let author = Author::new(todos.client());
+            let name = stream(format!("bench/many-{run:x}/{place}/{number}"));
+            sender.send(&wire::open(Channel(number as u32), &name, author.client, Live::No)).await?;
+            streams.push((author, Vec::new()));
+        }
+        for _ in 0..count {
+            super::load::opened(&mut receiver).await?;
+        }
+        Ok(Self { sender, receiver, todos, streams, on_their_way: 0 })
+    }
+
+    async fn push_until(&mut self, end: Instant) -> Result<u64, Failure> {
+        let mut acknowledged = 0;
+        while Instant::now() < end {
+            while self.on_their_way < OUTSTANDING {
+                let place = self.todos.pick(self.streams.len());
+                let event = self.event(place);
+                let channel = Channel(place as u32);
+                self.sender.send(&ClientFrame::Push { channel, events: vec![event] }).await?;
+                self.on_their_way += 1;
+            }
+            acknowledged += self.take_answer().await?;
+        }
+        while self.on_their_way > 0 {
+            acknowledged += self.take_answer().await?;
+        }
+        Ok(acknowledged)
+    }
+
+    fn event(&mut self, place: usize) -> Authored {
+        let (author, made) = &mut self.streams[place];
+        author.event(self.todos.next(made))
+    }
+
+    async fn take_answer(&mut self) -> Result<u64, Failure> {
+        match self.receiver.next().await? {
+            ServerFrame::Ack { channel, runs, .. } => {
+                let count: u64 = runs.iter().map(|run| run.count).sum();
+                let author = &mut self.streams[channel.0 as usize].0;
+                author.settled = runs.last().map_or(author.settled, |run| run.n.plus(run.count - 1));
+                self.on_their_way -= count as usize;
+                Ok(count)
+            }
+            ServerFrame::Refused { refusal, .. } => Err(Failure::Refused(refusal.reason)),
+            ServerFrame::Error(error) => Err(Failure::Refused(error.message)),
+            _ => Ok(0),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `bench`: the measurements, each beside a limit or a peer measured in the same run.
+
+mod append;
+mod cold;
+mod fanout;
+mod figures;
+mod limit;
+mod load;
+mod many;
+mod offline;
+mod restart;
+mod returning;
+mod server;
+mod single;
+
+use crate::arguments::{Bench, Measure};
+use crate::failure::Failure;
+use figures::Figures;
+
+/// How large the measures are.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Seconds of each measure that runs for a time.
+    pub seconds: u64,
+    /// Divides the sizes of the others.
+    pub divide: u64,
+}
+
+/// Runs the measures that were named, or all.
+pub async fn run(arguments: Bench, json: bool) -> Result<(), Failure> {
+    let all = [Measure::Append, Measure::Fanout, Measure::Cold, Measure::Return, Measure::Offline];
+    let measures = if arguments.measures.is_empty() { all.to_vec() } else { arguments.measures };
+    let size = match arguments.quick {
+        true => Size { seconds: arguments.seconds.min(2), divide: 20 },
+        false => Size { seconds: arguments.seconds, divide: 1 },
+    };
+    let mut figures = Figures::new(json);
+    let against = arguments.against.as_deref();
+    for measure in measures {
+        match measure {
+            Measure::Append => {
+                append::run(against, size, &mut figures).await?;
+                single::run(against, size, &mut figures).await?;
+                many::run(against, size, &mut figures).await?;
+                restart::run(against, size, &mut figures).await?;
+            }
+            Measure::Fanout => fanout::run(against, size, &mut figures).await?,
+            Measure::Cold => cold::run(against, size, &mut figures).await?,
+            Measure::Return => returning::run(against, size, &mut figures).await?,
+            Measure::Offline => offline::run(against, size, &mut figures).await?,
+        }
+    }
+    figures.finish()
+}

@@ -1,0 +1,141 @@
+//! The server that is measured: a process of its own, started from this very binary, or one that is there already.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::failure::Failure;
+
+/// A server under measurement.
+pub struct Server {
+    /// Its address.
+    pub url: String,
+    process: Option<Child>,
+    directory: Option<TempDir>,
+}
+
+impl Server {
+    /// The server at `against`, or a fresh one.
+    pub async fn start(against: Option<&str>) -> Result<Self, Failure> {
+        match against {
+            Some(url) => Ok(Self { url: url.into(), process: None, directory: None }),
+            None => {
+                let directory = tempfile::tempdir_in(".").map_err(Failure::failed)?;
+                let (url, process) = spawn(directory.path()).await?;
+                Ok(Self { url, process: Some(process), directory: Some(directory) })
+            }
+        }
+    }
+
+    /// Kills the server as a power cut would, and starts it again. Answers how long it took to be ready.
+    pub async fn kill_and_restart(&mut self) -> Result<Duration, Failure> {
+        self.process_mut()?.kill().await.map_err(Failure::failed)?;
+        self.restart().await
+    }
+
+    /// Stops the server as an operator would, and starts it again. Answers how long it took to be ready.
+    pub async fn stop_and_restart(&mut self) -> Result<Duration, Failure> {
+        let process = self.process_mut()?;
+        let id = process.id().ok_or_else(|| Failure::Failed("the server ended by itself".into()))?;
+        let told = Command::new("kill").args(["-TERM", &id.to_string()]).status().await;
+        told.map_err(Failure::failed)?;
+        process.wait().await.map_err(Failure::failed)?;
+        self.restart().await
+    }
+
+    async fn restart(&mut self) -> Result<Duration, Failure> {
+        let directory = self.directory.as_ref().ok_or_else(not_ours)?;
+        let started = Instant::now();
+        let (url, process) = spawn(directory.path()).await?;
+        (self.url, self.process) = (url, Some(process));
+        Ok(started.elapsed())
+    }
+
+    /// Whether its process can be looked at.
+    pub fn is_ours(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?)).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+    }
+
+    /// The processor time it has taken.
+    pub fn processor_time(&self) -> Option<Duration> {
+        // The threads' times, which the kernel keeps in nanoseconds; /proc/PID/stat counts in hundredths of a second.
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id()?)).ok()?;
+        let nanoseconds = tasks.filter_map(|task| {
+            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Some(Duration::from_nanos(nanoseconds.sum()))
+    }
+
+    /// Bytes of everything in its data directory.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        Some(size_of(self.directory.as_ref()?.path()))
+    }
+
+    /// Its data directory.
+    pub fn directory(&self) -> Option<&Path> {
+        Some(self.directory.as_ref()?.path())
+    }
+
+    fn id(&self) -> Option<u32> {
+        self.process.as_ref()?.id()
+    }
+
+    fn process_mut(&mut self) -> Result<&mut Child, Failure> {
+        self.process.as_mut().ok_or_else(not_ours)
+    }
+}
+
+fn not_ours() -> Failure {
+    Failure::Usage("this measure needs a server of its own: leave --against out".into())
+}
+
+async fn spawn(directory: &Path) -> Result<(String, Child), Failure> {
+    let program = std::env::current_exe().map_err(Failure::failed)?;
+    let mut process = Command::new(program)
+        .args(["--json", "serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(Failure::failed)?;
+    let output = process.stdout.take().ok_or_else(|| Failure::Failed("the server has no output".into()))?;
+    let line = BufReader::new(output).lines().next_line().await.map_err(Failure::failed)?.unwrap_or_default();
+    let announced: Value = serde_json::from_str(&line).map_err(|_| Failure::Failed("the server did not start".into()))?;
+    Ok((announced["listening"].as_str().unwrap_or_default().to_owned(), process))
+}
+
+fn size_of(path: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    let sizes = entries.flatten().map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),
+        Ok(metadata) => on_disk(&metadata),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
+/// The bytes a file takes on the disk, which preallocation and holes make differ from its length.
+#[cfg(unix)]
+fn on_disk(metadata: &std::fs::Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    metadata.blocks() * 512
+}
+
+#[cfg(not(unix))]
+fn on_disk(metadata: &std::fs::Metadata) -> u64 {
+    metadata.len()
+}

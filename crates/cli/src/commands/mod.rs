@@ -1,0 +1,8 @@
+//! The commands, one file each.
+
+pub mod edit;
+pub mod objects;
+pub mod serve;
+pub mod streams;
+pub mod tail;
+pub mod verify;

@@ -1,0 +1,79 @@
+//! `serve`: the server on embedded storage.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::json;
+use tapeline_log::embedded::{Embedded, OpenError};
+use tapeline_server::{Server, ServerConfig};
+
+use crate::arguments::Serve;
+use crate::failure::Failure;
+use crate::output;
+
+/// The settings of a configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    insecure: Option<bool>,
+}
+
+/// Runs a server until it is told to stop.
+pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
+    let file = serve.config.as_ref().map_or(Ok(File::default()), read_config)?;
+    let data = serve.data.or(file.data).unwrap_or_else(|| "tapeline-data".into());
+    let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
+    let insecure = serve.insecure || file.insecure.unwrap_or_default();
+    let storage = Arc::new(open(&data)?);
+    let config = ServerConfig { listen, insecure, unapplied: storage.unapplied_streams(), ..ServerConfig::default() };
+    let server = Server::start(config, storage.clone(), storage.clone()).await.map_err(Failure::failed)?;
+    announce(server.address(), &data, json)?;
+    told_to_stop().await?;
+    eprintln!("tapeline: stopping");
+    server.stop().await;
+    storage.close().map_err(Failure::failed)
+}
+
+fn read_config(path: &PathBuf) -> Result<File, Failure> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Failure::File { place: path.display().to_string(), error })?;
+    toml::from_str(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}
+
+fn open(data: &PathBuf) -> Result<Embedded, Failure> {
+    Embedded::open(data).map_err(|error| match error {
+        OpenError::Damaged { .. } => Failure::Damaged(error.to_string()),
+        other => Failure::failed(other),
+    })
+}
+
+fn announce(address: SocketAddr, data: &std::path::Path, json: bool) -> Result<(), Failure> {
+    if json {
+        let address = format!("ws://{address}");
+        return output::line(json!({ "listening": address, "data": data, "pid": std::process::id() }));
+    }
+    output::line(format!("tapeline is listening on ws://{address}, data in {}", data.display()))?;
+    if address.ip().is_loopback() {
+        output::line("nothing asks who connects, so only this machine can")?;
+    }
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_stop() -> Result<(), Failure> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::Runtime),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map_err(Failure::Runtime)
+}

@@ -1,0 +1,61 @@
+//! `tail`: recorded events as they are, one JSON a line.
+
+use std::time::Duration;
+
+use tapeline_core::codec::json;
+use tapeline_core::frame::{ClientFrame, Live, ServerFrame};
+use tapeline_core::limits;
+use tapeline_core::name::StreamName;
+use tapeline_core::numbers::{Channel, ClientId, Seq};
+
+use crate::arguments::Tail;
+use crate::failure::Failure;
+use crate::{http, output, wire};
+
+/// How long to wait before connecting again, while following.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Prints events.
+pub async fn run(server: &str, tail: Tail) -> Result<(), Failure> {
+    if !tail.follow {
+        return print_recorded(server, &tail.stream, tail.from);
+    }
+    let mut from = tail.from;
+    let mut was_there = false;
+    loop {
+        match follow(server, &tail.stream, &mut from, &mut was_there).await {
+            Ok(()) => {}
+            Err(Failure::Unreachable { .. } | Failure::Failed(_)) if was_there => tokio::time::sleep(PAUSE).await,
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+fn print_recorded(server: &str, stream: &StreamName, from: Seq) -> Result<(), Failure> {
+    let path = format!("/v1/streams/{}/events?from={from}", http::encode(stream.as_str()));
+    http::get_lines(server, &path)?.try_for_each(|line| output::line(line?))
+}
+
+async fn follow(server: &str, stream: &StreamName, from: &mut Seq, was_there: &mut bool) -> Result<(), Failure> {
+    let (mut sender, mut receiver) = wire::connect(server).await?;
+    *was_there = true;
+    let nobody = ClientId(fastrand::u128(..));
+    sender.send(&wire::open(Channel(0), stream, nobody, Live::From(*from))).await?;
+    let mut ping = tokio::time::interval(Duration::from_millis(limits::HEARTBEAT.0));
+    loop {
+        tokio::select! {
+            _ = ping.tick() => sender.send(&ClientFrame::Ping).await?,
+            frame = receiver.next() => match frame? {
+                ServerFrame::Events(events) => {
+                    for event in events.block.events() {
+                        let event = event.map_err(Failure::failed)?;
+                        output::line(json::recorded_to_json(&event))?;
+                        *from = event.seq.next();
+                    }
+                }
+                ServerFrame::Error(error) => return Err(Failure::Refused(error.message)),
+                _ => {}
+            },
+        }
+    }
+}

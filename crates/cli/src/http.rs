@@ -1,0 +1,67 @@
+//! Plain HTTP requests to the server, for what is not live.
+
+use std::io::{BufRead, BufReader, Read};
+
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// A problem document (RFC 9457), as the server sends it.
+#[derive(Debug, Deserialize)]
+struct Problem {
+    title: String,
+    #[serde(default)]
+    detail: String,
+}
+
+/// Gets a path and reads the answer as JSON.
+pub fn get_json<T: serde::de::DeserializeOwned>(server: &str, path: &str) -> Result<T, Failure> {
+    let mut text = String::new();
+    get(server, path)?.read_to_string(&mut text).map_err(|error| unreachable(server, error))?;
+    serde_json::from_str(&text).map_err(|error| Failure::Failed(format!("{path}: not the expected answer: {error}")))
+}
+
+/// Gets a path and reads the answer line by line.
+pub fn get_lines(server: &str, path: &str) -> Result<impl Iterator<Item = Result<String, Failure>> + use<>, Failure> {
+    let server = server.to_owned();
+    let lines = BufReader::new(get(&server, path)?).lines();
+    Ok(lines.map(move |line| line.map_err(|error| unreachable(&server, error))))
+}
+
+/// A stream's name, or anything else, as one segment of a path or a value of a query.
+pub fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
+}
+
+fn get(server: &str, path: &str) -> Result<impl Read + use<>, Failure> {
+    let url = format!("{}{path}", base(server)?);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let response = agent.get(&url).call().map_err(|error| unreachable(server, error))?;
+    let (status, body) = (response.status(), response.into_body());
+    if status.is_success() {
+        return Ok(body.into_reader());
+    }
+    let mut text = String::new();
+    body.into_reader().take(1 << 16).read_to_string(&mut text).map_err(|error| unreachable(server, error))?;
+    Err(match serde_json::from_str::<Problem>(&text) {
+        Ok(problem) if problem.detail.is_empty() => Failure::Refused(problem.title),
+        Ok(problem) => Failure::Refused(problem.detail),
+        Err(_) => Failure::Refused(format!("{status} for {path}")),
+    })
+}
+
+/// The address for plain HTTP of a server named by its address for WebSocket.
+fn base(server: &str) -> Result<String, Failure> {
+    let server = server.trim_end_matches('/');
+    match server.split_once("://") {
+        Some(("ws" | "http", rest)) => Ok(format!("http://{rest}")),
+        Some(("wss" | "https", rest)) => Ok(format!("https://{rest}")),
+        _ => Err(Failure::Usage(format!("{server} is no server: write it like ws://127.0.0.1:7070"))),
+    }
+}
+
+fn unreachable(server: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::Unreachable { server: server.into(), why: error.to_string() }
+}

@@ -1,0 +1,140 @@
+//! `replay`: plays a recording of people working together through real replicas over real sockets.
+
+mod player;
+mod recording;
+mod schedule;
+
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use serde_json::json;
+use tapeline_core::hash::Digest;
+
+use crate::arguments::Replay;
+use crate::failure::Failure;
+use crate::output;
+use player::{Counts, Player};
+use recording::Recording;
+use schedule::{Schedule, Step};
+
+/// Plays a recording and checks that everybody ends the same.
+pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Failure> {
+    let recording = Recording::read(&arguments.file)?;
+    let started = Instant::now();
+    let bar = output::bar(recording.len() as u64, "playing");
+    let mut players = Vec::new();
+    for name in &recording.replicas {
+        players.push(Player::new(server, name, &arguments.stream).await?);
+    }
+    play(&recording, &mut players, &arguments, &bar).await?;
+    bar.finish_and_clear();
+    let took = started.elapsed();
+    let digests = settle(&mut players).await?;
+    let status: serde_json::Value =
+        crate::http::get_json(server, &format!("/v1/streams/{}", crate::http::encode(arguments.stream.as_str())))?;
+    let server_digest = status["digest"].as_str().unwrap_or_default().to_owned();
+    let equal = digests.iter().all(|digest| digest.to_string() == server_digest);
+    let counts = players.iter().fold(Counts::default(), |all, player| all.plus(player.counts()));
+    report(&recording, &counts, took, &digests, &server_digest, equal, json)?;
+    for player in players {
+        player.close().await;
+    }
+    match equal {
+        true => Ok(()),
+        false => Err(Failure::Failed("the replicas and the server do not hold the same objects".into())),
+    }
+}
+
+async fn play(
+    recording: &Recording,
+    players: &mut Vec<Player>,
+    arguments: &Replay,
+    bar: &indicatif::ProgressBar,
+) -> Result<(), Failure> {
+    let mut schedule = Schedule::new(recording, arguments.seed);
+    let mut under_way = FuturesUnordered::new();
+    let mut resting: Vec<Option<Player>> = players.drain(..).map(Some).collect();
+    loop {
+        while under_way.len() < arguments.replicas_in_flight.max(1)
+            && let Some(step) = schedule.next()
+        {
+            let replica = step.replica();
+            let Some(mut player) = resting[replica].take() else { continue };
+            let (made, count, on_log) = (schedule.made(replica), schedule.can_make(replica), schedule.on_log());
+            under_way.push(async move {
+                let outcome = match step {
+                    Step::Edit(_) => player.edit(&recording.events[replica][made..made + count]),
+                    Step::Sync(_) => player.sync().await,
+                };
+                (step, count, on_log, player, outcome)
+            });
+        }
+        let Some((step, count, on_log, player, outcome)) = under_way.next().await else { break };
+        outcome?;
+        resting[step.replica()] = Some(player);
+        match step {
+            Step::Edit(replica) => {
+                schedule.edited(replica, count);
+                bar.inc(count as u64);
+            }
+            Step::Sync(replica) => schedule.synced(replica, on_log),
+        }
+    }
+    players.extend(resting.into_iter().flatten());
+    match schedule.is_done() {
+        true => Ok(()),
+        false => Err(Failure::Failed("the recording cannot be played to its end: some event saw what never was".into())),
+    }
+}
+
+/// Brings every replica to the end of the stream. Answers their digests.
+async fn settle(players: &mut [Player]) -> Result<Vec<Digest>, Failure> {
+    let mut digests = Vec::new();
+    for player in players.iter_mut() {
+        player.sync().await?;
+    }
+    // The first ones may have gone offline before the last ones were done.
+    for player in players {
+        player.sync().await?;
+        digests.push(player.digest());
+    }
+    Ok(digests)
+}
+
+fn report(
+    recording: &Recording,
+    counts: &Counts,
+    took: Duration,
+    digests: &[Digest],
+    server_digest: &str,
+    equal: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let rate = counts.recorded as f64 / took.as_secs_f64();
+    if json {
+        let replicas = recording.replicas.iter().zip(digests).map(|(name, digest)| (name.clone(), json!(digest.to_string())));
+        return output::line(json!({
+            "events": recording.len(), "replicas": recording.replicas.len(), "recorded": counts.recorded,
+            "refused": counts.refused, "lost": counts.lost, "upserts": counts.upserts, "skipped": counts.skipped,
+            "seconds": took.as_secs_f64(), "events_per_s": rate, "server_digest": server_digest, "equal": equal,
+            "digests": serde_json::Map::from_iter(replicas),
+        }));
+    }
+    for (name, digest) in recording.replicas.iter().zip(digests) {
+        output::line(format!("{name:12} {digest}"))?;
+    }
+    output::line(format!("{:12} {server_digest}", "server"))?;
+    output::line(format!(
+        "{} events of {} replicas in {:.1} s, {rate:.0} events/s: {} recorded, {} refused, {} writes lost, \
+         {} edits made as upserts, {} with nothing left to do",
+        recording.len(),
+        recording.replicas.len(),
+        took.as_secs_f64(),
+        counts.recorded,
+        counts.refused,
+        counts.lost,
+        counts.upserts,
+        counts.skipped,
+    ))?;
+    output::line(if equal { "all digests are equal" } else { "THE DIGESTS DIFFER" })
+}

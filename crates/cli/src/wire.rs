@@ -1,0 +1,94 @@
+//! One socket to a server, spoken to in frames: for what needs the log itself rather than a replica of it.
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tapeline_core::codec::Codec;
+use tapeline_core::frame::{ClientFrame, Hello, Live, Open, PROTOCOL, ServerFrame};
+use tapeline_core::hash::Chain;
+use tapeline_core::limits;
+use tapeline_core::name::StreamName;
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, Seq};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use crate::failure::Failure;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// The half that sends.
+pub struct Sender(SplitSink<Socket, Message>);
+
+/// The half that receives.
+pub struct Receiver(SplitStream<Socket>);
+
+/// Connects, and says hello.
+pub async fn connect(server: &str) -> Result<(Sender, Receiver), Failure> {
+    let unreachable = |why: String| Failure::Unreachable { server: server.into(), why };
+    let url = format!("{}/v1/sync", server.trim_end_matches('/'));
+    let mut request = url.into_client_request().map_err(|error| Failure::Usage(format!("{server}: {error}")))?;
+    let subprotocol = HeaderValue::from_static(Codec::Cbor.subprotocol());
+    request.headers_mut().insert("sec-websocket-protocol", subprotocol);
+    let config = WebSocketConfig::default().max_message_size(Some(limits::FRAME_BYTES * 2));
+    let connected = connect_async_with_config(request, Some(config), true).await;
+    let (socket, _) = connected.map_err(|error| unreachable(error.to_string()))?;
+    let (sender, receiver) = socket.split();
+    let (mut sender, mut receiver) = (Sender(sender), Receiver(receiver));
+    let hello = Hello { protocol: PROTOCOL, agent: "tapeline".into(), token: None };
+    sender.send(&ClientFrame::Hello(hello)).await?;
+    match receiver.next().await? {
+        ServerFrame::Welcome(_) => Ok((sender, receiver)),
+        ServerFrame::Error(error) => Err(Failure::Refused(error.message)),
+        _ => Err(unreachable("it did not say welcome".into())),
+    }
+}
+
+/// An `open` of a stream by a client that holds nothing.
+pub fn open(channel: Channel, stream: &StreamName, client: ClientId, live: Live) -> ClientFrame {
+    ClientFrame::Open(Open {
+        channel,
+        stream: stream.clone(),
+        client,
+        former: Vec::new(),
+        settled: EventNumber::default(),
+        incarnation: None,
+        played: Seq::FIRST,
+        chain: Chain::EMPTY,
+        live,
+    })
+}
+
+impl Sender {
+    /// Sends one frame.
+    pub async fn send(&mut self, frame: &ClientFrame) -> Result<(), Failure> {
+        self.send_bytes(Codec::Cbor.encode_client(frame)).await
+    }
+
+    /// Sends one frame that is encoded already.
+    pub async fn send_bytes(&mut self, frame: Vec<u8>) -> Result<(), Failure> {
+        self.0.send(Message::Binary(frame.into())).await.map_err(Failure::failed)
+    }
+}
+
+impl Receiver {
+    /// The next frame.
+    pub async fn next(&mut self) -> Result<ServerFrame, Failure> {
+        let bytes = self.next_bytes().await?;
+        Codec::Cbor.decode_server(&bytes).map_err(Failure::failed)
+    }
+
+    /// The next frame as it came.
+    pub async fn next_bytes(&mut self) -> Result<impl AsRef<[u8]> + use<>, Failure> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
+                Some(Ok(Message::Close(_))) | None => return Err(Failure::Failed("the server closed the socket".into())),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(Failure::failed(error)),
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What a client says, in CBOR.
+
+use super::event::read_authored;
+use super::frame::{Entries, kind};
+use super::op::read_client;
+use super::verdict::read_word;
+use super::{CodecError, Reader, Writer, read_array};
+use crate::frame::{ClientFrame, Hello, Live, Open};
+use crate::hash::Chain;
+use crate::limits;
+use crate::name::StreamName;
+use crate::numbers::{EventNumber, Incarnation, Seq};
+
+mod hello {
+    pub(super) const PROTOCOL: u64 = 2;
+    pub(super) const AGENT: u64 = 3;
+    pub(super) const TOKEN: u64 = 4;
+}
+
+mod open {
+    pub(super) const STREAM: u64 = 2;
+    pub(super) const CLIENT: u64 = 3;
+    pub(super) const FORMER: u64 = 4;
+    pub(super) const SETTLED: u64 = 5;
+    pub(super) const INCARNATION: u64 = 6;
+    pub(super) const PLAYED: u64 = 7;
+    pub(super) const CHAIN: u64 = 8;
+    pub(super) const LIVE: u64 = 9;
+}
+
+mod push {
+    pub(super) const EVENTS: u64 = 2;
+}
+
+mod fetch {
+    pub(super) const FROM: u64 = 2;
+    pub(super) const TO: u64 = 3;
+}
+
+/// Encodes what a client says.
+pub fn encode_client_frame(frame: &ClientFrame) -> Vec<u8> {
+    let mut writer = Writer::new();
+    match frame {
+        ClientFrame::Hello(hello) => writer.hello(hello),
+        ClientFrame::Open(open) => writer.open(open),
+        ClientFrame::Push { channel, events } => {
+            let array = writer.frame(kind::PUSH, 2).channel(*channel).uint(push::EVENTS).array(events.len() as u64);
+            events.iter().fold(array, Writer::authored)
+        }
+        ClientFrame::Fetch { channel, from, to } => {
+            let writer = writer.frame(kind::FETCH, 3).channel(*channel);
+            writer.uint(fetch::FROM).uint(from.0).uint(fetch::TO).uint(to.0)
+        }
+        ClientFrame::Close { channel } => writer.frame(kind::CLOSE, 1).channel(*channel),
+        ClientFrame::Ping => writer.frame(kind::PING, 0),
+    };
+    writer.finish()
+}
+
+impl Writer {
+    fn hello(&mut self, hello: &Hello) -> &mut Self {
+        self.frame(kind::HELLO, 2 + u64::from(hello.token.is_some()));
+        self.uint(hello::PROTOCOL).uint(hello.protocol.into()).uint(hello::AGENT).text(&hello.agent);
+        match &hello.token {
+            Some(token) => self.uint(hello::TOKEN).text(token),
+            None => self,
+        }
+    }
+
+    fn open(&mut self, open: &Open) -> &mut Self {
+        let optional = [!open.former.is_empty(), open.incarnation.is_some(), open.live != Live::No];
+        self.frame(kind::OPEN, 6 + optional.into_iter().map(u64::from).sum::<u64>()).channel(open.channel);
+        self.uint(open::STREAM).text(open.stream.as_str()).uint(open::CLIENT).client(open.client);
+        if !open.former.is_empty() {
+            let former = self.uint(open::FORMER).array(open.former.len() as u64);
+            open.former.iter().fold(former, |former, client| former.client(*client));
+        }
+        self.uint(open::SETTLED).uint(open.settled.0);
+        self.entry_if(open::INCARNATION, open.incarnation.map(|incarnation| incarnation.0));
+        self.uint(open::PLAYED).uint(open.played.0).uint(open::CHAIN).uint(open.chain.0);
+        match open.live {
+            Live::No => self,
+            Live::From(seq) => self.uint(open::LIVE).uint(seq.0),
+            Live::Head => self.uint(open::LIVE).text("head"),
+        }
+    }
+}
+
+/// Reads what a client says.
+///
+/// # Errors
+/// Where the bytes are no client frame, or break a limit.
+pub fn decode_client_frame(bytes: &[u8]) -> Result<ClientFrame, CodecError> {
+    let entries = Entries::find(bytes)?;
+    Ok(match entries.kind {
+        kind::HELLO => ClientFrame::Hello(Hello {
+            protocol: entries.need(hello::PROTOCOL, "protocol", Reader::u32)?,
+            agent: entries.text(hello::AGENT)?.unwrap_or_default(),
+            token: entries.text(hello::TOKEN)?,
+        }),
+        kind::OPEN => ClientFrame::Open(read_open(&entries)?),
+        kind::PUSH => {
+            let events = |reader: &mut _| read_array(reader, "events in one push", limits::PUSH_EVENTS, read_authored);
+            ClientFrame::Push { channel: entries.channel()?, events: entries.need(push::EVENTS, "events", events)? }
+        }
+        kind::FETCH => ClientFrame::Fetch {
+            channel: entries.channel()?,
+            from: Seq(entries.count(fetch::FROM, "from")?),
+            to: Seq(entries.count(fetch::TO, "to")?),
+        },
+        kind::CLOSE => ClientFrame::Close { channel: entries.channel()? },
+        kind::PING => ClientFrame::Ping,
+        other => return Err(CodecError::UnknownFrame(other.to_string())),
+    })
+}
+
+fn read_open(entries: &Entries<'_>) -> Result<Open, CodecError> {
+    let former = |reader: &mut _| read_array(reader, "former clients", limits::FORMER_CLIENTS, read_client);
+    Ok(Open {
+        channel: entries.channel()?,
+        stream: StreamName::new(entries.need(open::STREAM, "stream", Reader::str)?)?,
+        client: entries.need(open::CLIENT, "client", read_client)?,
+        former: entries.get(open::FORMER, former)?.unwrap_or_default(),
+        settled: EventNumber(entries.get(open::SETTLED, Reader::count)?.unwrap_or_default()),
+        incarnation: entries.get(open::INCARNATION, Reader::u64)?.map(Incarnation),
+        played: Seq(entries.get(open::PLAYED, Reader::count)?.unwrap_or_default()),
+        chain: Chain(entries.get(open::CHAIN, Reader::u64)?.unwrap_or_default()),
+        live: entries.get(open::LIVE, read_live)?.unwrap_or(Live::No),
+    })
+}
+
+fn read_live(reader: &mut Reader<'_>) -> Result<Live, CodecError> {
+    if !reader.is_text() {
+        return Ok(Live::From(Seq(reader.count()?)));
+    }
+    read_word(reader, "place to play from", |word| (word == "head").then_some(Live::Head))
+}

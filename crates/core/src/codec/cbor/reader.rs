@@ -1,0 +1,341 @@
+//! Reads CBOR, and no more of it than the protocol has: tags and indefinite lengths are refused wherever they stand.
+//!
+//! Nothing here recurses, and nothing allocates on the word of a length: one that is longer than the input is refused.
+
+use super::{CodecError, major};
+use crate::codec::LARGEST_COUNT;
+
+/// A place in CBOR that is being read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'b> {
+    input: &'b [u8],
+    position: usize,
+}
+
+/// The next thing in the input. Of arrays and maps it is the head alone; their items come next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Item<'b> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(&'b str),
+    Bytes(&'b [u8]),
+    Array(usize),
+    Map(usize),
+}
+
+/// Why CBOR cannot be read, and where.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{why} at byte {at}")]
+pub(crate) struct Misread {
+    at: usize,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Why {
+    #[error("the input ends too early")]
+    Ended,
+    #[error("{what}, where {wanted} is expected", what = describe(*found))]
+    Unexpected { found: u8, wanted: &'static str },
+    #[error("an indefinite length; write definite ones")]
+    Indefinite,
+    #[error("a tag; no value has one")]
+    Tag,
+    #[error("a number that does not fit: {0}")]
+    DoesNotFit(&'static str),
+    #[error("a text that is not UTF-8")]
+    NotUtf8,
+    #[error("a byte that begins nothing")]
+    Reserved,
+}
+
+fn describe(initial: u8) -> &'static str {
+    match initial & major::MASK {
+        major::UNSIGNED | major::NEGATIVE => "an integer",
+        major::BYTES => "bytes",
+        major::TEXT => "text",
+        major::ARRAY => "an array",
+        major::MAP => "a map",
+        _ => match initial {
+            major::NULL => "null",
+            major::TRUE | major::FALSE => "a truth value",
+            major::FLOAT_16 | major::FLOAT_32 | major::FLOAT_64 => "a float",
+            _ => "a simple value without meaning",
+        },
+    }
+}
+
+impl From<Misread> for CodecError {
+    fn from(misread: Misread) -> Self {
+        Self::Cbor(misread.to_string())
+    }
+}
+
+impl<'b> Reader<'b> {
+    pub(crate) const fn new(input: &'b [u8]) -> Self {
+        Self { input, position: 0 }
+    }
+
+    /// All of the input.
+    pub(crate) const fn input(&self) -> &'b [u8] {
+        self.input
+    }
+
+    /// How much of the input was read.
+    pub(crate) const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Goes on elsewhere.
+    pub(crate) fn set_position(&mut self, position: usize) {
+        self.position = position;
+    }
+
+    /// What of the input is left.
+    pub(crate) fn rest(&self) -> &'b [u8] {
+        self.input.get(self.position..).unwrap_or_default()
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, Misread> {
+        self.expect(major::UNSIGNED, "an unsigned integer")
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, Misread> {
+        let at = self.position;
+        u32::try_from(self.u64()?).map_err(|_| Misread { at, why: Why::DoesNotFit("the most is 4294967295") })
+    }
+
+    /// Reads a number that counts something: at most 2^53, so that every JSON carries it.
+    pub(crate) fn count(&mut self) -> Result<u64, Misread> {
+        let at = self.position;
+        let count = self.u64()?;
+        match count <= LARGEST_COUNT {
+            true => Ok(count),
+            false => Err(Misread { at, why: Why::DoesNotFit("counts go up to 2^53") }),
+        }
+    }
+
+    pub(crate) fn str(&mut self) -> Result<&'b str, Misread> {
+        let at = self.position;
+        let len = self.expect(major::TEXT, "text")?;
+        self.utf8(len, at)
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Misread> {
+        let len = self.expect(major::BYTES, "a byte string")?;
+        self.take(len)
+    }
+
+    /// Reads the head of an array: how many items come next.
+    pub(crate) fn array(&mut self) -> Result<usize, Misread> {
+        let len = self.expect(major::ARRAY, "an array")?;
+        self.within(len, 1)
+    }
+
+    /// Reads the head of a map: how many keys, each with its value, come next.
+    pub(crate) fn map(&mut self) -> Result<usize, Misread> {
+        let len = self.expect(major::MAP, "a map")?;
+        self.within(len, 2)
+    }
+
+    /// Whether text comes next.
+    pub(crate) fn is_text(&self) -> bool {
+        self.rest().first().is_some_and(|initial| initial & major::MASK == major::TEXT)
+    }
+
+    /// Whether null comes next.
+    pub(crate) fn is_null(&self) -> bool {
+        self.rest().first() == Some(&major::NULL)
+    }
+
+    /// Reads whatever comes next.
+    pub(crate) fn item(&mut self) -> Result<Item<'b>, Misread> {
+        let at = self.position;
+        let (initial, argument) = self.head()?;
+        let fits =
+            |number| i64::try_from(number).map_err(|_| Misread { at, why: Why::DoesNotFit("integers have 64 bits") });
+        Ok(match initial & major::MASK {
+            major::UNSIGNED => Item::Int(fits(argument)?),
+            major::NEGATIVE => Item::Int(!fits(argument)?),
+            major::BYTES => Item::Bytes(self.take(argument)?),
+            major::TEXT => Item::Text(self.utf8(argument, at)?),
+            major::ARRAY => Item::Array(self.within(argument, 1)?),
+            major::MAP => Item::Map(self.within(argument, 2)?),
+            _ => match initial {
+                major::NULL => Item::Null,
+                major::TRUE => Item::Bool(true),
+                major::FALSE => Item::Bool(false),
+                major::FLOAT_16 => Item::Float(half(argument as u16)),
+                major::FLOAT_32 => Item::Float(f32::from_bits(argument as u32).into()),
+                major::FLOAT_64 => Item::Float(f64::from_bits(argument)),
+                found => return Err(Misread { at, why: Why::Unexpected { found, wanted: "a value" } }),
+            },
+        })
+    }
+
+    /// Reads over whatever comes next, with all that is in it.
+    pub(crate) fn skip(&mut self) -> Result<(), Misread> {
+        let mut left = 1u64;
+        while left > 0 {
+            left -= 1;
+            let (initial, argument) = self.head()?;
+            // The sum cannot overflow: no count is larger than the input behind it.
+            left += match initial & major::MASK {
+                major::BYTES | major::TEXT => self.take(argument).map(|_| 0)?,
+                major::ARRAY => self.within(argument, 1)? as u64,
+                major::MAP => self.within(argument, 2)? as u64 * 2,
+                _ => 0,
+            };
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, major: u8, wanted: &'static str) -> Result<u64, Misread> {
+        let at = self.position;
+        let (initial, argument) = self.head()?;
+        if initial & major::MASK != major {
+            return Err(Misread { at, why: Why::Unexpected { found: initial, wanted } });
+        }
+        Ok(argument)
+    }
+
+    /// Reads an initial byte and its argument.
+    fn head(&mut self) -> Result<(u8, u64), Misread> {
+        let at = self.position;
+        let initial = u8::from_be_bytes(self.fixed()?);
+        let argument = match initial & !major::MASK {
+            small @ 0..=23 => small.into(),
+            24 => u8::from_be_bytes(self.fixed()?).into(),
+            25 => u16::from_be_bytes(self.fixed()?).into(),
+            26 => u32::from_be_bytes(self.fixed()?).into(),
+            27 => u64::from_be_bytes(self.fixed()?),
+            31 => return Err(Misread { at, why: Why::Indefinite }),
+            _ => return Err(Misread { at, why: Why::Reserved }),
+        };
+        match initial & major::MASK == major::TAG {
+            true => Err(Misread { at, why: Why::Tag }),
+            false => Ok((initial, argument)),
+        }
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Misread> {
+        let bytes = *self.rest().first_chunk().ok_or(self.ended())?;
+        self.position += N;
+        Ok(bytes)
+    }
+
+    fn take(&mut self, len: u64) -> Result<&'b [u8], Misread> {
+        let len = self.within(len, 1)?;
+        let bytes = &self.rest()[..len];
+        self.position += len;
+        Ok(bytes)
+    }
+
+    fn utf8(&mut self, len: u64, at: usize) -> Result<&'b str, Misread> {
+        std::str::from_utf8(self.take(len)?).map_err(|_| Misread { at, why: Why::NotUtf8 })
+    }
+
+    /// Checks that `count` things of at least `size` bytes can be in the rest of the input.
+    fn within(&self, count: u64, size: usize) -> Result<usize, Misread> {
+        match usize::try_from(count) {
+            Ok(count) if count <= self.rest().len() / size => Ok(count),
+            _ => Err(self.ended()),
+        }
+    }
+
+    fn ended(&self) -> Misread {
+        Misread { at: self.input.len(), why: Why::Ended }
+    }
+}
+
+/// The number in a 16-bit float: a sign, 5 bits of exponent, 10 bits of fraction.
+fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let size = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -size } else { size }
+}
+
+/// Reads null where it stands there.
+pub(crate) fn read_null(reader: &mut Reader<'_>) -> Result<bool, CodecError> {
+    let null = reader.is_null();
+    if null {
+        reader.skip()?;
+    }
+    Ok(null)
+}
+
+/// Reads the head of an array.
+pub(crate) fn array_len(reader: &mut Reader<'_>) -> Result<usize, CodecError> {
+    Ok(reader.array()?)
+}
+
+/// Reads the head of an array of exactly `len` items.
+pub(crate) fn read_tuple(reader: &mut Reader<'_>, len: usize, what: &'static str) -> Result<(), CodecError> {
+    match reader.array()? == len {
+        true => Ok(()),
+        false => Err(CodecError::Cbor(format!("{what} has {len} items"))),
+    }
+}
+
+/// Reads a map with integer keys, handing each key to `entry`, which reads the value or answers `false` to skip it.
+pub(crate) fn read_map<'b>(
+    reader: &mut Reader<'b>,
+    mut entry: impl FnMut(u64, &mut Reader<'b>) -> Result<bool, CodecError>,
+) -> Result<(), CodecError> {
+    let mut seen = 0u64;
+    for _ in 0..reader.map()? {
+        let key = reader.u64()?;
+        // All keys with a meaning are small. What stands there twice without one does no harm.
+        let bit = 1u64.checked_shl(key.try_into().unwrap_or(u32::MAX)).unwrap_or(0);
+        if seen & bit != 0 {
+            return Err(CodecError::Cbor(format!("the key {key} stands in a map twice")));
+        }
+        seen |= bit;
+        if !entry(key, reader)? {
+            reader.skip()?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads an array, handing each item to `item`.
+pub(crate) fn read_array<'b, T>(
+    reader: &mut Reader<'b>,
+    what: &'static str,
+    most: usize,
+    mut item: impl FnMut(&mut Reader<'b>) -> Result<T, CodecError>,
+) -> Result<Vec<T>, CodecError> {
+    let len = reader.array()?;
+    CodecError::check_count(what, len, most)?;
+    // Items are larger in memory than on the wire: room for many is made as they come.
+    let mut items = Vec::with_capacity(len.min(1_024));
+    for _ in 0..len {
+        items.push(item(reader)?);
+    }
+    Ok(items)
+}
+
+/// Fails where anything is left.
+pub(crate) fn check_end(reader: &Reader<'_>, what: &'static str) -> Result<(), CodecError> {
+    match reader.rest().is_empty() {
+        true => Ok(()),
+        false => Err(CodecError::Trailing(what)),
+    }
+}
+
+/// Splits the first byte string off a run of them: its content and the rest. `None` at the end.
+pub(crate) fn split_bytes(input: &[u8]) -> Result<Option<(&[u8], &[u8])>, CodecError> {
+    if input.is_empty() {
+        return Ok(None);
+    }
+    let mut reader = Reader::new(input);
+    let content = reader.bytes()?;
+    Ok(Some((content, reader.rest())))
+}

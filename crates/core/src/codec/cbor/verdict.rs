@@ -1,0 +1,107 @@
+//! What became of events, in CBOR: lost ops, refusals, verdicts.
+
+use super::op::{read_key, read_op};
+use super::value::read_value;
+use super::{CodecError, Reader, Writer, read_array, read_map, read_tuple};
+use crate::event::{Lost, LostReason, OwnVerdict, Refusal, RefusalCode, Verdict};
+use crate::hash::ContentHash;
+use crate::limits;
+use crate::numbers::{EventNumber, Seq};
+
+mod verdict {
+    pub(super) const RECORDED: u64 = 0;
+    pub(super) const REFUSED: u64 = 1;
+}
+
+mod refusal {
+    pub(super) const CODE: u64 = 0;
+    pub(super) const REASON: u64 = 1;
+    pub(super) const ABOUT: u64 = 2;
+    pub(super) const CURRENT: u64 = 3;
+}
+
+impl Writer {
+    /// `[[op, reason], …]`
+    pub(super) fn lost(&mut self, lost: &[Lost]) -> &mut Self {
+        let parts = self.array(lost.len() as u64);
+        lost.iter().fold(parts, |parts, part| parts.array(2).op(&part.op).text(part.reason.code()))
+    }
+
+    pub(crate) fn refusal(&mut self, refusal: &Refusal) -> &mut Self {
+        self.map(2 + u64::from(refusal.about.is_some()) + u64::from(refusal.current.is_some()));
+        self.uint(refusal::CODE).text(refusal.code.code()).uint(refusal::REASON).text(&refusal.reason);
+        if let Some(key) = &refusal.about {
+            self.uint(refusal::ABOUT).array(2).key(key);
+        }
+        if let Some(current) = &refusal.current {
+            self.uint(refusal::CURRENT).value(current);
+        }
+        self
+    }
+
+    pub(super) fn verdicts<'a>(&mut self, verdicts: impl ExactSizeIterator<Item = &'a OwnVerdict>) -> &mut Self {
+        let array = self.array(verdicts.len() as u64);
+        verdicts.fold(array, Self::verdict)
+    }
+
+    /// `[n, hash, 0, [seq, lost]]` or `[n, hash, 1, refusal]`
+    pub(super) fn verdict(&mut self, own: &OwnVerdict) -> &mut Self {
+        self.array(4).uint(own.n.0).uint(own.hash.0);
+        match &own.verdict {
+            Verdict::Recorded { seq, lost } => self.uint(verdict::RECORDED).array(2).uint(seq.0).lost(lost),
+            Verdict::Refused(refusal) => self.uint(verdict::REFUSED).refusal(refusal),
+        }
+    }
+}
+
+pub(super) fn read_lost(reader: &mut Reader<'_>) -> Result<Vec<Lost>, CodecError> {
+    read_array(reader, "lost ops in one event", limits::EVENT_OPS, |reader| {
+        read_tuple(reader, 2, "a lost op")?;
+        let op = read_op(reader)?;
+        let reason = read_word(reader, "reason of a lost op", LostReason::from_code)?;
+        Ok(Lost { op, reason })
+    })
+}
+
+pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, CodecError> {
+    let (mut code, mut reason, mut about, mut current) = (None, String::new(), None, None);
+    read_map(reader, |key, reader| {
+        match key {
+            refusal::CODE => code = Some(read_word(reader, "refusal code", RefusalCode::from_code)?),
+            refusal::REASON => reason = reader.str()?.into(),
+            refusal::ABOUT => {
+                read_tuple(reader, 2, "the object of a refusal")?;
+                about = Some(read_key(reader)?);
+            }
+            refusal::CURRENT => current = Some(read_value(reader)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    let code = code.ok_or(CodecError::Missing { what: "a refusal", part: "code" })?;
+    Ok(Refusal { code, reason, about, current })
+}
+
+pub(super) fn read_verdict(reader: &mut Reader<'_>) -> Result<OwnVerdict, CodecError> {
+    read_tuple(reader, 4, "a verdict")?;
+    let (n, hash) = (EventNumber(reader.count()?), ContentHash(reader.u64()?));
+    let verdict = match reader.u64()? {
+        verdict::RECORDED => {
+            read_tuple(reader, 2, "a recorded verdict")?;
+            Verdict::Recorded { seq: Seq(reader.count()?), lost: read_lost(reader)? }
+        }
+        verdict::REFUSED => Verdict::Refused(Box::new(read_refusal(reader)?)),
+        other => return Err(CodecError::Unknown { what: "verdict", found: other.to_string() }),
+    };
+    Ok(OwnVerdict { n, hash, verdict })
+}
+
+/// Reads a word that stands for something.
+pub(super) fn read_word<T>(
+    reader: &mut Reader<'_>,
+    what: &'static str,
+    meaning: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, CodecError> {
+    let word = reader.str()?;
+    meaning(word).ok_or_else(|| CodecError::Unknown { what, found: word.into() })
+}

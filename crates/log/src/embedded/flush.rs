@@ -1,0 +1,201 @@
+//! Writes behind: brings what was applied into the store, and decides when the store is made durable.
+//!
+//! Three threads. The flusher writes a generation every so often and, when a checkpoint is due, seals the memtable.
+//! The checkpointer makes sealed memtables durable and lets the journal go that they cover. The compactor merges files.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+use tapeline_core::codec::cbor;
+
+use super::journal::Journal;
+use super::rows::{MetaRow, Row, StreamRow, Tail, client_key, entry_key};
+use super::slot::Slot;
+use super::stats::Counters;
+use super::store::{Snapshot, Store};
+use super::streams::Streams;
+use super::tape::write_events;
+use super::unflushed::{Generation, Unflushed};
+use super::load_row;
+use crate::contract::LogError;
+use crate::limits;
+
+/// Tails the flusher remembers; past it it asks the store again.
+const TAILS: usize = 1 << 20;
+
+/// What the threads share.
+pub(super) struct Shared {
+    pub(super) streams: Arc<Streams>,
+    pub(super) store: Store,
+    pub(super) journal: Journal,
+    pub(super) counters: Arc<Counters>,
+    pub(super) checkpoints: Slot<Checkpoint>,
+    pub(super) compactions: Slot<Compaction>,
+    /// The threads are to stop as they are, writing nothing more.
+    pub(super) abandoned: AtomicBool,
+}
+
+/// The sealed memtables are to be made durable.
+pub(super) struct Checkpoint {
+    /// Below this group the journal is not needed after it.
+    journal: u64,
+    /// Nothing is going on: a good moment to tidy up.
+    settle: bool,
+}
+
+/// Files are to be merged.
+pub(super) struct Compaction {
+    settle: bool,
+}
+
+/// What the flusher knows.
+pub(super) struct Flusher {
+    shared: Arc<Shared>,
+    tails: FxHashMap<u64, Tail>,
+    /// The journal position last written to the store.
+    journal: u64,
+    last_write: Instant,
+    /// Since when the store has something that is not durable.
+    dirty: Option<Instant>,
+}
+
+impl Flusher {
+    pub(super) fn new(shared: Arc<Shared>, journal: u64) -> Self {
+        Self { shared, tails: FxHashMap::default(), journal, last_write: Instant::now(), dirty: None }
+    }
+
+    /// Runs until the log is closed; then everything is in the store and sealed.
+    pub(super) fn run(mut self) {
+        let mut woken = Instant::now();
+        loop {
+            let closing = self.shared.streams.wait_for_work(woken);
+            woken = Instant::now();
+            if self.shared.abandoned.load(Ordering::Acquire) {
+                return;
+            }
+            if let Err(error) = self.write() {
+                eprintln!("tapeline: writing behind failed: {error}");
+                self.shared.streams.break_off(error);
+            }
+            self.seal(closing);
+            if closing {
+                return;
+            }
+        }
+    }
+
+    /// Writes the current generation to the store.
+    fn write(&mut self) -> Result<(), LogError> {
+        let Some((generation, journal, next_number)) = self.shared.streams.begin_write() else { return Ok(()) };
+        let mut rows = self.rows(&generation)?;
+        rows.push((MetaRow::KEY.to_vec(), Some(MetaRow { journal, next_number }.encode())));
+        self.shared.store.write(rows);
+        self.shared.streams.end_write();
+        self.journal = journal;
+        self.last_write = Instant::now();
+        self.dirty.get_or_insert(self.last_write);
+        Ok(())
+    }
+
+    fn rows(&mut self, generation: &Generation) -> Result<Vec<Row>, LogError> {
+        let shared = self.shared.clone();
+        let snapshot = shared.store.snapshot();
+        let mut streams: Vec<_> = generation.streams.iter().collect();
+        streams.sort_unstable_by_key(|(number, _)| **number);
+        let mut rows = Vec::with_capacity(streams.len() * 4);
+        for (&number, unflushed) in streams {
+            let tail = self.tail(&snapshot, number, unflushed)?;
+            let tail = write_events(&mut rows, &snapshot, number, tail, &unflushed.batches)?;
+            self.tails.insert(number, tail);
+            put_state(&mut rows, number, unflushed, tail);
+        }
+        Ok(rows)
+    }
+
+    fn tail(&mut self, snapshot: &Snapshot<'_>, number: u64, unflushed: &Unflushed) -> Result<Tail, LogError> {
+        if let Some(tail) = self.tails.get(&number) {
+            return Ok(*tail);
+        }
+        if self.tails.len() > TAILS {
+            self.tails.clear();
+        }
+        Ok(load_row(snapshot, &unflushed.stream)?.map_or(Tail::default(), |row| row.tail))
+    }
+
+    /// Ends the memtable where a checkpoint is due.
+    fn seal(&mut self, closing: bool) {
+        let Some(dirty) = self.dirty else { return };
+        let shared = &self.shared;
+        let idle = self.last_write.elapsed() >= limits::IDLE;
+        let due = closing
+            || idle
+            || dirty.elapsed() >= limits::CHECKPOINT_EVERY
+            || shared.store.unsealed_bytes() >= limits::MEMTABLE_BYTES
+            || shared.journal.bytes_below(self.journal) >= limits::JOURNAL_BYTES;
+        if due && self.wait_for_checkpoints() {
+            shared.store.seal();
+            shared.checkpoints.put(Checkpoint { journal: self.journal, settle: idle && !closing });
+            self.dirty = None;
+        }
+    }
+
+    /// Waits while too many memtables are sealed. `false` where that will not end.
+    fn wait_for_checkpoints(&self) -> bool {
+        while self.shared.store.sealed() >= limits::SEALED_MEMTABLES {
+            if self.shared.streams.broken().is_some() || self.shared.abandoned.load(Ordering::Acquire) {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+}
+
+/// The rows of a stream and its state. Each key once: they come from maps.
+fn put_state(rows: &mut Vec<Row>, number: u64, unflushed: &Unflushed, tail: Tail) {
+    let entries = unflushed.entries.iter();
+    rows.extend(entries.map(|(key, entry)| (entry_key(number, key), Some(cbor::encode_entry(entry)))));
+    let clients = unflushed.clients.iter();
+    rows.extend(clients.map(|(client, state)| (client_key(number, *client), Some(state.encode()))));
+    let row = StreamRow { number, state: unflushed.state, bytes: unflushed.bytes, tail };
+    rows.push((StreamRow::key(&unflushed.stream), Some(row.encode())));
+}
+
+/// The checkpointer: runs until its slot is closed.
+pub(super) fn run_checkpoints(shared: &Shared) {
+    while let Some(checkpoint) = shared.checkpoints.take() {
+        if let Err(error) = make_checkpoint(shared, &checkpoint) {
+            eprintln!("tapeline: a checkpoint failed: {error}");
+            shared.streams.break_off(error);
+        }
+    }
+}
+
+fn make_checkpoint(shared: &Shared, checkpoint: &Checkpoint) -> Result<(), LogError> {
+    shared.store.checkpoint()?;
+    shared.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
+    shared.journal.release(checkpoint.journal)?;
+    shared.compactions.put(Compaction { settle: checkpoint.settle });
+    Ok(())
+}
+
+/// The compactor: runs until its slot is closed.
+pub(super) fn run_compactions(shared: &Shared) {
+    while let Some(compaction) = shared.compactions.take() {
+        if let Err(error) = compact(shared, &compaction) {
+            eprintln!("tapeline: a compaction failed: {error}");
+            shared.streams.break_off(error);
+        }
+    }
+}
+
+fn compact(shared: &Shared, compaction: &Compaction) -> Result<(), LogError> {
+    let small = shared.store.disk_bytes() <= limits::SETTLE_BYTES;
+    if compaction.settle && small {
+        return shared.store.settle();
+    }
+    shared.store.compact()
+}
