@@ -77,7 +77,7 @@ impl Receiver {
     /// The next frame.
     pub async fn next(&mut self) -> Result<ServerFrame, Failure> {
         let bytes = self.next_bytes().await?;
-        Codec::Cbor.decode_server(&bytes).map_err(Failure::failed)
+        Codec::Cbor.decode_server(bytes.as_ref()).map_err(Failure::failed)
     }
 
     /// The next frame as it came.

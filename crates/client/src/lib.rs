@@ -1,1 +1,65 @@
-//! client
+//! The native Tapeline client: the shell around `tapeline_core::replica`.
+//!
+//! The core decides; this crate acts. It keeps one connection to a server and one store on the device, and gives an
+//! app its streams as if they were local, because they are: reads and edits never wait for network or disk.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use tapeline_client::{Outcome, Tapeline};
+//!
+//! let tapeline = Tapeline::builder("ws://127.0.0.1:7070").store("app.tapeline").open().await?;
+//! let list = tapeline.stream("lists/groceries").await?;
+//! let tasks = list.collection("tasks")?;
+//!
+//! let (id, receipt) = tasks.insert([("title", "Buy milk".into()), ("done", false.into())])?;
+//! tasks.update(&id, [("done", true.into())])?;
+//! assert_eq!(tasks.all().len(), 1);
+//!
+//! receipt.stored().await?;
+//! if let Outcome::Refused(refusal) = receipt.recorded().await? {
+//!     println!("parked: {}", refusal.reason);
+//! }
+//! tapeline.close().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! ```text
+//!  Stream, Collection, Typed ──▶ Cell (a replica behind a lock) ◀── Driver ──▶ Line ─ Socket ─ server
+//!                                                                     │
+//!                                                                     └──────▶ Store ─ SQLite
+//! ```
+
+mod batch;
+mod cell;
+mod chance;
+mod collection;
+mod driver;
+mod error;
+mod hub;
+mod line;
+mod receipt;
+mod shape;
+mod socket;
+mod status;
+mod store;
+mod stream;
+mod tapeline;
+mod typed;
+mod watch;
+
+pub use batch::Batch;
+pub use collection::Collection;
+pub use error::{Closed, EditError, OpenError, ShapeError, StoreError, StreamError};
+pub use receipt::{Outcome, Receipt};
+pub use status::{Connection, Status, StatusChanges};
+pub use stream::{ParkedEdit, Stream};
+pub use tapeline::{Builder, Tapeline};
+pub use tapeline_core::codec::Codec;
+pub use tapeline_core::event::{Lost, Refusal};
+pub use tapeline_core::name::{Key, NameError, ObjectId, StreamName};
+pub use tapeline_core::object::Object;
+pub use tapeline_core::op::Op;
+pub use tapeline_core::replica::Notice;
+pub use tapeline_core::value::Value;
+pub use typed::Typed;
+pub use watch::{Changed, Changes};

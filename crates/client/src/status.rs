@@ -51,6 +51,7 @@ pub struct StatusChanges {
     pub(crate) stream: crate::Stream,
     pub(crate) turned: watch::Receiver<()>,
     pub(crate) connection: watch::Receiver<Connection>,
+    pub(crate) storage: watch::Receiver<Option<StoreError>>,
     pub(crate) last: Option<Status>,
 }
 
@@ -63,6 +64,7 @@ impl StatusChanges {
             }
             self.turned.mark_unchanged();
             self.connection.mark_unchanged();
+            self.storage.mark_unchanged();
             let status = self.stream.status();
             if self.last.as_ref() != Some(&status) {
                 self.last = Some(status.clone());
@@ -71,6 +73,7 @@ impl StatusChanges {
             tokio::select! {
                 turned = self.turned.changed() => turned.ok()?,
                 changed = self.connection.changed() => changed.ok()?,
+                Ok(()) = self.storage.changed() => {}
             }
         }
     }

@@ -31,6 +31,9 @@ impl Chain {
 }
 
 /// The sum of the hashes of objects: equal for equal sets of objects, whatever the order they came in.
+///
+/// Packed like [`ClientId`](crate::numbers::ClientId): one stands beside every object.
+#[repr(Rust, packed(8))]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Digest(pub u128);
 
@@ -62,7 +65,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", { self.0 })
     }
 }
 

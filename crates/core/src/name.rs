@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 
 use smol_str::SmolStr;
 
@@ -109,6 +110,21 @@ name!(
     Subject, "subject", limits::OBJECT_ID_BYTES
 );
 
+/// Lets a checked name be parsed, as command lines do.
+macro_rules! parse {
+    ($($name:ident),*) => {$(
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::new(text)
+            }
+        }
+    )*};
+}
+
+parse!(Collection, FieldName, CommandName, Subject, StreamName, ObjectId);
+
 /// The name of a stream: parts joined by slashes, like `lists/groceries`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamName(SmolStr);
@@ -157,7 +173,8 @@ pub struct ObjectId(Id);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Id {
-    Uuid(u128),
+    /// The bytes of the number, the most significant first: they need no alignment, and sort as the text does.
+    Uuid([u8; 16]),
     Text(SmolStr),
 }
 
@@ -172,7 +189,7 @@ impl ObjectId {
     pub fn new(text: impl AsRef<str>) -> Result<Self, NameError> {
         let text = text.as_ref();
         if let Some(uuid) = parse_uuid(text) {
-            return Ok(Self(Id::Uuid(uuid)));
+            return Ok(Self::from_uuid(uuid));
         }
         check("object id", text, limits::OBJECT_ID_BYTES)?;
         Ok(Self(Id::Text(SmolStr::new(text))))
@@ -180,13 +197,13 @@ impl ObjectId {
 
     /// The id whose text is this UUID in its usual spelling.
     pub const fn from_uuid(uuid: u128) -> Self {
-        Self(Id::Uuid(uuid))
+        Self(Id::Uuid(uuid.to_be_bytes()))
     }
 
     /// The 128 bits, where the text is a UUID in its usual spelling.
     pub fn as_uuid(&self) -> Option<u128> {
         match self.0 {
-            Id::Uuid(uuid) => Some(uuid),
+            Id::Uuid(uuid) => Some(u128::from_be_bytes(uuid)),
             Id::Text(_) => None,
         }
     }
@@ -194,7 +211,7 @@ impl ObjectId {
     /// Calls `read` with the text of the id.
     pub fn with_str<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         match &self.0 {
-            Id::Uuid(uuid) => read(std::str::from_utf8(&spell_uuid(*uuid)).expect("a UUID is ASCII")),
+            Id::Uuid(uuid) => read(std::str::from_utf8(&spell_uuid(u128::from_be_bytes(*uuid))).expect("a UUID is ASCII")),
             Id::Text(text) => read(text),
         }
     }
@@ -246,7 +263,8 @@ impl PartialOrd for ObjectId {
 impl Hash for ObjectId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match &self.0 {
-            Id::Uuid(uuid) => uuid.hash(state),
+            // The time of a UUIDv7 stands in its first half and says little: both halves go in as numbers.
+            Id::Uuid(uuid) => u128::from_be_bytes(*uuid).hash(state),
             Id::Text(text) => text.hash(state),
         }
     }

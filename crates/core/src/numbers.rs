@@ -97,6 +97,9 @@ impl Millis {
 pub struct Incarnation(pub u64);
 
 /// The random id of one replica's store, made once, spelled as 26 characters of Crockford's base 32.
+///
+/// Packed to the alignment of the numbers it stands beside: every field of every object holds one.
+#[repr(Rust, packed(8))]
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u128);
 

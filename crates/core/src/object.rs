@@ -164,8 +164,8 @@ impl Object {
 pub enum Entry {
     /// An object. Shared, so that a reader may keep it while it changes.
     Live(Arc<Object>),
-    /// A deleted object: who wrote it last, that is, who deleted it.
-    Tombstone(Version),
+    /// A deleted object: who wrote it last, that is, who deleted it. Boxed, as there are few.
+    Tombstone(Box<Version>),
 }
 
 impl Entry {
@@ -209,7 +209,7 @@ pub fn apply(entry: &mut Option<Entry>, op: &Op, stamp: Stamp) {
             }
         }
         (Action::Delete, Some(Entry::Live(object))) => {
-            *entry = Some(Entry::Tombstone(object.version.then(stamp)));
+            *entry = Some(Entry::Tombstone(Box::new(object.version.then(stamp))));
         }
         (Action::Update(_) | Action::Delete, _) => {}
     }

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -144,9 +143,11 @@ fn rate(root: &Path, title: &str, load: Load) {
     let mut tapes = tapes(load.streams);
     let names: Vec<_> = tapes.iter().map(|tape| tape.name.clone()).collect();
     let (tell, hear): (Sender<Durable>, Receiver<Durable>) = channel();
-    let applier = spawn_applier(log.clone(), names, hear);
-    let (out, events, mut latencies) = (Arc::new(Out::default()), AtomicUsize::new(0), Vec::new());
+    let out = Arc::new(Out::default());
+    let applier = spawn_applier(log.clone(), names, hear, out.clone());
+    let mut latencies = Vec::new();
     let mut random = fastrand::Rng::with_seed(1);
+    let main_before = processor_times().into_iter().find(|(name, _)| name == "rates").map_or(0, |(_, micros)| micros);
     let (started, mut sent, mut latest, mut worst) = (Instant::now(), 0u64, Duration::ZERO, Duration::ZERO);
     let measured = Arc::new(Mutex::new(Vec::<u32>::new()));
     while started.elapsed() < load.during {
@@ -160,7 +161,6 @@ fn rate(root: &Path, title: &str, load: Load) {
         }
         let stream = random.usize(..load.streams);
         sent += load.batch;
-        events.fetch_add(load.batch as usize, Ordering::Relaxed);
         send(&*log, &mut tapes[stream], stream, load.batch, &mut random, &out, &tell, &measured, load.outstanding);
     }
     let mut count = out.count.lock().unwrap();
@@ -169,6 +169,8 @@ fn rate(root: &Path, title: &str, load: Load) {
     }
     drop(count);
     let took = started.elapsed();
+    let times: Vec<_> =
+        processor_times().into_iter().map(|(name, micros)| format!("{name} {:.1}", (micros - if name == "rates" { main_before } else { 0 }) as f64 / sent as f64)).collect();
     drop(tell);
     applier.join().unwrap();
     latencies.append(&mut measured.lock().unwrap());
@@ -192,6 +194,10 @@ fn rate(root: &Path, title: &str, load: Load) {
         stats.store_bytes >> 20,
         stats.checkpoints,
     );
+    let buckets = stats.commit_durations.iter().enumerate().filter(|(_, count)| **count > 0);
+    let buckets: Vec<_> = buckets.map(|(bucket, count)| format!("<{}us: {count}", 1u64 << bucket)).collect();
+    println!("  commits {}", buckets.join(", "));
+    println!("  processor, microseconds an event: {}", times.join(", "));
     log.close().expect("the log closes");
     let _ = std::fs::remove_dir_all(&path);
 }
@@ -229,27 +235,42 @@ fn send(
     }
     *count += 1;
     drop(count);
-    let (out, tell, measured, started) = (out.clone(), tell.clone(), measured.clone(), Instant::now());
+    let (tell, measured, started) = (tell.clone(), measured.clone(), Instant::now());
     let done = Box::new(move |outcome: Result<Position, _>| {
         outcome.expect("the append succeeds");
-        drop(tell.send(durable));
         measured.lock().unwrap().push(started.elapsed().as_micros() as u32);
-        *out.count.lock().unwrap() -= 1;
-        out.less.notify_one();
+        drop(tell.send(durable));
     });
     let name = tape.name.clone();
     log.append(Append { stream: name, incarnation: Incarnation(1), expected, batch: Arc::new(batch) }, done);
 }
 
-fn spawn_applier(log: Arc<Embedded>, names: Vec<StreamName>, hear: Receiver<Durable>) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
+fn spawn_applier(log: Arc<Embedded>, names: Vec<StreamName>, hear: Receiver<Durable>, out: Arc<Out>) -> std::thread::JoinHandle<()> {
+    spawn("applier", move || {
         for durable in hear {
             let mut client = ClientState::new(None);
             (client.last, client.settled) = (EventNumber(durable.n), EventNumber(durable.n));
             let changes = StateChanges { state: durable.state, entries: durable.changed, clients: vec![(durable.client, client)] };
             log.apply(&names[durable.stream], changes).expect("the state is taken");
+            *out.count.lock().unwrap() -= 1;
+            out.less.notify_one();
         }
     })
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    std::thread::Builder::new().name(name.into()).spawn(run).expect("a thread")
+}
+
+/// Processor time of each thread in microseconds.
+fn processor_times() -> Vec<(String, u64)> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let times = tasks.filter_map(|task| {
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?.trim().to_owned();
+        let stat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        Some((name, stat.split_whitespace().next()?.parse::<u64>().ok()? / 1_000))
+    });
+    times.collect()
 }
 
 /// 300,000 events over 100,000 to-dos, then silence.
@@ -303,6 +324,7 @@ fn read_all(log: &Embedded, name: &StreamName) {
         }
         from = block.end();
     }
+    if std::env::var("DUMP").is_ok() { let b = tapeline_log::suite::wait(log.read(name, Seq(0), usize::MAX)).unwrap(); std::fs::write("/tmp/blocks.bin", b.bytes()).unwrap(); }
     println!("  {from} events read at {:.0} events/s", from.0 as f64 / started.elapsed().as_secs_f64());
 }
 

@@ -23,7 +23,7 @@ pub const RESIDENT_STREAMS: usize = 200_000;
 // Checkpoints.
 
 /// Bytes of the store's memtable past which it is made durable.
-pub const MEMTABLE_BYTES: u64 = 32 << 20;
+pub const MEMTABLE_BYTES: u64 = 64 << 20;
 /// Memtables that may wait to be made durable before writing behind waits for them.
 pub const SEALED_MEMTABLES: usize = 2;
 /// Bytes of whole journal segments in the store past which it is made durable, so that they can go.
@@ -55,5 +55,7 @@ pub const OPEN_FILES: usize = 512;
 pub const APART_BYTES: u32 = 4 << 10;
 /// Bytes of one sealed segment before it is compressed, unless a single event has more.
 pub const SEGMENT_MOST_BYTES: usize = 1 << 20;
+/// Files that come from memtables before they are merged with the others.
+pub const YOUNG_TABLES: u8 = 6;
 /// Bytes of a file of the store.
 pub const TABLE_BYTES: u64 = 32 << 20;

@@ -68,7 +68,7 @@ async fn play(url: &str, name: &StreamName) -> Result<Duration, Failure> {
     replica.caught_up().await.map_err(Failure::failed)?;
     let took = started.elapsed();
     let agreed = replica.status().replica.agreed.is_some();
-    tapeline.close().await;
+    tapeline.close().await.map_err(Failure::failed)?;
     match agreed {
         true => Ok(took),
         false => Err(Failure::Failed("the replica's digest is not the server's".into())),

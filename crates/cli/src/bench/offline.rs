@@ -59,9 +59,10 @@ async fn round(url: &str, count: u64) -> Result<Round, Failure> {
 
     let connected = Instant::now();
     author.go_online();
-    elsewhere.played(count).await.map_err(Failure::failed)?;
+    let mut status = elsewhere.status_changes();
+    while status.next().await.is_some_and(|status| status.replica.played.0 < count) {}
     let visible = connected.elapsed();
-    author.close().await;
-    reader.close().await;
+    author.close().await.map_err(Failure::failed)?;
+    reader.close().await.map_err(Failure::failed)?;
     Ok(Round { local, stored, visible })
 }

@@ -32,6 +32,5 @@ pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Re
     tapeline.go_online();
     replica.caught_up().await.map_err(Failure::failed)?;
     figures.add("return.ms", started.elapsed().as_secs_f64() * 1e3, "ms")?;
-    tapeline.close().await;
-    Ok(())
+    tapeline.close().await.map_err(Failure::failed)
 }

@@ -75,7 +75,7 @@ async fn make_and_print(server: &str, object: Object, action: Action) -> Result<
     let receipt = stream.edit(vec![Op { key, seen: None, action }]);
     let receipt = receipt.map_err(|error| Failure::Refused(error.to_string()))?;
     let outcome = receipt.recorded().await.map_err(Failure::failed)?;
-    tapeline.close().await;
+    tapeline.close().await.map_err(Failure::failed)?;
     match outcome {
         Outcome::Refused(refusal) => Err(Failure::Refused(refusal.reason)),
         Outcome::Recorded { seq, .. } => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
+use tapeline_log::{EventLog, LogError};
 use tapeline_log::embedded::{Embedded, OpenError};
 use tapeline_server::{Server, ServerConfig};
 
@@ -46,7 +47,7 @@ fn read_config(path: &PathBuf) -> Result<File, Failure> {
 
 fn open(data: &PathBuf) -> Result<Embedded, Failure> {
     Embedded::open(data).map_err(|error| match error {
-        OpenError::Damaged { .. } => Failure::Damaged(error.to_string()),
+        OpenError::Log(LogError::Damaged { .. }) => Failure::Damaged(error.to_string()),
         other => Failure::failed(other),
     })
 }

@@ -3,28 +3,44 @@
 use std::path::Path;
 
 use serde_json::json;
+use tapeline_log::LogError;
+use tapeline_log::embedded::{self, Verified};
 
 use crate::failure::Failure;
 use crate::output;
 
 /// Verifies a data directory.
 pub fn run(data: &Path, json: bool) -> Result<(), Failure> {
-    let bar = output::bar(0, "reading");
-    let report = tapeline_log::embedded::verify(data, &mut |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
-    let report = report.map_err(Failure::failed)?;
-    for damage in &report.damages {
-        match json {
-            true => output::line(json!({ "place": damage.place, "what": damage.what }))?,
-            false => output::line(format!("{}: {}", damage.place, damage.what))?,
-        }
+    if !data.is_dir() {
+        return Err(Failure::Usage(format!("there is no directory {}: name one with --data", data.display())));
     }
-    match report.damages.len() {
-        0 => output::line(format!("{} records of {} streams are whole", report.records, report.streams)),
-        1 => Err(Failure::Damaged("1 damaged place".into())),
-        count => Err(Failure::Damaged(format!("{count} damaged places"))),
+    let spinner = output::spinner("records read");
+    let verified = embedded::verify(data, |records| spinner.set_position(records));
+    spinner.finish_and_clear();
+    let verified = verified.map_err(Failure::failed)?;
+    verified.damage.iter().try_for_each(|damage| print_damage(damage, json))?;
+    let Verified { journal_batches, streams, events, entries, clients, ref damage } = verified;
+    match json {
+        true => output::line(json!({
+            "journal_batches": journal_batches, "streams": streams, "events": events, "objects": entries,
+            "clients": clients, "damaged": damage.len(),
+        }))?,
+        false => output::line(format!(
+            "{streams} streams with {events} events, {entries} objects and {clients} clients in the store, \
+             {journal_batches} batches in the journal"
+        ))?,
+    }
+    match damage.len() {
+        0 => Ok(()),
+        1 => Err(Failure::Damaged("1 place is damaged".into())),
+        count => Err(Failure::Damaged(format!("{count} places are damaged"))),
+    }
+}
+
+fn print_damage(damage: &LogError, json: bool) -> Result<(), Failure> {
+    match (damage, json) {
+        (LogError::Damaged { place, what }, true) => output::line(json!({ "place": place, "what": what })),
+        (other, true) => output::line(json!({ "what": other.to_string() })),
+        (other, false) => output::line(other),
     }
 }

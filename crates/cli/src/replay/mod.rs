@@ -23,8 +23,8 @@ pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Fail
     let started = Instant::now();
     let bar = output::bar(recording.len() as u64, "playing");
     let mut players = Vec::new();
-    for name in &recording.replicas {
-        players.push(Player::new(server, name, &arguments.stream).await?);
+    for _ in &recording.replicas {
+        players.push(Player::new(server, &arguments.stream).await?);
     }
     play(&recording, &mut players, &arguments, &bar).await?;
     bar.finish_and_clear();

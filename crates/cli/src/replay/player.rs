@@ -52,7 +52,7 @@ impl Counts {
 
 impl Player {
     /// A replica with nothing in it, offline.
-    pub async fn new(server: &str, _name: &str, stream: &StreamName) -> Result<Self, Failure> {
+    pub async fn new(server: &str, stream: &StreamName) -> Result<Self, Failure> {
         let tapeline = Tapeline::builder(server).offline().open().await.map_err(Failure::failed)?;
         let stream = tapeline.stream(stream.as_str()).await.map_err(Failure::failed)?;
         Ok(Self { tapeline, stream, receipts: Vec::new(), counts: Counts::default() })
@@ -91,7 +91,7 @@ impl Player {
 
     /// Ends it.
     pub async fn close(self) {
-        self.tapeline.close().await;
+        let _ = self.tapeline.close().await;
     }
 
     async fn settle_all(&mut self) -> Result<(), Failure> {

@@ -3,7 +3,8 @@
 pub mod cbor;
 pub mod json;
 
-use crate::frame::{ClientFrame, ServerFrame};
+use crate::frame::{AckRun, ClientFrame, ServerFrame};
+use crate::limits;
 use crate::name::NameError;
 use crate::op::FieldMapError;
 use crate::value::NotANumber;
@@ -100,7 +101,7 @@ pub enum CodecError {
         most: usize,
     },
     /// A value nests too deep.
-    #[error("a value nests deeper than {most} levels", most = crate::limits::VALUE_DEPTH)]
+    #[error("a value nests deeper than {most} levels", most = limits::VALUE_DEPTH)]
     TooDeep,
     /// A part that must be there is not.
     #[error("{what} has no {part}")]
@@ -134,4 +135,11 @@ impl CodecError {
         }
         Ok(())
     }
+}
+
+/// Checks a run of acknowledged events, which a client goes through one by one: there cannot be more than wait.
+fn check_run(run: AckRun) -> Result<AckRun, CodecError> {
+    let count = usize::try_from(run.count).unwrap_or(usize::MAX);
+    CodecError::check_count("events in one run", count, limits::UNSETTLED_EVENTS)?;
+    Ok(run)
 }

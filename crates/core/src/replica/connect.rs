@@ -29,9 +29,22 @@ pub(super) enum Link {
         phase: Phase,
         /// How many opens have not been answered; only the answer to the last one counts.
         unanswered: u32,
-        /// Nothing is pushed before this time: the server asked for a pause.
-        paused_until: Option<Millis>,
+        /// The server asked for a pause.
+        pause: Option<Pause>,
     },
+}
+
+/// A time in which nothing is pushed. A clock that jumps ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pause {
+    since: Millis,
+    until: Millis,
+}
+
+impl Pause {
+    fn is_over(self, now: Millis) -> bool {
+        now < self.since || now >= self.until
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +66,7 @@ impl Link {
 impl Replica {
     /// A connection is there, and the stream is to be spoken of as `channel`.
     pub fn connected(&mut self, channel: Channel) {
-        self.link = Link::Up { channel, phase: Phase::ToOpen, unanswered: 0, paused_until: None };
+        self.link = Link::Up { channel, phase: Phase::ToOpen, unanswered: 0, pause: None };
         self.history.fetching = None;
     }
 
@@ -91,23 +104,22 @@ impl Replica {
     /// The next frame to send, as long as there is a connection.
     pub fn poll_frame(&mut self, now: Millis) -> Option<ClientFrame> {
         self.seal_ready();
-        let Link::Up { channel, phase, unanswered, paused_until } = &mut self.link else { return None };
-        let channel = *channel;
+        let Link::Up { channel, phase, unanswered, pause } = &mut self.link else { return None };
+        let (channel, paused) = (*channel, pause.is_some_and(|pause| !pause.is_over(now)));
         match phase {
             Phase::Opening => return None,
-            Phase::ToOpen if paused_until.is_some_and(|until| now < until) => return None,
+            Phase::ToOpen if paused => return None,
             Phase::ToOpen => {
+                *pause = None;
                 *phase = Phase::Opening;
                 *unanswered += 1;
                 return Some(ClientFrame::Open(self.open(channel)));
             }
             Phase::Open { .. } => {}
         }
-        if paused_until.is_some_and(|until| now >= until) {
-            *paused_until = None;
+        if !paused && pause.take().is_some() {
             self.outbox.send_again();
         }
-        let paused = paused_until.is_some();
         if let Some(fetch) = self.next_fetch(channel) {
             return Some(fetch);
         }
@@ -121,15 +133,15 @@ impl Replica {
     /// When [`poll_frame`](Self::poll_frame) may have something to send though nothing else happened.
     pub fn poll_timeout(&self) -> Option<Millis> {
         match self.link {
-            Link::Up { paused_until, .. } => paused_until,
+            Link::Up { pause, .. } => pause.map(|pause| pause.until),
             Link::Down => None,
         }
     }
 
     /// Opens the stream anew on the connection: the two sides have to find out where they are.
     pub(super) fn reopen(&mut self) {
-        if let Link::Up { phase, paused_until, .. } = &mut self.link {
-            (*phase, *paused_until) = (Phase::ToOpen, None);
+        if let Link::Up { phase, pause, .. } = &mut self.link {
+            (*phase, *pause) = (Phase::ToOpen, None);
         }
     }
 
@@ -140,7 +152,7 @@ impl Replica {
             client: self.identity.client,
             former: self.identity.former.iter().copied().collect(),
             settled: self.identity.settled,
-            incarnation: self.history.incarnation,
+            incarnation: self.history.incarnation.filter(|_| self.history.played > Seq::FIRST),
             played: self.history.played,
             chain: self.history.chain,
             live: match self.start {
@@ -194,23 +206,33 @@ impl Replica {
         })
     }
 
+    /// An error without an event's number answers an open where one is waited for; what concerns an event and comes
+    /// before the open is answered belongs to an earlier opening.
     fn error(&mut self, moment: Moment, error: ErrorFrame) {
+        if !self.link.is_open() && (error.n.is_some() || !self.is_put_off()) {
+            return;
+        }
         match error.code {
-            ErrorCode::Later => self.pause(moment.now.plus(error.retry.unwrap_or(limits::LATER_PAUSE))),
-            ErrorCode::Forbidden => self.take_new_identity(moment),
-            ErrorCode::Forked if self.link.is_open() => self.take_new_identity(moment),
-            ErrorCode::Resume | ErrorCode::NotOpen if self.link.is_open() => self.reopen(),
+            ErrorCode::Later => self.pause(moment.now, error.retry.unwrap_or(limits::LATER_PAUSE)),
+            ErrorCode::Forbidden | ErrorCode::Forked => self.take_new_identity(moment),
+            ErrorCode::Resume | ErrorCode::NotOpen => self.reopen(),
             _ => {}
         }
     }
 
-    fn pause(&mut self, until: Millis) {
-        if let Link::Up { paused_until, phase, unanswered, .. } = &mut self.link {
-            *paused_until = Some(until);
-            // An open that was put off is to be sent again, after the pause.
-            if *phase == Phase::Opening {
-                (*phase, *unanswered) = (Phase::ToOpen, unanswered.saturating_sub(1));
-            }
+    /// Takes note that an open was answered with an error. Answers whether it was the last one sent, which is then to
+    /// be sent again.
+    fn is_put_off(&mut self) -> bool {
+        let answered = self.is_answered();
+        if answered && let Link::Up { phase, .. } = &mut self.link {
+            *phase = Phase::ToOpen;
+        }
+        answered
+    }
+
+    fn pause(&mut self, now: Millis, how_long: Millis) {
+        if let Link::Up { pause, .. } = &mut self.link {
+            *pause = Some(Pause { since: now, until: now.plus(how_long) });
         }
     }
 
@@ -224,8 +246,11 @@ impl Replica {
         Some(ClientFrame::Fetch { channel, from: gap.start, to })
     }
 
-    /// Whether the server no longer knows of events of this replica that it had acknowledged.
+    /// Whether the server no longer knows of events of this replica that it had decided on.
     fn has_forgotten(&self, last: &[EventNumber]) -> bool {
+        if last.first().is_some_and(|&last| last < self.outbox.decided()) {
+            return true;
+        }
         let acknowledged = self.outbox.kept.iter().map(|kept| (kept.client, kept.n)).chain(
             self.outbox.pending.values().filter(|pending| pending.recorded.is_some()).filter_map(|pending| {
                 let seal = pending.seal?;

@@ -49,7 +49,7 @@ impl Replica {
         if self.identity.former.len() > limits::FORMER_CLIENTS {
             self.identity.former.pop_front();
         }
-        for edit in self.outbox.unseal() {
+        for edit in self.outbox.unseal(old) {
             self.storing.pending(edit);
         }
         self.storing.meta();
@@ -80,7 +80,8 @@ impl Replica {
         let known = |client, n| identity.place(client).and_then(|place| last.get(place)).is_some_and(|&last| n <= last);
         let mut changed = Vec::new();
         for (&edit, pending) in &mut self.outbox.pending {
-            let on_log = pending.seal.is_some_and(|seal| known(seal.client, seal.n));
+            let sent = pending.seal.map(|seal| (seal.client, seal.n)).or(pending.former);
+            let on_log = sent.is_some_and(|(client, n)| known(client, n));
             if on_log && reason == ResyncReason::Forked {
                 continue;
             }

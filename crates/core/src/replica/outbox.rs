@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
 
+use super::Replica;
 use crate::codec::cbor;
 use crate::event::{Authored, Body, Refusal, Sealed};
 use crate::hash::ContentHash;
@@ -244,16 +245,26 @@ impl Outbox {
         self.next_to_send = EditId::FIRST;
     }
 
-    /// Takes all seals that have no verdict off again: the replica is somebody else now.
-    pub(super) fn unseal(&mut self) -> Vec<EditId> {
+    /// Takes all seals that have no verdict off again: the replica is somebody else than `client` now.
+    ///
+    /// What has no seal may be on the log as well: another copy of the store gives numbers in the same order.
+    pub(super) fn unseal(&mut self, client: ClientId) -> Vec<EditId> {
         let mut unsealed = Vec::new();
+        let mut next = self.first.plus(self.sealed.len() as u64);
         for (&edit, pending) in self.pending.iter_mut().filter(|(_, pending)| pending.recorded.is_none()) {
-            if let Some(seal) = pending.seal.take() {
-                pending.former = Some((seal.client, seal.n));
-                self.awaited.insert((seal.client, seal.n), edit);
-                self.former = true;
-                unsealed.push(edit);
-            }
+            let former = match (pending.seal.take(), pending.former) {
+                (Some(seal), _) => (seal.client, seal.n),
+                (None, Some(former)) => former,
+                (None, None) => {
+                    let n = next;
+                    next = n.next();
+                    (client, n)
+                }
+            };
+            pending.former = Some(former);
+            self.awaited.insert(former, edit);
+            self.former = true;
+            unsealed.push(edit);
         }
         self.sealed.clear();
         self.first = EventNumber::FIRST;
@@ -314,5 +325,12 @@ impl Outbox {
         }
         self.index();
         self.start_sealing();
+    }
+}
+
+impl Replica {
+    /// The edits that are not yet confirmed, oldest first.
+    pub fn outbox(&self) -> impl ExactSizeIterator<Item = (EditId, &Body)> {
+        self.outbox.pending.iter().map(|(&edit, pending)| (edit, &pending.body))
     }
 }

@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 use super::outbox::{Kept, Pending};
 use super::{History, Moment, Notice, Replica};
 use crate::block::EventBlock;
+use crate::codec::cbor;
 use crate::event::Recorded;
 use crate::frame::Events;
 use crate::hash::Digest;
@@ -14,6 +15,7 @@ use crate::limits;
 use crate::name::Key;
 use crate::numbers::{EditId, Seq};
 use crate::object::{Stamp, apply};
+use crate::op::{Action, Op};
 use crate::ranges::SeqRanges;
 
 /// Digests that are waited for at once.
@@ -30,10 +32,12 @@ impl History {
 
     /// The first range that will not come by itself.
     pub(super) fn gap(&self) -> Option<Range<Seq>> {
-        if self.held.is_empty() && self.live <= self.played {
+        let held = self.held.first_key_value().map_or(Seq::FIRST, |(&from, _)| from);
+        let known = self.live.max(held);
+        if known <= self.played {
             return None;
         }
-        self.heard().first_gap(self.live)
+        self.heard().first_gap(known)
     }
 }
 
@@ -47,7 +51,8 @@ impl Replica {
         if block.from() <= self.history.live {
             self.history.live = self.history.live.max(block.end());
         }
-        if self.history.fetching.as_ref().is_some_and(|range| block.end() >= range.end) {
+        let is_end = |range: &Range<Seq>| block.from() < range.end && block.end() >= range.end;
+        if self.history.fetching.as_ref().is_some_and(is_end) {
             self.history.fetching = None;
         }
         match block.from() <= self.history.played {
@@ -91,23 +96,25 @@ impl Replica {
             return self.reopen();
         }
         let mut overlap = FxHashSet::default();
-        for event in block.events() {
+        for encoded in block.encoded() {
             // What cannot be read is from a newer server; the client is told when it opens.
-            let Ok(event) = event else { return self.reopen() };
+            let Ok(event) = cbor::decode_recorded(encoded) else {
+                self.reopen();
+                break;
+            };
+            self.history.played = event.seq.next();
+            self.history.chain = self.history.chain.extend(encoded);
             self.play_event(moment, &event, &mut overlap);
             if !self.link.is_open() {
                 break;
             }
         }
-        let whole = self.history.played == block.end();
-        self.history.chain = if whole { block.after() } else { block.slice(self.history.played, 0).before() };
         self.reapply(overlap);
         self.storing.meta();
     }
 
     fn play_event(&mut self, moment: Moment, event: &Recorded, overlap: &mut FxHashSet<Key>) {
         self.confirmed.play(event);
-        self.history.played = event.seq.next();
         for op in &event.body.ops {
             self.storing.object(&op.key);
         }
@@ -221,11 +228,28 @@ impl Pending {
     /// Whether an event on the log has the content of this edit, as far as that can be told from what took effect.
     fn is(&self, event: &Recorded) -> bool {
         let (ours, theirs) = (&self.body, &event.body);
-        let mut authored = ours.ops.iter().map(|op| &op.key);
-        let mut recorded = theirs.ops.iter().map(|op| &op.key);
         ours.at == theirs.at
             && ours.base == theirs.base
             && ours.command == theirs.command
-            && recorded.all(|key| authored.any(|other| other == key))
+            && is_what_became_of(&ours.ops, event)
     }
+}
+
+/// Whether ops could have been recorded like this: each as it is, as an upsert where it was an insert, as lost, or not
+/// at all where it was a delete.
+fn is_what_became_of(authored: &[Op], event: &Recorded) -> bool {
+    let mut recorded = event.body.ops.iter().peekable();
+    let mut lost = event.lost.iter().peekable();
+    authored.iter().all(|op| {
+        recorded.next_if(|other| is_recording_of(other, op)).is_some()
+            || lost.next_if(|other| other.op == *op).is_some()
+            || matches!(op.action, Action::Delete)
+    }) && recorded.next().is_none()
+        && lost.next().is_none()
+}
+
+fn is_recording_of(recorded: &Op, authored: &Op) -> bool {
+    recorded == authored
+        || recorded.key == authored.key
+            && matches!((&recorded.action, &authored.action), (Action::Upsert(a), Action::Insert(b)) if a == b)
 }

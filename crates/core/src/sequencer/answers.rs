@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::event::Verdict;
 use crate::frame::{AckRun, ErrorCode, ErrorFrame, LostOf, ServerFrame};
@@ -58,27 +58,32 @@ impl Answers {
         frames.all
     }
 
-    /// Tells all who wait to send again from their first undecided event.
+    /// Tells all who wait to send again: opens, each of them, and events from the first on that is undecided.
     pub(super) fn abandon(&mut self) -> Vec<(Peer, ServerFrame)> {
-        let mut told = FxHashMap::default();
+        let mut told = FxHashSet::default();
         let mut frames = Vec::new();
         for (_, peer, answer) in self.0.drain(..) {
             let n = match answer {
                 Answer::Verdict { n, .. } => Some(n),
+                Answer::Frame(ServerFrame::Error(error)) => error.n,
                 Answer::Frame(_) => None,
             };
-            if told.insert(peer, ()).is_none() {
-                frames.push((peer, ServerFrame::Error(ErrorFrame {
-                    channel: Some(peer.channel),
-                    code: ErrorCode::Later,
-                    message: "the log could not be reached: send again".into(),
-                    n,
-                    retry: Some(limits::LATER_PAUSE),
-                })));
+            if n.is_none() || told.insert(peer) {
+                frames.push((peer, later(peer.channel, n)));
             }
         }
         frames
     }
+}
+
+fn later(channel: Channel, n: Option<EventNumber>) -> ServerFrame {
+    ServerFrame::Error(ErrorFrame {
+        channel: Some(channel),
+        code: ErrorCode::Later,
+        message: "the log could not be reached: send again".into(),
+        n,
+        retry: Some(limits::LATER_PAUSE),
+    })
 }
 
 /// Frames to several peers, each peer's acknowledgements gathered as long as nothing else comes between.

@@ -153,7 +153,7 @@ impl Sequencer {
     ) -> Result<(), ServerFrame> {
         let owner = self.known_client(open.client).map(|state| state.subject.as_ref());
         if owner.is_some_and(|owner| owner != subject) {
-            return Err(not_yours(open.channel));
+            return Err(not_yours(open.channel, None));
         }
         let reason = match open.incarnation {
             Some(incarnation) if incarnation != self.staged.incarnation => ResyncReason::Recreated,
@@ -187,7 +187,7 @@ impl Sequencer {
         let event = &sealed.event;
         let state = self.client(event.client, subject.cloned());
         if state.subject.as_ref() != subject {
-            self.answer(peer, Answer::Frame(not_yours(peer.channel)));
+            self.answer(peer, Answer::Frame(not_yours(peer.channel, Some(event.n))));
             return false;
         }
         let (last, known) = (state.last, state.verdict(event.n).cloned());
@@ -398,8 +398,8 @@ impl Sequencer {
     }
 }
 
-fn not_yours(channel: Channel) -> ServerFrame {
+fn not_yours(channel: Channel, n: Option<EventNumber>) -> ServerFrame {
     let message = "this client id belongs to somebody else: take a new one".into();
     let code = ErrorCode::Forbidden;
-    ServerFrame::Error(ErrorFrame { channel: Some(channel), code, message, n: None, retry: None })
+    ServerFrame::Error(ErrorFrame { channel: Some(channel), code, message, n, retry: None })
 }

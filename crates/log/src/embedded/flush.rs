@@ -91,7 +91,7 @@ impl Flusher {
     fn write(&mut self) -> Result<(), LogError> {
         let Some((generation, journal, next_number)) = self.shared.streams.begin_write() else { return Ok(()) };
         let mut rows = self.rows(&generation)?;
-        rows.push((MetaRow::KEY.to_vec(), Some(MetaRow { journal, next_number }.encode())));
+        rows.push((MetaRow::KEY.into(), Some(MetaRow { journal, next_number }.encode().into())));
         self.shared.store.write(rows);
         self.shared.streams.end_write();
         self.journal = journal;
@@ -157,11 +157,11 @@ impl Flusher {
 /// The rows of a stream and its state. Each key once: they come from maps.
 fn put_state(rows: &mut Vec<Row>, number: u64, unflushed: &Unflushed, tail: Tail) {
     let entries = unflushed.entries.iter();
-    rows.extend(entries.map(|(key, entry)| (entry_key(number, key), Some(cbor::encode_entry(entry)))));
+    rows.extend(entries.map(|(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()))));
     let clients = unflushed.clients.iter();
-    rows.extend(clients.map(|(client, state)| (client_key(number, *client), Some(state.encode()))));
+    rows.extend(clients.map(|(client, state)| (client_key(number, *client).into(), Some(state.encode().into()))));
     let row = StreamRow { number, state: unflushed.state, bytes: unflushed.bytes, tail };
-    rows.push((StreamRow::key(&unflushed.stream), Some(row.encode())));
+    rows.push((StreamRow::key(&unflushed.stream).into(), Some(row.encode().into())));
 }
 
 /// The checkpointer: runs until its slot is closed.

@@ -8,6 +8,7 @@
 mod directory;
 mod flush;
 mod journal;
+mod latest;
 mod objects;
 mod open;
 mod outstanding;

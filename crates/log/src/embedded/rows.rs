@@ -14,6 +14,7 @@
 //! short, and ordered as the numbers are. Numbers in values are little-endian. Each block of rows is checksummed by
 //! the tree below.
 
+use lsm_tree::Slice;
 use tapeline_core::hash::{Chain, Digest};
 use tapeline_core::name::{Collection, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
@@ -35,7 +36,7 @@ const TEXT_ID: u8 = 2;
 const STREAM_ROW_BYTES: usize = 88;
 
 /// A row to write: a value, or the end of one.
-pub(super) type Row = (Vec<u8>, Option<Vec<u8>>);
+pub(super) type Row = (Slice, Option<Slice>);
 
 /// The one row of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lsm_tree::compaction::Leveled;
 use lsm_tree::config::{BlockSizePolicy, CompressionPolicy};
 use lsm_tree::{
-    AbstractTree, AnyTree, Cache, CompressionType, Config, DescriptorTable, Guard, KvSeparationOptions,
-    SequenceNumberCounter, Slice,
+    AbstractTree, AnyTree, Cache, CompressionType, Config, DescriptorTable, Guard, InternalValue, KvSeparationOptions,
+    SequenceNumberCounter, Slice, ValueType,
 };
 
 use super::rows::Row;
@@ -63,12 +63,10 @@ impl Store {
     /// Writes rows, all of them or none, each key at most once. They are durable with the next checkpoint.
     pub(super) fn write(&self, rows: Vec<Row>) {
         let _writing = lock(&self.writing);
-        let number = self.numbers.next();
+        let (number, memtable) = (self.numbers.next(), self.tree.active_memtable());
         for (key, value) in rows {
-            match value {
-                Some(value) => self.tree.insert(key, value, number),
-                None => self.tree.remove(key, number),
-            };
+            let kind = if value.is_some() { ValueType::Value } else { ValueType::Tombstone };
+            memtable.insert(InternalValue::from_components(key, value.unwrap_or_default(), number, kind));
         }
         self.visible.store(number + 1, Ordering::Release);
     }
@@ -99,7 +97,8 @@ impl Store {
 
     /// Merges files where there are too many of them, until there is nothing to do.
     pub(super) fn compact(&self) -> Result<(), LogError> {
-        let strategy = Arc::new(Leveled::default().with_table_target_size(limits::TABLE_BYTES));
+        let strategy = Leveled::default().with_table_target_size(limits::TABLE_BYTES).with_l0_threshold(limits::YOUNG_TABLES);
+        let strategy = Arc::new(strategy);
         loop {
             let before = self.tree.current_version().id();
             self.tree.compact(strategy.clone(), self.unseen()).map_err(|error| self.failed(error))?;
@@ -114,11 +113,6 @@ impl Store {
     pub(super) fn settle(&self) -> Result<(), LogError> {
         self.tree.major_compact(limits::TABLE_BYTES, self.unseen()).map_err(|error| self.failed(error))?;
         self.forget()
-    }
-
-    /// How many files hold rows.
-    pub(super) fn tables(&self) -> usize {
-        self.tree.table_count()
     }
 
     /// Bytes of all files.

@@ -8,8 +8,10 @@
 //! `check` is the xxh3 of what follows it, `length` that of the block before it was compressed. When runs are enough
 //! for a segment they are sealed: the segment is written and the runs are deleted, in one batch.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use lsm_tree::Slice;
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
 use tapeline_core::hash::Chain;
@@ -34,18 +36,19 @@ pub(super) fn write_events(
 ) -> Result<Tail, LogError> {
     let mut blocks = batches.iter().map(|batch| &batch.block).filter(|block| !block.is_empty());
     let Some(first) = blocks.next() else { return Ok(tail) };
-    let mut new = first.clone();
-    blocks.for_each(|block| new.append(block));
+    let mut new = Cow::Borrowed(first);
+    blocks.for_each(|block| new.to_mut().append(block));
     let bytes = tail.bytes + new.bytes().len() as u64;
     if new.end().since(tail.from) < limits::SEGMENT_EVENTS && bytes < limits::SEGMENT_BYTES {
         write_run(rows, number, &new);
         return Ok(Tail { from: tail.from, bytes });
     }
+    let new = new.into_owned();
     let (whole, runs) = join_runs(snapshot, number, tail, new)?;
     let tail = seal(rows, number, &whole)?;
     // What is left over may stand where a run stood: a key stands in a batch once.
     let left = events_key(table::TAIL, number, tail.from);
-    rows.extend(runs.into_iter().filter(|key| *key != left).map(|key| (key, None)));
+    rows.extend(runs.into_iter().filter(|key| **key != *left).map(|key| (key, None)));
     Ok(tail)
 }
 
@@ -126,7 +129,7 @@ fn write_run(rows: &mut Vec<Row>, number: u64, block: &EventBlock) {
     let mut value = Vec::with_capacity(RUN_HEADER + block.bytes().len());
     value.extend_from_slice(&block.before().0.to_le_bytes());
     value.extend_from_slice(block.bytes());
-    rows.push((events_key(table::TAIL, number, block.from()), Some(value)));
+    rows.push((events_key(table::TAIL, number, block.from()).into(), Some(value.into())));
 }
 
 fn open_run(value: &[u8]) -> Option<(Chain, Vec<u8>)> {
@@ -140,12 +143,12 @@ fn join_runs(
     number: u64,
     tail: Tail,
     new: EventBlock,
-) -> Result<(EventBlock, Vec<Vec<u8>>), LogError> {
+) -> Result<(EventBlock, Vec<Slice>), LogError> {
     let (mut runs, mut keys) = (Vec::new(), Vec::new());
     for row in snapshot.prefix(&prefix(table::TAIL, number)) {
         let (key, value) = row?;
         runs.push(decode(&key, &value)?);
-        keys.push(key.to_vec());
+        keys.push(key);
     }
     runs.push(new);
     let mut whole = EventBlock::empty(tail.from, runs[0].before());
@@ -188,7 +191,7 @@ fn write_segment(rows: &mut Vec<Row>, number: u64, block: &EventBlock) -> Result
     value.extend_from_slice(&packed);
     let check = xxh3_64(&value[8..]);
     value[..8].copy_from_slice(&check.to_le_bytes());
-    rows.push((events_key(table::SEGMENT, number, block.from()), Some(value)));
+    rows.push((events_key(table::SEGMENT, number, block.from()).into(), Some(value.into())));
     Ok(())
 }
 

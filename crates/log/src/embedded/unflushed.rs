@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
+use super::latest::Latest;
 use tapeline_core::batch::Batch;
 use tapeline_core::name::{Key, StreamName};
 use tapeline_core::numbers::ClientId;
@@ -39,8 +40,8 @@ pub(super) struct Unflushed {
     /// Bytes of all the stream's events after it.
     pub(super) bytes: u64,
     pub(super) batches: Vec<Arc<Batch>>,
-    pub(super) entries: FxHashMap<Key, Entry>,
-    pub(super) clients: FxHashMap<ClientId, ClientState>,
+    pub(super) entries: Latest<Key, Entry>,
+    pub(super) clients: Latest<ClientId, ClientState>,
 }
 
 impl Generation {
@@ -57,8 +58,8 @@ impl Generation {
         self.bytes += (changes.entries.len() + changes.clients.len() + 1) * CHANGE_BYTES;
         let unflushed = self.streams.entry(number).or_insert_with(|| Unflushed::new(stream.clone(), changes.state));
         (unflushed.state, unflushed.bytes) = (changes.state, bytes);
-        unflushed.entries.extend(changes.entries);
-        unflushed.clients.extend(changes.clients);
+        changes.entries.into_iter().for_each(|(key, entry)| unflushed.entries.put(key, entry));
+        changes.clients.into_iter().for_each(|(client, state)| unflushed.clients.put(client, state));
         for (group, batch) in batches {
             *self.covered.entry(group).or_default() += 1;
             self.bytes += batch.block.bytes().len();
@@ -69,7 +70,7 @@ impl Generation {
 
 impl Unflushed {
     fn new(stream: StreamName, state: StreamState) -> Self {
-        let (batches, entries, clients) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
+        let (batches, entries, clients) = (Vec::new(), Latest::new(), Latest::new());
         Self { stream, state, bytes: 0, batches, entries, clients }
     }
 }

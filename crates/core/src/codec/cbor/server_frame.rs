@@ -5,10 +5,11 @@ use super::op::read_bits;
 use super::verdict::{read_lost, read_refusal, read_verdict, read_word};
 use super::{CodecError, Reader, Writer, read_array, read_tuple};
 use crate::block::EventBlock;
+use crate::codec::check_run;
 use crate::frame::{AckRun, ErrorCode, ErrorFrame, Events, LostOf, Opened, Resync, ResyncReason, ServerFrame, Welcome};
 use crate::hash::{Chain, Digest};
 use crate::limits;
-use crate::numbers::{EventNumber, Incarnation, Millis, Seq};
+use crate::numbers::{Channel, EventNumber, Incarnation, Millis, Seq};
 
 mod welcome {
     pub(super) const PROTOCOL: u64 = 2;
@@ -79,17 +80,24 @@ pub fn encode_server_frame(frame: &ServerFrame) -> Vec<u8> {
     writer.finish()
 }
 
-/// Encodes an events frame. Apart from the rest because it is what a server mostly says.
+/// Encodes an events frame.
 pub fn encode_events_frame(events: &Events) -> Vec<u8> {
-    let block = &events.block;
-    let mut writer = Writer::with_capacity(64 + block.bytes().len());
-    writer.frame(kind::EVENTS, 5 + u64::from(events.digest.is_some())).channel(events.channel);
-    writer.uint(events::FROM).uint(block.from().0).uint(events::HEAD).uint(events.head.0);
+    let mut bytes = encode_events_head(events.channel, events.head, events.digest, &events.block);
+    bytes.extend_from_slice(events.block.bytes());
+    bytes
+}
+
+/// Encodes an events frame up to the bytes of its block, which end it: what differs between those who get the same
+/// events, apart from what they share.
+pub fn encode_events_head(channel: Channel, head: Seq, digest: Option<Digest>, block: &EventBlock) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(64);
+    writer.frame(kind::EVENTS, 5 + u64::from(digest.is_some())).channel(channel);
+    writer.uint(events::FROM).uint(block.from().0).uint(events::HEAD).uint(head.0);
     writer.uint(events::CHAIN).uint(block.before().0);
-    if let Some(digest) = events.digest {
+    if let Some(digest) = digest {
         writer.uint(events::DIGEST).bits(digest.0);
     }
-    writer.uint(events::EVENTS).array(block.count()).raw(block.bytes());
+    writer.uint(events::EVENTS).array(block.count());
     writer.finish()
 }
 
@@ -205,7 +213,7 @@ fn read_ack(entries: &Entries<'_>) -> Result<ServerFrame, CodecError> {
 
 fn read_run(reader: &mut Reader<'_>) -> Result<AckRun, CodecError> {
     read_tuple(reader, 3, "a run")?;
-    Ok(AckRun { n: EventNumber(reader.count()?), seq: Seq(reader.count()?), count: reader.count()? })
+    check_run(AckRun { n: EventNumber(reader.count()?), seq: Seq(reader.count()?), count: reader.count()? })
 }
 
 fn read_lost_of(reader: &mut Reader<'_>) -> Result<LostOf, CodecError> {

@@ -195,7 +195,7 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
     let version = read_version(&mut reader, &clients)?;
     if parts == 2 {
         check_end(&reader, "a tombstone")?;
-        return Ok(Entry::Tombstone(version));
+        return Ok(Entry::Tombstone(Box::new(version)));
     }
     read_tuple(&mut reader, 2, "a stamp")?;
     let created = read_stamp(&mut reader, &clients)?;

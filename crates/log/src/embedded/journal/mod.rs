@@ -8,6 +8,8 @@ pub(crate) mod bare;
 pub(crate) mod group;
 pub(crate) mod recover;
 mod segments;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;
@@ -176,8 +178,11 @@ impl Run {
         while queue.waiting.is_empty() && queue.rotate_below.is_none() && !queue.closing {
             queue = self.shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        if queue.rotate_below.take().is_some_and(|below| self.shared.segments.current_ends_by(below)) {
+        let rotate = queue.rotate_below.take().filter(|&below| self.shared.segments.current_ends_by(below));
+        if let Some(below) = rotate {
             self.writer.end_segment();
+            // What cannot be deleted now is deleted when the log is opened.
+            drop(self.shared.segments.delete_below(below));
         }
         std::mem::swap(&mut queue.bytes, &mut group.bytes);
         std::mem::swap(&mut queue.waiting, &mut group.waiting);

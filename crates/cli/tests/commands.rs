@@ -1,0 +1,147 @@
+//! The commands as a user meets them: what they print, and how they fail.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Server, free_address, tapeline};
+
+#[test]
+fn one_object_from_birth_to_death() {
+    let server = Server::start();
+    let inserted = server.lines(&["insert", "lists/home", "tasks", "t1", r#"{"title":"Buy milk","visits":1}"#]);
+    assert_eq!(inserted[0]["seq"], 0);
+    assert_eq!(inserted[0]["ops"][0], json!({"insert": "tasks", "id": "t1", "set": {"title": "Buy milk", "visits": 1}}));
+    server.lines(&["update", "lists/home", "tasks", "t1", r#"{"title":"Milk"}"#, "--inc", r#"{"visits":2}"#]);
+    server.lines(&["upsert", "lists/home", "tasks", "t2", r#"{"title":"Bread"}"#]);
+    let object = &server.lines(&["get", "lists/home", "tasks", "t1"])[0];
+    assert_eq!(object, &json!({"collection": "tasks", "id": "t1", "fields": {"title": "Milk", "visits": 3}, "seq": 1}));
+    let objects = server.lines(&["objects", "lists/home", "--collection", "tasks"]);
+    assert_eq!(objects.iter().map(|object| object["id"].clone()).collect::<Vec<_>>(), ["t1", "t2"]);
+    server.lines(&["delete", "lists/home", "tasks", "t1"]);
+    let history = server.lines(&["history", "lists/home", "tasks", "t1"]);
+    assert_eq!(history.iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(), [0, 1, 3]);
+    assert_eq!(server.run(&["get", "lists/home", "tasks", "t1"]).status.code(), Some(1));
+    let tail = server.lines(&["tail", "lists/home", "--from", "2"]);
+    assert_eq!(tail.iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(), [2, 3]);
+    let streams = server.lines(&["streams", "--json"]);
+    assert_eq!((&streams[0]["stream"], &streams[0]["head"], &streams[0]["objects"]), (&json!("lists/home"), &json!(4), &json!(1)));
+    let status = server.lines(&["status", "lists/home", "--json"]);
+    assert_eq!(status[0]["digest"].as_str().map(str::len), Some(32));
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_the_reason_and_a_code() {
+    let server = Server::start();
+    server.lines(&["insert", "s", "c", "1"]);
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&["insert", "s", "c", "1"], 4, "exists"),
+        (&["update", "s", "c", "2", r#"{"a":1}"#], 4, "does not exist"),
+        (&["insert", "s", "c", "3", "[1]"], 2, "no JSON object"),
+        (&["insert", "s//x", "c", "3"], 2, "empty part"),
+        (&["insert", "s", "c", "3", "--inc", r#"{"a":1}"#], 2, "update alone"),
+        (&["frobnicate"], 2, "unrecognized subcommand"),
+    ];
+    for (arguments, code, words) in cases {
+        let output = server.run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains(words), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_at_once() {
+    let url = format!("ws://{}", free_address());
+    for arguments in [&["streams"] as &[&str], &["insert", "s", "c", "1"], &["tail", "s", "--follow"], &["objects", "s"]] {
+        let output = tapeline().args(["--server", &url]).args(arguments).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("tapeline serve"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_second_server_on_a_directory_is_told_so() {
+    let server = Server::start();
+    let mut second = tapeline();
+    second.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(server.directory.path());
+    let output = second.output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another server"));
+    assert!(!server.lines(&["insert", "s", "c", "1"]).is_empty());
+}
+
+#[test]
+fn a_newer_format_is_left_alone() {
+    let mut server = Server::start();
+    server.stop();
+    let format = server.directory.path().join("FORMAT");
+    let text = std::fs::read_to_string(&format).expect("a format");
+    std::fs::write(&format, text.replace(|c: char| c.is_ascii_digit(), "9")).expect("written");
+    let output = server.command().output().expect("the binary runs");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("newer"), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_address_that_others_reach_needs_a_word() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = tapeline().args(["serve", "--listen", "0.0.0.0:0", "--data"]).arg(directory.path()).output();
+    let output = output.expect("the binary runs");
+    assert_ne!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("insecure"), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn settings_come_from_flag_then_environment_then_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let text = format!("listen = \"127.0.0.1:0\"\ndata = {:?}\n", path("from-file"));
+    std::fs::write(path("tapeline.toml"), text).expect("written");
+    let mut process = tapeline()
+        .args(["--json", "serve", "--config"])
+        .arg(path("tapeline.toml"))
+        .env("TAPELINE_DATA", path("from-environment"))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut line = String::new();
+    let output = process.stdout.take().expect("piped");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).expect("the server speaks");
+    process.kill().and_then(|()| process.wait()).expect("ended");
+    let announced: Value = serde_json::from_str(&line).expect("an announcement");
+    assert!(announced["data"].as_str().is_some_and(|data| data.ends_with("from-environment")), "{announced}");
+    assert!(!path("from-file").exists());
+    std::fs::write(path("wrong.toml"), "lisen = 1").expect("written");
+    let output = tapeline().args(["serve", "--config"]).arg(path("wrong.toml")).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("lisen"));
+}
+
+#[test]
+fn a_stopped_server_keeps_everything_and_verifies() {
+    let mut server = Server::start();
+    for id in ["1", "2", "3"] {
+        server.lines(&["insert", "s", "c", id]);
+    }
+    assert!(server.stop());
+    let verified = tapeline().args(["verify", "--data"]).arg(server.directory.path()).output().expect("the binary runs");
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    server.restart();
+    assert_eq!(server.lines(&["objects", "s"]).len(), 3);
+}
+
+#[test]
+fn every_command_has_help_with_what_it_takes() {
+    let commands = [
+        "serve", "streams", "status", "tail", "objects", "insert", "update", "upsert", "delete", "get", "history",
+        "replay", "verify", "bench", "completions",
+    ];
+    for command in commands {
+        let output = tapeline().args([command, "--help"]).output().expect("the binary runs");
+        assert!(output.status.success() && output.stdout.len() > 200, "{command}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let output = tapeline().args(["completions", shell]).output().expect("the binary runs");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("replay"), "{shell}");
+    }
+}

@@ -1,0 +1,65 @@
+//! Real histories of people who worked concurrently, played through real replicas over real sockets, reach the one
+//! right answer.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use serde_json::{Map, Value};
+use support::{Server, fixture};
+
+fn expected(name: &str) -> BTreeMap<String, Map<String, Value>> {
+    let file = std::fs::File::open(fixture(&format!("{name}.expected.ndjson.gz"))).expect("the fixture");
+    let mut text = String::new();
+    GzDecoder::new(file).read_to_string(&mut text).expect("gzip");
+    let objects = text.lines().map(|line| {
+        let mut fields: Map<String, Value> = serde_json::from_str(line).expect("JSON");
+        let id = fields.remove("id").and_then(|id| id.as_str().map(str::to_owned)).expect("an id");
+        (id, fields)
+    });
+    objects.collect()
+}
+
+fn converges(name: &str, seeds: impl Iterator<Item = u64>) {
+    let expected = expected(name);
+    let server = Server::start();
+    for seed in seeds {
+        let stream = format!("repo/{seed}");
+        let file = fixture(&format!("{name}.ndjson.gz"));
+        let file = file.to_str().expect("a path");
+        let report = server.lines(&["replay", file, "--stream", &stream, "--seed", &seed.to_string(), "--json"]);
+        assert_eq!(report[0]["equal"], true, "seed {seed}: {}", report[0]);
+        assert_eq!(report[0]["refused"], 0, "seed {seed}: {}", report[0]);
+        let objects = server.lines(&["objects", &stream, "--json"]);
+        let found: BTreeMap<String, Map<String, Value>> = objects.into_iter().map(|object| {
+            assert_eq!(object["collection"], "files");
+            let id = object["id"].as_str().expect("an id").to_owned();
+            (id, object["fields"].as_object().expect("fields").clone())
+        }).collect();
+        assert!(found == expected, "seed {seed}: the objects are not the expected ones");
+    }
+}
+
+#[test]
+fn concurrent_branches_converge_on_the_right_answer() {
+    converges("history-branches", 1..=2);
+}
+
+#[test]
+fn a_linear_history_converges_on_the_right_answer() {
+    converges("history-linear", 1..=2);
+}
+
+#[test]
+#[ignore = "long: make test-long"]
+fn concurrent_branches_converge_for_twenty_seeds() {
+    converges("history-branches", 100..120);
+}
+
+#[test]
+#[ignore = "long: make test-long"]
+fn a_linear_history_converges_for_twenty_seeds() {
+    converges("history-linear", 100..120);
+}

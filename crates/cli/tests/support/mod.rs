@@ -1,0 +1,106 @@
+//! What the tests of the binary share: the server as a real process, and commands run to their end.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The binary under test.
+pub fn tapeline() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tapeline"));
+    for variable in ["TAPELINE_SERVER", "TAPELINE_DATA", "TAPELINE_LISTEN", "TAPELINE_INSECURE", "TAPELINE_CONFIG"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// A recording of the repository.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
+}
+
+/// A server process on its own directory and port.
+pub struct Server {
+    pub url: String,
+    pub directory: tempfile::TempDir,
+    listen: String,
+    process: Option<Child>,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        let mut server = Self {
+            url: String::new(),
+            directory: tempfile::tempdir().expect("a directory"),
+            listen: free_address(),
+            process: None,
+        };
+        server.restart();
+        server
+    }
+
+    /// Starts the process on the same directory and port.
+    pub fn restart(&mut self) {
+        let mut process = self.command().stdout(Stdio::piped()).spawn().expect("the binary starts");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("piped");
+        BufReader::new(output).read_line(&mut line).expect("the server speaks");
+        let announced: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not an announcement: {line:?}"));
+        self.url = announced["listening"].as_str().expect("an address").to_owned();
+        self.process = Some(process);
+    }
+
+    /// The command that starts it.
+    pub fn command(&self) -> Command {
+        let mut command = tapeline();
+        command.args(["--json", "serve", "--listen", &self.listen, "--data"]).arg(self.directory.path());
+        command
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("running");
+        process.kill().expect("killed");
+        process.wait().expect("ended");
+    }
+
+    /// Ends it as an operator would. Answers whether it said that all is well.
+    pub fn stop(&mut self) -> bool {
+        let mut process = self.process.take().expect("running");
+        let told = Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
+        assert!(told.expect("kill runs").success());
+        process.wait().expect("ended").success()
+    }
+
+    /// Runs a command against it.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        tapeline().args(["--server", &self.url]).args(arguments).output().expect("the binary runs")
+    }
+
+    /// Runs a command that must succeed, and reads each line it prints as JSON.
+    pub fn lines(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.run(arguments);
+        let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {text}{errors}");
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// An address on which nobody listens.
+pub fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").to_string()
+}

@@ -1,0 +1,203 @@
+//! One stream of a client: its replica behind a lock, and all who wait for something from it.
+//!
+//! Callers and the driver hold the lock for single calls into the replica, so that an edit never waits for the
+//! network or the disk.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tapeline_core::event::Command;
+use tapeline_core::frame::{ClientFrame, ServerFrame};
+use tapeline_core::name::StreamName;
+use tapeline_core::numbers::{Channel, EditId, Millis};
+use tapeline_core::op::Op;
+use tapeline_core::replica::{EditError, Notice, Replica, StoreBatch};
+use tokio::sync::{broadcast, watch};
+
+use crate::chance;
+use crate::error::Closed;
+use crate::receipt::{Outcome, Receipt, Receipts};
+use crate::status::{Connection, closed};
+use crate::watch::{Scope, Slot, Watchers};
+
+/// Notices kept for who listens slowly.
+const NOTICES: usize = 1_024;
+
+#[derive(Debug)]
+pub(crate) struct Cell {
+    name: StreamName,
+    channel: Channel,
+    inner: Mutex<Inner>,
+    /// Whether it is among those the driver will look after.
+    queued: AtomicBool,
+    stored: watch::Sender<EditId>,
+    turned: watch::Sender<()>,
+    notices: broadcast::Sender<Notice>,
+    connection: watch::Receiver<Connection>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    replica: Replica,
+    receipts: Receipts,
+    watchers: Watchers,
+    /// The socket the replica was told of, by number.
+    socket: Option<u64>,
+}
+
+impl Cell {
+    pub(crate) fn new(replica: Replica, channel: Channel, connection: watch::Receiver<Connection>) -> Self {
+        Self {
+            name: replica.stream().clone(),
+            channel,
+            queued: AtomicBool::new(false),
+            stored: watch::Sender::new(replica.stored_through()),
+            turned: watch::Sender::new(()),
+            notices: broadcast::Sender::new(NOTICES),
+            connection,
+            inner: Mutex::new(Inner {
+                replica,
+                receipts: Receipts::default(),
+                watchers: Watchers::default(),
+                socket: None,
+            }),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &StreamName {
+        &self.name
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// Looks at the replica, or changes what nobody waits for.
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut Replica) -> R) -> R {
+        look(&mut self.lock().replica)
+    }
+
+    pub(crate) fn edit(self: &Arc<Self>, ops: Vec<Op>, command: Option<Command>) -> Result<Receipt, EditError> {
+        let inner = &mut *self.lock();
+        let edit = inner.replica.edit(chance::now(), ops, command)?;
+        Ok(self.receipt(inner, edit))
+    }
+
+    pub(crate) fn retry(self: &Arc<Self>, parked: EditId) -> Option<Result<Receipt, EditError>> {
+        let inner = &mut *self.lock();
+        let again = inner.replica.retry(chance::now(), parked)?;
+        Some(again.map(|edit| self.receipt(inner, edit)))
+    }
+
+    fn receipt(self: &Arc<Self>, inner: &mut Inner, edit: EditId) -> Receipt {
+        Receipt::new(edit, inner.receipts.give(edit), self.clone())
+    }
+
+    pub(crate) fn watch(&self, scope: Scope) -> Arc<Slot> {
+        self.lock().watchers.watch(scope)
+    }
+
+    pub(crate) fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
+    pub(crate) fn stored_through(&self) -> watch::Receiver<EditId> {
+        self.stored.subscribe()
+    }
+
+    /// Changes whenever the driver has looked after the stream.
+    pub(crate) fn turned(&self) -> watch::Receiver<()> {
+        self.turned.subscribe()
+    }
+
+    pub(crate) fn connection(&self) -> watch::Receiver<Connection> {
+        self.connection.clone()
+    }
+
+    /// Waits for `future`, or until the client is closed.
+    pub(crate) async fn unless_closed<T>(&self, future: impl Future<Output = T>) -> Result<T, Closed> {
+        let mut connection = self.connection();
+        tokio::select! {
+            biased;
+            done = future => Ok(done),
+            () = closed(&mut connection) => Err(Closed),
+        }
+    }
+
+    /// Waits until the replica is as wished, or the client is closed.
+    pub(crate) async fn wait_for(&self, wish: impl Fn(&Replica) -> bool) -> Result<(), Closed> {
+        let mut turned = self.turned();
+        let waiting = async {
+            while !self.with(|replica| wish(replica)) {
+                turned.changed().await.map_err(|_| Closed)?;
+            }
+            Ok(())
+        };
+        self.unless_closed(waiting).await?
+    }
+
+    // What the driver does.
+
+    /// Marks it as to be looked after. Answers whether it was not already.
+    pub(crate) fn queue(&self) -> bool {
+        !self.queued.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn receive(&self, frame: ServerFrame) {
+        self.with(|replica| replica.receive(chance::moment(), frame));
+    }
+
+    /// The rows of a batch are on the device.
+    pub(crate) fn stored(&self, number: u64) {
+        self.with(|replica| replica.stored(number));
+    }
+
+    /// Tells the replica which socket there is, and everybody what happened. Answers what is to be stored.
+    pub(crate) fn settle(&self, socket: Option<u64>) -> Option<StoreBatch> {
+        self.queued.store(false, Ordering::Release);
+        let inner = &mut *self.lock();
+        if inner.socket != socket {
+            inner.socket = socket;
+            match socket {
+                Some(_) => inner.replica.connected(self.channel),
+                None => inner.replica.disconnected(),
+            }
+        }
+        let batch = inner.replica.poll_store();
+        self.announce(inner);
+        batch
+    }
+
+    /// Gives the next frames to `send` as long as it takes some. Answers when to ask again, if nothing else happens.
+    pub(crate) fn send(&self, mut send: impl FnMut(&mut dyn FnMut() -> Option<ClientFrame>) -> bool) -> Option<Millis> {
+        let replica = &mut self.lock().replica;
+        while send(&mut || replica.poll_frame(chance::now())) {}
+        replica.poll_timeout()
+    }
+
+    fn announce(&self, inner: &mut Inner) {
+        let changed = inner.replica.take_changed();
+        inner.watchers.tell(changed);
+        while let Some(notice) = inner.replica.poll_notice() {
+            match &notice {
+                Notice::Recorded { edit, seq, lost } => {
+                    inner.receipts.settle(*edit, || Outcome::Recorded { seq: *seq, lost: lost.clone() });
+                }
+                Notice::Refused { edit, refusal } => {
+                    inner.receipts.settle(*edit, || Outcome::Refused(refusal.clone()));
+                }
+                _ => {}
+            }
+            // Where nobody listens, the receipts and the status still say it.
+            self.notices.send(notice).unwrap_or_default();
+        }
+        let through = inner.replica.stored_through();
+        self.stored.send_if_modified(|stored| std::mem::replace(stored, through) != through);
+        self.turned.send_replace(());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no caller panics inside the replica")
+    }
+}

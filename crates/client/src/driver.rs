@@ -1,0 +1,172 @@
+//! The driver: one task that moves what is to be moved between the replicas, the socket and the store.
+//!
+//! It sleeps until an edit was made, a frame came, rows became durable or a time has come; then it looks after the
+//! streams concerned, all of them in one go. However many edits were made meanwhile, they wake it once.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use tapeline_core::frame::{ErrorFrame, ServerFrame};
+use tapeline_core::numbers::{Channel, Millis};
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::cell::Cell;
+use crate::chance;
+use crate::error::StoreError;
+use crate::hub::Hub;
+use crate::line::{Heard, Line};
+use crate::status::Connection;
+
+/// Frames taken in before what they changed is stored, answered and announced.
+const FRAMES_AT_ONCE: usize = 16;
+
+pub(crate) struct Driver {
+    hub: Arc<Hub>,
+    line: Line,
+    /// Streams that have more to send than the socket takes now.
+    waiting_for_room: Vec<Arc<Cell>>,
+    /// Streams that were asked to pause, and until when.
+    paused: FxHashMap<Channel, Millis>,
+}
+
+impl Driver {
+    pub(crate) fn new(hub: Arc<Hub>, line: Line) -> Self {
+        Self { hub, line, waiting_for_room: Vec::new(), paused: FxHashMap::default() }
+    }
+
+    pub(crate) async fn run(mut self) -> Result<(), StoreError> {
+        while !self.hub.is_ending() {
+            if self.line.steer(self.hub.take_wish()) {
+                self.line_changed();
+            }
+            self.show_connection(self.line.connection());
+            self.settle_all();
+            self.wait().await;
+        }
+        self.end().await
+    }
+
+    /// Waits until there is something to do.
+    async fn wait(&mut self) {
+        let alarm = self.alarm();
+        let wants_room = !self.waiting_for_room.is_empty();
+        let heard = tokio::select! {
+            () = self.hub.woken() => return,
+            () = tokio::time::sleep(alarm) => return self.end_pauses(),
+            heard = self.line.next(wants_room) => heard,
+        };
+        self.hear(heard);
+        for _ in 1..FRAMES_AT_ONCE {
+            let Some(heard) = self.line.try_next() else { break };
+            self.hear(heard);
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Room => self.waiting_for_room.drain(..).for_each(|cell| self.hub.attend(&cell)),
+            Heard::Turn => self.line_changed(),
+            Heard::Frame(frame) => self.receive(frame),
+        }
+    }
+
+    fn alarm(&self) -> std::time::Duration {
+        let now = chance::now();
+        let pauses = self.paused.values().map(|until| until.since(now));
+        let next = pauses.chain([self.line.patience()]).min().unwrap_or_default();
+        std::time::Duration::from_millis(next.0)
+    }
+
+    fn end_pauses(&mut self) {
+        let now = chance::now();
+        let over = self.paused.extract_if(|_, until| *until <= now);
+        over.filter_map(|(channel, _)| self.hub.on_channel(channel)).for_each(|cell| self.hub.attend(&cell));
+    }
+
+    /// There is another socket, or none: all streams must know.
+    fn line_changed(&mut self) {
+        self.waiting_for_room.clear();
+        self.paused.clear();
+        self.hub.streams().iter().for_each(|cell| self.hub.attend(cell));
+    }
+
+    fn receive(&mut self, frame: ServerFrame) {
+        if let ServerFrame::Error(error) = &frame
+            && self.line.complain(error)
+        {
+            return self.line_changed();
+        }
+        if let Some(cell) = channel_of(&frame).and_then(|channel| self.hub.on_channel(channel)) {
+            cell.receive(frame);
+            self.hub.attend(&cell);
+        }
+    }
+
+    fn settle_all(&mut self) {
+        for cell in self.hub.take_attention() {
+            if let Some(batch) = cell.settle(self.line.socket_number()) {
+                self.hub.save(&cell, batch);
+            }
+            self.send(&cell);
+        }
+    }
+
+    fn send(&mut self, cell: &Arc<Cell>) {
+        let Some(socket) = self.line.socket() else { return };
+        let mut is_full = false;
+        let pause = cell.send(|next| match socket.outgoing.try_reserve() {
+            Ok(room) => next().map(|frame| room.send(frame)).is_some(),
+            Err(error) => {
+                is_full = matches!(error, TrySendError::Full(()));
+                false
+            }
+        });
+        if is_full {
+            self.waiting_for_room.push(cell.clone());
+        }
+        match pause {
+            Some(until) => self.paused.insert(cell.channel(), until),
+            None => self.paused.remove(&cell.channel()),
+        };
+    }
+
+    fn show_connection(&self, now: Connection) {
+        self.hub.connection().send_if_modified(|shown| {
+            let differs = *shown != now;
+            *shown = now;
+            differs
+        });
+    }
+
+    /// Has everything written that can be.
+    async fn end(mut self) -> Result<(), StoreError> {
+        self.line.hang_up();
+        self.line_changed();
+        let mut problem = self.hub.storage();
+        loop {
+            self.settle_all();
+            let stored = self.hub.streams().iter().all(|cell| cell.with(|replica| replica.status().stored));
+            if stored || problem.borrow_and_update().is_some() {
+                break;
+            }
+            tokio::select! {
+                () = self.hub.woken() => {}
+                changed = problem.changed() => if changed.is_err() { break },
+            }
+        }
+        let closed = self.hub.close_store().await;
+        self.show_connection(Connection::Closed);
+        closed
+    }
+}
+
+fn channel_of(frame: &ServerFrame) -> Option<Channel> {
+    match frame {
+        ServerFrame::Opened(opened) => Some(opened.channel),
+        ServerFrame::Events(events) => Some(events.channel),
+        ServerFrame::Ack { channel, .. } | ServerFrame::Refused { channel, .. } => Some(*channel),
+        ServerFrame::Resync(resync) => Some(resync.channel),
+        ServerFrame::Error(ErrorFrame { channel, .. }) => *channel,
+        ServerFrame::Welcome(_) | ServerFrame::Pong => None,
+    }
+}

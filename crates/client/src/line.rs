@@ -1,0 +1,235 @@
+//! The line to the server: one socket after another, by the rules of the core's [`Link`].
+//!
+//! A socket that did not hold for long counts as a failed attempt, whatever was said on it: where two programs
+//! displace each other, or a server hangs up on everybody, the pauses grow all the same.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Hello, PROTOCOL, ServerFrame};
+use tapeline_core::limits;
+use tapeline_core::link::{Link, LinkAction};
+use tapeline_core::numbers::Millis;
+use tokio::time::Instant;
+
+use crate::chance;
+use crate::hub::Wish;
+use crate::socket::{Address, Socket, SocketError};
+use crate::status::Connection;
+
+pub(crate) struct Line {
+    address: Address,
+    token: Option<String>,
+    began: Instant,
+    link: Link,
+    state: State,
+    online: bool,
+    /// How many sockets there were.
+    sockets: u64,
+    /// Attempts in a row that were not welcomed.
+    failed: u32,
+    /// Sockets in a row that were welcomed and did not hold.
+    broken: u32,
+    connected_at: Millis,
+    /// What happened last, and when the next attempt is due in wall-clock time.
+    trouble: Option<(Millis, Arc<str>)>,
+    /// What the server said when it no longer spoke this protocol.
+    refused: Option<Arc<str>>,
+    welcome: bool,
+    patience: Millis,
+}
+
+enum State {
+    Down,
+    Connecting(Pin<Box<dyn Future<Output = Result<Socket, SocketError>> + Send>>),
+    Up(Socket),
+}
+
+/// What the line brings.
+pub(crate) enum Heard {
+    /// A socket came or went.
+    Turn,
+    /// The server said something.
+    Frame(ServerFrame),
+    /// The socket takes frames again.
+    Room,
+}
+
+impl Line {
+    pub(crate) fn new(address: Address, token: Option<String>) -> Self {
+        Self {
+            address,
+            token,
+            began: Instant::now(),
+            link: Link::new(Millis(0)),
+            state: State::Down,
+            online: false,
+            sockets: 0,
+            failed: 0,
+            broken: 0,
+            connected_at: Millis(0),
+            trouble: None,
+            refused: None,
+            welcome: false,
+            patience: Millis(0),
+        }
+    }
+
+    /// Does what is due. Answers whether a socket has gone by it.
+    pub(crate) fn steer(&mut self, wish: Wish) -> bool {
+        self.online = wish.online;
+        if wish.now {
+            self.refused = None;
+            self.link.nudge(self.now());
+        }
+        if !self.online || self.refused.is_some() {
+            self.patience = limits::BACKOFF_MOST;
+            return self.hang_up();
+        }
+        match self.link.poll(self.now()) {
+            LinkAction::Connect => self.state = State::Connecting(Box::pin(Socket::connect(self.address.clone()))),
+            LinkAction::Ping => self.say(ClientFrame::Ping),
+            LinkAction::Drop => {
+                self.lost("the server has not answered for long".into());
+                return true;
+            }
+            LinkAction::Wait(until) => {
+                self.patience = until.since(self.now());
+                return false;
+            }
+        }
+        self.patience = Millis(0);
+        false
+    }
+
+    /// How long until something is due on the line itself.
+    pub(crate) fn patience(&self) -> Millis {
+        self.patience
+    }
+
+    /// What comes next. May be dropped and called again without losing anything.
+    pub(crate) async fn next(&mut self, wants_room: bool) -> Heard {
+        match &mut self.state {
+            State::Down => std::future::pending().await,
+            State::Connecting(attempt) => {
+                let attempt = attempt.as_mut().await;
+                self.attempted(attempt)
+            }
+            State::Up(socket) => {
+                let heard = tokio::select! {
+                    heard = socket.incoming.recv() => heard,
+                    Ok(_) = socket.outgoing.reserve(), if wants_room => return Heard::Room,
+                };
+                self.heard(heard.unwrap_or(Err(SocketError::Closed)))
+            }
+        }
+    }
+
+    /// What has come already.
+    pub(crate) fn try_next(&mut self) -> Option<Heard> {
+        let State::Up(socket) = &mut self.state else { return None };
+        let heard = socket.incoming.try_recv().ok()?;
+        Some(self.heard(heard))
+    }
+
+    /// Takes an error of the server. Answers whether it ends the socket.
+    pub(crate) fn complain(&mut self, error: &ErrorFrame) -> bool {
+        if !matches!(error.code, ErrorCode::Displaced | ErrorCode::UpgradeRequired) {
+            return false;
+        }
+        if error.code == ErrorCode::UpgradeRequired {
+            self.refused = Some(error.message.as_str().into());
+        }
+        self.lost(error.message.as_str().into());
+        true
+    }
+
+    /// Gives the socket up. Answers whether there was one, or an attempt.
+    pub(crate) fn hang_up(&mut self) -> bool {
+        let was = std::mem::replace(&mut self.state, State::Down);
+        (self.link, self.welcome, self.trouble) = (Link::new(self.now()), false, None);
+        !matches!(was, State::Down)
+    }
+
+    pub(crate) fn socket(&self) -> Option<&Socket> {
+        match &self.state {
+            State::Up(socket) => Some(socket),
+            _ => None,
+        }
+    }
+
+    /// Which socket there is: another number for each.
+    pub(crate) fn socket_number(&self) -> Option<u64> {
+        self.socket().map(|_| self.sockets)
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
+        match (&self.refused, &self.state, &self.trouble) {
+            _ if !self.online => Connection::Offline,
+            (Some(why), ..) => Connection::UpgradeRequired { why: why.clone() },
+            (_, State::Up(_), _) if self.welcome => Connection::Connected,
+            (_, State::Down, Some((retry_at, why))) => Connection::Waiting { retry_at: *retry_at, why: why.clone() },
+            _ => Connection::Connecting,
+        }
+    }
+
+    fn attempted(&mut self, attempt: Result<Socket, SocketError>) -> Heard {
+        match attempt {
+            Err(error) => self.lost(error.to_string().into()),
+            Ok(socket) => {
+                self.sockets += 1;
+                self.connected_at = self.now();
+                self.link.connected(self.connected_at);
+                self.state = State::Up(socket);
+                let agent = concat!("tapeline-client/", env!("CARGO_PKG_VERSION")).into();
+                self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token: self.token.clone() }));
+            }
+        }
+        Heard::Turn
+    }
+
+    fn heard(&mut self, heard: Result<ServerFrame, SocketError>) -> Heard {
+        match heard {
+            Ok(frame) => {
+                self.link.heard(self.now());
+                if let ServerFrame::Welcome(_) = frame {
+                    (self.welcome, self.failed) = (true, 0);
+                }
+                Heard::Frame(frame)
+            }
+            Err(error) => {
+                self.lost(error.to_string().into());
+                Heard::Turn
+            }
+        }
+    }
+
+    fn lost(&mut self, why: Arc<str>) {
+        let now = self.now();
+        let held = now.since(self.connected_at) > limits::BACKOFF_MOST;
+        match (self.welcome, held) {
+            (false, _) => self.failed = self.failed.saturating_add(1),
+            (true, false) => self.broken = self.broken.saturating_add(1),
+            (true, true) => self.broken = 1,
+        }
+        (self.state, self.welcome) = (State::Down, false);
+        let random = chance::random() as u64;
+        self.link = Link::new(now);
+        (0..self.failed.max(self.broken).min(16)).for_each(|_| self.link.lost(now, random));
+        if let LinkAction::Wait(next) = self.link.poll(now) {
+            self.trouble = Some((chance::now().plus(next.since(now)), why));
+        }
+    }
+
+    /// A frame of the line's own. Where the queue is full, a sign of life is on its way anyhow.
+    fn say(&self, frame: ClientFrame) {
+        if let Some(socket) = self.socket() {
+            drop(socket.outgoing.try_send(frame));
+        }
+    }
+
+    fn now(&self) -> Millis {
+        Millis(self.began.elapsed().as_millis() as u64)
+    }
+}

@@ -1,0 +1,164 @@
+//! A client: one connection, one store, many streams.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tapeline_core::codec::Codec;
+use tapeline_core::name::StreamName;
+use tokio::sync::watch;
+
+use crate::Stream;
+use crate::driver::Driver;
+use crate::error::{OpenError, StoreError, StreamError};
+use crate::hub::{Hub, Shared};
+use crate::line::Line;
+use crate::socket::Address;
+use crate::status::Connection;
+use crate::store::{Owner, Store};
+
+/// A client of one server. Cheap to clone; it ends when it is closed, or when its last handle is dropped.
+///
+/// Everything works at once, online or not: the client connects in the background, again and again, and says in
+/// [`connection`](Self::connection) how that stands.
+#[derive(Clone, Debug)]
+pub struct Tapeline {
+    shared: Arc<Shared>,
+}
+
+/// How a client is to be opened: see [`Tapeline::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    address: String,
+    path: Option<PathBuf>,
+    owner: Owner,
+    token: Option<String>,
+    codec: Codec,
+    online: bool,
+}
+
+impl Tapeline {
+    /// Begins to open a client of the server at an address like `ws://127.0.0.1:7070` or `wss://example.org`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tapeline_client::Tapeline;
+    ///
+    /// let tapeline = Tapeline::builder("ws://127.0.0.1:7070").store("app.tapeline").open().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder(address: impl Into<String>) -> Builder {
+        Builder {
+            address: address.into(),
+            path: None,
+            owner: Owner::default(),
+            token: None,
+            codec: Codec::Cbor,
+            online: true,
+        }
+    }
+
+    /// A stream. It is there at once with what the device holds of it, and catches up in the background for as long
+    /// as the client lives. The same name gives the same stream.
+    ///
+    /// # Errors
+    /// Where the name is none, or what is stored of it cannot be read.
+    pub async fn stream(&self, name: impl AsRef<str>) -> Result<Stream, StreamError> {
+        let name = StreamName::new(name)?;
+        let cell = self.shared.stream(name).await?;
+        Ok(Stream::new(self.shared.clone(), cell))
+    }
+
+    /// Gives the connection up, and makes no other, until [`go_online`](Self::go_online). Edits go on as ever.
+    pub fn go_offline(&self) {
+        self.shared.wish(false);
+    }
+
+    /// Connects; at once, whatever it was waiting for.
+    pub fn go_online(&self) {
+        self.shared.wish(true);
+    }
+
+    /// How the client stands to its server.
+    pub fn connection(&self) -> Connection {
+        self.shared.connection().borrow().clone()
+    }
+
+    /// How the client stands to its server, now and whenever that changes.
+    pub fn connection_changes(&self) -> watch::Receiver<Connection> {
+        self.shared.connection().subscribe()
+    }
+
+    /// Ends the client: stores what is not yet stored, and gives the store free. What was not sent is sent when the
+    /// store is opened again.
+    ///
+    /// # Errors
+    /// Where something could not be stored. It is lost with this process.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.shared.close().await
+    }
+}
+
+impl Builder {
+    /// Keeps everything in this file on the device. It is made where it is not there.
+    pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Keeps everything in memory: it ends with the client. That is so unless [`store`](Self::store) is called.
+    pub fn in_memory(mut self) -> Self {
+        self.path = None;
+        self
+    }
+
+    /// Names the app whose store it is. A store of another app is not opened.
+    pub fn app(mut self, app: impl Into<String>) -> Self {
+        self.owner.app = app.into();
+        self
+    }
+
+    /// Names the person whose store it is. A store of another person is not opened, so that nobody sees or sends what
+    /// somebody else did on the same device.
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.owner.subject = subject.into();
+        self
+    }
+
+    /// Shows the server a token that says who this is.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// How frames are spelled on the wire: CBOR unless told otherwise.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// Makes no connection until [`Tapeline::go_online`].
+    pub fn offline(mut self) -> Self {
+        self.online = false;
+        self
+    }
+
+    /// Opens the client. It does not wait for the server.
+    ///
+    /// # Errors
+    /// Where the address is none, or the store cannot be used. A store that cannot be used is left as it is.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub async fn open(self) -> Result<Tapeline, OpenError> {
+        let address = Address::new(&self.address, self.codec)?;
+        let store = match self.path {
+            None => None,
+            Some(path) => Some(Store::open(&path, self.owner).await?),
+        };
+        let hub = Arc::new(Hub::new(store, self.online));
+        let driver = Driver::new(hub.clone(), Line::new(address, self.token));
+        let driver = tokio::spawn(driver.run());
+        Ok(Tapeline { shared: Arc::new(Shared::new(hub, driver)) })
+    }
+}

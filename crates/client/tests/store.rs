@@ -1,0 +1,125 @@
+//! A store that is not for this client is refused, with the reason, and kept as it is.
+
+use std::path::Path;
+
+use tapeline_client::{OpenError, StoreError, StreamError, Tapeline};
+use tempfile::TempDir;
+
+const NOWHERE: &str = "ws://127.0.0.1:1";
+
+async fn open(path: &Path, app: &str, subject: &str) -> Result<Tapeline, StoreError> {
+    let builder = Tapeline::builder(NOWHERE).store(path).app(app).subject(subject).offline();
+    builder.open().await.map_err(|error| match error {
+        OpenError::Store(error) => error,
+        OpenError::Address { .. } => panic!("the address is one"),
+    })
+}
+
+/// Makes a store with one task in it.
+async fn make(path: &Path) {
+    let tapeline = open(path, "todo", "ann").await.unwrap();
+    let list = tapeline.stream("list").await.unwrap();
+    list.collection("tasks").unwrap().insert([("title", "Buy milk".into())]).unwrap();
+    tapeline.close().await.unwrap();
+}
+
+async fn holds_its_task(path: &Path) -> bool {
+    let tapeline = open(path, "todo", "ann").await.unwrap();
+    let list = tapeline.stream("list").await.unwrap();
+    let held = list.collection("tasks").unwrap().all().len() == 1;
+    tapeline.close().await.unwrap();
+    held
+}
+
+fn change(path: &Path, sql: &str) {
+    rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn it_belongs_to_one_app_and_one_person() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    make(&path).await;
+    for (app, subject) in [("todo", "bob"), ("mail", "ann"), ("", "")] {
+        let refused = open(&path, app, subject).await.unwrap_err();
+        let foreign = StoreError::Foreign { path: path.clone(), app: "todo".into(), subject: "ann".into() };
+        assert_eq!(refused, foreign);
+    }
+    assert!(holds_its_task(&path).await);
+}
+
+#[tokio::test]
+async fn it_is_open_once() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    make(&path).await;
+    let first = open(&path, "todo", "ann").await.unwrap();
+    let second = open(&path, "todo", "ann").await.unwrap_err();
+    assert_eq!(second, StoreError::InUse { path: path.clone() });
+    assert!(second.is_retryable());
+    first.close().await.unwrap();
+    assert!(holds_its_task(&path).await);
+}
+
+#[tokio::test]
+async fn one_of_a_newer_program_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    make(&path).await;
+    change(&path, "UPDATE about SET value = '2' WHERE name = 'format'");
+    let refused = open(&path, "todo", "ann").await.unwrap_err();
+    assert_eq!(refused, StoreError::Newer { path: path.clone(), found: "2".into() });
+    change(&path, "UPDATE about SET value = '1' WHERE name = 'format'");
+    assert!(holds_its_task(&path).await);
+}
+
+#[tokio::test]
+async fn a_file_that_is_something_else_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let (text, other) = (directory.path().join("letter.txt"), directory.path().join("other.sqlite"));
+    std::fs::write(&text, "Dear Ann, this is no database at all, it is a letter. Yours, Bob.".repeat(20)).unwrap();
+    change(&other, "CREATE TABLE about (name, value); INSERT INTO about VALUES ('format', '1')");
+    for path in [&text, &other] {
+        let before = std::fs::read(path).unwrap();
+        assert_eq!(open(path, "todo", "ann").await.unwrap_err(), StoreError::NotAStore { path: path.clone() });
+        assert_eq!(std::fs::read(path).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_told_and_kept() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    make(&path).await;
+    change(&path, "UPDATE outbox SET value = x'00ff00'");
+    let tapeline = open(&path, "todo", "ann").await.unwrap();
+    let refused = tapeline.stream("list").await.unwrap_err();
+    assert!(matches!(refused, StreamError::Store(StoreError::Damaged { .. })), "{refused}");
+    assert!(tapeline.stream("another").await.is_ok());
+    tapeline.close().await.unwrap();
+    let rows: i64 = rusqlite::Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT count(*) FROM outbox WHERE value = x'00ff00'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 1);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_told_and_kept() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    make(&path).await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..].fill(0xa5);
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = open(&path, "todo", "ann").await.unwrap_err();
+    assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_device_that_cannot_be_written_is_told() {
+    let directory = TempDir::new().unwrap();
+    let refused = open(&directory.path().join("no/such/folder"), "todo", "ann").await.unwrap_err();
+    assert!(matches!(refused, StoreError::Device { .. }), "{refused}");
+}

@@ -1,0 +1,108 @@
+//! What a client says, in JSON.
+
+use super::event::read_authored;
+use super::members::Members;
+use super::op::read_client;
+use super::tree::{Json, parse};
+use super::{CodecError, Writer};
+use crate::frame::{ClientFrame, Hello, Live, Open};
+use crate::hash::Chain;
+use crate::limits;
+use crate::name::StreamName;
+use crate::numbers::{EventNumber, Incarnation, Seq};
+
+/// Encodes what a client says.
+pub fn encode_client_frame(frame: &ClientFrame) -> Vec<u8> {
+    let mut writer = Writer::default();
+    match frame {
+        ClientFrame::Hello(hello) => writer.frame("hello", |frame| frame.hello(hello)),
+        ClientFrame::Open(open) => writer.frame("open", |frame| frame.open(open)),
+        ClientFrame::Push { channel, events } => writer.frame("push", |frame| {
+            frame.channel(*channel).key("events").list_of(events, Writer::authored);
+        }),
+        ClientFrame::Fetch { channel, from, to } => writer.frame("fetch", |frame| {
+            frame.channel(*channel).key("from").uint(from.0).key("to").uint(to.0);
+        }),
+        ClientFrame::Close { channel } => writer.frame("close", |frame| {
+            frame.channel(*channel);
+        }),
+        ClientFrame::Ping => writer.frame("ping", |_| {}),
+    }
+    writer.finish().into()
+}
+
+impl Writer {
+    fn hello(&mut self, hello: &Hello) {
+        self.key("protocol").uint(hello.protocol.into()).key("agent").text(&hello.agent);
+        if let Some(token) = &hello.token {
+            self.key("token").text(token);
+        }
+    }
+
+    fn open(&mut self, open: &Open) {
+        self.channel(open.channel).key("stream").text(open.stream.as_str()).key("client").client(open.client);
+        if !open.former.is_empty() {
+            self.key("former").list_of(&open.former, |list, client| list.client(*client));
+        }
+        self.key("settled").uint(open.settled.0);
+        if let Some(incarnation) = open.incarnation {
+            self.key("incarnation").hex_64(incarnation.0);
+        }
+        self.key("played").uint(open.played.0).key("chain").hex_64(open.chain.0);
+        match open.live {
+            Live::No => self,
+            Live::From(seq) => self.key("live").uint(seq.0),
+            Live::Head => self.key("live").text("head"),
+        };
+    }
+}
+
+/// Reads what a client says.
+///
+/// # Errors
+/// Where the text is no client frame, or breaks a limit.
+pub fn decode_client_frame(text: &[u8]) -> Result<ClientFrame, CodecError> {
+    let mut frame = Members::of(parse(text)?, "the frame")?;
+    Ok(match frame.kind()?.as_str() {
+        "hello" => ClientFrame::Hello(Hello {
+            protocol: frame.small("protocol")?,
+            agent: frame.text_if_any("agent")?.map(String::from).unwrap_or_default(),
+            token: frame.text_if_any("token")?.map(String::from),
+        }),
+        "open" => ClientFrame::Open(read_open(frame)?),
+        "push" => ClientFrame::Push {
+            channel: frame.channel()?,
+            events: frame.need("events")?.list_of("events in one push", limits::PUSH_EVENTS, read_authored)?,
+        },
+        "fetch" => ClientFrame::Fetch {
+            channel: frame.channel()?,
+            from: Seq(frame.count("from")?),
+            to: Seq(frame.count("to")?),
+        },
+        "close" => ClientFrame::Close { channel: frame.channel()? },
+        "ping" => ClientFrame::Ping,
+        other => return Err(CodecError::UnknownFrame(other.into())),
+    })
+}
+
+fn read_open(mut frame: Members) -> Result<Open, CodecError> {
+    let former = |json: Json| json.list_of("former clients", limits::FORMER_CLIENTS, read_client);
+    Ok(Open {
+        channel: frame.channel()?,
+        stream: StreamName::new(frame.text("stream")?)?,
+        client: read_client(frame.need("client")?)?,
+        former: frame.read_if_any("former", former)?.unwrap_or_default(),
+        settled: EventNumber(frame.count_if_any("settled")?.unwrap_or_default()),
+        incarnation: frame.read_if_any("incarnation", |json| json.hex_64("incarnation"))?.map(Incarnation),
+        played: Seq(frame.count_if_any("played")?.unwrap_or_default()),
+        chain: Chain(frame.read_if_any("chain", |json| json.hex_64("chain"))?.unwrap_or_default()),
+        live: frame.read_if_any("live", read_live)?.unwrap_or(Live::No),
+    })
+}
+
+fn read_live(json: Json) -> Result<Live, CodecError> {
+    match json.is_text("head") {
+        true => Ok(Live::Head),
+        false => Ok(Live::From(Seq(json.count("live")?))),
+    }
+}

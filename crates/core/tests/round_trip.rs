@@ -1,0 +1,147 @@
+//! Whatever can be said comes back as it was said, in both codecs, and both say the same.
+
+mod support;
+
+use std::fmt::Debug;
+
+use fastrand::Rng;
+use support::for_seeds;
+use tapeline_core::batch::{Batch, ClientVerdict};
+use tapeline_core::codec::{Codec, CodecError, cbor, json};
+use tapeline_core::frame::ServerFrame;
+use tapeline_core::hash::{Chain, Digest};
+use tapeline_core::numbers::{EventNumber, Incarnation, Position, Seq};
+use tapeline_core::object::{Entry, Stamp, apply};
+use tapeline_core::op::{Action, Op};
+use tapeline_core::state::{ClientState, StreamState};
+
+#[test]
+fn client_frames_come_back() {
+    for_seeds(2_000, |seed, random| {
+        let frame = support::client_frame(random);
+        for codec in Codec::ALL {
+            let bytes = codec.encode_client(&frame);
+            comes_back(seed, &frame, codec.decode_client(&bytes));
+            others_can_read(seed, codec, &bytes);
+        }
+    });
+}
+
+#[test]
+fn server_frames_come_back() {
+    for_seeds(2_000, |seed, random| {
+        let frame = support::server_frame(random);
+        for codec in Codec::ALL {
+            let bytes = codec.encode_server(&frame);
+            comes_back(seed, &frame, codec.decode_server(&bytes));
+            others_can_read(seed, codec, &bytes);
+        }
+    });
+}
+
+#[test]
+fn values_come_back_with_the_same_canonical_bytes() {
+    for_seeds(3_000, |seed, random| {
+        let value = support::value(random);
+        let (bytes, text) = (cbor::encode_value(&value), json::value_to_json(&value));
+        comes_back(seed, &value, cbor::decode_value(&bytes));
+        comes_back(seed, &value, json::value_from_json(&text));
+        assert_eq!(json::value_from_json(&text).map(|value| cbor::encode_value(&value)), Ok(bytes), "seed {seed}");
+    });
+}
+
+#[test]
+fn a_chain_is_the_same_through_json() {
+    for_seeds(300, |seed, random| {
+        let events = loop {
+            if let ServerFrame::Events(events) = support::server_frame(random) {
+                break events;
+            }
+        };
+        let text = Codec::Json.encode_server(&ServerFrame::Events(events.clone()));
+        let Ok(ServerFrame::Events(read)) = Codec::Json.decode_server(&text) else { panic!("seed {seed}") };
+        assert_eq!(read.block.after(), events.block.after(), "seed {seed}");
+    });
+}
+
+#[test]
+fn an_op_or_body_alone_reads_as_it_does_in_a_frame() {
+    for_seeds(500, |seed, random| {
+        let event = support::recorded(random, Seq(seed));
+        let text = json::recorded_to_json(&event);
+        comes_back(seed, &event.body, json::body_from_json(&text));
+        assert!(!text.contains('\n'), "seed {seed}: not one line");
+    });
+    let op = json::op_from_json(r#"{"insert":"tasks","id":"1","set":{"title":"x"}}"#).unwrap();
+    let Action::Insert(set) = op.action else { panic!("not an insert") };
+    assert_eq!(json::fields_from_json(r#"{"title":"x"}"#), Ok(set));
+}
+
+#[test]
+fn entries_come_back() {
+    for_seeds(1_000, |seed, random| {
+        let Some(entry) = random_entry(random) else { return };
+        comes_back(seed, &entry, cbor::decode_entry(&cbor::encode_entry(&entry)));
+    });
+}
+
+#[test]
+fn batches_come_back() {
+    for_seeds(300, |seed, random| {
+        let verdicts = (0..random.u8(0..4)).map(|_| ClientVerdict {
+            client: support::client(random),
+            subject: None,
+            own: support::verdict(random),
+        });
+        let batch = Batch { verdicts: verdicts.collect(), block: support::block(random) };
+        comes_back(seed, &batch, Batch::decode(&batch.encode()));
+    });
+}
+
+#[test]
+fn the_states_of_streams_and_clients_come_back() {
+    for_seeds(300, |seed, random| {
+        let state = StreamState {
+            incarnation: Incarnation(random.u64(..)),
+            position: Position(random.u64(..)),
+            head: Seq(random.u64(..)),
+            chain: Chain(random.u64(..)),
+            live: random.u64(..),
+            digest: Digest(random.u128(..)),
+        };
+        comes_back(seed, &state, StreamState::decode(&state.encode()));
+        let mut client = ClientState::default();
+        (0..random.u8(0..5)).for_each(|_| client.decide(support::verdict(random)));
+        client.settle(EventNumber(random.u64(0..9)));
+        comes_back(seed, &client, ClientState::decode(&client.encode()));
+    });
+}
+
+/// What random events of three clients leave under one key.
+fn random_entry(random: &mut Rng) -> Option<Entry> {
+    let (key, clients) = (support::key(random), [0; 3].map(|_| support::client(random)));
+    let mut entry = None;
+    for seq in 0..random.u64(0..30) {
+        let op = Op { key: key.clone(), ..support::op(random) };
+        let stamp = Stamp { seq: Seq(seq), client: *random.choice(&clients).unwrap() };
+        if !matches!(op.action, Action::Delete) || random.u8(..) < 20 {
+            apply(&mut entry, &op, stamp);
+        }
+    }
+    entry
+}
+
+fn comes_back<T: PartialEq + Debug>(seed: u64, said: &T, read: Result<T, CodecError>) {
+    assert_eq!(read.as_ref(), Ok(said), "seed {seed}");
+}
+
+/// Independent readers of the two formats find one whole thing there.
+fn others_can_read(seed: u64, codec: Codec, bytes: &[u8]) {
+    match codec {
+        Codec::Cbor => {
+            let mut reader = minicbor::Decoder::new(bytes);
+            assert!(reader.skip().is_ok() && reader.position() == bytes.len(), "seed {seed}");
+        }
+        Codec::Json => assert!(serde_json::from_slice::<serde_json::Value>(bytes).is_ok(), "seed {seed}"),
+    }
+}

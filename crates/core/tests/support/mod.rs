@@ -1,0 +1,290 @@
+//! Things at random, the same for the same seed, with a liking for what is awkward.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::sync::Arc;
+
+use fastrand::Rng;
+use tapeline_core::block::EventBlock;
+use tapeline_core::codec::LARGEST_COUNT;
+use tapeline_core::codec::cbor::encode_recorded;
+use tapeline_core::event::{
+    Authored, Body, Command, Lost, LostReason, OwnVerdict, Read, Recorded, Refusal, RefusalCode, Verdict,
+};
+use tapeline_core::frame::{
+    AckRun, ClientFrame, ErrorCode, ErrorFrame, Events, Hello, Live, LostOf, Open, Opened, Resync, ResyncReason,
+    ServerFrame, Welcome,
+};
+use tapeline_core::hash::{Chain, ContentHash, Digest};
+use tapeline_core::limits;
+use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, StreamName, Subject};
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Seq};
+use tapeline_core::op::{Action, Edit, FieldMap, Op};
+use tapeline_core::value::Value;
+
+/// Runs `check` with a generator for each of `seeds` seeds. Its assertions name the seed.
+pub fn for_seeds(seeds: u64, check: impl Fn(u64, &mut Rng)) {
+    for seed in 0..seeds {
+        check(seed, &mut Rng::with_seed(seed));
+    }
+}
+
+/// The bytes that hexadecimal digits spell.
+pub fn from_hex(digits: &str) -> Vec<u8> {
+    assert!(digits.len().is_multiple_of(2), "{digits}");
+    (0..digits.len()).step_by(2).map(|place| u8::from_str_radix(&digits[place..place + 2], 16).unwrap()).collect()
+}
+
+pub fn client_frame(random: &mut Rng) -> ClientFrame {
+    let channel = channel(random);
+    match random.u8(0..6) {
+        0 => ClientFrame::Hello(Hello {
+            protocol: random.u32(..),
+            agent: text(random),
+            token: maybe(random, text),
+        }),
+        1 => ClientFrame::Open(Open {
+            channel,
+            stream: StreamName::new(format!("lists/{}", random.u16(..))).unwrap(),
+            client: client(random),
+            former: some(random, 4, client),
+            settled: EventNumber(count(random)),
+            incarnation: maybe(random, |random| Incarnation(random.u64(..))),
+            played: Seq(count(random)),
+            chain: Chain(random.u64(..)),
+            live: match random.u8(0..3) {
+                0 => Live::No,
+                1 => Live::Head,
+                _ => Live::From(Seq(count(random))),
+            },
+        }),
+        2 => ClientFrame::Push { channel, events: some(random, 5, authored) },
+        3 => ClientFrame::Fetch { channel, from: Seq(count(random)), to: Seq(count(random)) },
+        4 => ClientFrame::Close { channel },
+        _ => ClientFrame::Ping,
+    }
+}
+
+pub fn server_frame(random: &mut Rng) -> ServerFrame {
+    let channel = channel(random);
+    match random.u8(0..8) {
+        0 => ServerFrame::Welcome(Welcome {
+            protocol: random.u32(..),
+            server: text(random),
+            silence: Millis(count(random)),
+            frame_bytes: count(random),
+        }),
+        1 => ServerFrame::Opened(Opened {
+            channel,
+            incarnation: Incarnation(random.u64(..)),
+            head: Seq(count(random)),
+            digest: Digest(random.u128(..)),
+            last: some(random, 9, |random| EventNumber(count(random))),
+            verdicts: some(random, 4, verdict),
+        }),
+        2 => ServerFrame::Events(Events {
+            channel,
+            head: Seq(count(random)),
+            digest: maybe(random, |random| Digest(random.u128(..))),
+            block: block(random),
+        }),
+        3 => ServerFrame::Ack {
+            channel,
+            runs: some(random, 4, |random| AckRun {
+                n: EventNumber(count(random)),
+                seq: Seq(count(random)),
+                count: random.u64(0..=limits::UNSETTLED_EVENTS as u64),
+            }),
+            lost: some(random, 2, |random| LostOf { n: EventNumber(count(random)), lost: some(random, 3, lost) }),
+        },
+        4 => ServerFrame::Refused { channel, n: EventNumber(count(random)), refusal: refusal(random) },
+        5 => ServerFrame::Resync(Resync {
+            channel,
+            reason: *random.choice(&[ResyncReason::Forked, ResyncReason::Recreated]).unwrap(),
+            last: some(random, 9, |random| EventNumber(count(random))),
+        }),
+        6 => ServerFrame::Error(ErrorFrame {
+            channel: maybe(random, |_| channel),
+            code: *random.choice(&ErrorCode::ALL).unwrap(),
+            message: text(random),
+            n: maybe(random, |random| EventNumber(count(random))),
+            retry: maybe(random, |random| Millis(count(random))),
+        }),
+        _ => ServerFrame::Pong,
+    }
+}
+
+pub fn block(random: &mut Rng) -> EventBlock {
+    let mut block = EventBlock::empty(Seq(random.u64(0..LARGEST_COUNT / 2)), Chain(random.u64(..)));
+    for _ in 0..random.u8(0..5) {
+        block.push(&encode_recorded(&recorded(random, block.end())));
+    }
+    block
+}
+
+pub fn recorded(random: &mut Rng, seq: Seq) -> Recorded {
+    Recorded {
+        seq,
+        client: client(random),
+        n: EventNumber(count(random)),
+        actor: maybe(random, subject),
+        body: body(random),
+        lost: some(random, 2, lost),
+    }
+}
+
+pub fn authored(random: &mut Rng) -> Authored {
+    Authored {
+        client: client(random),
+        n: EventNumber(count(random)),
+        settled: EventNumber(count(random)),
+        body: body(random),
+    }
+}
+
+pub fn body(random: &mut Rng) -> Body {
+    Body {
+        base: Seq(count(random)),
+        on: maybe(random, |random| Seq(count(random))),
+        at: Millis(count(random)),
+        command: maybe(random, |random| Command {
+            name: CommandName::new(name(random)).unwrap(),
+            args: value(random),
+        }),
+        unchanged: some(random, 3, |random| Read { key: key(random), field: maybe(random, field) }),
+        ops: some(random, 4, op),
+    }
+}
+
+pub fn op(random: &mut Rng) -> Op {
+    let action = match random.u8(0..4) {
+        0 => Action::Insert(fields(random, value)),
+        1 => Action::Upsert(fields(random, value)),
+        2 => Action::Update(fields(random, |random| match random.bool() {
+            true => Edit::Set(value(random)),
+            false => Edit::Inc(number(random)),
+        })),
+        _ => Action::Delete,
+    };
+    Op { key: key(random), seen: maybe(random, |random| Seq(count(random))), action }
+}
+
+pub fn verdict(random: &mut Rng) -> OwnVerdict {
+    let verdict = match random.bool() {
+        true => Verdict::Recorded { seq: Seq(count(random)), lost: some(random, 2, lost) },
+        false => Verdict::Refused(Box::new(refusal(random))),
+    };
+    OwnVerdict { n: EventNumber(count(random)), hash: ContentHash(random.u64(..)), verdict }
+}
+
+pub fn refusal(random: &mut Rng) -> Refusal {
+    let codes = ["exists", "not_found", "stale", "invalid", "forbidden"];
+    Refusal {
+        code: RefusalCode::from_code(random.choice(&codes).unwrap()).unwrap(),
+        reason: text(random),
+        about: maybe(random, key),
+        current: maybe(random, value),
+    }
+}
+
+fn lost(random: &mut Rng) -> Lost {
+    Lost { op: op(random), reason: LostReason::Gone }
+}
+
+pub fn value(random: &mut Rng) -> Value {
+    nested(random, 3)
+}
+
+fn nested(random: &mut Rng, depth: u8) -> Value {
+    match random.u8(0..if depth > 0 { 8 } else { 5 }) {
+        0 => Value::Null,
+        1 => Value::Bool(random.bool()),
+        2 => number(random),
+        3 => Value::text(text(random)),
+        4 => Value::Bytes(some(random, 40, |random| random.u8(..)).into()),
+        5 => Value::List(some(random, 4, |random| nested(random, depth - 1)).into()),
+        _ => {
+            let entries = some(random, 3, |random| (map_key(random).as_str().into(), nested(random, depth - 1)));
+            Value::Map(Arc::new(entries.into_iter().collect()))
+        }
+    }
+}
+
+/// Keys that JSON gives a meaning to stand among the others.
+fn map_key(random: &mut Rng) -> String {
+    match random.u8(0..6) {
+        0 => "$int".into(),
+        1 => "$bytes".into(),
+        2 => "$map".into(),
+        _ => text(random),
+    }
+}
+
+pub fn number(random: &mut Rng) -> Value {
+    const EDGES: [i64; 9] =
+        [0, -1, 23, -25, 1 << 53, (1 << 53) + 1, -(1 << 53) - 1, i64::MAX, i64::MIN];
+    match random.u8(0..4) {
+        0 => Value::Int(random.i64(-300..300)),
+        1 => Value::Int(*random.choice(&EDGES).unwrap()),
+        2 => Value::number(random.i32(..).into()).unwrap(),
+        _ => Value::number(f64::from_bits(random.u64(..))).unwrap_or(Value::Int(random.i64(..))),
+    }
+}
+
+fn fields<T>(random: &mut Rng, of: impl Fn(&mut Rng) -> T) -> FieldMap<T> {
+    let mut fields: Vec<_> = some(random, 4, |random| (field(random), of(random)));
+    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    fields.dedup_by(|(a, _), (b, _)| a == b);
+    FieldMap::new(fields).unwrap()
+}
+
+pub fn key(random: &mut Rng) -> Key {
+    let id = match random.bool() {
+        true => ObjectId::from_uuid(random.u128(..)),
+        false => ObjectId::new(name(random)).unwrap(),
+    };
+    Key { collection: Collection::new(name(random)).unwrap(), id }
+}
+
+fn field(random: &mut Rng) -> FieldName {
+    FieldName::new(name(random)).unwrap()
+}
+
+fn subject(random: &mut Rng) -> Subject {
+    Subject::new(name(random)).unwrap()
+}
+
+pub fn client(random: &mut Rng) -> ClientId {
+    ClientId(random.u128(..))
+}
+
+fn channel(random: &mut Rng) -> Channel {
+    Channel(random.u32(..))
+}
+
+fn count(random: &mut Rng) -> u64 {
+    let most = *random.choice(&[1, 24, 300, 70_000, u64::from(u32::MAX) + 2, LARGEST_COUNT]).unwrap();
+    random.u64(0..=most)
+}
+
+fn name(random: &mut Rng) -> String {
+    let names = ["tasks", "title", "done", "a", "$int", "naïve", "日本", "𝄞", "\"quoted\"", "back\\slash", "ﬀ"];
+    random.choice(&names).unwrap().to_string()
+}
+
+fn text(random: &mut Rng) -> String {
+    let awkward = ['\0', '\n', '\u{1f}', '"', '\\', '/', '\u{7f}', 'é', '\u{2028}', '\u{ffff}', '𝄞', '\u{10ffff}'];
+    let letter = |random: &mut Rng| match random.u8(0..4) {
+        0 => *random.choice(&awkward).unwrap(),
+        _ => random.alphanumeric(),
+    };
+    some(random, 40, letter).into_iter().collect()
+}
+
+fn maybe<T>(random: &mut Rng, of: impl FnOnce(&mut Rng) -> T) -> Option<T> {
+    random.bool().then(|| of(random))
+}
+
+fn some<T>(random: &mut Rng, most: usize, of: impl Fn(&mut Rng) -> T) -> Vec<T> {
+    (0..random.usize(0..=most)).map(|_| of(random)).collect()
+}

@@ -1,0 +1,306 @@
+//! Stops of every kind, and what is found afterwards.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tapeline_core::numbers::{Position, Seq};
+use tapeline_core::objects::Objects;
+use tapeline_core::object::Entry;
+use tapeline_log::embedded::{Embedded, OpenError, verify};
+use tapeline_log::suite::{Writer, append, start_append, wait};
+use tapeline_log::{Append, AppendError, EventLog, StateStore};
+
+#[test]
+fn a_directory_is_open_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Embedded::open(directory.path()).unwrap();
+    let error = Embedded::open(directory.path()).err().expect("the second open is refused");
+    assert!(matches!(error, OpenError::Locked { .. }));
+    assert!(error.to_string().contains("another server"), "{error}");
+    log.close().unwrap();
+    drop(Embedded::open(directory.path()).unwrap());
+}
+
+#[test]
+fn another_format_is_refused_clearly() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(Embedded::open(directory.path()).unwrap());
+    let format = directory.path().join("FORMAT");
+    fs::write(&format, "tapeline log 99\n").unwrap();
+    let error = Embedded::open(directory.path()).err().expect("a newer format is refused");
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
+    fs::write(&format, "a novel\n").unwrap();
+    assert!(matches!(Embedded::open(directory.path()), Err(OpenError::Foreign { .. })));
+}
+
+#[test]
+fn a_failed_write_is_fatal() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = Arc::new(Mutex::new(String::new()));
+    let say = said.clone();
+    let log = Embedded::open_with(directory.path(), Arc::new(move |why| say.lock().unwrap().push_str(why))).unwrap();
+    fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    let mut writer = Writer::new("s");
+    assert!(matches!(append(&log, writer.upserts(&[1], "a")), Err(AppendError::Unknown(_))));
+    assert!(matches!(append(&log, writer.upserts(&[2], "b")), Err(AppendError::Unknown(_))));
+    assert!(said.lock().unwrap().contains("the journal cannot be written"));
+}
+
+#[test]
+fn after_close_the_outcome_is_unknown_and_the_journal_is_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Embedded::open(directory.path()).unwrap();
+    let mut story = Story::new(0);
+    story.go_on(&log, 30);
+    log.close().unwrap();
+    assert!(matches!(append(&log, story.writer.refusal()), Err(AppendError::Unknown(_))));
+    assert_eq!(fs::read_dir(directory.path().join("journal")).unwrap().count(), 0);
+    let verified = verify(directory.path(), |_| ()).unwrap();
+    assert_eq!((verified.events, verified.streams), (story.writer.state.head.0, 1));
+    assert!(verified.damage.is_empty(), "{:?}", verified.damage);
+}
+
+#[test]
+fn an_idle_log_settles() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Embedded::open(directory.path()).unwrap();
+    let mut story = Story::new(0);
+    story.go_on(&log, 200);
+    for _ in 0..100 {
+        std::thread::sleep(Duration::from_millis(100));
+        if log.stats().journal_bytes == 0 {
+            break;
+        }
+    }
+    assert_eq!(log.stats().journal_bytes, 0);
+    story.go_on(&log, 5);
+    story.check(&log);
+}
+
+#[test]
+fn damage_in_the_middle_of_the_journal_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Embedded::open(directory.path()).unwrap();
+    let mut writer = Writer::new("s");
+    for id in 0..5 {
+        append(&log, writer.upserts(&[id], "a")).unwrap();
+    }
+    drop(log);
+    let journal = fs::read_dir(directory.path().join("journal")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes[100] ^= 4;
+    fs::write(&journal, bytes).unwrap();
+    let error = Embedded::open(directory.path()).err().expect("the damage is noticed").to_string();
+    assert!(error.contains(".journal offset 32"), "{error}");
+    let verified = verify(directory.path(), |_| ()).unwrap();
+    assert_eq!(verified.damage.len(), 1, "{:?}", verified.damage);
+}
+
+/// A stream whose batches follow from their number, so that anyone can tell what it should be.
+struct Story {
+    number: u64,
+    writer: Writer,
+}
+
+impl Story {
+    fn new(number: u64) -> Self {
+        Self { number, writer: Writer::new(&format!("story/{}", "i".repeat(number as usize + 1))) }
+    }
+
+    /// The story up to a position, all played.
+    fn upto(number: u64, position: Position) -> Self {
+        let mut story = Self::new(number);
+        while story.writer.state.position < position {
+            let next = story.next();
+            story.writer.play(&next.batch);
+        }
+        story
+    }
+
+    fn next(&mut self) -> Append {
+        let mut random = fastrand::Rng::with_seed(self.number << 32 | self.writer.state.position.0);
+        if random.u8(..10) == 0 {
+            return self.writer.refusal();
+        }
+        let ids: Vec<u64> = (0..random.u64(1..40)).map(|_| random.u64(..200)).collect();
+        self.writer.upserts(&ids, &"t".repeat(random.usize(..200)))
+    }
+
+    fn go_on(&mut self, log: &Embedded, batches: usize) {
+        for _ in 0..batches {
+            let next = self.next();
+            let batch = next.batch.clone();
+            append(log, next).unwrap();
+            let changes = self.writer.play(&batch);
+            log.apply(&self.writer.stream, changes).unwrap();
+        }
+    }
+
+    /// Goes on where a log stands, applying what it has not applied yet.
+    fn resume(log: &Embedded, number: u64) -> Self {
+        let name = Self::new(number).writer.stream;
+        let stored = log.stream(&name).unwrap().map_or(Position::FIRST, |state| state.position);
+        let mut story = Self::upto(number, stored);
+        if let Some(state) = log.stream(&name).unwrap() {
+            assert_eq!(state, story.writer.state, "what is stored is a moment of the story");
+        }
+        for batch in wait(log.replay(&name, stored)).unwrap() {
+            let next = story.next();
+            assert_eq!(next.batch, batch, "what comes again is what was written");
+            let changes = story.writer.play(&batch);
+            log.apply(&name, changes).unwrap();
+        }
+        story
+    }
+
+    /// Everything the log says of the story is right.
+    fn check(&self, log: &Embedded) {
+        let state = log.stream(&self.writer.stream).unwrap().unwrap_or(self.writer.state);
+        assert_eq!(state, self.writer.state);
+        let mut objects = Objects::default();
+        let mut load = |key: &_, object: &Arc<_>| {
+            objects.replace(key, Some(Entry::Live(object.clone())));
+            ControlFlow::Continue(())
+        };
+        log.objects(&self.writer.stream, None, &mut load).unwrap();
+        assert_eq!((objects.live(), objects.digest()), (state.live, state.digest));
+        let events = wait(log.read(&self.writer.stream, Seq::FIRST, usize::MAX)).unwrap();
+        assert_eq!((events.end(), events.after()), (state.head, state.chain));
+    }
+}
+
+const CHILD: &str = "TAPELINE_CRASH_DIRECTORY";
+
+/// Not a test: what the test below starts and kills.
+#[test]
+fn child_that_is_killed() {
+    let Ok(directory) = std::env::var(CHILD) else { return };
+    let log = Embedded::open(Path::new(&directory)).unwrap();
+    let mut stories: Vec<_> = (0..4).map(|number| Story::resume(&log, number)).collect();
+    for round in 0.. {
+        let story = &mut stories[round % 4];
+        let next = story.next();
+        let batch = next.batch.clone();
+        start_append(&log, next).recv().unwrap().unwrap();
+        println!("\nacknowledged {} {}", story.number, story.writer.state.position.0 + 1);
+        let changes = story.writer.play(&batch);
+        log.apply(&story.writer.stream, changes).unwrap();
+        if round % 50 == 0 {
+            log.flush_soon();
+        }
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut acknowledged = [0u64; 4];
+    for round in 0..6 {
+        run_child_and_kill_it(directory.path(), &mut acknowledged, Duration::from_millis(150 + fastrand::u64(..400)));
+        let log = Embedded::open(directory.path()).unwrap();
+        for (number, position) in acknowledged.iter().enumerate() {
+            let story = Story::resume(&log, number as u64);
+            assert!(story.writer.state.position.0 >= *position, "round {round}: {position} of story {number} was acknowledged");
+            story.check(&log);
+        }
+        if round % 2 == 0 {
+            log.close().unwrap();
+        }
+    }
+    let verified = verify(directory.path(), |_| ()).unwrap();
+    assert!(verified.damage.is_empty(), "{:?}", verified.damage);
+    assert!(acknowledged.iter().all(|position| *position > 0));
+}
+
+fn run_child_and_kill_it(directory: &Path, acknowledged: &mut [u64; 4], after: Duration) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_is_killed", "--nocapture"])
+        .env(CHILD, directory)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reader = std::thread::spawn(move || {
+        let numbers = lines.map_while(Result::ok).filter_map(|line| {
+            let mut words = line.strip_prefix("acknowledged ")?.split(' ').map(str::parse::<u64>);
+            Some((words.next()?.ok()?, words.next()?.ok()?))
+        });
+        numbers.collect::<Vec<_>>()
+    });
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for (number, position) in reader.join().unwrap() {
+        acknowledged[number as usize] = acknowledged[number as usize].max(position);
+    }
+}
+
+/// Flips a byte of the store: what is read is right, or an error that names the place.
+#[test]
+fn a_flipped_byte_of_the_store_is_never_served() {
+    let source = tempfile::tempdir().unwrap();
+    let log = Embedded::open(source.path()).unwrap();
+    let mut story = Story::new(0);
+    story.go_on(&log, 150);
+    log.close().unwrap();
+    drop(log);
+    let mut random = fastrand::Rng::with_seed(11);
+    let (mut noticed, mut harmless) = (0, 0);
+    for _ in 0..40 {
+        let directory = tempfile::tempdir().unwrap();
+        copy(source.path(), directory.path());
+        let files = files_of(&directory.path().join("store"));
+        let file = random.choice(&files).unwrap();
+        let mut bytes = fs::read(file).unwrap();
+        let place = random.usize(..bytes.len());
+        bytes[place] ^= 1 << random.u8(..8);
+        fs::write(file, bytes).unwrap();
+        let told = std::panic::catch_unwind(|| read_everything(directory.path(), &story.writer));
+        match told {
+            Ok(Ok(())) => harmless += 1,
+            Ok(Err(_)) => noticed += 1,
+            Err(_) => panic!("a flip at {place} of {} is not an error but a panic, or was served", file.display()),
+        }
+    }
+    println!("{noticed} flips noticed, {harmless} harmless");
+    assert!(noticed > 20);
+}
+
+fn read_everything(directory: &Path, writer: &Writer) -> Result<(), Box<dyn std::error::Error>> {
+    let log = Embedded::open(directory)?;
+    let Some(state) = log.stream(&writer.stream)? else { return Err("the stream is gone".into()) };
+    assert_eq!(state, writer.state);
+    let mut objects = Objects::default();
+    let mut load = |key: &_, object: &Arc<_>| {
+        objects.replace(key, Some(Entry::Live(object.clone())));
+        ControlFlow::Continue(())
+    };
+    log.objects(&writer.stream, None, &mut load)?;
+    assert_eq!((objects.live(), objects.digest()), (state.live, state.digest));
+    let events = wait(log.read(&writer.stream, Seq::FIRST, usize::MAX))?;
+    assert_eq!((events.end(), events.after()), (state.head, state.chain));
+    Ok(())
+}
+
+fn files_of(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_of(&path) } else { vec![path] }).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The hub: where sessions and shards meet over the streams that are active.
+//!
+//! A shard says how far a stream is; the sessions that have it open are told, and read at their own positions, from the
+//! tail in memory or from the log. Nothing is queued for a subscriber.
+
+mod tail;
+mod tape;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use rustc_hash::FxHashMap;
+use tapeline_core::name::StreamName;
+
+use crate::inbox::OpeningId;
+use crate::lock::lock;
+pub(crate) use tail::Run;
+pub(crate) use tape::{Opening, Tape};
+
+/// All active streams.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    tapes: Mutex<FxHashMap<StreamName, Weak<Tape>>>,
+    openings: AtomicU64,
+}
+
+impl Hub {
+    /// A stream, active from now on.
+    pub(crate) fn tape(self: &Arc<Self>, stream: &StreamName) -> Arc<Tape> {
+        let mut tapes = lock(&self.tapes);
+        if let Some(tape) = tapes.get(stream).and_then(Weak::upgrade) {
+            return tape;
+        }
+        let tape = Arc::new(Tape::new(stream.clone(), self.clone()));
+        tapes.insert(stream.clone(), Arc::downgrade(&tape));
+        tape
+    }
+
+    /// A stream, where it is active.
+    pub(crate) fn active(&self, stream: &StreamName) -> Option<Arc<Tape>> {
+        lock(&self.tapes).get(stream)?.upgrade()
+    }
+
+    /// How many streams are active.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.tapes).len()
+    }
+
+    fn next_opening(&self) -> OpeningId {
+        OpeningId(self.openings.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A stream is active no more, unless it has become so again.
+    fn forget(&self, stream: &StreamName) {
+        let mut tapes = lock(&self.tapes);
+        if tapes.get(stream).is_some_and(|tape| tape.strong_count() == 0) {
+            tapes.remove(stream);
+        }
+    }
+}

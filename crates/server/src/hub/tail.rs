@@ -1,0 +1,134 @@
+//! The tail of a stream: its last blocks in memory, for readers that are nearly caught up.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tapeline_core::batch::Batch;
+use tapeline_core::block::EventBlock;
+use tapeline_core::hash::Digest;
+use tapeline_core::limits;
+use tapeline_core::numbers::Seq;
+use tapeline_core::sequencer::Played;
+
+/// Events for a reader, in one piece.
+#[derive(Clone, Debug)]
+pub(crate) enum Run {
+    /// A block as it was appended.
+    Whole(Recent),
+    /// Events that were read from the log, or cut out of a block, and their bytes to share.
+    Part(Box<EventBlock>, Option<Digest>),
+}
+
+/// A block as it was appended, shared by all who read it.
+#[derive(Clone, Debug)]
+pub(crate) struct Recent {
+    batch: Arc<Batch>,
+    bytes: Bytes,
+    digest: Option<Digest>,
+}
+
+/// A batch as the owner of the bytes of its block.
+struct OwnsBytes(Arc<Batch>);
+
+impl AsRef<[u8]> for OwnsBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.block.bytes()
+    }
+}
+
+impl Recent {
+    pub(super) fn new(played: &Played) -> Self {
+        let bytes = Bytes::from_owner(OwnsBytes(played.batch.clone()));
+        Self { batch: played.batch.clone(), bytes, digest: played.digest }
+    }
+
+    /// The events from `from` on, which is in the block: as many as fit one frame.
+    fn run(&self, from: Seq) -> Run {
+        let block = &self.batch.block;
+        if block.from() == from && self.bytes.len() <= limits::READ_BYTES {
+            return Run::Whole(self.clone());
+        }
+        let part = block.slice(from, limits::READ_BYTES);
+        let digest = self.digest.filter(|_| part.end() == block.end());
+        Run::Part(Box::new(part), digest)
+    }
+}
+
+impl Run {
+    /// Its events.
+    pub(crate) fn block(&self) -> &EventBlock {
+        match self {
+            Self::Whole(recent) => &recent.batch.block,
+            Self::Part(block, _) => block,
+        }
+    }
+
+    /// The digest over all objects after the last of its events, where it is known.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Whole(recent) => recent.digest,
+            Self::Part(_, digest) => *digest,
+        }
+    }
+
+    /// The bytes of its events, to be shared where many read them.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Whole(recent) => recent.bytes,
+            Self::Part(block, _) => Bytes::from_owner(OwnsBlock(block)),
+        }
+    }
+
+    /// The events of it before `to`.
+    pub(crate) fn before(self, to: Seq) -> Self {
+        let block = self.block();
+        if block.end() <= to {
+            return self;
+        }
+        let mut part = EventBlock::empty(block.from(), block.before());
+        block.encoded().take(to.since(block.from()) as usize).for_each(|event| part.push(event));
+        Self::Part(Box::new(part), None)
+    }
+}
+
+struct OwnsBlock(Box<EventBlock>);
+
+impl AsRef<[u8]> for OwnsBlock {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+/// The last blocks of a stream, without a gap.
+#[derive(Debug, Default)]
+pub(super) struct Tail(VecDeque<Recent>);
+
+impl Tail {
+    /// Adds a block. One that does not go on where the last one ended starts the tail anew.
+    pub(super) fn push(&mut self, recent: Recent) {
+        if self.0.back().is_some_and(|last| last.batch.block.end() != recent.batch.block.from()) {
+            self.clear();
+        }
+        self.0.push_back(recent);
+    }
+
+    /// Lets the oldest block go.
+    pub(super) fn shorten(&mut self) {
+        self.0.pop_front();
+        if self.0.is_empty() {
+            self.clear();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0 = VecDeque::new();
+    }
+
+    /// The events from `from` on, where they are in memory.
+    pub(super) fn read(&self, from: Seq) -> Option<Run> {
+        let place = self.0.partition_point(|recent| recent.batch.block.end() <= from);
+        let recent = self.0.get(place)?;
+        (recent.batch.block.from() <= from).then(|| recent.run(from))
+    }
+}

@@ -1,0 +1,222 @@
+//! One active stream as sessions see it: how far it is, its last blocks, and who has it open.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rustc_hash::FxHashMap;
+use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
+use tapeline_core::hash::Chain;
+use tapeline_core::name::StreamName;
+use tapeline_core::numbers::{Channel, ClientId, Seq};
+use tapeline_core::sequencer::{Peer, Played};
+
+use super::Hub;
+use super::tail::{Recent, Run, Tail};
+use crate::inbox::{Inbox, OpeningId};
+use crate::limits;
+use crate::lock::lock;
+
+/// One active stream as sessions see it. Lives as long as a shard or a session holds it.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    stream: StreamName,
+    hub: Arc<Hub>,
+    /// How many events are durable. Set before anybody is told of them.
+    head: AtomicU64,
+    recent: Mutex<RecentPart>,
+    audience: Mutex<Audience>,
+}
+
+#[derive(Debug, Default)]
+struct RecentPart {
+    tail: Tail,
+    /// The durable head with the chain after it, once a shard has said so.
+    end: Option<(Seq, Chain)>,
+}
+
+/// Who has the stream open.
+#[derive(Debug, Default)]
+struct Audience {
+    openings: FxHashMap<OpeningId, Arc<Opening>>,
+    /// The newest opening of each client.
+    clients: FxHashMap<ClientId, OpeningId>,
+    live: usize,
+}
+
+/// A stream as one session has it open.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    id: OpeningId,
+    client: ClientId,
+    channel: Channel,
+    inbox: Arc<Inbox>,
+    /// Whether events are played as they come.
+    live: AtomicBool,
+    /// Whether the session knows that there is something new.
+    told: AtomicBool,
+}
+
+impl Opening {
+    pub(crate) fn new(hub: &Hub, client: ClientId, channel: Channel, inbox: Arc<Inbox>) -> Arc<Self> {
+        let (live, told) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { id: hub.next_opening(), client, channel, inbox, live, told })
+    }
+
+    pub(crate) fn id(&self) -> OpeningId {
+        self.id
+    }
+
+    /// Whom a sequencer is to answer.
+    pub(crate) fn peer(&self) -> Peer {
+        Peer { session: self.id.0, channel: self.channel }
+    }
+
+    /// The session looks: of what comes after this it is told again.
+    pub(crate) fn looks(&self) {
+        self.told.swap(false, Ordering::AcqRel);
+    }
+
+    /// The session will look without being told.
+    pub(crate) fn will_look(&self) {
+        self.told.store(true, Ordering::Release);
+    }
+
+    fn tell(&self) {
+        if self.live.load(Ordering::Relaxed) && !self.told.swap(true, Ordering::AcqRel) {
+            self.inbox.tell(self.id, self.channel);
+        }
+    }
+}
+
+impl Tape {
+    pub(super) fn new(stream: StreamName, hub: Arc<Hub>) -> Self {
+        let (recent, audience) = Default::default();
+        Self { stream, hub, head: AtomicU64::new(0), recent, audience }
+    }
+
+    pub(crate) fn stream(&self) -> &StreamName {
+        &self.stream
+    }
+
+    /// How many events are known to be durable.
+    pub(crate) fn head(&self) -> Seq {
+        Seq(self.head.load(Ordering::Acquire))
+    }
+
+    /// The chain after the last durable event, where that is `at`.
+    pub(crate) fn chain_at_head(&self, at: Seq) -> Option<Chain> {
+        lock(&self.recent).end.filter(|(head, _)| *head == at).map(|(_, chain)| chain)
+    }
+
+    /// The events from `from` on, where they are in memory.
+    pub(crate) fn read(&self, from: Seq) -> Option<Run> {
+        lock(&self.recent).tail.read(from)
+    }
+
+    /// A session opens the stream. An older opening of the same client is displaced.
+    pub(crate) fn open(&self, opening: &Arc<Opening>) {
+        let mut audience = lock(&self.audience);
+        audience.openings.insert(opening.id, opening.clone());
+        let older = audience.clients.insert(opening.client, opening.id);
+        let displaced = older.and_then(|older| audience.remove(older));
+        drop(audience);
+        if let Some(displaced) = displaced {
+            let message = "a newer connection of this client opened the stream; this one is closed".into();
+            let (channel, code) = (Some(displaced.channel), ErrorCode::Displaced);
+            let frame = ServerFrame::Error(ErrorFrame { channel, code, message, n: None, retry: None });
+            displaced.inbox.answer([(displaced.id, frame)]);
+        }
+    }
+
+    /// Somebody waits for answers without having the stream open.
+    pub(crate) fn join(&self, opening: &Arc<Opening>) {
+        lock(&self.audience).openings.insert(opening.id, opening.clone());
+    }
+
+    /// A session closes the stream.
+    pub(crate) fn close(&self, opening: &Opening) {
+        let mut audience = lock(&self.audience);
+        audience.remove(opening.id);
+        if audience.clients.get(&opening.client) == Some(&opening.id) {
+            audience.clients.remove(&opening.client);
+        }
+    }
+
+    /// From now on events are played to an opening. It must look once by itself: what is there already is not told.
+    pub(crate) fn play_to(&self, opening: &Opening) {
+        let mut audience = lock(&self.audience);
+        let is_open = audience.openings.contains_key(&opening.id);
+        if is_open && !opening.live.swap(true, Ordering::Relaxed) {
+            audience.live += 1;
+        }
+    }
+
+    /// How many events are played to.
+    pub(crate) fn subscribers(&self) -> usize {
+        lock(&self.audience).live
+    }
+
+    /// Delivers a sequencer's answers.
+    pub(crate) fn answer(&self, answers: Vec<(Peer, ServerFrame)>) {
+        for (peer, frame) in answers {
+            let id = OpeningId(peer.session);
+            let opening = lock(&self.audience).openings.get(&id).cloned();
+            if let Some(opening) = opening {
+                opening.inbox.answer([(id, frame)]);
+            }
+        }
+    }
+
+    /// Events are durable: plays them. Answers how many bytes are now kept in memory for them.
+    pub(crate) fn play(&self, played: &Played) -> usize {
+        let block = &played.batch.block;
+        if block.is_empty() {
+            return 0;
+        }
+        let kept = self.subscribers() > 0;
+        let mut recent = lock(&self.recent);
+        match kept {
+            true => recent.tail.push(Recent::new(played)),
+            false => recent.tail.clear(),
+        }
+        recent.end = Some((block.end(), block.after()));
+        drop(recent);
+        self.head.store(block.end().0, Ordering::Release);
+        self.tell_all();
+        if kept { block.bytes().len() + limits::TAIL_BLOCK_BYTES } else { 0 }
+    }
+
+    /// A shard has found the stream to be here on the log.
+    pub(crate) fn found(&self, head: Seq, chain: Chain) {
+        lock(&self.recent).end = Some((head, chain));
+        if self.head.fetch_max(head.0, Ordering::AcqRel) < head.0 {
+            lock(&self.recent).tail.clear();
+            self.tell_all();
+        }
+    }
+
+    /// Lets the oldest block in memory go.
+    pub(crate) fn shorten(&self) {
+        lock(&self.recent).tail.shorten();
+    }
+
+    fn tell_all(&self) {
+        lock(&self.audience).openings.values().for_each(|opening| opening.tell());
+    }
+}
+
+impl Audience {
+    fn remove(&mut self, id: OpeningId) -> Option<Arc<Opening>> {
+        let removed = self.openings.remove(&id)?;
+        if removed.live.load(Ordering::Relaxed) {
+            self.live -= 1;
+        }
+        Some(removed)
+    }
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        self.hub.forget(&self.stream);
+    }
+}

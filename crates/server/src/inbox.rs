@@ -1,0 +1,94 @@
+//! What waits for a session to look: answers to what it sent, and streams of which there is something new.
+//!
+//! Shards and other sessions put things in and never wait. It stays small: a session that does not take its answers
+//! reads no more requests, and a stream is in it once however often there is something new.
+
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+
+use tapeline_core::frame::ServerFrame;
+use tapeline_core::numbers::Channel;
+
+use crate::lock::lock;
+
+/// Names one opening of a stream by a session, for the life of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct OpeningId(pub(crate) u64);
+
+/// Where things are put for one session.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    mail: Mail,
+    waker: Option<Waker>,
+}
+
+/// What was put in since the session last looked.
+#[derive(Debug, Default)]
+pub(crate) struct Mail {
+    /// Answers, and to which opening.
+    pub(crate) answers: Vec<(OpeningId, ServerFrame)>,
+    /// Streams of which there is something new.
+    pub(crate) news: Vec<(OpeningId, Channel)>,
+    /// The server stops.
+    pub(crate) stop: bool,
+}
+
+impl Mail {
+    fn is_empty(&self) -> bool {
+        self.answers.is_empty() && self.news.is_empty() && !self.stop
+    }
+}
+
+impl Inbox {
+    /// Puts answers in.
+    pub(crate) fn answer(&self, answers: impl IntoIterator<Item = (OpeningId, ServerFrame)>) {
+        self.put(|mail| mail.answers.extend(answers));
+    }
+
+    /// There is something new on a stream.
+    pub(crate) fn tell(&self, opening: OpeningId, channel: Channel) {
+        self.put(|mail| mail.news.push((opening, channel)));
+    }
+
+    /// The server stops.
+    pub(crate) fn stop(&self) {
+        self.put(|mail| mail.stop = true);
+    }
+
+    /// Takes all that is in.
+    pub(crate) fn take(&self) -> Mail {
+        std::mem::take(&mut lock(&self.0).mail)
+    }
+
+    /// Whether something is in; wakes the caller once it is.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut waiting = lock(&self.0);
+        if !waiting.mail.is_empty() {
+            return Poll::Ready(());
+        }
+        match &mut waiting.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// The next answers.
+    pub(crate) async fn answers(&self) -> Vec<(OpeningId, ServerFrame)> {
+        std::future::poll_fn(|cx| self.poll(cx)).await;
+        self.take().answers
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Mail)) {
+        let mut waiting = lock(&self.0);
+        put(&mut waiting.mail);
+        let waker = waiting.waker.take();
+        drop(waiting);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Every limit of the server in one place. What a client may say is limited in [`tapeline_core::limits`].
+
+use std::time::Duration;
+
+// Sockets.
+
+/// Connections at once, WebSocket and plain HTTP together.
+pub const CONNECTIONS: usize = 65_536;
+/// How long a new WebSocket may take to say hello.
+pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of the largest message before the hello.
+pub const HELLO_BYTES: usize = 16 << 10;
+/// Bytes taken from a socket in one go.
+pub const RECEIVE_BYTES: usize = 64 << 10;
+/// Bytes of unfinished messages of all sockets together, past which the socket that would add to them is closed.
+pub const UNFINISHED_BYTES: usize = 128 << 20;
+/// Bytes of unfinished messages of one socket that do not count for that.
+pub const UNFINISHED_FREE_BYTES: usize = 4 << 10;
+/// Bytes waiting for one socket, past which nothing more is played to it.
+pub const OUTGOING_BYTES: usize = 32 << 10;
+/// Bytes of answers waiting for one socket, past which nothing more is read from it.
+pub const ANSWER_BYTES: usize = 256 << 10;
+/// Bytes of events up to which copying them beside their frame's head is cheaper than sending them apart.
+pub const COPIED_BYTES: usize = 4 << 10;
+/// Ranges one socket has asked for and not been given, past which nothing more is read from it.
+pub const FETCHES: usize = 4_096;
+/// Frames that cannot be read, after which a socket is closed.
+pub const BAD_FRAMES: u32 = 16;
+/// How long a socket that is being closed may take to say goodbye.
+pub const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
+
+// Reading what is behind.
+
+/// Reads of the log that run at once.
+pub const READS: usize = 8;
+/// Bytes read from the log that wait to be sent, all sockets together. As they run out, reads get smaller.
+pub const READ_AHEAD_BYTES: usize = 64 << 20;
+/// Bytes of the smallest read; a single event may be larger.
+pub const SMALLEST_READ_BYTES: usize = 4 << 10;
+/// Bytes of recent blocks kept in memory for readers that are nearly caught up, all streams together.
+pub const TAIL_BYTES: usize = 48 << 20;
+/// Bytes a block counts for beside its events.
+pub const TAIL_BLOCK_BYTES: usize = 256;
+
+// Shards.
+
+/// Shards at most. There are half as many as the machine has processors, but at least one.
+pub const SHARDS: usize = 8;
+/// Bytes of commands waiting for one shard, past which sessions wait.
+pub const QUEUE_BYTES: usize = 16 << 20;
+/// Bytes a command counts for beside its events.
+pub const COMMAND_BYTES: usize = 256;
+/// Bytes of events in one batch, after which it is staged though more is waiting.
+pub const BATCH_BYTES: usize = 256 << 10;
+/// Bytes of streams in memory, all shards together, past which idle ones are let go.
+pub const RESIDENT_BYTES: usize = 320 << 20;
+/// Bytes that a stream in memory takes beside its objects.
+pub const STREAM_BYTES: usize = 2_048;
+/// Bytes that an object in memory takes beside its fields.
+pub const OBJECT_BYTES: usize = 256;
+/// Bytes of one stream in memory, past which it rests for a moment to let its objects go.
+pub const STREAM_MOST_BYTES: usize = 64 << 20;
+/// Bytes of one stream in memory from which on it is worth letting its objects go when memory is short.
+pub const STREAM_LARGE_BYTES: usize = 1 << 20;
+/// How long changes are gathered before they go to the state store.
+pub const STORE_AFTER: Duration = Duration::from_millis(100);
+/// Streams whose changes are stored, or that are let go, before the shard looks at its queue again.
+pub const STREAMS_A_TURN: usize = 64;
+/// Streams that are brought up at once after a start.
+pub const BRING_UP_AT_ONCE: usize = 64;
+
+// Plain HTTP.
+
+/// Bytes of the head of a request.
+pub const REQUEST_HEAD_BYTES: usize = 16 << 10;
+/// Bytes of the body of a request.
+pub const REQUEST_BODY_BYTES: usize = tapeline_core::limits::FRAME_BYTES;
+/// How long a client may take to send a request's head.
+pub const REQUEST_HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// How long a request may take to be answered, and a client to take the next part of an answer.
+pub const REQUEST_WITHIN: Duration = Duration::from_secs(30);
+/// Streams listed in one answer.
+pub const LISTED_STREAMS: usize = 1_000;
+/// Events in one answer that is a single JSON document.
+pub const LISTED_EVENTS: u64 = 10_000;
+/// Bytes of one part of a streamed answer.
+pub const PART_BYTES: usize = 64 << 10;
+/// Parts of a streamed answer that wait for the client.
+pub const PARTS: usize = 2;
+/// Answers that list objects at once.
+pub const OBJECT_LISTS: usize = 16;
+
+// Stopping.
+
+/// How long stopping may take in all.
+pub const STOP_WITHIN: Duration = Duration::from_secs(30);

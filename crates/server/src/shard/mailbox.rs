@@ -1,0 +1,78 @@
+//! The queue in front of a shard: bounded for sessions, which wait, and open for the log, which must not.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::limits;
+use crate::lock::lock;
+
+/// A queue that is emptied whole.
+#[derive(Debug)]
+pub(crate) struct Mailbox<T> {
+    queue: Mutex<Queue<T>>,
+    arrived: Condvar,
+    /// In units of [`limits::COMMAND_BYTES`].
+    room: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    waiting: Vec<T>,
+    asleep: bool,
+}
+
+/// Room in a mailbox, given back when dropped.
+pub(crate) type Room = OwnedSemaphorePermit;
+
+/// The shard is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl<T> Mailbox<T> {
+    pub(crate) fn new() -> Self {
+        let room = Semaphore::new(limits::QUEUE_BYTES / limits::COMMAND_BYTES);
+        let queue = Queue { waiting: Vec::new(), asleep: false };
+        Self { queue: Mutex::new(queue), arrived: Condvar::new(), room: Arc::new(room) }
+    }
+
+    /// Waits for room for a command with so many bytes.
+    pub(crate) async fn room(&self, bytes: usize) -> Result<Room, Closed> {
+        let bytes = (bytes + limits::COMMAND_BYTES).min(limits::QUEUE_BYTES / 2);
+        let units = (bytes / limits::COMMAND_BYTES) as u32;
+        self.room.clone().acquire_many_owned(units).await.map_err(|_| Closed)
+    }
+
+    /// Puts something in, for which there is room or which must not wait.
+    pub(crate) fn post(&self, message: T) {
+        let mut queue = lock(&self.queue);
+        queue.waiting.push(message);
+        if std::mem::take(&mut queue.asleep) {
+            drop(queue);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Takes all that is in; waits for something until `patience` ends.
+    pub(crate) fn take(&self, into: &mut Vec<T>, patience: Option<Duration>) {
+        let until = patience.map(|patience| Instant::now() + patience);
+        let mut queue = lock(&self.queue);
+        while queue.waiting.is_empty() {
+            queue.asleep = true;
+            queue = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break,
+                Some(left) => self.arrived.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        queue.asleep = false;
+        std::mem::swap(&mut queue.waiting, into);
+    }
+
+    /// Nothing is taken out any more.
+    pub(crate) fn close(&self) {
+        self.room.close();
+        lock(&self.queue).waiting.clear();
+    }
+}

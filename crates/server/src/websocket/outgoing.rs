@@ -1,0 +1,137 @@
+//! From messages to bytes: the sending half of RFC 6455, without I/O.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+
+use crate::limits;
+
+/// What a message is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// UTF-8.
+    Text = 1,
+    /// Bytes.
+    Binary = 2,
+    /// A code and a reason: nothing follows.
+    Close = 8,
+    /// The answer to a ping.
+    Pong = 10,
+}
+
+/// Bytes on their way to the client. Small messages are gathered, large shared parts go as they are.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    parts: VecDeque<Bytes>,
+    /// The last part, to which messages are still added.
+    last: Vec<u8>,
+    size: usize,
+}
+
+/// Parts that are written in one go.
+const SLICES: usize = 16;
+
+impl Outgoing {
+    /// Bytes that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
+    /// Adds a message that consists of `head` and `tail`. The tail is shared rather than copied where that pays.
+    pub(crate) fn push(&mut self, kind: Kind, head: &[u8], tail: &Bytes) {
+        let before = self.last.len();
+        self.last.push(0b1000_0000 | kind as u8);
+        match head.len() + tail.len() {
+            short @ 0..126 => self.last.push(short as u8),
+            long @ 126..65_536 => {
+                self.last.push(126);
+                self.last.extend_from_slice(&(long as u16).to_be_bytes());
+            }
+            longer => {
+                self.last.push(127);
+                self.last.extend_from_slice(&(longer as u64).to_be_bytes());
+            }
+        }
+        self.last.extend_from_slice(head);
+        self.size += self.last.len() - before + tail.len();
+        if tail.len() <= limits::COPIED_BYTES {
+            self.last.extend_from_slice(tail);
+        } else {
+            self.seal();
+            self.parts.push_back(tail.clone());
+        }
+    }
+
+    /// What is to be written next. Answers how many of the slices are filled.
+    pub(crate) fn slices<'a>(&'a mut self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.seal();
+        let filled = self.parts.len().min(slices.len());
+        slices.iter_mut().zip(&self.parts).for_each(|(slice, part)| *slice = IoSlice::new(part));
+        filled
+    }
+
+    /// So many bytes were written.
+    pub(crate) fn advance(&mut self, mut written: usize) {
+        self.size -= written;
+        while let Some(part) = self.parts.front_mut() {
+            if written < part.len() {
+                part.advance(written);
+                return;
+            }
+            written -= part.len();
+            self.parts.pop_front();
+        }
+        if self.size == 0 {
+            self.parts = VecDeque::new();
+        }
+    }
+
+    fn seal(&mut self) {
+        if !self.last.is_empty() {
+            self.parts.push_back(std::mem::take(&mut self.last).into());
+        }
+    }
+}
+
+/// As many slices as are written in one go.
+pub(crate) fn no_slices<'a>() -> [IoSlice<'a>; SLICES] {
+    [IoSlice::new(&[]); SLICES]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_leave_in_order_however_they_are_cut() {
+        let mut outgoing = Outgoing::default();
+        let mut expected = Vec::new();
+        for size in [0usize, 10, 200, 5_000, 70_000] {
+            let tail = Bytes::from(vec![size as u8; size]);
+            outgoing.push(Kind::Binary, b"head", &tail);
+            let length = match size + 4 {
+                short @ 0..126 => vec![short as u8],
+                long @ 126..65_536 => [&[126][..], &(long as u16).to_be_bytes()].concat(),
+                longer => [&[127][..], &(longer as u64).to_be_bytes()].concat(),
+            };
+            expected.extend([&[0x82][..], &length, b"head", &tail].concat());
+        }
+        assert_eq!(outgoing.len(), expected.len());
+        let mut sent = Vec::new();
+        while !outgoing.is_empty() {
+            let mut slices = no_slices();
+            let filled = outgoing.slices(&mut slices);
+            let all: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+            let part = all.len().min(777);
+            sent.extend_from_slice(&all[..part]);
+            outgoing.advance(part);
+        }
+        assert_eq!(sent, expected);
+    }
+}

@@ -1,0 +1,393 @@
+//! The promises, checked: what the server says against what is durable, and what each device shows, keeps and sends
+//! against what was edited there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tapeline_core::event::{Lost, OwnVerdict, Sealed, Verdict};
+use tapeline_core::frame::{AckRun, ClientFrame, Events, Opened, ServerFrame};
+use tapeline_core::name::Key;
+use tapeline_core::numbers::{ClientId, EditId, Seq};
+use tapeline_core::replica::{Notice, Replica};
+
+use crate::plan::{Fault, Plan};
+use crate::recorder::{Recorder, marker_of};
+use crate::reference::{self, Objects};
+use crate::workload::Marker;
+
+/// What all promises hold against.
+#[derive(Debug)]
+pub struct Checks {
+    /// What is on the log.
+    pub recorder: Recorder,
+    deeds: BTreeMap<Marker, Deed>,
+    seen: BTreeMap<usize, Seen>,
+    allowed: Allowed,
+}
+
+/// What the faults of a plan excuse.
+#[derive(Debug)]
+struct Allowed {
+    twins: bool,
+    forks: bool,
+}
+
+/// An edit that a replica took.
+#[derive(Debug)]
+struct Deed {
+    device: usize,
+    /// It was reported to be on the device.
+    stored: bool,
+    /// It went with a crash before it was stored, or with a store that was replaced or is gone.
+    lost: bool,
+    discarded: bool,
+    /// How often a person tried again.
+    retries: usize,
+    /// More than one store has it.
+    copied: bool,
+}
+
+/// What was last seen of a device.
+#[derive(Debug, Default)]
+struct Seen {
+    outbox: BTreeMap<EditId, Marker>,
+    parked: BTreeMap<EditId, Marker>,
+    shown: Objects,
+}
+
+impl Checks {
+    /// Nothing happened yet.
+    pub fn new(plan: &Plan) -> Self {
+        let twins = plan.has(Fault::DeviceCopy) || plan.has(Fault::DeviceRestore);
+        let allowed = Allowed { twins, forks: plan.has(Fault::ServerRestore) };
+        Self { recorder: Recorder::default(), deeds: BTreeMap::new(), seen: BTreeMap::new(), allowed }
+    }
+
+    /// How many edits were made.
+    pub fn edits(&self) -> usize {
+        self.deeds.len()
+    }
+
+    /// A device has taken an edit.
+    pub fn accepted(&mut self, device: usize, edit: EditId, marker: Marker) {
+        let deed = Deed { device, stored: false, lost: false, discarded: false, retries: 0, copied: false };
+        self.deeds.insert(marker, deed);
+        self.seen.entry(device).or_default().outbox.insert(edit, marker);
+    }
+
+    /// A person drops a refused edit.
+    pub fn discarded(&mut self, device: usize, edit: EditId) {
+        if let Some(marker) = self.seen.entry(device).or_default().parked.remove(&edit) {
+            self.deed(marker, |deed| deed.discarded = true);
+        }
+    }
+
+    /// A person tries a refused edit again, as another.
+    pub fn retried(&mut self, device: usize, edit: EditId, again: EditId) {
+        let seen = self.seen.entry(device).or_default();
+        if let Some(marker) = seen.parked.remove(&edit) {
+            seen.outbox.insert(again, marker);
+            self.deed(marker, |deed| (deed.retries, deed.stored) = (deed.retries + 1, false));
+        }
+    }
+
+    /// A store goes on as two: what it has may be sent by both.
+    pub fn copied(&mut self, markers: impl IntoIterator<Item = Marker>) {
+        for marker in markers {
+            self.deed(marker, |deed| deed.copied = true);
+        }
+    }
+
+    /// All edits that a device has.
+    pub fn had_by(&self, device: usize) -> Vec<Marker> {
+        let seen = self.seen.get(&device);
+        seen.into_iter().flat_map(|seen| seen.outbox.values().chain(seen.parked.values())).copied().collect()
+    }
+
+    /// A device's store is replaced or gone: what only it had is lost.
+    pub fn excused(&mut self, device: usize) {
+        for marker in self.had_by(device) {
+            self.deed(marker, |deed| (deed.lost, deed.stored) = (true, false));
+        }
+    }
+
+    /// A device without a store ends: nobody can send again what it had sent.
+    pub fn forgotten(&mut self, device: usize) {
+        for deed in self.deeds.values_mut().filter(|deed| deed.device == device) {
+            (deed.lost, deed.stored) = (true, false);
+        }
+    }
+
+    fn deed(&mut self, marker: Marker, change: impl FnOnce(&mut Deed)) {
+        if let Some(deed) = self.deeds.get_mut(&marker) {
+            change(deed);
+        }
+    }
+
+    /// A device sends a frame.
+    ///
+    /// # Errors
+    /// Where it breaks a promise.
+    pub fn client_says(&mut self, replica: &Replica, frame: &ClientFrame) -> Result<(), String> {
+        let ClientFrame::Push { events, .. } = frame else { return Ok(()) };
+        let stored = replica.stored_through();
+        let pending: BTreeMap<Marker, EditId> =
+            replica.outbox().map(|(edit, body)| Ok((marker_of(body)?, edit))).collect::<Result<_, String>>()?;
+        for event in events {
+            let marker = marker_of(&event.body)?;
+            if pending.get(&marker).is_none_or(|&edit| edit > stored) {
+                return Err(format!("edit #{marker} is sent before it is on the device"));
+            }
+            if event.client != replica.client() {
+                return Err(format!("{} sends as {}", replica.client(), event.client));
+            }
+        }
+        Ok(())
+    }
+
+    /// A frame reaches the server.
+    ///
+    /// # Errors
+    /// Where it breaks a promise.
+    pub fn server_hears(&mut self, frame: &ClientFrame) -> Result<(), String> {
+        let ClientFrame::Push { events, .. } = frame else { return Ok(()) };
+        for event in events {
+            let (marker, sealed) = (marker_of(&event.body)?, Sealed::new(event.clone()));
+            if self.recorder.sent(&sealed, marker) && !self.allowed.twins {
+                return Err(format!("two events are sent as {} {}", event.client, event.n));
+            }
+        }
+        Ok(())
+    }
+
+    /// The server sends a frame.
+    ///
+    /// # Errors
+    /// Where it breaks a promise.
+    pub fn server_says(&self, client: Option<ClientId>, frame: &ServerFrame) -> Result<(), String> {
+        let client = || client.ok_or("an answer to nobody");
+        match frame {
+            ServerFrame::Opened(opened) => self.check_opened(client()?, opened),
+            ServerFrame::Events(events) => self.check_events(events),
+            ServerFrame::Ack { runs, .. } => runs.iter().try_for_each(|run| self.check_run(client()?, run)),
+            ServerFrame::Refused { n, refusal, .. } => match self.recorder.verdict(client()?, *n) {
+                Some((_, Verdict::Refused(durable))) if **durable == *refusal => Ok(()),
+                durable => Err(format!("{n} is refused with {refusal:?}; durable is {durable:?}")),
+            },
+            ServerFrame::Welcome(_) | ServerFrame::Resync(_) | ServerFrame::Error(_) | ServerFrame::Pong => Ok(()),
+        }
+    }
+
+    fn check_run(&self, client: ClientId, run: &AckRun) -> Result<(), String> {
+        for step in 0..run.count {
+            let (n, seq) = (run.n.plus(step), run.seq.plus(step));
+            let fact = self.recorder.fact(seq);
+            if fact.is_none_or(|fact| (fact.client, fact.n) != (client, n)) {
+                return Err(format!("{n} is acknowledged as {seq}, where durably stands {fact:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_opened(&self, client: ClientId, opened: &Opened) -> Result<(), String> {
+        let digest = self.recorder.after(opened.head).map(|(digest, _)| digest);
+        if digest != Some(opened.digest) {
+            return Err(format!("opened at {} with digest {}; durable is {digest:?}", opened.head, opened.digest));
+        }
+        if opened.last.first() != Some(&self.recorder.last(client)) {
+            return Err(format!("opened with last {:?}; durable is {}", opened.last, self.recorder.last(client)));
+        }
+        for OwnVerdict { n, verdict, .. } in &opened.verdicts {
+            match self.recorder.verdict(client, *n) {
+                Some((_, durable)) if durable == verdict => {}
+                durable => return Err(format!("opened with {verdict:?} on {n}; durable is {durable:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_events(&self, events: &Events) -> Result<(), String> {
+        let block = &events.block;
+        let (before, after) = (self.recorder.after(block.from()), self.recorder.after(block.end()));
+        let (Some((_, before)), Some((digest, after))) = (before, after) else {
+            return Err(format!("{:?} is played; durable are {} events", block.range(), self.recorder.head()));
+        };
+        if (before, after) != (block.before(), block.after()) {
+            return Err(format!("what is played as {:?} is not what is recorded there", block.range()));
+        }
+        if events.digest.is_some_and(|said| said != digest) {
+            return Err(format!("the digest after {} is {digest}, not {:?}", block.end(), events.digest));
+        }
+        Ok(())
+    }
+
+    /// Looks at a device after something was done there.
+    ///
+    /// # Errors
+    /// Where it breaks a promise.
+    pub fn look(&mut self, device: usize, replica: &mut Replica, notices: &[Notice]) -> Result<(), String> {
+        let before = self.seen.remove(&device).unwrap_or_default();
+        let now = self.check_shown(replica)?;
+        let changed: BTreeSet<Key> = replica.take_changed().collect();
+        let keys: BTreeSet<&Key> = before.shown.keys().chain(now.shown.keys()).collect();
+        if let Some(key) = keys.into_iter().find(|&key| before.shown.get(key) != now.shown.get(key) && !changed.contains(key)) {
+            return Err(format!("{key} shows something else and nobody is told"));
+        }
+        self.check_notices(notices)?;
+        let started_over = notices.iter().any(|notice| matches!(notice, Notice::StartedOver(_)));
+        if let Some((edit, marker)) = now.outbox.iter().find(|(edit, _)| !before.outbox.contains_key(edit))
+            && !started_over
+        {
+            return Err(format!("edit {edit} #{marker} came out of nowhere"));
+        }
+        for (edit, marker) in before.outbox.iter().filter(|(edit, _)| !now.outbox.contains_key(edit)) {
+            self.check_left(*edit, *marker, notices, now.parked.contains_key(edit))?;
+        }
+        if let Some((_, marker)) = before.parked.iter().find(|(edit, _)| !now.parked.contains_key(edit)) {
+            return Err(format!("the refused edit #{marker} is gone"));
+        }
+        let stored = replica.stored_through();
+        for marker in now.outbox.range(..=stored).map(|(_, &marker)| marker) {
+            self.deed(marker, |deed| deed.stored = true);
+        }
+        self.seen.insert(device, now);
+        Ok(())
+    }
+
+    /// Looks at a device that has started again from its store.
+    ///
+    /// # Errors
+    /// Where it breaks a promise.
+    pub fn look_anew(&mut self, device: usize, replica: &mut Replica) -> Result<(), String> {
+        let before = self.seen.remove(&device).unwrap_or_default();
+        let now = self.check_shown(replica)?;
+        replica.take_changed().for_each(drop);
+        let has = |marker| now.outbox.values().chain(now.parked.values()).any(|&other| other == marker);
+        for &marker in before.outbox.values().chain(before.parked.values()) {
+            if has(marker) || self.recorder.knew(marker, None) {
+                continue;
+            }
+            if self.deeds.get(&marker).is_none_or(|deed| deed.stored && !deed.discarded) {
+                return Err(format!("edit #{marker} was reported stored and is gone after a restart"));
+            }
+            self.deed(marker, |deed| deed.lost = true);
+        }
+        self.seen.insert(device, now);
+        Ok(())
+    }
+
+    /// What a replica shows must be what is on the log as far as it has played it, with its pending edits on top.
+    fn check_shown(&self, replica: &mut Replica) -> Result<Seen, String> {
+        let (played, digest) = (replica.played(), replica.digest());
+        let Some(confirmed) = self.recorder.objects(played, digest) else {
+            return Err(format!("the objects after {played} events have digest {digest}, as on no log"));
+        };
+        let mut expected = confirmed.clone();
+        replica.outbox().for_each(|(_, body)| reference::apply(&mut expected, &body.ops));
+        let shown = shown(replica);
+        if shown != expected {
+            return Err(format!("shown after {played} events is {shown:?}, not {expected:?}"));
+        }
+        let outbox = replica.outbox().map(|(edit, body)| Ok((edit, marker_of(body)?))).collect::<Result<_, String>>()?;
+        let parked = replica.parked().map(|(edit, parked)| Ok((edit, marker_of(&parked.body)?)));
+        let parked = parked.collect::<Result<_, String>>()?;
+        Ok(Seen { outbox, parked, shown })
+    }
+
+    fn check_notices(&self, notices: &[Notice]) -> Result<(), String> {
+        for notice in notices {
+            let excused = match notice {
+                Notice::Recorded { .. } | Notice::Refused { .. } => true,
+                Notice::NewIdentity(_) => self.allowed.twins || self.allowed.forks,
+                Notice::StartedOver(_) => self.allowed.forks,
+                Notice::Diverged { .. } => false,
+            };
+            if !excused {
+                return Err(format!("{notice:?}, and nothing was done that explains it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// An edit that is pending no longer is on the log or refused, and its author was told.
+    fn check_left(&self, edit: EditId, marker: Marker, notices: &[Notice], is_parked: bool) -> Result<(), String> {
+        let recorded: Option<(Seq, &[Lost])> = notices.iter().find_map(|notice| match notice {
+            Notice::Recorded { edit: told, seq, lost } if *told == edit => Some((*seq, lost.as_slice())),
+            _ => None,
+        });
+        let refused = notices.iter().any(|notice| matches!(notice, Notice::Refused { edit: told, .. } if *told == edit));
+        match (recorded, refused && is_parked) {
+            (Some(at), false) if self.recorder.knew(marker, Some(at)) => Ok(()),
+            (None, true) if self.recorder.refused(marker) => Ok(()),
+            _ => Err(format!("edit {edit} #{marker} left the outbox: {recorded:?}, parked {is_parked}, {notices:?}")),
+        }
+    }
+
+    /// Whether everything on a device has come to rest at the server's head.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn is_settled(&self, replica: &Replica) -> Result<(), String> {
+        let status = replica.status();
+        let settled = status.open && status.pending == 0 && status.stored && status.played == self.recorder.head();
+        if settled { Ok(()) } else { Err(format!("the server is at {}, {status:?}", self.recorder.head())) }
+    }
+
+    /// Every edit has an end that its author knows.
+    ///
+    /// # Errors
+    /// Where one has not.
+    pub fn settle(&self) -> Result<(), String> {
+        for (marker, count) in self.recorder.counts() {
+            let Some(deed) = self.deeds.get(&marker) else { return Err(format!("nobody made edit #{marker}")) };
+            let most = if deed.copied { 1 + deed.retries } else { 1 };
+            if count > most {
+                return Err(format!("edit #{marker} is recorded {count} times: {:?}", self.recorder.places(marker)));
+            }
+        }
+        for (&marker, deed) in &self.deeds {
+            let parked = self.seen.values().any(|seen| seen.parked.values().any(|&other| other == marker));
+            if self.recorder.places(marker).is_empty() && !parked && !deed.discarded && !deed.lost {
+                return Err(format!("edit #{marker} has disappeared: {deed:?}"));
+            }
+        }
+        if self.allowed.twins || self.allowed.forks { Ok(()) } else { self.check_order() }
+    }
+
+    /// The edits of a device stand on the log in the order in which they were made.
+    fn check_order(&self) -> Result<(), String> {
+        let mut last: BTreeMap<usize, Seq> = BTreeMap::new();
+        for (&marker, deed) in self.deeds.iter().filter(|(_, deed)| deed.retries == 0) {
+            let Some(&seq) = self.recorder.places(marker).first() else { continue };
+            if last.insert(deed.device, seq).is_some_and(|earlier| earlier > seq) {
+                return Err(format!("edit #{marker} of device {} stands before an earlier one", deed.device));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was refused and waits on a device, and whether it is on this device alone.
+    pub fn parked(&self, device: usize) -> Vec<(EditId, bool)> {
+        let alone = |marker| self.deeds.get(marker).is_some_and(|deed| !deed.copied);
+        let seen = self.seen.get(&device);
+        seen.into_iter().flat_map(|seen| &seen.parked).map(|(&edit, marker)| (edit, alone(marker))).collect()
+    }
+
+    /// The marker of a pending edit. For the trace.
+    pub fn marker(&self, device: usize, edit: EditId) -> Option<Marker> {
+        self.seen.get(&device)?.outbox.get(&edit).copied()
+    }
+}
+
+/// All that a replica shows.
+fn shown(replica: &Replica) -> Objects {
+    let mut objects = Objects::new();
+    for collection in replica.collections() {
+        for (id, object) in replica.collection(&collection) {
+            let key = Key { collection: collection.clone(), id: id.clone() };
+            let fields = object.fields().map(|(name, field)| (name.to_string(), field.value.clone()));
+            objects.insert(key, fields.collect());
+        }
+    }
+    objects
+}
+

@@ -1,0 +1,195 @@
+//! A device: a replica, the store under it, and the clock and connection it has.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use tapeline_core::codec::Codec;
+use tapeline_core::link::Link;
+use tapeline_core::name::StreamName;
+use tapeline_core::numbers::{Channel, ClientId, Millis};
+use tapeline_core::replica::{Keeping, Moment, Replica, Row, Start, StoreBatch, Table};
+
+use crate::network::ConnId;
+use crate::sabotage::Sabotage;
+
+/// Wall-clock time when the world begins.
+const EPOCH: i64 = 1_763_640_000_000;
+
+/// Whether some devices speak JSON.
+const JSON: bool = false;
+
+/// The rows of a store.
+pub type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
+/// A device.
+#[derive(Debug)]
+pub struct Device {
+    /// Which one it is.
+    pub number: usize,
+    /// The replica, while the process runs.
+    pub replica: Option<Replica>,
+    /// The replica's store.
+    pub store: Store,
+    /// When it connects.
+    pub link: Link,
+    /// The connection it believes to have.
+    pub conn: Option<ConnId>,
+    /// How often the process was started.
+    pub life: u64,
+    /// It reaches nobody before this time.
+    pub cut_off_until: Millis,
+    /// It wakes by itself at this time.
+    pub wakes_at: Option<Millis>,
+    /// Its own randomness.
+    pub random: Rng,
+    /// Older copies of its store.
+    pub copies: Vec<Rows>,
+    /// Where the replica keeps itself.
+    pub keeping: Keeping,
+    start: Start,
+    codec: Codec,
+    skew: i64,
+}
+
+/// A store: rows that are durable, and at most one batch that is not.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    rows: Rows,
+    unsynced: Option<StoreBatch>,
+}
+
+impl Device {
+    /// A new device that does not run yet.
+    pub fn new(number: usize, mut random: Rng, now: Millis) -> Self {
+        let keeping = if random.u8(0..6) == 0 { Keeping::Memory } else { Keeping::Device };
+        let start = if random.u8(0..3) == 0 { Start::Head } else { Start::Played };
+        let codec = if JSON && random.u8(0..3) == 0 { Codec::Json } else { Codec::Cbor };
+        Self {
+            number,
+            replica: None,
+            store: Store::default(),
+            link: Link::new(now),
+            conn: None,
+            life: 0,
+            cut_off_until: Millis(0),
+            wakes_at: None,
+            random,
+            copies: Vec::new(),
+            keeping,
+            start,
+            codec,
+            skew: 0,
+        }
+    }
+
+    /// Another device with a copy of this one's store, and with the same ways.
+    pub fn copy(&mut self, number: usize, now: Millis) -> Self {
+        let mut copy = Self::new(number, self.random.fork(), now);
+        copy.store.rows = self.store.rows.clone();
+        (copy.keeping, copy.start) = (self.keeping, self.start);
+        copy
+    }
+
+    /// The process starts from what is durable.
+    pub fn start(&mut self, now: Millis) {
+        self.life += 1;
+        self.link = Link::new(now);
+        self.wakes_at = None;
+        let client = ClientId(self.random.u128(..));
+        let stream = StreamName::new("sim/stream").expect("a name");
+        self.replica = Some(match self.keeping {
+            Keeping::Memory => Replica::new(stream, client, self.start, Keeping::Memory),
+            Keeping::Device => {
+                Replica::restore(stream, client, self.start, self.store.rows()).expect("what was stored can be read")
+            }
+        });
+    }
+
+    /// The process ends; what was not synced may be lost.
+    pub fn crash(&mut self) {
+        self.replica = None;
+        self.conn = None;
+        let kept = self.random.bool();
+        if let Some(batch) = self.store.unsynced.take().filter(|_| kept) {
+            self.store.write(batch, None);
+        }
+    }
+
+    /// Takes a batch to be stored.
+    pub fn store(&mut self, batch: StoreBatch) {
+        self.store.unsynced = Some(batch);
+    }
+
+    /// The batch that was being stored is durable, or could not be stored.
+    pub fn synced(&mut self, succeeds: bool, sabotage: Option<Sabotage>) {
+        let Some(batch) = self.store.unsynced.take() else { return };
+        let number = batch.number;
+        if succeeds {
+            self.store.write(batch, sabotage);
+        }
+        let Some(replica) = &mut self.replica else { return };
+        if succeeds { replica.stored(number) } else { replica.not_stored(number) }
+    }
+
+    /// Keeps a copy of the store as it is.
+    pub fn keep_copy(&mut self) {
+        self.copies.push(self.store.rows.clone());
+    }
+
+    /// Puts an older copy in place of the store.
+    pub fn restore(&mut self, rows: Rows) {
+        self.store = Store { rows, unsynced: None };
+    }
+
+    /// The wall clock jumps.
+    pub fn jump(&mut self) {
+        self.skew += self.random.i64(-100_000_000..100_000_000);
+    }
+
+    /// The channel of its stream.
+    pub fn channel(&self) -> Channel {
+        Channel(self.number as u32 + 1)
+    }
+
+    /// What it speaks.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Its wall clock.
+    pub fn clock(&self, now: Millis) -> Millis {
+        Millis(now.0.saturating_add_signed(EPOCH + self.skew))
+    }
+
+    /// The time on its wall clock that is, in the world, this one.
+    pub fn world_time(&self, wall: Millis) -> Millis {
+        Millis(wall.0.saturating_add_signed(-EPOCH - self.skew))
+    }
+
+    /// The time, and fresh randomness.
+    pub fn moment(&mut self, now: Millis) -> Moment {
+        Moment { now: self.clock(now), random: self.random.u128(..) }
+    }
+}
+
+impl Store {
+    fn rows(&self) -> impl Iterator<Item = Row> {
+        self.rows.iter().map(|((table, key), value)| Row { table: *table, key: key.clone(), value: Some(value.clone()) })
+    }
+
+    fn write(&mut self, batch: StoreBatch, sabotage: Option<Sabotage>) {
+        if batch.clear_objects {
+            self.rows.retain(|(table, _), _| *table != Table::Objects);
+        }
+        for row in batch.rows {
+            let torn = sabotage == Some(Sabotage::TornTransaction) && batch.number % 2 == 0;
+            if torn && row.table == Table::Meta && self.rows.contains_key(&(row.table, row.key.clone())) {
+                continue;
+            }
+            match row.value {
+                Some(value) => drop(self.rows.insert((row.table, row.key), value)),
+                None => drop(self.rows.remove(&(row.table, row.key))),
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Runs seeds of the simulation: many, to find one that fails, or one, to see what happens.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tapeline_sim::{Report, Run, Sabotage};
+
+const USAGE: &str = "\
+usage: tapeline-sim [--seeds N] [--from N] [--jobs N]     run many seeds
+       tapeline-sim --seed N [--trace]                    run one
+options for both: [--steps N] edits a run, [--sabotage NAME] a bug to plant";
+
+struct Options {
+    seed: Option<u64>,
+    seeds: u64,
+    from: u64,
+    jobs: u64,
+    steps: Option<u64>,
+    sabotage: Option<Sabotage>,
+    trace: bool,
+}
+
+fn main() -> ExitCode {
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(wrong) => {
+            let names: Vec<&str> = Sabotage::ALL.iter().map(|sabotage| sabotage.name()).collect();
+            eprintln!("{wrong}\n{USAGE}\nbugs: {}", names.join(", "));
+            return ExitCode::from(2);
+        }
+    };
+    let failed = match options.seed {
+        Some(seed) => u64::from(!one(&options, seed)),
+        None => many(&options),
+    };
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options =
+        Options { seed: None, seeds: 300, from: 0, jobs: 2, steps: None, sabotage: None, trace: false };
+    while let Some(name) = arguments.next() {
+        if name == "--trace" {
+            options.trace = true;
+            continue;
+        }
+        let value = arguments.next().ok_or(format!("{name} needs a value"))?;
+        let number = || value.parse::<u64>().map_err(|_| format!("{name} needs a number, not {value}"));
+        match name.as_str() {
+            "--seed" => options.seed = Some(number()?),
+            "--seeds" => options.seeds = number()?,
+            "--from" => options.from = number()?,
+            "--jobs" => options.jobs = number()?.max(1),
+            "--steps" => options.steps = Some(number()?),
+            "--sabotage" => {
+                options.sabotage = Some(Sabotage::from_name(&value).ok_or(format!("there is no bug {value}"))?);
+            }
+            _ => return Err(format!("there is no option {name}")),
+        }
+    }
+    Ok(options)
+}
+
+fn run(options: &Options, seed: u64) -> Report {
+    Run { seed, steps: options.steps, sabotage: options.sabotage, traced: options.trace }.run()
+}
+
+fn one(options: &Options, seed: u64) -> bool {
+    let report = run(options, seed);
+    report.trace.iter().for_each(|line| println!("{line}"));
+    match &report.failure {
+        None => println!("1 passed, 0 failed"),
+        Some(failure) => println!("{}\n0 passed, 1 failed", explain(options, seed, failure)),
+    }
+    report.failure.is_none()
+}
+
+/// Runs many seeds. Answers how many fail.
+#[expect(clippy::disallowed_methods, reason = "every seed is a world of its own: threads share nothing but the count")]
+fn many(options: &Options) -> u64 {
+    let (next, failed, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    std::panic::set_hook(Box::new(|_| {}));
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    if place >= options.seeds {
+                        break;
+                    }
+                    let seed = options.from + place;
+                    if let Some(failure) = run(options, seed).failure {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        println!("{}", explain(options, seed, &failure));
+                    }
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if done % 1000 == 0 {
+                        eprintln!("{done} of {} seeds", options.seeds);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner();
+    println!("{} passed, {failed} failed", options.seeds - failed);
+    failed
+}
+
+fn explain(options: &Options, seed: u64, failure: &str) -> String {
+    let steps = options.steps.map(|steps| format!(" --steps {steps}")).unwrap_or_default();
+    let sabotage = options.sabotage.map(|sabotage| format!(" --sabotage {}", sabotage.name())).unwrap_or_default();
+    format!("seed {seed} failed: {failure}\n  again: cargo run --release -p tapeline-sim -- --seed {seed}{steps}{sabotage} --trace")
+}

@@ -1,0 +1,284 @@
+//! The omniscient witness of the log: every durable event and verdict, checked as it appears, and the objects after
+//! each event. Where the server is replaced by an older image, what was recorded after it becomes an elder history.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tapeline_core::batch::{Batch, ClientVerdict};
+use tapeline_core::codec::cbor::{encode_body, encode_recorded};
+use tapeline_core::event::{Body, Lost, Recorded, Sealed, Verdict};
+use tapeline_core::hash::{Chain, ContentHash, Digest};
+use tapeline_core::numbers::{ClientId, EventNumber, Position, Seq};
+use tapeline_core::objects;
+use tapeline_core::op::Op;
+
+use crate::disk::Disk;
+use crate::reference::{self, Fields, Objects};
+use crate::workload::{self, Marker};
+
+/// The verdict on each event, with the content it is on.
+pub type Verdicts = BTreeMap<(ClientId, EventNumber), (ContentHash, Verdict)>;
+
+/// What was durably recorded.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    log: History,
+    elders: Vec<History>,
+    /// What every event that reached the server said.
+    sent: AllSent,
+}
+
+/// All that was sent under an identity: more than one content only where a store was copied.
+type AllSent = BTreeMap<(ClientId, EventNumber), Vec<Sent>>;
+
+#[derive(Debug, Clone)]
+struct Sent {
+    hash: ContentHash,
+    marker: Marker,
+    ops: Vec<Op>,
+}
+
+/// One log, from its beginning.
+#[derive(Debug, Clone)]
+pub struct History {
+    batches: Position,
+    events: Vec<Fact>,
+    chain: Chain,
+    verdicts: Verdicts,
+    /// The last number of each client, and how many verdicts there are on its events.
+    last: BTreeMap<ClientId, (EventNumber, u64)>,
+    markers: BTreeMap<Marker, Vec<Seq>>,
+    objects: objects::Objects,
+    /// The digest and the objects after so many events.
+    after: Vec<(Digest, Rc<Objects>)>,
+    chains: Vec<Chain>,
+}
+
+/// A recorded event.
+#[derive(Debug, Clone)]
+pub struct Fact {
+    /// Which it is.
+    pub marker: Marker,
+    /// Whose.
+    pub client: ClientId,
+    /// Its number.
+    pub n: EventNumber,
+    /// What of it did not take effect.
+    pub lost: Vec<Lost>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            batches: Position(0),
+            events: Vec::new(),
+            chain: Chain::EMPTY,
+            verdicts: Verdicts::new(),
+            last: BTreeMap::new(),
+            markers: BTreeMap::new(),
+            objects: objects::Objects::default(),
+            after: vec![(Digest::EMPTY, Rc::default())],
+            chains: vec![Chain::EMPTY],
+        }
+    }
+}
+
+impl Recorder {
+    /// An event reaches the server. Answers whether another had reached it under the same identity.
+    pub fn sent(&mut self, event: &Sealed, marker: Marker) -> bool {
+        let all = self.sent.entry((event.event.client, event.event.n)).or_default();
+        if all.iter().all(|sent| sent.hash != event.hash) {
+            all.push(Sent { hash: event.hash, marker, ops: event.event.body.ops.clone() });
+        }
+        all.len() > 1
+    }
+
+    /// Takes in what has become durable.
+    ///
+    /// # Errors
+    /// Where it breaks a promise.
+    pub fn observe(&mut self, disk: &Disk) -> Result<(), String> {
+        if disk.synced() < self.log.batches {
+            return Err(format!("{} durable batches are gone: {} are left", self.log.batches, disk.synced()));
+        }
+        for batch in disk.durable(self.log.batches) {
+            self.log.take(batch, &self.sent)?;
+        }
+        match disk.chain_at(self.head()) {
+            Some(chain) if chain == self.log.chain => Ok(()),
+            _ => Err(format!("the log is another one at {}", self.head())),
+        }
+    }
+
+    /// The server's disk was replaced by an older image.
+    ///
+    /// # Errors
+    /// Where the image breaks a promise.
+    pub fn replaced(&mut self, disk: &Disk) -> Result<(), String> {
+        let elder = std::mem::take(&mut self.log);
+        self.elders.push(elder);
+        self.observe(disk)
+    }
+
+    /// How many events are durable.
+    pub fn head(&self) -> Seq {
+        Seq(self.log.events.len() as u64)
+    }
+
+    /// The event at a place of the present log.
+    pub fn fact(&self, seq: Seq) -> Option<&Fact> {
+        self.log.events.get(seq.0 as usize)
+    }
+
+    /// The verdict on an event.
+    pub fn verdict(&self, client: ClientId, n: EventNumber) -> Option<&(ContentHash, Verdict)> {
+        self.log.verdicts.get(&(client, n))
+    }
+
+    /// The last number of a client that was decided on.
+    pub fn last(&self, client: ClientId) -> EventNumber {
+        self.log.last.get(&client).map(|&(last, _)| last).unwrap_or_default()
+    }
+
+    /// Where an edit stands on the present log.
+    pub fn places(&self, marker: Marker) -> &[Seq] {
+        self.log.markers.get(&marker).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an edit stands, or stood, on any log; at this place with this loss, where these are given.
+    pub fn knew(&self, marker: Marker, at: Option<(Seq, &[Lost])>) -> bool {
+        self.all().any(|log| match at {
+            None => log.markers.contains_key(&marker),
+            Some((seq, lost)) => {
+                log.events.get(seq.0 as usize).is_some_and(|fact| fact.marker == marker && fact.lost == lost)
+            }
+        })
+    }
+
+    /// Whether an edit was durably refused on any log.
+    pub fn refused(&self, marker: Marker) -> bool {
+        self.all().any(|log| {
+            log.verdicts.iter().any(|(id, (hash, verdict))| {
+                let is_it = |sent: &Sent| sent.marker == marker && sent.hash == *hash;
+                matches!(verdict, Verdict::Refused(_)) && self.sent.get(id).is_some_and(|all| all.iter().any(is_it))
+            })
+        })
+    }
+
+    /// The digest and chain after so many events of the present log.
+    pub fn after(&self, seq: Seq) -> Option<(Digest, Chain)> {
+        let place = seq.0 as usize;
+        Some((self.log.after.get(place)?.0, *self.log.chains.get(place)?))
+    }
+
+    /// The objects after so many events, on any log where they have this digest.
+    pub fn objects(&self, seq: Seq, digest: Digest) -> Option<&Objects> {
+        let found = self.all().find_map(|log| log.after.get(seq.0 as usize).filter(|(there, _)| *there == digest));
+        found.map(|(_, objects)| objects.as_ref())
+    }
+
+    /// How many edits were refused.
+    pub fn refusals(&self) -> usize {
+        self.log.verdicts.values().filter(|(_, verdict)| matches!(verdict, Verdict::Refused(_))).count()
+    }
+
+    /// All edits on the present log, with how often they stand there.
+    pub fn counts(&self) -> impl Iterator<Item = (Marker, usize)> {
+        self.log.markers.iter().map(|(&marker, places)| (marker, places.len()))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &History> {
+        std::iter::once(&self.log).chain(&self.elders)
+    }
+}
+
+impl History {
+    fn take(&mut self, batch: &Arc<Batch>, sent: &AllSent) -> Result<(), String> {
+        if (batch.block.from().0, batch.block.before()) != (self.events.len() as u64, self.chain) {
+            return Err(format!("a batch at {} does not go on where the log ended, {}", batch.block.from(), self.events.len()));
+        }
+        for event in batch.events().map_err(|error| error.to_string())? {
+            self.take_event(&event, batch, sent)?;
+        }
+        for verdict in &batch.verdicts {
+            if let Verdict::Refused(_) = verdict.own.verdict {
+                self.decide(verdict)?;
+            }
+        }
+        self.chain = batch.block.after();
+        if self.chains.last() != Some(&self.chain) {
+            return Err("the chain of a batch is not that of its events".into());
+        }
+        if let Some((client, (last, count))) = self.last.iter().find(|(_, (last, count))| last.0 != *count) {
+            return Err(format!("the numbers of {client} are not dense: {count} up to {last}"));
+        }
+        self.batches = self.batches.next();
+        Ok(())
+    }
+
+    fn take_event(
+        &mut self,
+        event: &Recorded,
+        batch: &Batch,
+        sent: &AllSent,
+    ) -> Result<(), String> {
+        let (seq, client, n) = (event.seq, event.client, event.n);
+        if seq.0 != self.events.len() as u64 {
+            return Err(format!("event {seq} stands at place {}", self.events.len()));
+        }
+        if event.body.base > seq {
+            return Err(format!("event {seq} was recorded before what its author had seen, {}", event.body.base));
+        }
+        let told = batch.verdicts.iter().find(|told| told.client == client && told.own.n == n);
+        let hash = told.map_or_else(|| ContentHash::of(encode_body(&event.body).bytes()), |told| told.own.hash);
+        let sent = sent.get(&(client, n)).and_then(|all| all.iter().find(|sent| sent.hash == hash));
+        let sent = sent.ok_or_else(|| format!("event {seq} ({client} {n}) was never sent"))?;
+        let (_, objects) = self.after.last().expect("there is a beginning");
+        if (event.body.ops.clone(), event.lost.clone()) != reference::resolve(objects, &sent.ops) {
+            return Err(format!("event {seq} is recorded as {:?}, lost {:?}; sent was {:?}", event.body.ops, event.lost, sent.ops));
+        }
+        let verdict = Verdict::Recorded { seq, lost: event.lost.clone() };
+        self.note(client, n, hash, verdict)?;
+        self.markers.entry(sent.marker).or_default().push(seq);
+        self.events.push(Fact { marker: sent.marker, client, n, lost: event.lost.clone() });
+        self.play(event)
+    }
+
+    fn play(&mut self, event: &Recorded) -> Result<(), String> {
+        let mut objects = Objects::clone(&self.after.last().expect("there is a beginning").1);
+        reference::apply(&mut objects, &event.body.ops);
+        self.objects.play(event);
+        for op in &event.body.ops {
+            let core: Option<Fields> = self.objects.get(&op.key).map(|object| {
+                object.fields().map(|(name, field)| (name.to_string(), field.value.clone())).collect()
+            });
+            if core.as_ref() != objects.get(&op.key) {
+                return Err(format!("after {} {} is {core:?}, not {:?}", event.seq, op.key, objects.get(&op.key)));
+            }
+        }
+        self.after.push((self.objects.digest(), Rc::new(objects)));
+        let encoded = encode_recorded(event);
+        self.chains.push(self.chains.last().expect("there is a beginning").extend(&encoded));
+        Ok(())
+    }
+
+    fn decide(&mut self, verdict: &ClientVerdict) -> Result<(), String> {
+        self.note(verdict.client, verdict.own.n, verdict.own.hash, verdict.own.verdict.clone())
+    }
+
+    fn note(&mut self, client: ClientId, n: EventNumber, hash: ContentHash, verdict: Verdict) -> Result<(), String> {
+        if let Some((_, earlier)) = self.verdicts.insert((client, n), (hash, verdict)) {
+            return Err(format!("there are two verdicts on {client} {n}; the first was {earlier:?}"));
+        }
+        let (last, count) = self.last.entry(client).or_default();
+        *last = (*last).max(n);
+        *count += 1;
+        Ok(())
+    }
+}
+
+/// The marker of a body, or what is wrong with it.
+pub fn marker_of(body: &Body) -> Result<Marker, String> {
+    workload::marker(body).ok_or_else(|| format!("an edit has lost its marker: {body:?}"))
+}

@@ -1,0 +1,418 @@
+//! The server: the core's sequencer over a disk, and the sessions around it.
+//!
+//! The glue keeps what the protocol promises: an open is answered before anything is played or answered under it,
+//! an acknowledgement goes out before its events are played, only durable batches are played, and a subscriber is a
+//! position on the log, never a queue.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use fastrand::Rng;
+use tapeline_core::batch::Batch;
+use tapeline_core::event::{Authored, Sealed, Verdict};
+use tapeline_core::frame::{
+    ClientFrame, ErrorCode, ErrorFrame, Events, Live, Open, PROTOCOL, ServerFrame, Welcome,
+};
+use tapeline_core::limits;
+use tapeline_core::name::Key;
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Position, Seq};
+use tapeline_core::sequencer::{Peer, Sequencer};
+use tapeline_core::state::{StateChanges, StreamState};
+
+use crate::disk::Disk;
+use crate::network::ConnId;
+use crate::sabotage::Sabotage;
+
+/// The session under which sabotage speaks to the sequencer; nobody hears the answers.
+const NOBODY: Peer = Peer { session: u64::MAX, channel: Channel(0) };
+
+/// A server: its disk, and its process while it runs.
+#[derive(Debug)]
+pub struct Server {
+    /// What survives the process.
+    pub disk: Disk,
+    process: Option<Process>,
+    /// How often the sequencer was made anew; syncs that belong to an earlier one concern nobody.
+    pub life: u64,
+    sabotage: Option<Sabotage>,
+    random: Rng,
+}
+
+#[derive(Debug)]
+struct Process {
+    sequencer: Sequencer,
+    sessions: BTreeMap<ConnId, Session>,
+    /// Changes of the state that wait for their batches to be durable.
+    waiting: VecDeque<StateChanges>,
+}
+
+#[derive(Debug)]
+struct Session {
+    heard: Millis,
+    client: Option<ClientId>,
+    channel: Channel,
+    /// Opens that were not yet answered.
+    opening: VecDeque<Live>,
+    /// The next event to play.
+    reader: Option<Seq>,
+}
+
+/// What the server does to a connection.
+#[derive(Debug)]
+pub enum Out {
+    /// Sends a frame, to a session of this client.
+    Send(ConnId, Option<ClientId>, ServerFrame),
+    /// Closes it.
+    Close(ConnId),
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is written, and durable once it is synced.
+    Written,
+    /// It is not known; in truth it is, or is not, on the log.
+    Unknown {
+        /// Whether it is.
+        landed: bool,
+    },
+}
+
+impl Server {
+    /// A server with an empty disk, not running.
+    pub fn new(sabotage: Option<Sabotage>, random: Rng) -> Self {
+        Self { disk: Disk::default(), process: None, life: 0, sabotage, random }
+    }
+
+    /// Whether its process runs.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Whether nothing waits to be written, synced or answered.
+    pub fn is_idle(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.sequencer.is_idle() && process.waiting.is_empty())
+    }
+
+    /// The process starts, and plays the log forward from the state's checkpoint.
+    pub fn start(&mut self) {
+        let sequencer = self.recover();
+        self.process = Some(Process { sequencer, sessions: BTreeMap::new(), waiting: VecDeque::new() });
+        self.note_changes();
+        self.apply_durable();
+    }
+
+    /// The process ends. Answers how many written batches are lost.
+    pub fn crash(&mut self) -> usize {
+        self.process = None;
+        self.life += 1;
+        if self.sabotage == Some(Sabotage::AppliedTwice) {
+            self.disk.checkpoint_entries_only();
+        }
+        let lost = self.disk.crash(&mut self.random);
+        if self.sabotage == Some(Sabotage::SeqUsedAgain) {
+            self.disk.lose_synced();
+        }
+        lost
+    }
+
+    fn recover(&mut self) -> Sequencer {
+        let fresh = Incarnation(self.random.u64(..));
+        let incarnation = self.disk.incarnation().unwrap_or(fresh);
+        let state = self.disk.state().unwrap_or_else(|| StreamState::empty(incarnation));
+        let mut sequencer = Sequencer::new(state);
+        for batch in self.disk.durable(state.position) {
+            let mut batch = Batch::clone(batch);
+            if self.sabotage == Some(Sabotage::VerdictLost) {
+                batch.verdicts.retain(|verdict| !matches!(verdict.own.verdict, Verdict::Refused(_)));
+            }
+            let events = batch.events().expect("recorded events can be read");
+            for event in &events {
+                load_keys(&mut sequencer, &self.disk, event.body.ops.iter().map(|op| &op.key));
+                load_clients(&mut sequencer, &self.disk, [event.client]);
+            }
+            load_clients(&mut sequencer, &self.disk, batch.verdicts.iter().map(|verdict| verdict.client));
+            sequencer.replay(&batch).expect("recorded events can be read");
+        }
+        sequencer
+    }
+
+    /// Takes a frame. Answers what is to be done, and whether there is something to stage.
+    pub fn receive(&mut self, now: Millis, id: ConnId, frame: ClientFrame) -> Vec<Out> {
+        let Some(process) = &mut self.process else { return Vec::new() };
+        let mut outs = Vec::new();
+        if let ClientFrame::Hello(_) = frame {
+            process.sessions.insert(id, Session::new(now));
+            outs.push(Out::Send(id, None, welcome()));
+            return outs;
+        }
+        let Some(session) = process.sessions.get_mut(&id) else { return outs };
+        session.heard = now;
+        let client = session.client;
+        match frame {
+            ClientFrame::Hello(_) => {}
+            ClientFrame::Open(open) => self.open(id, &open, &mut outs),
+            ClientFrame::Push { channel, events } => {
+                let peer = Peer { session: id, channel };
+                for event in events {
+                    if Some(event.client) != client {
+                        outs.push(Out::Send(id, client, error(channel, ErrorCode::NotOpen)));
+                        break;
+                    }
+                    if !self.push(peer, event) {
+                        break;
+                    }
+                }
+            }
+            ClientFrame::Fetch { channel, from, to } => self.fetch(id, channel, from, to, &mut outs),
+            ClientFrame::Close { .. } => session.reader = None,
+            ClientFrame::Ping => outs.push(Out::Send(id, client, ServerFrame::Pong)),
+        }
+        self.answer(&mut outs);
+        outs
+    }
+
+    /// The connection is known to be gone.
+    pub fn closed(&mut self, id: ConnId) {
+        if let Some(process) = &mut self.process {
+            process.sessions.remove(&id);
+        }
+    }
+
+    /// Gives up sessions that were silent for too long.
+    pub fn drop_silent(&mut self, now: Millis) -> Vec<Out> {
+        let Some(process) = &mut self.process else { return Vec::new() };
+        let silent = |(id, session): (&ConnId, &Session)| (now.since(session.heard) >= limits::SILENCE).then_some(*id);
+        let silent: Vec<ConnId> = process.sessions.iter().filter_map(silent).collect();
+        silent.iter().for_each(|id| drop(process.sessions.remove(id)));
+        silent.into_iter().map(Out::Close).collect()
+    }
+
+    fn open(&mut self, id: ConnId, open: &Open, outs: &mut Vec<Out>) {
+        let unnoticed = self.sabotage == Some(Sabotage::ForkUnnoticed);
+        let chain = if unnoticed { Some(open.chain) } else { self.disk.chain_at(open.played) };
+        let Some(process) = &mut self.process else { return };
+        process.displace(id, open.client, outs);
+        let Some(session) = process.sessions.get_mut(&id) else { return };
+        (session.client, session.channel, session.reader) = (Some(open.client), open.channel, None);
+        session.opening.push_back(open.live);
+        load_clients(&mut process.sequencer, &self.disk, open.former.iter().copied().chain([open.client]));
+        let peer = Peer { session: id, channel: open.channel };
+        process.sequencer.open(peer, None, open, chain);
+    }
+
+    fn push(&mut self, peer: Peer, event: Authored) -> bool {
+        let Some(process) = &mut self.process else { return false };
+        load_clients(&mut process.sequencer, &self.disk, [event.client]);
+        load_keys(&mut process.sequencer, &self.disk, event.body.ops.iter().map(|op| &op.key));
+        load_keys(&mut process.sequencer, &self.disk, event.body.unchanged.iter().map(|read| &read.key));
+        if self.sabotage == Some(Sabotage::NoDedupe) && self.random.u8(0..4) == 0 {
+            let client = ClientId(self.random.u128(..));
+            let again = Authored { client, n: EventNumber::FIRST, settled: EventNumber(0), ..event.clone() };
+            process.sequencer.load_client(client, None);
+            process.sequencer.push(NOBODY, None, &Sealed::new(again));
+        }
+        process.sequencer.push(peer, None, &Sealed::new(event))
+    }
+
+    fn fetch(&self, id: ConnId, channel: Channel, from: Seq, to: Seq, outs: &mut Vec<Out>) {
+        let mut at = from;
+        while at < to
+            && let Some(mut block) = self.disk.read(at, limits::READ_BYTES)
+        {
+            while block.end() > to {
+                let bytes = block.bytes().len() - 1;
+                block = block.slice(block.from(), bytes);
+            }
+            at = block.end();
+            let client = self.process.as_ref().and_then(|process| process.sessions.get(&id)?.client);
+            let head = self.disk.head();
+            outs.push(Out::Send(id, client, ServerFrame::Events(Events { channel, head, digest: None, block })));
+        }
+    }
+
+    /// Whether there is something to stage.
+    pub fn has_batch(&mut self) -> bool {
+        self.process.as_ref().is_some_and(|process| !process.sequencer.is_idle())
+    }
+
+    /// Stages what was gathered and writes it. Answers the position to be synced, where something was written.
+    pub fn stage(&mut self, outcome: Outcome) -> (Option<Position>, Vec<Out>) {
+        let mut outs = Vec::new();
+        let Some(process) = &mut self.process else { return (None, outs) };
+        let Some(staged) = process.sequencer.stage() else { return (None, outs) };
+        assert_eq!(staged.expected, self.disk.end(), "one sequencer alone never meets a conflict");
+        let incarnation = process.sequencer.staged().incarnation;
+        if outcome == (Outcome::Unknown { landed: false }) {
+            self.start_anew(&mut outs);
+            return (None, outs);
+        }
+        let end = self.disk.append(incarnation, &staged.batch);
+        if outcome == (Outcome::Unknown { landed: true }) {
+            self.start_anew(&mut outs);
+            return (None, outs);
+        }
+        self.note_changes();
+        if self.sabotage == Some(Sabotage::AckBeforeSync) {
+            self.release(end, &mut outs);
+        }
+        (Some(end), outs)
+    }
+
+    /// The outcome of an append is unknown: everything before it is waited for, the log is read, and all is decided
+    /// anew by those who ask again.
+    fn start_anew(&mut self, outs: &mut Vec<Out>) {
+        self.life += 1;
+        self.disk.sync(self.disk.end());
+        self.apply_durable();
+        let Some(process) = &mut self.process else { return };
+        process.waiting.clear();
+        let fresh = Sequencer::new(StreamState::empty(Incarnation(0)));
+        let answers = std::mem::replace(&mut process.sequencer, fresh).abandon();
+        process.send(answers, outs);
+        let sequencer = self.recover();
+        if let Some(process) = &mut self.process {
+            process.sequencer = sequencer;
+        }
+        self.note_changes();
+        self.apply_durable();
+        self.play(outs);
+    }
+
+    /// What was written up to a position is durable.
+    pub fn synced(&mut self, end: Position) -> Vec<Out> {
+        let mut outs = Vec::new();
+        self.disk.sync(end);
+        self.release(end, &mut outs);
+        self.apply_durable();
+        self.play(&mut outs);
+        outs
+    }
+
+    /// The state beside the log becomes durable.
+    pub fn checkpoint(&mut self) {
+        self.disk.checkpoint();
+        let Some(process) = &mut self.process else { return };
+        if process.sequencer.is_idle() && process.waiting.is_empty() && self.random.bool() {
+            process.sequencer.forget();
+        }
+    }
+
+    fn release(&mut self, durable: Position, outs: &mut Vec<Out>) {
+        let Some(process) = &mut self.process else { return };
+        while process.sequencer.appended(durable).is_some() {}
+        self.answer(outs);
+    }
+
+    fn answer(&mut self, outs: &mut Vec<Out>) {
+        let Some(process) = &mut self.process else { return };
+        let answers = process.sequencer.take_answers();
+        process.send(answers, outs);
+        self.play(outs);
+    }
+
+    /// Plays to every reader what it has not heard of.
+    fn play(&mut self, outs: &mut Vec<Out>) {
+        let Some(process) = &mut self.process else { return };
+        let head = self.disk.head();
+        for (&id, session) in &mut process.sessions {
+            let Some(reader) = &mut session.reader else { continue };
+            while *reader < head {
+                let Some(block) = self.disk.read(*reader, limits::READ_BYTES >> self.random.u32(0..14)) else { break };
+                *reader = block.end();
+                let known = self.disk.state().filter(|state| state.head == block.end());
+                let digest = known.map(|state| state.digest);
+                let events = Events { channel: session.channel, head, digest, block };
+                outs.push(Out::Send(id, session.client, ServerFrame::Events(events)));
+            }
+        }
+    }
+
+    fn note_changes(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.waiting.extend(process.sequencer.take_changes());
+        }
+    }
+
+    fn apply_durable(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        let durable = self.disk.synced();
+        while let Some(changes) = process.waiting.pop_front_if(|changes| changes.state.position <= durable) {
+            self.disk.apply(changes);
+        }
+    }
+}
+
+impl Process {
+    /// A newer connection of a client takes the place of an older one.
+    fn displace(&mut self, id: ConnId, client: ClientId, outs: &mut Vec<Out>) {
+        let others = self.sessions.iter().filter(|&(&other, session)| other != id && session.client == Some(client));
+        let others: Vec<(ConnId, Channel)> = others.map(|(&other, session)| (other, session.channel)).collect();
+        for (other, channel) in others {
+            self.sessions.remove(&other);
+            outs.push(Out::Send(other, Some(client), error(channel, ErrorCode::Displaced)));
+            outs.push(Out::Close(other));
+        }
+    }
+
+    fn send(&mut self, answers: Vec<(Peer, ServerFrame)>, outs: &mut Vec<Out>) {
+        for (peer, frame) in answers {
+            let Some(session) = self.sessions.get_mut(&peer.session) else { continue };
+            session.answered(&frame);
+            outs.push(Out::Send(peer.session, session.client, frame));
+        }
+    }
+}
+
+impl Session {
+    fn new(heard: Millis) -> Self {
+        Self { heard, client: None, channel: Channel(0), opening: VecDeque::new(), reader: None }
+    }
+
+    /// Begins to play once the last open is answered.
+    fn answered(&mut self, frame: &ServerFrame) {
+        match frame {
+            ServerFrame::Opened(opened) => {
+                let live = self.opening.pop_front();
+                if self.opening.is_empty() {
+                    self.reader = match live {
+                        Some(Live::From(seq)) => Some(seq),
+                        Some(Live::Head) => Some(opened.head),
+                        Some(Live::No) | None => None,
+                    };
+                }
+            }
+            ServerFrame::Resync(_) => drop(self.opening.pop_front()),
+            ServerFrame::Error(error) if error.n.is_none() => drop(self.opening.pop_front()),
+            _ => {}
+        }
+    }
+}
+
+fn load_keys<'a>(sequencer: &mut Sequencer, disk: &Disk, keys: impl IntoIterator<Item = &'a Key>) {
+    for key in keys {
+        if !sequencer.knows_key(key) {
+            sequencer.load_entry(key.clone(), disk.entry(key));
+        }
+    }
+}
+
+fn load_clients(sequencer: &mut Sequencer, disk: &Disk, clients: impl IntoIterator<Item = ClientId>) {
+    for client in clients {
+        if !sequencer.knows_client(client) {
+            sequencer.load_client(client, disk.client(client));
+        }
+    }
+}
+
+fn welcome() -> ServerFrame {
+    ServerFrame::Welcome(Welcome {
+        protocol: PROTOCOL,
+        server: "sim".into(),
+        silence: limits::SILENCE,
+        frame_bytes: limits::FRAME_BYTES as u64,
+    })
+}
+
+fn error(channel: Channel, code: ErrorCode) -> ServerFrame {
+    ServerFrame::Error(ErrorFrame { channel: Some(channel), code, message: code.code().into(), n: None, retry: None })
+}
