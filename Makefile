@@ -3,13 +3,17 @@
 SEEDS ?= 1000
 export PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: demo test lint sim bench fmt
+.PHONY: demo test test-long lint sim bench fmt
 
 demo:  ## a server, a recording played into it, a live reader; then it goes on serving
 	@scripts/demo
 
 test:  ## everything that must hold before a change lands
 	@scripts/test
+
+test-long: test  ## test, then what takes minutes: twenty seeds of each recording, thousands of the simulation
+	@cargo test --release -p tapeline-cli --test replay -- --ignored
+	@cargo run --release -p tapeline-sim -- --seeds 5000 --from 1000
 
 lint:  ## the quick half of test: format, arrows, purity, clippy, dependencies
 	@scripts/lint
@@ -18,9 +22,9 @@ sim:   ## SEEDS=n seeds of the simulation, or SEED=n to replay one
 	@scripts/setup
 	@cargo run --release -p tapeline-sim -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-bench:
+bench: ## every measure, or MEASURES='append cold'
 	@scripts/setup
-	@cargo bench --workspace
+	@cargo run --release -p tapeline-cli -- bench $(MEASURES)
 
 fmt:
 	@scripts/setup

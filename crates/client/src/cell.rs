@@ -169,11 +169,14 @@ impl Cell {
         batch
     }
 
-    /// Gives the next frames to `send` as long as it takes some. Answers when to ask again, if nothing else happens.
-    pub(crate) fn send(&self, mut send: impl FnMut(&mut dyn FnMut() -> Option<ClientFrame>) -> bool) -> Option<Millis> {
-        let replica = &mut self.lock().replica;
-        while send(&mut || replica.poll_frame(chance::now())) {}
-        replica.poll_timeout()
+    /// The next frame to send.
+    pub(crate) fn next_frame(&self) -> Option<ClientFrame> {
+        self.with(|replica| replica.poll_frame(chance::now()))
+    }
+
+    /// Until when the server asked for nothing to be sent.
+    pub(crate) fn paused_until(&self) -> Option<Millis> {
+        self.with(|replica| replica.poll_timeout()).filter(|until| *until > chance::now())
     }
 
     fn announce(&self, inner: &mut Inner) {

@@ -111,20 +111,24 @@ impl Driver {
         }
     }
 
+    /// Sends what a stream has to say, as far as the socket takes it now.
     fn send(&mut self, cell: &Arc<Cell>) {
         let Some(socket) = self.line.socket() else { return };
-        let mut is_full = false;
-        let pause = cell.send(|next| match socket.outgoing.try_reserve() {
-            Ok(room) => next().map(|frame| room.send(frame)).is_some(),
-            Err(error) => {
-                is_full = matches!(error, TrySendError::Full(()));
-                false
+        loop {
+            match socket.outgoing.try_reserve() {
+                Ok(room) => match cell.next_frame() {
+                    Some(frame) => room.send(frame),
+                    None => break,
+                },
+                Err(TrySendError::Full(())) => {
+                    self.waiting_for_room.push(cell.clone());
+                    break;
+                }
+                // The line will say so itself.
+                Err(TrySendError::Closed(())) => break,
             }
-        });
-        if is_full {
-            self.waiting_for_room.push(cell.clone());
         }
-        match pause {
+        match cell.paused_until() {
             Some(until) => self.paused.insert(cell.channel(), until),
             None => self.paused.remove(&cell.channel()),
         };

@@ -3,9 +3,9 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use support::{TestServer, client, converged, soon};
+use support::{TestServer, client, converged, copy_store, soon};
 use tapeline_client::{Notice, ObjectId, Outcome, Stream, Tapeline, Value};
 use tapeline_core::frame::ResyncReason;
 use tapeline_core::numbers::Seq;
@@ -18,17 +18,6 @@ async fn open(server: &TestServer, path: &Path) -> (Tapeline, Stream) {
     let tapeline = Tapeline::builder(server.address()).store(path).offline().open().await.unwrap();
     let stream = tapeline.stream("list").await.unwrap();
     (tapeline, stream)
-}
-
-/// Copies a store as it is on the disk right now, while it may be in use.
-fn copy(from: &Path, to: &Path) {
-    for suffix in ["", "-wal"] {
-        let with = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
-        match with(from).exists() {
-            true => drop(std::fs::copy(with(from), with(to)).unwrap()),
-            false => drop(std::fs::remove_file(with(to))),
-        }
-    }
 }
 
 fn note(stream: &Stream, text: &str) -> ObjectId {
@@ -115,7 +104,7 @@ async fn a_store_copied_to_a_second_device_is_noticed_and_both_go_on() {
     a.go_offline();
     note(&here, "pending at the copy");
     soon(here.stored()).await.unwrap();
-    copy(&first, &second);
+    copy_store(&first, &second);
 
     let (b, there) = open(&server, &second).await;
     assert_eq!(here.client(), there.client());
@@ -148,7 +137,7 @@ async fn two_copies_that_are_online_together_come_apart_and_lose_nothing() {
     note(&here, "before");
     soon(here.synced()).await.unwrap();
     soon(here.stored()).await.unwrap();
-    copy(&first, &second);
+    copy_store(&first, &second);
 
     let (b, there) = open(&server, &second).await;
     b.go_online();
@@ -176,13 +165,13 @@ async fn a_store_put_back_to_an_older_copy_loses_nothing_the_server_has() {
     note(&stream, "before");
     soon(stream.synced()).await.unwrap();
     soon(stream.stored()).await.unwrap();
-    copy(&path, &backup);
+    copy_store(&path, &backup);
     note(&stream, "after the backup");
     soon(stream.synced()).await.unwrap();
     tapeline.close().await.unwrap();
     drop((tapeline, stream));
 
-    copy(&backup, &path);
+    copy_store(&backup, &path);
     let (tapeline, stream) = open(&server, &path).await;
     assert_eq!(texts(&stream), ["before"]);
     let old = stream.client();
@@ -258,7 +247,10 @@ async fn a_refused_edit_is_parked_through_a_restart_until_it_is_retried_or_disca
     }
     soon(here.synced()).await.unwrap();
     assert_eq!(counters.get(&id).unwrap().get("count"), Some(&"many".into()));
-    assert_eq!(here.parked().iter().map(|parked| parked.edit).collect::<Vec<_>>(), [receipts[0].edit(), receipts[1].edit()]);
+    assert_eq!(
+        here.parked().iter().map(|parked| parked.edit).collect::<Vec<_>>(),
+        [receipts[0].edit(), receipts[1].edit()]
+    );
     soon(here.stored()).await.unwrap();
     drop((a, here, counters, receipts));
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tapeline_client::{OpenError, StoreError, StreamError, Tapeline};
+use tapeline_client::{Closed, OpenError, StoreError, StreamError, Tapeline};
 use tempfile::TempDir;
 
 const NOWHERE: &str = "ws://127.0.0.1:1";
@@ -122,4 +122,53 @@ async fn a_device_that_cannot_be_written_is_told() {
     let directory = TempDir::new().unwrap();
     let refused = open(&directory.path().join("no/such/folder"), "todo", "ann").await.unwrap_err();
     assert!(matches!(refused, StoreError::Device { .. }), "{refused}");
+}
+
+/// Has the device refuse edits until a moment, given as an expression of SQLite.
+fn sabotage(path: &Path, until: &str) {
+    change(
+        path,
+        &format!(
+            "CREATE TABLE sabotage AS SELECT {until} AS until;
+         CREATE TRIGGER sabotaged BEFORE INSERT ON outbox WHEN julianday('now') < (SELECT until FROM sabotage)
+         BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        ),
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_told_and_tried_again() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    make(&path).await;
+    sabotage(&path, "julianday('now', '+1 second')");
+    let tapeline = open(&path, "todo", "ann").await.unwrap();
+    let list = tapeline.stream("list").await.unwrap();
+    let mut statuses = list.status_changes();
+    let (_, receipt) = list.collection("tasks").unwrap().insert([("title", "Buy bread".into())]).unwrap();
+    let mut told = None;
+    while told.is_none() {
+        told = statuses.next().await.unwrap().storage;
+    }
+    assert!(matches!(&told, Some(StoreError::Device { why, .. }) if why.contains("no room")), "{told:?}");
+    assert!(!list.status().replica.stored);
+    receipt.stored().await.unwrap();
+    assert_eq!(list.status().storage, None);
+    tapeline.close().await.unwrap();
+    let tapeline = open(&path, "todo", "ann").await.unwrap();
+    assert_eq!(tapeline.stream("list").await.unwrap().collection("tasks").unwrap().all().len(), 2);
+}
+
+#[tokio::test]
+async fn closing_tells_what_could_not_be_written() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    make(&path).await;
+    sabotage(&path, "julianday('now', '+1 day')");
+    let tapeline = open(&path, "todo", "ann").await.unwrap();
+    let list = tapeline.stream("list").await.unwrap();
+    let (_, receipt) = list.collection("tasks").unwrap().insert([("title", "Buy bread".into())]).unwrap();
+    assert!(matches!(tapeline.close().await, Err(StoreError::Device { .. })));
+    assert_eq!(receipt.stored().await, Err(Closed));
+    assert!(matches!(tapeline.stream("another").await, Err(StreamError::Closed(Closed))));
 }

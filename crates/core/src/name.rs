@@ -13,13 +13,13 @@ use crate::limits;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// The name has no characters.
-    #[error("a {what} is empty; give it at least one character")]
+    #[error("the {what} is empty; give it at least one character")]
     Empty {
         /// What was to be named.
         what: &'static str,
     },
     /// The name is longer than the limit for its kind.
-    #[error("a {what} has {bytes} bytes; the most is {most}")]
+    #[error("the {what} has {bytes} bytes; the most is {most}")]
     TooLong {
         /// What was to be named.
         what: &'static str,
@@ -29,7 +29,7 @@ pub enum NameError {
         most: usize,
     },
     /// The name has a character that names may not have.
-    #[error("a {what} has the character {found:?}; use letters, digits and punctuation without {refused}")]
+    #[error("the {what} has the character {found:?}; use letters, digits and punctuation without {refused}")]
     Character {
         /// What was to be named.
         what: &'static str,

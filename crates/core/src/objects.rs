@@ -68,11 +68,13 @@ impl Objects {
     }
 
     /// The names of all collections that have or had an object, in no particular order.
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn collections(&self) -> impl Iterator<Item = &Collection> {
         self.tables.keys()
     }
 
     /// All keys in memory, in no particular order.
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn keys(&self) -> impl Iterator<Item = Key> {
         self.tables.iter().flat_map(|(collection, table)| {
             table.keys().map(|id| Key { collection: collection.clone(), id: id.clone() })
@@ -85,6 +87,7 @@ impl Objects {
     }
 
     /// How many keys are in memory.
+    #[expect(clippy::disallowed_methods, reason = "a sum has no order")]
     pub fn resident(&self) -> usize {
         self.tables.values().map(FxHashMap::len).sum()
     }

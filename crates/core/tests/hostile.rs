@@ -38,8 +38,33 @@ fn random_bytes_are_harmless() {
 #[test]
 fn random_json_is_harmless() {
     let pieces = [
-        "{", "}", "[", "]", ":", ",", "\"", "\\", "\\u", "d800", "0", "-", "1e9", ".5", "null", "true", " ", "\"frame\"",
-        "\"push\"", "\"open\"", "\"events\"", "\"ops\"", "\"insert\"", "\"id\"", "\"$int\"", "\"$bytes\"", "\"$map\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"",
+        "\\",
+        "\\u",
+        "d800",
+        "0",
+        "-",
+        "1e9",
+        ".5",
+        "null",
+        "true",
+        " ",
+        "\"frame\"",
+        "\"push\"",
+        "\"open\"",
+        "\"events\"",
+        "\"ops\"",
+        "\"insert\"",
+        "\"id\"",
+        "\"$int\"",
+        "\"$bytes\"",
+        "\"$map\"",
     ];
     for_seeds(20_000, |_, random| {
         let text: String = (0..random.usize(0..30)).map(|_| *random.choice(&pieces).unwrap()).collect();
@@ -145,11 +170,8 @@ fn lengths_that_lie_are_refused_at_once() {
 fn more_than_the_limits_allow_is_refused() {
     let events = "{\"client\":\"00000000000000000000000001\",\"n\":1,\"ops\":[]},".repeat(limits::PUSH_EVENTS + 1);
     let push = format!(r#"{{"frame":"push","channel":1,"events":[{}]}}"#, events.trim_end_matches(','));
-    let too_many = CodecError::TooMany {
-        what: "events in one push",
-        found: limits::PUSH_EVENTS + 1,
-        most: limits::PUSH_EVENTS,
-    };
+    let too_many =
+        CodecError::TooMany { what: "events in one push", found: limits::PUSH_EVENTS + 1, most: limits::PUSH_EVENTS };
     assert_eq!(Codec::Json.decode_client(push.as_bytes()), Err(too_many));
     let ops = r#"{"delete":"a","id":"b"},"#.repeat(limits::EVENT_OPS + 1);
     let body = format!(r#"{{"ops":[{}]}}"#, ops.trim_end_matches(','));

@@ -45,6 +45,10 @@ pub const SEGMENT_BYTES: u64 = 256 << 10;
 pub const SEGMENT_MOST_EVENTS: u64 = 4_096;
 /// How hard sealed segments are compressed.
 pub const SEGMENT_LEVEL: i32 = 3;
+/// Clients of a stream that are kept in the stream's own row.
+pub const FEW_CLIENTS: usize = 3;
+/// Bytes that they may have there.
+pub const FEW_CLIENTS_BYTES: usize = 256;
 /// Bytes of the cache of the store's blocks.
 pub const CACHE_BYTES: u64 = 48 << 20;
 /// Bytes of a block of the store before it is compressed.

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tapeline_core::numbers::{Position, Seq};
 use tapeline_core::objects::Objects;
-use tapeline_core::object::Entry;
+use tapeline_core::name::Key;
+use tapeline_core::object::{Entry, Object};
 use tapeline_log::embedded::{Embedded, OpenError, verify};
 use tapeline_log::suite::{Writer, append, start_append, wait};
 use tapeline_log::{Append, AppendError, EventLog, StateStore};
@@ -163,7 +164,7 @@ impl Story {
         let state = log.stream(&self.writer.stream).unwrap().unwrap_or(self.writer.state);
         assert_eq!(state, self.writer.state);
         let mut objects = Objects::default();
-        let mut load = |key: &_, object: &Arc<_>| {
+        let mut load = |key: &Key, object: &Arc<Object>| {
             objects.replace(key, Some(Entry::Live(object.clone())));
             ControlFlow::Continue(())
         };
@@ -251,7 +252,7 @@ fn a_flipped_byte_of_the_store_is_never_served() {
     drop(log);
     let mut random = fastrand::Rng::with_seed(11);
     let (mut noticed, mut harmless) = (0, 0);
-    for _ in 0..40 {
+    for _ in 0..80 {
         let directory = tempfile::tempdir().unwrap();
         copy(source.path(), directory.path());
         let files = files_of(&directory.path().join("store"));
@@ -268,7 +269,7 @@ fn a_flipped_byte_of_the_store_is_never_served() {
         }
     }
     println!("{noticed} flips noticed, {harmless} harmless");
-    assert!(noticed > 20);
+    assert!(noticed > 40);
 }
 
 fn read_everything(directory: &Path, writer: &Writer) -> Result<(), Box<dyn std::error::Error>> {
@@ -276,7 +277,7 @@ fn read_everything(directory: &Path, writer: &Writer) -> Result<(), Box<dyn std:
     let Some(state) = log.stream(&writer.stream)? else { return Err("the stream is gone".into()) };
     assert_eq!(state, writer.state);
     let mut objects = Objects::default();
-    let mut load = |key: &_, object: &Arc<_>| {
+    let mut load = |key: &Key, object: &Arc<Object>| {
         objects.replace(key, Some(Entry::Live(object.clone())));
         ControlFlow::Continue(())
     };

@@ -28,12 +28,23 @@ struct Waiting {
 /// What was put in since the session last looked.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
-    /// Answers, and to which opening.
-    pub(crate) answers: Vec<(OpeningId, ServerFrame)>,
+    /// Answers to what the session sent.
+    pub(crate) answers: Vec<Answer>,
     /// Streams of which there is something new.
     pub(crate) news: Vec<(OpeningId, Channel)>,
     /// The server stops.
     pub(crate) stop: bool,
+}
+
+/// An answer to what a session sent.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Under which opening it was sent.
+    pub(crate) opening: OpeningId,
+    /// The channel of that.
+    pub(crate) channel: Channel,
+    /// The answer.
+    pub(crate) frame: ServerFrame,
 }
 
 impl Mail {
@@ -43,9 +54,9 @@ impl Mail {
 }
 
 impl Inbox {
-    /// Puts answers in.
-    pub(crate) fn answer(&self, answers: impl IntoIterator<Item = (OpeningId, ServerFrame)>) {
-        self.put(|mail| mail.answers.extend(answers));
+    /// Puts an answer in.
+    pub(crate) fn answer(&self, answer: Answer) {
+        self.put(|mail| mail.answers.push(answer));
     }
 
     /// There is something new on a stream.
@@ -77,7 +88,7 @@ impl Inbox {
     }
 
     /// The next answers.
-    pub(crate) async fn answers(&self) -> Vec<(OpeningId, ServerFrame)> {
+    pub(crate) async fn answers(&self) -> Vec<Answer> {
         std::future::poll_fn(|cx| self.poll(cx)).await;
         self.take().answers
     }

@@ -22,6 +22,8 @@ pub struct Checks {
     deeds: BTreeMap<Marker, Deed>,
     seen: BTreeMap<usize, Seen>,
     allowed: Allowed,
+    /// How often a store was copied.
+    copies: usize,
 }
 
 /// What the faults of a plan excuse.
@@ -59,12 +61,12 @@ impl Checks {
     pub fn new(plan: &Plan) -> Self {
         let twins = plan.has(Fault::DeviceCopy) || plan.has(Fault::DeviceRestore);
         let allowed = Allowed { twins, forks: plan.has(Fault::ServerRestore) };
-        Self { recorder: Recorder::default(), deeds: BTreeMap::new(), seen: BTreeMap::new(), allowed }
+        Self { recorder: Recorder::default(), deeds: BTreeMap::new(), seen: BTreeMap::new(), allowed, copies: 0 }
     }
 
-    /// How many edits were made.
-    pub fn edits(&self) -> usize {
-        self.deeds.len()
+    /// How often a store was copied.
+    pub fn copies(&self) -> usize {
+        self.copies
     }
 
     /// A device has taken an edit.
@@ -92,6 +94,7 @@ impl Checks {
 
     /// A store goes on as two: what it has may be sent by both.
     pub fn copied(&mut self, markers: impl IntoIterator<Item = Marker>) {
+        self.copies += 1;
         for marker in markers {
             self.deed(marker, |deed| deed.copied = true);
         }
@@ -339,8 +342,7 @@ impl Checks {
     pub fn settle(&self) -> Result<(), String> {
         for (marker, count) in self.recorder.counts() {
             let Some(deed) = self.deeds.get(&marker) else { return Err(format!("nobody made edit #{marker}")) };
-            let most = if deed.copied { 1 + deed.retries } else { 1 };
-            if count > most {
+            if count > self.most_places(deed) {
                 return Err(format!("edit #{marker} is recorded {count} times: {:?}", self.recorder.places(marker)));
             }
         }
@@ -353,10 +355,22 @@ impl Checks {
         if self.allowed.twins || self.allowed.forks { Ok(()) } else { self.check_order() }
     }
 
+    /// How often an edit may stand on the log.
+    ///
+    /// Of two copies of a store one recognises what the other has sent. Of more it may not: where a third has taken the
+    /// number of an edit, each of the two that have it sends it under a new identity.
+    fn most_places(&self, deed: &Deed) -> usize {
+        match (deed.copied, self.copies) {
+            (false, _) => 1,
+            (true, 1) => 1 + deed.retries,
+            (true, copies) => 1 + deed.retries + copies,
+        }
+    }
+
     /// The edits of a device stand on the log in the order in which they were made.
     fn check_order(&self) -> Result<(), String> {
         let mut last: BTreeMap<usize, Seq> = BTreeMap::new();
-        for (&marker, deed) in self.deeds.iter().filter(|(_, deed)| deed.retries == 0) {
+        for (&marker, deed) in self.deeds.iter().filter(|(_, deed)| deed.retries == 0 && !deed.lost) {
             let Some(&seq) = self.recorder.places(marker).first() else { continue };
             if last.insert(deed.device, seq).is_some_and(|earlier| earlier > seq) {
                 return Err(format!("edit #{marker} of device {} stands before an earlier one", deed.device));
@@ -370,11 +384,6 @@ impl Checks {
         let alone = |marker| self.deeds.get(marker).is_some_and(|deed| !deed.copied);
         let seen = self.seen.get(&device);
         seen.into_iter().flat_map(|seen| &seen.parked).map(|(&edit, marker)| (edit, alone(marker))).collect()
-    }
-
-    /// The marker of a pending edit. For the trace.
-    pub fn marker(&self, device: usize, edit: EditId) -> Option<Marker> {
-        self.seen.get(&device)?.outbox.get(&edit).copied()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sabotage::Sabotage;
 const EPOCH: i64 = 1_763_640_000_000;
 
 /// Whether some devices speak JSON.
-const JSON: bool = false;
+const JSON: bool = true;
 
 /// The rows of a store.
 pub type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;

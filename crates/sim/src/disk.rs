@@ -16,7 +16,7 @@ use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::state::{ClientState, StateChanges, StreamState};
 
-/// A server's disk. Its clone is an image of it.
+/// A server's disk.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     incarnation: Option<Incarnation>,
@@ -102,6 +102,13 @@ impl Disk {
     /// Makes the state durable.
     pub fn checkpoint(&mut self) {
         self.checkpoint = self.applied.clone();
+    }
+
+    /// What is durable.
+    pub fn image(&self) -> Self {
+        let mut image = self.clone();
+        image.fall_back(self.synced);
+        image
     }
 
     /// The process ends. Of the batches that were not synced some stay. Answers how many were lost.

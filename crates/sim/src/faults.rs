@@ -70,15 +70,15 @@ impl World {
     fn restore_server(&mut self) -> Result<(), String> {
         if self.images.is_empty() || self.random.bool() {
             if self.server.disk.head().0 > 0 {
-                self.images.push(self.server.disk.clone());
+                self.images.push(self.server.disk.image());
             }
             return Ok(());
         }
         let image = self.random.usize(0..self.images.len());
         self.server.crash();
         self.server.disk = self.images[image].clone();
-        // An image holds what was durable.
-        self.server.disk.crash(&mut self.random);
+        // Later images are of a log that is no more.
+        self.images.truncate(image + 1);
         self.trace.note("fault", || format!("the server is back at {}", self.server.disk.head()));
         self.checks.recorder.replaced(&self.server.disk)?;
         self.after_server_end();
@@ -108,7 +108,9 @@ impl World {
 
     fn copy_device(&mut self, device: usize) -> Result<(), String> {
         let number = self.devices.len();
-        if number >= MOST_DEVICES || self.devices[device].keeping == tapeline_core::replica::Keeping::Memory {
+        if number >= MOST_DEVICES
+            || self.checks.copies() >= self.plan.copies
+            || self.devices[device].keeping == tapeline_core::replica::Keeping::Memory {
             return Ok(());
         }
         self.checks.copied(self.checks.had_by(device));
@@ -123,8 +125,11 @@ impl World {
             return;
         }
         if self.devices[device].copies.is_empty() || self.random.bool() {
-            self.checks.copied(self.checks.had_by(device));
-            return self.devices[device].keep_copy();
+            if self.checks.copies() < self.plan.copies {
+                self.checks.copied(self.checks.had_by(device));
+                self.devices[device].keep_copy();
+            }
+            return;
         }
         let copy = self.random.usize(0..self.devices[device].copies.len());
         let rows = self.devices[device].copies[copy].clone();

@@ -1,5 +1,6 @@
 //! Runs seeds of the simulation: many, to find one that fails, or one, to see what happens.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,11 +68,13 @@ fn run(options: &Options, seed: u64) -> Report {
 
 fn one(options: &Options, seed: u64) -> bool {
     let report = run(options, seed);
-    report.trace.iter().for_each(|line| println!("{line}"));
-    match &report.failure {
-        None => println!("1 passed, 0 failed"),
-        Some(failure) => println!("{}\n0 passed, 1 failed", explain(options, seed, failure)),
-    }
+    let end = match &report.failure {
+        None => "1 passed, 0 failed".into(),
+        Some(failure) => format!("{}\n0 passed, 1 failed", explain(options, seed, failure)),
+    };
+    let mut out = std::io::stdout().lock();
+    // Whoever stops reading has seen enough.
+    let _ = report.trace.iter().chain([&end]).try_for_each(|line| writeln!(out, "{line}"));
     report.failure.is_none()
 }
 

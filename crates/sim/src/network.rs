@@ -92,11 +92,6 @@ impl Network {
         connection.to_client.cut(random);
         connection.to_server.cut(random);
     }
-
-    /// Both ends know that it is gone.
-    pub fn forget(&mut self, id: ConnId) {
-        self.connections.remove(&id);
-    }
 }
 
 impl Connection {

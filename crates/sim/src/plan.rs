@@ -22,6 +22,8 @@ pub struct Plan {
     pub fault_gap: u64,
     /// How likely each kind of fault is, against the others.
     pub faults: Vec<(Fault, u32)>,
+    /// How often a store may be copied.
+    pub copies: usize,
     /// One append in so many has an unknown outcome; 0: none.
     pub unknown: u32,
     /// One frame in so many arrives twice; 0: none.
@@ -80,6 +82,7 @@ impl Plan {
             latency: *random.choice(&[1, 10, 60, 250]).unwrap_or(&10),
             fault_gap: *random.choice(&[150, 600, 2500]).unwrap_or(&600),
             faults: Vec::new(),
+            copies: *random.choice(&[1, 1, 4]).unwrap_or(&1),
             unknown: 0,
             twice: 0,
         };

@@ -178,11 +178,6 @@ impl Recorder {
         found.map(|(_, objects)| objects.as_ref())
     }
 
-    /// How many edits were refused.
-    pub fn refusals(&self) -> usize {
-        self.log.verdicts.values().filter(|(_, verdict)| matches!(verdict, Verdict::Refused(_))).count()
-    }
-
     /// All edits on the present log, with how often they stand there.
     pub fn counts(&self) -> impl Iterator<Item = (Marker, usize)> {
         self.log.markers.iter().map(|(&marker, places)| (marker, places.len()))

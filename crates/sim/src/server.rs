@@ -116,7 +116,9 @@ impl Server {
     }
 
     fn recover(&mut self) -> Sequencer {
-        let fresh = Incarnation(self.random.u64(..));
+        // What an open was told stays true until the process ends, also where nothing is on disk yet.
+        let told = self.process.as_ref().map(|process| process.sequencer.staged().incarnation);
+        let fresh = told.unwrap_or(Incarnation(self.random.u64(..)));
         let incarnation = self.disk.incarnation().unwrap_or(fresh);
         let state = self.disk.state().unwrap_or_else(|| StreamState::empty(incarnation));
         let mut sequencer = Sequencer::new(state);
@@ -266,12 +268,10 @@ impl Server {
         self.apply_durable();
         let Some(process) = &mut self.process else { return };
         process.waiting.clear();
-        let fresh = Sequencer::new(StreamState::empty(Incarnation(0)));
-        let answers = std::mem::replace(&mut process.sequencer, fresh).abandon();
-        process.send(answers, outs);
         let sequencer = self.recover();
         if let Some(process) = &mut self.process {
-            process.sequencer = sequencer;
+            let answers = std::mem::replace(&mut process.sequencer, sequencer).abandon();
+            process.send(answers, outs);
         }
         self.note_changes();
         self.apply_durable();

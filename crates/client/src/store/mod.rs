@@ -61,9 +61,9 @@ enum Ending {
     Closed(oneshot::Sender<Result<(), StoreError>>),
 }
 
-#[derive(Default)]
 struct Queue {
-    waiting: Mutex<Waiting>,
+    /// `None`: the store has come to its end, and takes nothing more.
+    waiting: Mutex<Option<Waiting>>,
     ready: Condvar,
 }
 
@@ -71,7 +71,7 @@ impl Store {
     /// Opens the store in a file, or makes it there.
     pub(crate) async fn open(path: &Path, owner: Owner) -> Result<Self, StoreError> {
         let (reply, opened) = oneshot::channel();
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue { waiting: Mutex::new(Some(Waiting::default())), ready: Condvar::new() });
         let (tell, problem) = watch::channel(None);
         let thread = {
             let (path, queue) = (path.to_owned(), queue.clone());
@@ -126,20 +126,20 @@ impl Drop for Store {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Option<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, put: impl FnOnce(&mut Waiting)) {
-        put(&mut self.lock());
-        self.ready.notify_one();
+        if let Some(waiting) = &mut *self.lock() {
+            put(waiting);
+            self.ready.notify_one();
+        }
     }
 
-    /// All that is waiting, as soon as something is, or `patience` is over.
+    /// All that is waiting, as soon as something is, or `patience` is over. After what ends the store, nothing comes.
     fn take(&self, patience: Option<Duration>) -> Waiting {
-        let nothing = |waiting: &mut Waiting| {
-            waiting.writes.is_empty() && waiting.loads.is_empty() && waiting.ending.is_none()
-        };
+        let nothing = |waiting: &mut Option<Waiting>| waiting.as_ref().is_some_and(Waiting::is_empty);
         let mut waiting = match patience {
             None => self.ready.wait_while(self.lock(), nothing).unwrap_or_else(PoisonError::into_inner),
             Some(most) => {
@@ -147,7 +147,15 @@ impl Queue {
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
-        std::mem::take(&mut waiting)
+        let taken = waiting.take().unwrap_or_default();
+        *waiting = taken.ending.is_none().then(Waiting::default);
+        taken
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.loads.is_empty() && self.ending.is_none()
     }
 }
 
@@ -194,6 +202,6 @@ fn longer(pause: Option<Duration>) -> Duration {
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("writes", &self.lock().writes.len()).finish_non_exhaustive()
+        f.debug_struct("Queue").field("ended", &self.lock().is_none()).finish_non_exhaustive()
     }
 }

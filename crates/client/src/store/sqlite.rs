@@ -92,7 +92,8 @@ impl Database {
         transaction.execute_batch(
             "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         )?;
-        for (name, value) in [("format", FORMAT.to_string().as_str()), ("app", &owner.app), ("subject", &owner.subject)] {
+        for (name, value) in [("format", FORMAT.to_string().as_str()), ("app", &owner.app), ("subject", &owner.subject)]
+        {
             transaction.execute("INSERT OR IGNORE INTO about VALUES (?1, ?2)", [name, value])?;
         }
         for table in Table::ALL {
@@ -120,9 +121,8 @@ impl Database {
     fn read(&self, table: Table, stream: &StreamName, rows: &mut Vec<Row>) -> rusqlite::Result<()> {
         let sql = format!("SELECT key, value FROM {} WHERE stream = ?1", table.name());
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map([stream.as_str()], |row| {
-            Ok(Row { table, key: row.get(0)?, value: Some(row.get(1)?) })
-        })?;
+        let found = statement
+            .query_map([stream.as_str()], |row| Ok(Row { table, key: row.get(0)?, value: Some(row.get(1)?) }))?;
         found.into_iter().try_for_each(|row| {
             rows.push(row?);
             Ok(())

@@ -209,11 +209,11 @@ impl Replica {
     /// An error without an event's number answers an open where one is waited for; what concerns an event and comes
     /// before the open is answered belongs to an earlier opening.
     fn error(&mut self, moment: Moment, error: ErrorFrame) {
-        if !self.link.is_open() && (error.n.is_some() || !self.is_put_off()) {
+        if !self.link.is_open() && (error.n.is_some() || !self.is_put_off(error.code)) {
             return;
         }
         match error.code {
-            ErrorCode::Later => self.pause(moment.now, error.retry.unwrap_or(limits::LATER_PAUSE)),
+            ErrorCode::Later | ErrorCode::Internal => self.pause(moment.now, error.retry.unwrap_or(limits::LATER_PAUSE)),
             ErrorCode::Forbidden | ErrorCode::Forked => self.take_new_identity(moment),
             ErrorCode::Resume | ErrorCode::NotOpen => self.reopen(),
             _ => {}
@@ -221,10 +221,11 @@ impl Replica {
     }
 
     /// Takes note that an open was answered with an error. Answers whether it was the last one sent, which is then to
-    /// be sent again.
-    fn is_put_off(&mut self) -> bool {
+    /// be sent again, unless that would not help.
+    fn is_put_off(&mut self, code: ErrorCode) -> bool {
         let answered = self.is_answered();
-        if answered && let Link::Up { phase, .. } = &mut self.link {
+        let helps = code.is_retryable() || code == ErrorCode::Forbidden;
+        if answered && helps && let Link::Up { phase, .. } = &mut self.link {
             *phase = Phase::ToOpen;
         }
         answered

@@ -13,7 +13,6 @@ use super::{History, Moment, Notice, Replica};
 use crate::frame::ResyncReason;
 use crate::limits;
 use crate::numbers::{ClientId, EditId, EventNumber, Seq};
-use crate::objects::Objects;
 
 #[derive(Debug)]
 pub(super) struct Identity {
@@ -112,7 +111,7 @@ impl Replica {
 
     /// Forgets all that was played. The view keeps what is pending.
     pub(super) fn drop_confirmed(&mut self) {
-        let dropped = std::mem::replace(&mut self.confirmed, Objects::default());
+        let dropped = std::mem::take(&mut self.confirmed);
         self.changed.extend(dropped.keys());
         let diverged = self.history.diverged;
         self.history = History { diverged, ..History::default() };

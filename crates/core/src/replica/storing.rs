@@ -59,6 +59,8 @@ struct OnItsWay {
     decided: EventNumber,
     last_edit: EditId,
     pending: BTreeSet<EditId>,
+    kept: BTreeSet<EditId>,
+    parked: BTreeSet<EditId>,
 }
 
 impl Storing {
@@ -144,6 +146,8 @@ impl Replica {
             decided: self.outbox.decided(),
             last_edit: self.outbox.last_edit(),
             pending: std::mem::take(&mut storing.pending),
+            kept: std::mem::take(&mut storing.kept),
+            parked: std::mem::take(&mut storing.parked),
         });
         Some(StoreBatch { number: storing.batches, clear_objects: std::mem::take(&mut storing.clear), rows })
     }
@@ -167,11 +171,11 @@ impl Replica {
     pub fn not_stored(&mut self, number: u64) {
         let Some(failed) = self.storing.on_its_way.take_if(|batch| batch.number == number) else { return };
         self.storing.pending.extend(failed.pending);
-        // Which other rows were in it is not remembered; all of them are few, or can be fetched again.
+        self.storing.kept.extend(failed.kept);
+        self.storing.parked.extend(failed.parked);
+        // Which objects were in it is not remembered: all are written anew.
         self.storing.clear = true;
         self.storing.objects.extend(self.confirmed.keys());
-        self.storing.kept.extend(self.outbox.kept.iter().map(|kept| kept.edit));
-        self.storing.parked.extend(self.outbox.parked.keys());
         self.storing.meta = true;
     }
 
@@ -202,17 +206,17 @@ impl Replica {
 
     fn dirty_rows(&mut self) -> Vec<Row> {
         let mut rows = vec![Row::meta(&self.meta())];
-        for key in self.storing.objects.drain() {
+        let mut keys: Vec<Key> = std::mem::take(&mut self.storing.objects).into_iter().collect();
+        keys.sort();
+        for key in keys {
             let live = self.confirmed.entry(&key).filter(|entry| entry.live().is_some());
             rows.push(Row::object(&key, live));
         }
         rows.extend(self.storing.pending.iter().map(|&edit| Row::pending(edit, self.outbox.pending.get(&edit))));
-        for edit in std::mem::take(&mut self.storing.kept) {
+        for &edit in &self.storing.kept {
             rows.push(Row::kept(edit, self.outbox.kept.iter().find(|kept| kept.edit == edit)));
         }
-        for edit in std::mem::take(&mut self.storing.parked) {
-            rows.push(Row::parked(edit, self.outbox.parked.get(&edit)));
-        }
+        rows.extend(self.storing.parked.iter().map(|&edit| Row::parked(edit, self.outbox.parked.get(&edit))));
         rows
     }
 

@@ -41,11 +41,13 @@ impl View {
         table.filter_map(|(id, touched)| Some((id, touched.entry.as_ref()?.live()?)))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub(super) fn collections(&self) -> impl Iterator<Item = &Collection> {
         self.0.keys()
     }
 
     /// All touched keys.
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub(super) fn keys(&self) -> Vec<Key> {
         let keys = |(collection, table): (&Collection, &FxHashMap<ObjectId, Touched>)| {
             let key = |id: &ObjectId| Key { collection: collection.clone(), id: id.clone() };

@@ -38,11 +38,7 @@ pub fn from_hex(digits: &str) -> Vec<u8> {
 pub fn client_frame(random: &mut Rng) -> ClientFrame {
     let channel = channel(random);
     match random.u8(0..6) {
-        0 => ClientFrame::Hello(Hello {
-            protocol: random.u32(..),
-            agent: text(random),
-            token: maybe(random, text),
-        }),
+        0 => ClientFrame::Hello(Hello { protocol: random.u32(..), agent: text(random), token: maybe(random, text) }),
         1 => ClientFrame::Open(Open {
             channel,
             stream: StreamName::new(format!("lists/{}", random.u16(..))).unwrap(),
@@ -147,10 +143,7 @@ pub fn body(random: &mut Rng) -> Body {
         base: Seq(count(random)),
         on: maybe(random, |random| Seq(count(random))),
         at: Millis(count(random)),
-        command: maybe(random, |random| Command {
-            name: CommandName::new(name(random)).unwrap(),
-            args: value(random),
-        }),
+        command: maybe(random, |random| Command { name: CommandName::new(name(random)).unwrap(), args: value(random) }),
         unchanged: some(random, 3, |random| Read { key: key(random), field: maybe(random, field) }),
         ops: some(random, 4, op),
     }
@@ -221,8 +214,7 @@ fn map_key(random: &mut Rng) -> String {
 }
 
 pub fn number(random: &mut Rng) -> Value {
-    const EDGES: [i64; 9] =
-        [0, -1, 23, -25, 1 << 53, (1 << 53) + 1, -(1 << 53) - 1, i64::MAX, i64::MIN];
+    const EDGES: [i64; 9] = [0, -1, 23, -25, 1 << 53, (1 << 53) + 1, -(1 << 53) - 1, i64::MAX, i64::MIN];
     match random.u8(0..4) {
         0 => Value::Int(random.i64(-300..300)),
         1 => Value::Int(*random.choice(&EDGES).unwrap()),

@@ -3,6 +3,7 @@
 //! Three threads. The flusher writes a generation every so often and, when a checkpoint is due, seals the memtable.
 //! The checkpointer makes sealed memtables durable and lets the journal go that they cover. The compactor merges files.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,7 +13,8 @@ use rustc_hash::FxHashMap;
 use tapeline_core::codec::cbor;
 
 use super::journal::Journal;
-use super::rows::{MetaRow, Row, StreamRow, Tail, client_key, entry_key};
+use super::clients::Clients;
+use super::rows::{MetaRow, Row, StreamRow, Tail, entry_key};
 use super::slot::Slot;
 use super::stats::Counters;
 use super::store::{Snapshot, Store};
@@ -23,8 +25,8 @@ use super::load_row;
 use crate::contract::LogError;
 use crate::limits;
 
-/// Tails the flusher remembers; past it it asks the store again.
-const TAILS: usize = 1 << 20;
+/// Streams the flusher remembers; past it it asks the store again.
+const REMEMBERED: usize = 1 << 18;
 
 /// What the threads share.
 pub(super) struct Shared {
@@ -54,7 +56,8 @@ pub(super) struct Compaction {
 /// What the flusher knows.
 pub(super) struct Flusher {
     shared: Arc<Shared>,
-    tails: FxHashMap<u64, Tail>,
+    /// What the rows of streams say that does not come with every change.
+    remembered: FxHashMap<u64, (Tail, Clients)>,
     /// The journal position last written to the store.
     journal: u64,
     last_write: Instant,
@@ -64,7 +67,7 @@ pub(super) struct Flusher {
 
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, journal: u64) -> Self {
-        Self { shared, tails: FxHashMap::default(), journal, last_write: Instant::now(), dirty: None }
+        Self { shared, remembered: FxHashMap::default(), journal, last_write: Instant::now(), dirty: None }
     }
 
     /// Runs until the log is closed; then everything is in the store and sealed.
@@ -107,22 +110,47 @@ impl Flusher {
         streams.sort_unstable_by_key(|(number, _)| **number);
         let mut rows = Vec::with_capacity(streams.len() * 4);
         for (&number, unflushed) in streams {
-            let tail = self.tail(&snapshot, number, unflushed)?;
-            let tail = write_events(&mut rows, &snapshot, number, tail, &unflushed.batches)?;
-            self.tails.insert(number, tail);
-            put_state(&mut rows, number, unflushed, tail);
+            self.put_stream(&mut rows, &snapshot, number, unflushed)?;
         }
         Ok(rows)
     }
 
-    fn tail(&mut self, snapshot: &Snapshot<'_>, number: u64, unflushed: &Unflushed) -> Result<Tail, LogError> {
-        if let Some(tail) = self.tails.get(&number) {
-            return Ok(*tail);
+    /// Puts down all rows of a stream. Each key once: they come from maps.
+    fn put_stream(
+        &mut self,
+        rows: &mut Vec<Row>,
+        snapshot: &Snapshot<'_>,
+        number: u64,
+        unflushed: &Unflushed,
+    ) -> Result<(), LogError> {
+        let (tail, clients) = self.remember(snapshot, number, unflushed)?;
+        *tail = write_events(rows, snapshot, number, *tail, &unflushed.batches)?;
+        clients.take(rows, number, unflushed);
+        let (state, bytes) = (unflushed.state, unflushed.bytes);
+        let row = StreamRow { number, state, bytes, tail: *tail, clients: std::mem::take(clients) };
+        rows.push((StreamRow::key(&unflushed.stream).into(), Some(row.encode().into())));
+        *clients = row.clients;
+        let entries = unflushed.entries.iter();
+        rows.extend(entries.map(|(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()))));
+        Ok(())
+    }
+
+    fn remember(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        number: u64,
+        unflushed: &Unflushed,
+    ) -> Result<&mut (Tail, Clients), LogError> {
+        if self.remembered.len() > REMEMBERED {
+            self.remembered.clear();
         }
-        if self.tails.len() > TAILS {
-            self.tails.clear();
-        }
-        Ok(load_row(snapshot, &unflushed.stream)?.map_or(Tail::default(), |row| row.tail))
+        Ok(match self.remembered.entry(number) {
+            MapEntry::Occupied(remembered) => remembered.into_mut(),
+            MapEntry::Vacant(vacant) => {
+                let row = load_row(snapshot, &unflushed.stream)?;
+                vacant.insert(row.map(|row| (row.tail, row.clients)).unwrap_or_default())
+            }
+        })
     }
 
     /// Ends the memtable where a checkpoint is due.
@@ -152,16 +180,6 @@ impl Flusher {
         }
         true
     }
-}
-
-/// The rows of a stream and its state. Each key once: they come from maps.
-fn put_state(rows: &mut Vec<Row>, number: u64, unflushed: &Unflushed, tail: Tail) {
-    let entries = unflushed.entries.iter();
-    rows.extend(entries.map(|(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()))));
-    let clients = unflushed.clients.iter();
-    rows.extend(clients.map(|(client, state)| (client_key(number, *client).into(), Some(state.encode().into()))));
-    let row = StreamRow { number, state: unflushed.state, bytes: unflushed.bytes, tail };
-    rows.push((StreamRow::key(&unflushed.stream).into(), Some(row.encode().into())));
 }
 
 /// The checkpointer: runs until its slot is closed.

@@ -5,6 +5,7 @@
 //! [`store`] a few times a second ([`flush`]), without a sync. Checkpoints make the store durable and shorten the
 //! journal. After a stop of any kind the store is as it was at the last checkpoint and the journal has the rest.
 
+mod clients;
 mod directory;
 mod flush;
 mod journal;
@@ -18,6 +19,7 @@ mod stats;
 mod store;
 mod streams;
 mod tape;
+mod thin;
 mod unflushed;
 mod verify;
 
@@ -39,6 +41,7 @@ use tapeline_core::state::{ClientState, StreamState};
 use crate::contract::{
     Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo,
 };
+use clients::Clients;
 use flush::Shared;
 use journal::Waiting;
 use journal::group::Record;
@@ -306,9 +309,10 @@ impl StateStore for Embedded {
         else {
             return Ok(vec![None; clients.len()]);
         };
+        let stored = load_row(&snapshot, stream)?.map(|row| row.clients).unwrap_or_default();
         let find = |(client, recent): (&ClientId, Option<ClientState>)| match recent {
             Some(state) => Ok(Some(state)),
-            None => get(&snapshot, &client_key(number, *client), decode_client),
+            None => stored_client(&snapshot, number, &stored, *client),
         };
         clients.iter().zip(recent).map(find).collect()
     }
@@ -390,6 +394,19 @@ fn load_row(snapshot: &Snapshot<'_>, stream: &StreamName) -> Result<Option<Strea
 fn decode_row(key: &[u8], value: &[u8]) -> Result<(StreamName, StreamRow), LogError> {
     let row = StreamRow::name(key).zip(StreamRow::decode(value));
     row.ok_or_else(|| LogError::Damaged { place: place_of(key), what: "not the row of a stream".into() })
+}
+
+fn stored_client(
+    snapshot: &Snapshot<'_>,
+    number: u64,
+    clients: &Clients,
+    client: ClientId,
+) -> Result<Option<ClientState>, LogError> {
+    let key = client_key(number, client);
+    match clients {
+        Clients::Apart => get(snapshot, &key, decode_client),
+        Clients::Few(_) => clients.get(client).map(|state| decode_client(&key, state)).transpose(),
+    }
 }
 
 fn decode_client(key: &[u8], value: &[u8]) -> Result<ClientState, LogError> {

@@ -109,7 +109,7 @@ fn rebuild(store: &Store, meta: MetaRow, found: Found) -> Result<Table, LogError
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (name, records) in found {
         let row = load_row(&snapshot, &name)?;
-        let stored = row.map(|row| row.state.position).unwrap_or_default();
+        let stored = row.as_ref().map(|row| row.state.position).unwrap_or_default();
         let mut records = records.into_iter().filter(|(_, record)| record.position > stored).peekable();
         let Some((_, first)) = records.peek() else { continue };
         let stream = row.map_or_else(|| Stream::new(first.number, first.incarnation), |row| Stream::stored(&row));

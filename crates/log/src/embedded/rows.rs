@@ -7,7 +7,7 @@
 //! 3 stream from-seq                           a sealed segment of a stream, see `tape`
 //! 4 stream collection 0 1 uuid:16             an object or tombstone
 //! 4 stream collection 0 2 text                the same, under an id that is no UUID
-//! 5 stream client:16                          what a client was told
+//! 5 stream client:16                          what a client was told, see `clients`
 //! ```
 //!
 //! Numbers in keys (`stream`, `from-seq`) are one byte of length, then that many bytes, the most significant first:
@@ -20,6 +20,7 @@ use tapeline_core::name::{Collection, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
 use tapeline_core::state::StreamState;
 
+use super::clients::Clients;
 use crate::contract::Head;
 
 pub(super) mod table {
@@ -61,7 +62,7 @@ impl MetaRow {
 }
 
 /// What the store has of a stream: events and state, always up to the same position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StreamRow {
     /// The number in the keys of its rows.
     pub(super) number: u64,
@@ -71,6 +72,8 @@ pub(super) struct StreamRow {
     pub(super) bytes: u64,
     /// How its events are kept.
     pub(super) tail: Tail,
+    /// Its clients, while they are few.
+    pub(super) clients: Clients,
 }
 
 /// Where the sealed segments of a stream end and its newest events begin.
@@ -98,7 +101,7 @@ impl StreamRow {
     }
 
     /// number, incarnation, position, head, chain, live, bytes, tail from, tail bytes, digest: eight bytes each,
-    /// the digest 16.
+    /// the digest 16. Then the clients.
     pub(super) fn encode(&self) -> Vec<u8> {
         let state = &self.state;
         let numbers = [
@@ -112,14 +115,16 @@ impl StreamRow {
             self.tail.from.0,
             self.tail.bytes,
         ];
-        let mut bytes = Vec::with_capacity(STREAM_ROW_BYTES);
+        let mut bytes = Vec::with_capacity(STREAM_ROW_BYTES + 64);
         numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         bytes.extend_from_slice(&state.digest.0.to_le_bytes());
+        self.clients.encode(&mut bytes);
         bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (fixed, digest) = bytes.split_at_checked(STREAM_ROW_BYTES - 16)?;
+        let (fixed, clients) = bytes.split_at_checked(STREAM_ROW_BYTES)?;
+        let (fixed, digest) = fixed.split_last_chunk()?;
         let [number, incarnation, position, head, chain, live, bytes, tail_from, tail_bytes] = numbers(fixed)?;
         let state = StreamState {
             incarnation: Incarnation(incarnation),
@@ -127,9 +132,10 @@ impl StreamRow {
             head: Seq(head),
             chain: Chain(chain),
             live,
-            digest: Digest(u128::from_le_bytes(digest.try_into().ok()?)),
+            digest: Digest(u128::from_le_bytes(*digest)),
         };
-        Some(Self { number, state, bytes, tail: Tail { from: Seq(tail_from), bytes: tail_bytes } })
+        let tail = Tail { from: Seq(tail_from), bytes: tail_bytes };
+        Some(Self { number, state, bytes, tail, clients: Clients::decode(clients)? })
     }
 }
 
@@ -250,7 +256,10 @@ mod tests {
             state: StreamState { live: 3, digest: Digest(u128::MAX - 5), ..StreamState::empty(Incarnation(9)) },
             bytes: 1 << 40,
             tail: Tail { from: Seq(1024), bytes: 77 },
+            clients: Clients::Few(vec![(ClientId(8), vec![1, 2]), (ClientId(9), Vec::new())]),
         };
+        assert_eq!(StreamRow::decode(&row.encode()), Some(row.clone()));
+        let row = StreamRow { clients: Clients::Apart, ..row };
         assert_eq!(StreamRow::decode(&row.encode()), Some(row));
         let name = StreamName::new("lists/groceries").unwrap();
         assert_eq!(StreamRow::name(&StreamRow::key(&name)), Some(name));

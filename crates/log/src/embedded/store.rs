@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,9 +45,8 @@ impl Store {
             .use_descriptor_table(Some(Arc::new(DescriptorTable::new(limits::OPEN_FILES))))
             .data_block_size_policy(BlockSizePolicy::all(limits::BLOCK_BYTES))
             .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
-            .with_kv_separation(Some(apart))
-            .open()
-            .map_err(|error| failed(path, error))?;
+            .with_kv_separation(Some(apart));
+        let tree = unpanicked(path, || tree.open())?;
         let highest = tree.get_highest_seqno().map_or(0, |highest| highest + 1);
         numbers.fetch_max(highest);
         Ok(Self { tree, numbers, visible: AtomicU64::new(highest), writing: Mutex::default(), snapshots: Mutex::default() })
@@ -190,6 +190,17 @@ impl Drop for Snapshot<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Opens the tree. It panics over some damage of its list of files, which is an error like any other.
+fn unpanicked<T>(path: &Path, open: impl FnOnce() -> lsm_tree::Result<T>) -> Result<T, LogError> {
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(result) => result.map_err(|error| failed(path, error)),
+        Err(_) => {
+            let what = "the list of its files is not what was written".into();
+            Err(LogError::Damaged { place: path.display().to_string(), what })
+        }
+    }
 }
 
 fn failed(path: &Path, error: lsm_tree::Error) -> LogError {

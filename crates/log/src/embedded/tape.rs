@@ -1,12 +1,13 @@
 //! How the store keeps the events of a stream: runs of the newest ones as they came, and sealed segments of the rest.
 //!
 //! ```text
-//! run      = chain-before:8 block                      one row for what one flush brought
-//! segment  = check:8 chain-before:8 length:4 zstd      1,024 to 4,096 events, or 256 KB to 1 MB of them
+//! run      = chain-before:8 block                          one row for what one flush brought
+//! segment  = check:8 chain-before:8 length:4 form:1 zstd   1,024 to 4,096 events, or 256 KB to 1 MB of them
 //! ```
 //!
-//! `check` is the xxh3 of what follows it, `length` that of the block before it was compressed. When runs are enough
-//! for a segment they are sealed: the segment is written and the runs are deleted, in one batch.
+//! `check` is the xxh3 of what follows it, `length` that of what was compressed, `form` says what that is: 0 the block,
+//! 1 its thin form (see `thin`). When runs are enough for a segment they are sealed: the segment is written and the runs
+//! are deleted, in one batch.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,11 +21,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::rows::{Row, Tail, events_key, prefix, read_events_key, table};
 use super::store::{Snapshot, place_of};
+use super::thin;
 use crate::contract::LogError;
 use crate::limits;
 
 const RUN_HEADER: usize = 8;
-const SEGMENT_HEADER: usize = 20;
+const SEGMENT_HEADER: usize = 21;
+const WHOLE: u8 = 0;
+const THIN: u8 = 1;
 
 /// Puts down the rows that bring the events of some batches behind a stream's tail. Answers the tail after them.
 pub(super) fn write_events(
@@ -120,7 +124,7 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<EventBlock, LogError> {
     let (_, from) = read_events_key(key).ok_or_else(|| damaged("not the key of events"))?;
     let (before, bytes) = match key[0] {
         table::TAIL => open_run(value).ok_or_else(|| damaged("a run of events is too short"))?,
-        _ => open_segment(value).map_err(damaged)?,
+        _ => open_segment(value, from).map_err(damaged)?,
     };
     EventBlock::from_bytes(from, before, bytes).map_err(|error| damaged(&error.to_string()))
 }
@@ -184,10 +188,13 @@ fn seal(rows: &mut Vec<Row>, number: u64, whole: &EventBlock) -> Result<Tail, Lo
 }
 
 fn write_segment(rows: &mut Vec<Row>, number: u64, block: &EventBlock) -> Result<(), LogError> {
-    let packed = zstd::bulk::compress(block.bytes(), limits::SEGMENT_LEVEL)?;
+    let thin = thin::thin(block.bytes(), block.from());
+    let (form, content) = thin.as_deref().map_or((WHOLE, block.bytes()), |thin| (THIN, thin));
+    let packed = zstd::bulk::compress(content, limits::SEGMENT_LEVEL)?;
     let mut value = vec![0; 8];
     value.extend_from_slice(&block.before().0.to_le_bytes());
-    value.extend_from_slice(&(block.bytes().len() as u32).to_le_bytes());
+    value.extend_from_slice(&(content.len() as u32).to_le_bytes());
+    value.push(form);
     value.extend_from_slice(&packed);
     let check = xxh3_64(&value[8..]);
     value[..8].copy_from_slice(&check.to_le_bytes());
@@ -195,15 +202,19 @@ fn write_segment(rows: &mut Vec<Row>, number: u64, block: &EventBlock) -> Result
     Ok(())
 }
 
-fn open_segment(value: &[u8]) -> Result<(Chain, Vec<u8>), &'static str> {
+fn open_segment(value: &[u8], from: Seq) -> Result<(Chain, Vec<u8>), &'static str> {
     let (header, packed) = value.split_first_chunk::<SEGMENT_HEADER>().ok_or("a segment is too short")?;
-    let (words, length) = header.as_chunks::<8>();
-    let length: [u8; 4] = length.try_into().map_err(|_| "a segment is too short")?;
-    if u64::from_le_bytes(words[0]) != xxh3_64(&value[8..]) {
+    let [check, before] = [&header[..8], &header[8..16]].map(|word| word.try_into().map_or(0, u64::from_le_bytes));
+    if check != xxh3_64(&value[8..]) {
         return Err("the checksum of a segment does not match");
     }
-    let bytes = zstd::bulk::decompress(packed, u32::from_le_bytes(length) as usize);
-    Ok((Chain(u64::from_le_bytes(words[1])), bytes.map_err(|_| "a segment cannot be unpacked")?))
+    let length = header[16..20].try_into().map_or(0, u32::from_le_bytes);
+    let content = zstd::bulk::decompress(packed, length as usize).map_err(|_| "a segment cannot be unpacked")?;
+    let bytes = match header[20] {
+        WHOLE => content,
+        _ => thin::restore(&content, from).ok_or("the thin form of a segment cannot be read")?,
+    };
+    Ok((Chain(before), bytes))
 }
 
 fn gap(number: u64, from: Seq, to: Seq) -> LogError {

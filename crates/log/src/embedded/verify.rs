@@ -6,6 +6,7 @@ use tapeline_core::block::EventBlock;
 use tapeline_core::hash::Chain;
 use tapeline_core::numbers::Seq;
 
+use super::clients::Clients;
 use super::directory::Directory;
 use super::journal::recover::inspect;
 use super::rows::{StreamRow, prefix, table};
@@ -98,7 +99,9 @@ impl Look<'_> {
         self.table(table::STREAM, |verified, key, value| {
             let (_, row) = decode_row(key, value)?;
             verified.streams += 1;
+            let few = check_clients(&row, key);
             rows.push(row);
+            verified.clients += few?;
             Ok(())
         });
         for row in rows {
@@ -128,6 +131,13 @@ impl Look<'_> {
         self.read += 1;
         (self.progress)(self.read);
     }
+}
+
+/// Reads the clients in a stream's row and counts them.
+fn check_clients(row: &StreamRow, key: &[u8]) -> Result<u64, LogError> {
+    let Clients::Few(few) = &row.clients else { return Ok(0) };
+    few.iter().try_for_each(|(_, state)| decode_client(key, state).map(drop))?;
+    Ok(few.len() as u64)
 }
 
 fn check_follows(row: &StreamRow, end: (Seq, Chain), next: (Seq, Chain)) -> Result<(), LogError> {

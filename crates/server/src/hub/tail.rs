@@ -11,13 +11,24 @@ use tapeline_core::limits;
 use tapeline_core::numbers::Seq;
 use tapeline_core::sequencer::Played;
 
+use crate::budget::Held;
+
 /// Events for a reader, in one piece.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Run {
     /// A block as it was appended.
     Whole(Recent),
-    /// Events that were read from the log, or cut out of a block, and their bytes to share.
-    Part(Box<EventBlock>, Option<Digest>),
+    /// Events that were read from the log, or cut out of a block.
+    Part(Box<Part>),
+}
+
+/// Events of one reader.
+#[derive(Debug)]
+pub(crate) struct Part {
+    block: EventBlock,
+    digest: Option<Digest>,
+    /// What the reader holds of a budget for them.
+    held: Option<Held>,
 }
 
 /// A block as it was appended, shared by all who read it.
@@ -51,16 +62,21 @@ impl Recent {
         }
         let part = block.slice(from, limits::READ_BYTES);
         let digest = self.digest.filter(|_| part.end() == block.end());
-        Run::Part(Box::new(part), digest)
+        Run::Part(Box::new(Part { block: part, digest, held: None }))
     }
 }
 
 impl Run {
+    /// Events that were read from the log.
+    pub(crate) fn read(block: EventBlock, held: Held) -> Self {
+        Self::Part(Box::new(Part { block, digest: None, held: Some(held) }))
+    }
+
     /// Its events.
     pub(crate) fn block(&self) -> &EventBlock {
         match self {
             Self::Whole(recent) => &recent.batch.block,
-            Self::Part(block, _) => block,
+            Self::Part(part) => &part.block,
         }
     }
 
@@ -68,15 +84,15 @@ impl Run {
     pub(crate) fn digest(&self) -> Option<Digest> {
         match self {
             Self::Whole(recent) => recent.digest,
-            Self::Part(_, digest) => *digest,
+            Self::Part(part) => part.digest,
         }
     }
 
-    /// The bytes of its events, to be shared where many read them.
+    /// The bytes of its events, shared with all who read them.
     pub(crate) fn into_bytes(self) -> Bytes {
         match self {
             Self::Whole(recent) => recent.bytes,
-            Self::Part(block, _) => Bytes::from_owner(OwnsBlock(block)),
+            Self::Part(part) => Bytes::from_owner(part),
         }
     }
 
@@ -88,15 +104,14 @@ impl Run {
         }
         let mut part = EventBlock::empty(block.from(), block.before());
         block.encoded().take(to.since(block.from()) as usize).for_each(|event| part.push(event));
-        Self::Part(Box::new(part), None)
+        let held = if let Self::Part(part) = self { part.held } else { None };
+        Self::Part(Box::new(Part { block: part, digest: None, held }))
     }
 }
 
-struct OwnsBlock(Box<EventBlock>);
-
-impl AsRef<[u8]> for OwnsBlock {
+impl AsRef<[u8]> for Part {
     fn as_ref(&self) -> &[u8] {
-        self.0.bytes()
+        self.block.bytes()
     }
 }
 

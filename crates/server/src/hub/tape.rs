@@ -12,7 +12,7 @@ use tapeline_core::sequencer::{Peer, Played};
 
 use super::Hub;
 use super::tail::{Recent, Run, Tail};
-use crate::inbox::{Inbox, OpeningId};
+use crate::inbox::{Answer, Inbox, OpeningId};
 use crate::limits;
 use crate::lock::lock;
 
@@ -52,13 +52,13 @@ pub(crate) struct Opening {
     inbox: Arc<Inbox>,
     /// Whether events are played as they come.
     live: AtomicBool,
-    /// Whether the session knows that there is something new.
+    /// Whether the session knows that there may be something new.
     told: AtomicBool,
 }
 
 impl Opening {
     pub(crate) fn new(hub: &Hub, client: ClientId, channel: Channel, inbox: Arc<Inbox>) -> Arc<Self> {
-        let (live, told) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (live, told) = (AtomicBool::new(false), AtomicBool::new(true));
         Arc::new(Self { id: hub.next_opening(), client, channel, inbox, live, told })
     }
 
@@ -71,14 +71,18 @@ impl Opening {
         Peer { session: self.id.0, channel: self.channel }
     }
 
-    /// The session looks: of what comes after this it is told again.
-    pub(crate) fn looks(&self) {
+    /// The session has seen all there is, and is told of what comes from now on. It must then look once more.
+    pub(crate) fn has_seen_all(&self) {
         self.told.swap(false, Ordering::AcqRel);
     }
 
-    /// The session will look without being told.
-    pub(crate) fn will_look(&self) {
-        self.told.store(true, Ordering::Release);
+    /// Whether it falls to the session to look again: otherwise it is being told to.
+    pub(crate) fn looks_again(&self) -> bool {
+        !self.told.swap(true, Ordering::AcqRel)
+    }
+
+    fn answer(&self, frame: ServerFrame) {
+        self.inbox.answer(Answer { opening: self.id, channel: self.channel, frame });
     }
 
     fn tell(&self) {
@@ -124,7 +128,7 @@ impl Tape {
             let message = "a newer connection of this client opened the stream; this one is closed".into();
             let (channel, code) = (Some(displaced.channel), ErrorCode::Displaced);
             let frame = ServerFrame::Error(ErrorFrame { channel, code, message, n: None, retry: None });
-            displaced.inbox.answer([(displaced.id, frame)]);
+            displaced.answer(frame);
         }
     }
 
@@ -162,7 +166,7 @@ impl Tape {
             let id = OpeningId(peer.session);
             let opening = lock(&self.audience).openings.get(&id).cloned();
             if let Some(opening) = opening {
-                opening.inbox.answer([(id, frame)]);
+                opening.answer(frame);
             }
         }
     }

@@ -47,6 +47,9 @@ impl<T> Mailbox<T> {
     /// Puts something in, for which there is room or which must not wait.
     pub(crate) fn post(&self, message: T) {
         let mut queue = lock(&self.queue);
+        if self.room.is_closed() {
+            return;
+        }
         queue.waiting.push(message);
         if std::mem::take(&mut queue.asleep) {
             drop(queue);

@@ -330,8 +330,11 @@ pub(crate) fn check_end(reader: &Reader<'_>, what: &'static str) -> Result<(), C
     }
 }
 
-/// Splits the first byte string off a run of them: its content and the rest. `None` at the end.
-pub(crate) fn split_bytes(input: &[u8]) -> Result<Option<(&[u8], &[u8])>, CodecError> {
+/// A byte string and the input after it.
+pub(crate) type Split<'b> = (&'b [u8], &'b [u8]);
+
+/// Splits the first byte string off a run of them. `None` at the end.
+pub(crate) fn split_bytes(input: &[u8]) -> Result<Option<Split<'_>>, CodecError> {
     if input.is_empty() {
         return Ok(None);
     }

@@ -8,7 +8,7 @@ use crate::hash::ContentHash;
 use crate::limits;
 use crate::numbers::{EventNumber, Seq};
 
-mod verdict {
+mod outcome {
     pub(super) const RECORDED: u64 = 0;
     pub(super) const REFUSED: u64 = 1;
 }
@@ -48,8 +48,8 @@ impl Writer {
     pub(super) fn verdict(&mut self, own: &OwnVerdict) -> &mut Self {
         self.array(4).uint(own.n.0).uint(own.hash.0);
         match &own.verdict {
-            Verdict::Recorded { seq, lost } => self.uint(verdict::RECORDED).array(2).uint(seq.0).lost(lost),
-            Verdict::Refused(refusal) => self.uint(verdict::REFUSED).refusal(refusal),
+            Verdict::Recorded { seq, lost } => self.uint(outcome::RECORDED).array(2).uint(seq.0).lost(lost),
+            Verdict::Refused(refusal) => self.uint(outcome::REFUSED).refusal(refusal),
         }
     }
 }
@@ -86,11 +86,11 @@ pub(super) fn read_verdict(reader: &mut Reader<'_>) -> Result<OwnVerdict, CodecE
     read_tuple(reader, 4, "a verdict")?;
     let (n, hash) = (EventNumber(reader.count()?), ContentHash(reader.u64()?));
     let verdict = match reader.u64()? {
-        verdict::RECORDED => {
+        outcome::RECORDED => {
             read_tuple(reader, 2, "a recorded verdict")?;
             Verdict::Recorded { seq: Seq(reader.count()?), lost: read_lost(reader)? }
         }
-        verdict::REFUSED => Verdict::Refused(Box::new(read_refusal(reader)?)),
+        outcome::REFUSED => Verdict::Refused(Box::new(read_refusal(reader)?)),
         other => return Err(CodecError::Unknown { what: "verdict", found: other.to_string() }),
     };
     Ok(OwnVerdict { n, hash, verdict })

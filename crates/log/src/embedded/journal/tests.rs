@@ -20,7 +20,7 @@ const FIRST: u64 = 7;
 
 fn record(position: u64) -> Record {
     let mut batch = Batch::empty(Seq(position), Chain(position));
-    batch.block.push(format!("event {position}").as_bytes());
+    batch.block.push(format!("event {position:04}").as_bytes());
     Record {
         stream: StreamName::new("s").unwrap(),
         number: 1,

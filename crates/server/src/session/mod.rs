@@ -1,0 +1,253 @@
+//! Sessions: one task for each WebSocket.
+//!
+//! A session takes what has come, in order: answers and news from its inbox, then events at its own positions as long
+//! as little waits to be sent, then messages as long as few answers wait. It queues nothing for its client: where the
+//! client does not read, positions stay where they are.
+//!
+//! `requests` does what the client says, `channels` knows which streams it has open, `playing` sends it events.
+
+mod channels;
+mod playing;
+mod requests;
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tapeline_core::codec::Codec;
+use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
+use tapeline_core::limits as core_limits;
+use tapeline_core::name::Subject;
+use tapeline_core::numbers::{Channel, EventNumber};
+use tapeline_log::{EventLog, StateStore};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::budget::Held;
+use crate::inbox::Inbox;
+use crate::limits;
+use crate::shared::Shared;
+use crate::websocket::{Kind, Message, Socket};
+use channels::Channels;
+use playing::Job;
+
+/// One WebSocket.
+pub(crate) struct Session<L: EventLog, S: StateStore> {
+    shared: Arc<Shared<L, S>>,
+    number: u64,
+    socket: Socket,
+    codec: Codec,
+    inbox: Arc<Inbox>,
+    /// Whether the client has said hello.
+    greeted: bool,
+    subject: Option<Subject>,
+    channels: Channels,
+    /// What is to be played, one job for each stream with something new and for each range asked for.
+    jobs: VecDeque<Job>,
+    fetches: usize,
+    bad_frames: u32,
+    /// When the client last gave a sign of life.
+    heard: Instant,
+    /// Bytes of an unfinished message, where it is large.
+    unfinished: Option<Held>,
+    goodbye: Option<Goodbye>,
+}
+
+/// Why the server closes a socket.
+struct Goodbye {
+    code: u16,
+    reason: String,
+}
+
+/// Codes to close a socket with (RFC 6455, section 7.4.1).
+mod close_code {
+    pub(super) const NORMAL: u16 = 1000;
+    pub(super) const GOING_AWAY: u16 = 1001;
+    pub(super) const POLICY: u16 = 1008;
+    pub(super) const BROKEN: u16 = 1011;
+    pub(super) const TRY_LATER: u16 = 1013;
+}
+
+/// What there is to do.
+enum Turn {
+    /// So many bytes came; none is the end.
+    Received(usize),
+    /// There is mail.
+    Mail,
+    /// More can be played.
+    Room,
+    /// It is time to look whether the client is there.
+    Alarm,
+}
+
+impl<L: EventLog, S: StateStore> Session<L, S> {
+    pub(crate) fn new(shared: Arc<Shared<L, S>>, socket: Socket, codec: Codec) -> Self {
+        let inbox = Arc::new(Inbox::default());
+        shared.metrics.sessions.inc();
+        Self {
+            number: shared.sessions.begin(&inbox),
+            shared,
+            socket,
+            codec,
+            inbox,
+            greeted: false,
+            subject: None,
+            channels: Channels::default(),
+            jobs: VecDeque::new(),
+            fetches: 0,
+            bad_frames: 0,
+            heard: Instant::now(),
+            unfinished: None,
+            goodbye: None,
+        }
+    }
+
+    /// Serves the client until one of the two goes.
+    pub(crate) async fn run(mut self) {
+        // A socket that fails is a client that is gone.
+        let is_there = self.serve().await.is_ok();
+        self.close_all();
+        let goodbye = self.goodbye.take();
+        let socket = std::mem::replace(&mut self.socket.outgoing, Default::default());
+        self.socket.outgoing = socket;
+        if is_there && let Some(Goodbye { code, reason }) = goodbye {
+            self.socket.say_goodbye(code, &reason);
+            self.finish().await;
+        }
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
+        let mut alarm = Box::pin(sleep(limits::HELLO_WITHIN));
+        // What was read together with the handshake.
+        self.take_messages().await;
+        while self.goodbye.is_none() {
+            self.take_mail();
+            if !self.jobs.is_empty() {
+                Box::pin(self.play()).await;
+            }
+            match std::future::poll_fn(|cx| self.poll_turn(cx, alarm.as_mut())).await? {
+                Turn::Received(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Turn::Received(_) => self.take_messages().await,
+                Turn::Alarm => self.check_silence(alarm.as_mut()),
+                Turn::Mail | Turn::Room => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what waits, then looks for the next thing to do.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, alarm: Pin<&mut Sleep>) -> Poll<io::Result<Turn>> {
+        let waiting = self.socket.outgoing.len();
+        if waiting > 0 {
+            if let Poll::Ready(Err(error)) = self.socket.poll_send(cx) {
+                return Poll::Ready(Err(error));
+            }
+            if self.socket.outgoing.len() < waiting {
+                self.heard = Instant::now();
+            }
+        }
+        if self.inbox.poll(cx).is_ready() {
+            return Poll::Ready(Ok(Turn::Mail));
+        }
+        if !self.jobs.is_empty() && self.has_room() {
+            return Poll::Ready(Ok(Turn::Room));
+        }
+        if self.takes_requests()
+            && let Poll::Ready(received) = self.socket.poll_receive(cx)
+        {
+            return Poll::Ready(received.map(Turn::Received));
+        }
+        alarm.poll(cx).map(|()| Ok(Turn::Alarm))
+    }
+
+    /// Whether more may be played to the client.
+    fn has_room(&self) -> bool {
+        self.socket.outgoing.len() < limits::OUTGOING_BYTES
+    }
+
+    /// Whether more is read from the client.
+    fn takes_requests(&self) -> bool {
+        self.socket.outgoing.len() < limits::ANSWER_BYTES && self.fetches < limits::FETCHES
+    }
+
+    async fn take_messages(&mut self) {
+        while self.goodbye.is_none() {
+            match self.socket.incoming.next() {
+                Ok(None) => break self.hold_unfinished(),
+                Ok(Some(Message::Data(message))) => self.take_frame(&message).await,
+                Ok(Some(Message::Ping(content))) => self.socket.outgoing.push(Kind::Pong, &content, &Bytes::new()),
+                Ok(Some(Message::Close)) => self.say_goodbye(close_code::NORMAL, ""),
+                Err(violation) => self.say_goodbye(violation.close_code(), violation.to_string()),
+            }
+            self.heard = Instant::now();
+        }
+    }
+
+    /// Messages that come slowly take from what all sockets have together.
+    fn hold_unfinished(&mut self) {
+        let waiting = self.socket.incoming.waiting();
+        if waiting <= limits::UNFINISHED_FREE_BYTES {
+            self.unfinished = None;
+            return;
+        }
+        let held = self.unfinished.get_or_insert_with(|| self.shared.unfinished.hold(0));
+        if !held.resize(waiting) {
+            self.say_goodbye(close_code::TRY_LATER, "too many large messages at once: connect again later");
+        }
+    }
+
+    /// Takes answers and news. Answers go out before whatever is played after this.
+    fn take_mail(&mut self) {
+        let mail = self.inbox.take();
+        for answer in mail.answers {
+            self.take_answer(answer);
+        }
+        self.jobs.extend(mail.news.into_iter().map(|(opening, channel)| Job::Live { opening, channel }));
+        if mail.stop {
+            self.say_goodbye(close_code::GOING_AWAY, "the server stops: connect again later");
+        }
+    }
+
+    fn check_silence(&mut self, alarm: Pin<&mut Sleep>) {
+        let until = self.heard + Duration::from_millis(core_limits::SILENCE.0);
+        if !self.greeted || Instant::now() >= until {
+            return self.say_goodbye(close_code::POLICY, "no sign of life: send a ping now and then");
+        }
+        alarm.reset(until);
+    }
+
+    /// Says something to the client.
+    fn say(&mut self, frame: &ServerFrame) {
+        let bytes = self.codec.encode_server(frame);
+        self.socket.outgoing.push(self.kind(), &bytes, &Bytes::new());
+    }
+
+    fn say_error(&mut self, channel: Option<Channel>, code: ErrorCode, message: impl Into<String>, n: Option<EventNumber>) {
+        self.shared.metrics.errors.inc();
+        let retry = (code == ErrorCode::Later).then_some(core_limits::LATER_PAUSE);
+        self.say(&ServerFrame::Error(ErrorFrame { channel, code, message: message.into(), n, retry }));
+    }
+
+    /// Nothing more is taken; what waits is sent, and the socket closed.
+    fn say_goodbye(&mut self, code: u16, reason: impl Into<String>) {
+        self.goodbye.get_or_insert_with(|| Goodbye { code, reason: reason.into() });
+    }
+
+    fn kind(&self) -> Kind {
+        match self.codec {
+            Codec::Cbor => Kind::Binary,
+            Codec::Json => Kind::Text,
+        }
+    }
+}
+
+impl<L: EventLog, S: StateStore> Drop for Session<L, S> {
+    fn drop(&mut self) {
+        self.close_all();
+        self.shared.metrics.sessions.dec();
+        self.shared.sessions.end(self.number);
+    }
+}

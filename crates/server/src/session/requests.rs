@@ -1,0 +1,151 @@
+//! What a client says, and what is done about it.
+
+use std::sync::Arc;
+
+use tapeline_core::codec::CodecError;
+use tapeline_core::event::{Authored, Sealed};
+use tapeline_core::frame::{ClientFrame, ErrorCode, Hello, Open, PROTOCOL, ServerFrame, Welcome};
+use tapeline_core::hash::Chain;
+use tapeline_core::limits as core_limits;
+use tapeline_core::numbers::{Channel, Seq};
+use tapeline_log::{EventLog, LogError, StateStore};
+
+use super::channels::{OpenChannel, Phase};
+use super::playing::Job;
+use super::{Session, close_code};
+use crate::hub::{Opening, Tape};
+use crate::limits;
+use crate::shard::{Closed, Command, OpenStream, Push};
+
+const STOPPING: &str = "the server stops: send again to its successor";
+const NOT_OPEN: &str = "the channel is not open: open the stream, and wait for opened";
+
+impl<L: EventLog, S: StateStore> Session<L, S> {
+    /// Takes one message.
+    pub(super) async fn take_frame(&mut self, message: &[u8]) {
+        let frame = match self.codec.decode_client(message) {
+            Ok(frame) => frame,
+            Err(error) => return self.refuse_frame(&error),
+        };
+        match frame {
+            ClientFrame::Hello(hello) => self.hello(&hello),
+            _ if !self.greeted => {
+                self.say_error(None, ErrorCode::BadFrame, "the first frame must be hello", None);
+                self.say_goodbye(close_code::POLICY, "the first frame must be hello");
+            }
+            ClientFrame::Open(open) => Box::pin(self.open(open)).await,
+            ClientFrame::Push { channel, events } => Box::pin(self.push(channel, events, message.len())).await,
+            ClientFrame::Fetch { channel, from, to } => self.fetch(channel, from, to),
+            ClientFrame::Close { channel } => self.close_channel(channel),
+            ClientFrame::Ping => self.say(&ServerFrame::Pong),
+        }
+    }
+
+    fn hello(&mut self, hello: &Hello) {
+        if self.greeted {
+            return self.bad_frame(None, "hello was said already");
+        }
+        if hello.protocol < PROTOCOL {
+            let message = format!("this server speaks protocol {PROTOCOL}, the client {}: upgrade it", hello.protocol);
+            self.say_error(None, ErrorCode::UpgradeRequired, message.as_str(), None);
+            return self.say_goodbye(close_code::POLICY, message);
+        }
+        self.greeted = true;
+        self.socket.incoming.take_whole_frames();
+        self.say(&ServerFrame::Welcome(Welcome {
+            protocol: PROTOCOL,
+            server: concat!("tapeline ", env!("CARGO_PKG_VERSION")).into(),
+            silence: core_limits::SILENCE,
+            frame_bytes: core_limits::FRAME_BYTES as u64,
+        }));
+    }
+
+    async fn open(&mut self, open: Open) {
+        let channel = open.channel;
+        if self.shared.is_stopping() {
+            return self.say_error(Some(channel), ErrorCode::Later, STOPPING, None);
+        }
+        if self.channels.len() >= core_limits::CHANNELS && !self.channels.contains_key(&channel) {
+            let message = format!("the most is {} open streams on one socket: use another one", core_limits::CHANNELS);
+            return self.bad_frame(Some(channel), &message);
+        }
+        let tape = self.shared.hub.tape(&open.stream);
+        let opening = Opening::new(&self.shared.hub, open.client, channel, self.inbox.clone());
+        self.use_channel(channel, tape.clone(), opening.clone(), open.live);
+        let chain_at_played = match self.chain_at(&tape, open.played).await {
+            Ok(chain) => chain,
+            Err(error) => {
+                self.close_channel(channel);
+                return self.say_error(Some(channel), ErrorCode::Later, error.to_string(), None);
+            }
+        };
+        let Ok(room) = self.shared.shards.room(tape.stream(), 0).await else { return self.is_broken() };
+        let (peer, subject) = (opening.peer(), self.subject.clone());
+        let request = OpenStream { tape: tape.clone(), peer, subject, open, chain_at_played, room };
+        self.shared.shards.send(tape.stream(), Command::Open(Box::new(request)));
+    }
+
+    /// The chain of a stream's log where a client has played to, where the log is that long.
+    async fn chain_at(&self, tape: &Arc<Tape>, played: Seq) -> Result<Option<Chain>, LogError> {
+        if played == Seq::FIRST {
+            return Ok(Some(Chain::EMPTY));
+        }
+        if let Some(chain) = tape.chain_at_head(played) {
+            return Ok(Some(chain));
+        }
+        let block = self.shared.reader.read_log(tape, played, 0).await?;
+        Ok((block.from() == played).then(|| block.before()))
+    }
+
+    async fn push(&mut self, channel: Channel, events: Vec<Authored>, bytes: usize) {
+        let Some(first) = events.first().map(|event| event.n) else { return };
+        let Some(OpenChannel { tape, opening, phase: Phase::Open(_) }) = self.channels.get(&channel) else {
+            return self.say_error(Some(channel), ErrorCode::NotOpen, NOT_OPEN, Some(first));
+        };
+        if self.shared.is_stopping() {
+            return self.say_error(Some(channel), ErrorCode::Later, STOPPING, Some(first));
+        }
+        let (tape, peer, subject) = (tape.clone(), opening.peer(), self.subject.clone());
+        let events = events.into_iter().map(Sealed::new).collect();
+        match self.shared.shards.room(tape.stream(), bytes).await {
+            Ok(room) => {
+                let push = Push { tape: tape.clone(), peer, subject, events, room };
+                self.shared.shards.send(tape.stream(), Command::Push(push));
+            }
+            Err(Closed) => self.is_broken(),
+        }
+    }
+
+    fn fetch(&mut self, channel: Channel, from: Seq, to: Seq) {
+        let Some(OpenChannel { opening, phase: Phase::Open(_), .. }) = self.channels.get(&channel) else {
+            return self.say_error(Some(channel), ErrorCode::NotOpen, NOT_OPEN, None);
+        };
+        if to <= from || to.since(from) > core_limits::FETCH_EVENTS {
+            let message = format!("a range has 1 to {} events", core_limits::FETCH_EVENTS);
+            return self.bad_frame(Some(channel), &message);
+        }
+        self.fetches += 1;
+        self.jobs.push_back(Job::Range { opening: opening.id(), channel, from, to });
+    }
+
+    fn refuse_frame(&mut self, error: &CodecError) {
+        match error {
+            CodecError::UnknownFrame(_) => self.say_error(None, ErrorCode::UnknownFrame, error.to_string(), None),
+            _ => self.bad_frame(None, &error.to_string()),
+        }
+    }
+
+    /// Says what is wrong with a frame. Whoever sends nothing but such frames is sent away.
+    fn bad_frame(&mut self, channel: Option<Channel>, message: &str) {
+        self.say_error(channel, ErrorCode::BadFrame, message, None);
+        self.bad_frames += 1;
+        if self.bad_frames >= limits::BAD_FRAMES {
+            self.say_goodbye(close_code::POLICY, "too many frames that cannot be read");
+        }
+    }
+
+    fn is_broken(&mut self) {
+        self.say_error(None, ErrorCode::Internal, "a part of the server has failed", None);
+        self.say_goodbye(close_code::BROKEN, "a part of the server has failed: connect again later");
+    }
+}

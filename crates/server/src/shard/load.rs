@@ -1,0 +1,133 @@
+//! Bringing streams, and what events touch on them, into memory.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tapeline_core::event::{Body, Sealed};
+use tapeline_core::name::{Key, StreamName};
+use tapeline_core::numbers::{ClientId, Incarnation, Position};
+use tapeline_core::sequencer::Sequencer;
+use tapeline_core::state::StreamState;
+use tapeline_log::{EventLog, LogError, StateStore};
+
+use super::Shard;
+use super::slots::Slot;
+use crate::hub::Tape;
+
+/// Bits of an incarnation, so that it is a number in any JSON.
+const INCARNATION_BITS: u32 = 53;
+
+impl<L: EventLog, S: StateStore> Shard<L, S> {
+    /// The slot of a stream, which is brought into memory where it is not.
+    pub(super) fn slot(&mut self, tape: &Arc<Tape>) -> Result<usize, LogError> {
+        if let Some(place) = self.slots.find(tape.stream()) {
+            if let Some(slot) = self.slots.get(place) {
+                slot.used = true;
+            }
+            return Ok(place);
+        }
+        let (sequencer, stored) = self.load(tape.stream())?;
+        let end = *sequencer.staged();
+        tape.found(end.head, end.chain);
+        self.lives += 1;
+        let place = self.slots.insert(Slot::new(tape.clone(), sequencer, stored, self.lives));
+        self.ring.push_back((place, self.lives));
+        self.metrics.streams.inc();
+        self.weigh(place);
+        if end.position > stored {
+            self.is_dirty(place);
+        }
+        Ok(place)
+    }
+
+    /// Goes on from the stored state and plays what is on the log past it.
+    fn load(&self, stream: &StreamName) -> Result<(Sequencer, Position), LogError> {
+        let state = match self.store.stream(stream)? {
+            Some(state) => state,
+            None => {
+                let head = self.runtime.block_on(self.log.head(stream))?;
+                let new = || Incarnation(fastrand::u64(..1 << INCARNATION_BITS));
+                StreamState::empty(head.map_or_else(new, |head| head.incarnation))
+            }
+        };
+        let mut sequencer = Sequencer::new(state);
+        for batch in self.runtime.block_on(self.log.replay(stream, state.position))? {
+            let damaged = |error| LogError::Damaged { place: format!("log of stream {stream}"), what: format!("{error}") };
+            let events = batch.events().map_err(damaged)?;
+            load_keys(&*self.store, stream, &mut sequencer, events.iter().map(|event| &event.body))?;
+            let clients = events.iter().map(|event| event.client);
+            let clients = clients.chain(batch.verdicts.iter().map(|verdict| verdict.client));
+            load_clients(&*self.store, stream, &mut sequencer, clients)?;
+            sequencer.replay(&batch).map_err(damaged)?;
+        }
+        Ok((sequencer, state.position))
+    }
+
+    /// Brings into memory what events touch.
+    pub(super) fn load_touched(&mut self, place: usize, events: &[Sealed]) -> Result<(), LogError> {
+        let Some(slot) = self.slots.get(place) else { return Ok(()) };
+        if slot.whole {
+            return Ok(());
+        }
+        let (stream, sequencer) = (slot.tape.stream(), &mut slot.sequencer);
+        let clients = events.iter().map(|sealed| sealed.event.client);
+        let bodies = events.iter().map(|sealed| &sealed.event.body);
+        load_clients(&*self.store, stream, sequencer, clients)?;
+        load_keys(&*self.store, stream, sequencer, bodies)
+    }
+
+    /// Brings into memory what is known of clients.
+    pub(super) fn load_clients(&mut self, place: usize, clients: &[ClientId]) -> Result<(), LogError> {
+        let Some(slot) = self.slots.get(place) else { return Ok(()) };
+        load_clients(&*self.store, slot.tape.stream(), &mut slot.sequencer, clients.iter().copied())
+    }
+
+    /// A stream has changes to store.
+    pub(super) fn is_dirty(&mut self, place: usize) {
+        if let Some(slot) = self.slots.get(place).filter(|slot| !slot.dirty) {
+            slot.dirty = true;
+            self.dirty.push_back((place, slot.life, Instant::now()));
+        }
+    }
+}
+
+fn missing_keys<'b>(sequencer: &Sequencer, bodies: impl Iterator<Item = &'b Body>) -> Vec<Key> {
+    let keys = bodies.flat_map(|body| {
+        body.ops.iter().map(|op| &op.key).chain(body.unchanged.iter().map(|read| &read.key))
+    });
+    keys.filter(|key| !sequencer.knows_key(key)).cloned().collect()
+}
+
+fn missing_clients(sequencer: &Sequencer, clients: impl Iterator<Item = ClientId>) -> Vec<ClientId> {
+    let mut missing: Vec<_> = clients.filter(|client| !sequencer.knows_client(*client)).collect();
+    missing.dedup();
+    missing
+}
+
+fn load_keys<'b>(
+    store: &impl StateStore,
+    stream: &StreamName,
+    sequencer: &mut Sequencer,
+    bodies: impl Iterator<Item = &'b Body>,
+) -> Result<(), LogError> {
+    let keys = missing_keys(sequencer, bodies);
+    if !keys.is_empty() {
+        let entries = store.entries(stream, &keys)?;
+        keys.into_iter().zip(entries).for_each(|(key, entry)| sequencer.load_entry(key, entry));
+    }
+    Ok(())
+}
+
+fn load_clients(
+    store: &impl StateStore,
+    stream: &StreamName,
+    sequencer: &mut Sequencer,
+    clients: impl Iterator<Item = ClientId>,
+) -> Result<(), LogError> {
+    let missing = missing_clients(sequencer, clients);
+    if !missing.is_empty() {
+        let states = store.clients(stream, &missing)?;
+        missing.into_iter().zip(states).for_each(|(client, state)| sequencer.load_client(client, state));
+    }
+    Ok(())
+}

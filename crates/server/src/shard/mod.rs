@@ -1,0 +1,265 @@
+//! Shards: threads that own the sequencers of many streams each.
+//!
+//! A shard takes all that waits for it, lets the sequencers decide, then gives each stream's batch to the log: what
+//! arrives while one batch is made durable becomes the next one. It never waits for the log nor for a session.
+//!
+//! ```text
+//! sessions ─▶ mailbox ─▶ decide ─▶ stage ─▶ log.append
+//!                ▲                              │ durable
+//!                └──────── appended ◀───────────┘  ─▶ answers, then events ─▶ hub
+//!                             └─ now and then ─▶ changes ─▶ state store
+//! ```
+
+mod changes;
+mod evict;
+mod load;
+mod mailbox;
+mod slots;
+mod stage;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHasher;
+use tapeline_core::event::Sealed;
+use tapeline_core::frame::Open;
+use tapeline_core::hash::Chain;
+use tapeline_core::name::{StreamName, Subject};
+use tapeline_core::numbers::Position;
+use tapeline_core::sequencer::Peer;
+use tapeline_log::{AppendError, EventLog, LogError, StateStore};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::hub::Tape;
+use crate::limits;
+use crate::lock::lock;
+use crate::metrics::Metrics;
+pub(crate) use mailbox::{Closed, Room};
+use mailbox::Mailbox;
+use slots::Slots;
+
+/// Hears that the state store has all of a stream. Nothing more is given to the store for as long as the pin is held.
+pub(crate) type Settled = oneshot::Sender<Result<Pin, LogError>>;
+
+/// Keeps the state store from moving on with a stream.
+pub(crate) type Pin = Arc<()>;
+
+/// What a shard is told to do.
+pub(crate) enum Command {
+    /// A session opens a stream.
+    Open(Box<OpenStream>),
+    /// A session sends events.
+    Push(Push),
+    /// Somebody wants the state store to have all of a stream.
+    Settle {
+        /// The stream.
+        tape: Arc<Tape>,
+        /// Hears of it.
+        settled: Settled,
+    },
+    /// The log answers.
+    Appended {
+        /// The slot that appended.
+        place: usize,
+        /// Which life of it.
+        life: u64,
+        /// The stream's new position, or why not.
+        outcome: Result<Position, AppendError>,
+    },
+    /// Nothing more comes: make durable and store what there is, then end.
+    Stop,
+}
+
+/// A session opens a stream.
+pub(crate) struct OpenStream {
+    /// The stream.
+    pub(crate) tape: Arc<Tape>,
+    /// Whom to answer.
+    pub(crate) peer: Peer,
+    /// Who the session speaks for.
+    pub(crate) subject: Option<Subject>,
+    /// What it holds.
+    pub(crate) open: Open,
+    /// The chain of the log where it has played to.
+    pub(crate) chain_at_played: Option<Chain>,
+    /// Its room in the queue.
+    pub(crate) room: Room,
+}
+
+/// A session sends events.
+pub(crate) struct Push {
+    /// The stream.
+    pub(crate) tape: Arc<Tape>,
+    /// Whom to answer.
+    pub(crate) peer: Peer,
+    /// Who the session speaks for.
+    pub(crate) subject: Option<Subject>,
+    /// The events.
+    pub(crate) events: Vec<Sealed>,
+    /// Their room in the queue.
+    pub(crate) room: Room,
+}
+
+/// All shards, from outside.
+#[derive(Debug)]
+pub(crate) struct Shards {
+    mailboxes: Vec<Arc<Mailbox<Command>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Shards {
+    /// Starts the threads.
+    pub(crate) fn start<L: EventLog, S: StateStore>(log: &Arc<L>, store: &Arc<S>, metrics: &Arc<Metrics>) -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let count = (processors / 2).clamp(1, limits::SHARDS);
+        let mailboxes: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::new())).collect();
+        let threads = mailboxes.iter().enumerate().map(|(number, mailbox)| {
+            let shard = Shard {
+                log: log.clone(),
+                store: store.clone(),
+                runtime: Handle::current(),
+                metrics: metrics.clone(),
+                mailbox: mailbox.clone(),
+                slots: Slots::default(),
+                touched: Vec::new(),
+                dirty: VecDeque::new(),
+                ring: VecDeque::new(),
+                tails: VecDeque::new(),
+                tail_bytes: 0,
+                tail_most: limits::TAIL_BYTES / count,
+                resident: 0,
+                resident_most: limits::RESIDENT_BYTES / count,
+                lives: 0,
+                on_their_way: 0,
+                stopping: false,
+            };
+            let thread = thread::Builder::new().name(format!("shard-{number}"));
+            thread.spawn(move || shard.run()).expect("a thread can be started")
+        });
+        let threads = Mutex::new(threads.collect());
+        Self { mailboxes, threads }
+    }
+
+    /// Waits for room for a command with so many bytes.
+    pub(crate) async fn room(&self, stream: &StreamName, bytes: usize) -> Result<Room, Closed> {
+        self.of(stream).room(bytes).await
+    }
+
+    /// Gives a command to the shard of its stream.
+    pub(crate) fn send(&self, stream: &StreamName, command: Command) {
+        self.of(stream).post(command);
+    }
+
+    /// Has the state store get all of a stream.
+    pub(crate) async fn settle(&self, tape: Arc<Tape>) -> Result<Pin, LogError> {
+        let (settled, hears) = oneshot::channel();
+        let mailbox = self.of(tape.stream()).clone();
+        let gone = || LogError::Storage("the stream is being made anew from its log".into());
+        let _room = mailbox.room(0).await.map_err(|Closed| gone())?;
+        mailbox.post(Command::Settle { tape, settled });
+        hears.await.map_err(|_| gone())?
+    }
+
+    /// Lets the shards finish what they have, and waits for them to end.
+    pub(crate) fn stop(&self) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.post(Command::Stop));
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a shard panicked");
+            }
+        }
+    }
+
+    /// Whether all of them run.
+    pub(crate) fn are_up(&self) -> bool {
+        lock(&self.threads).iter().all(|thread| !thread.is_finished())
+    }
+
+    fn of(&self, stream: &StreamName) -> &Arc<Mailbox<Command>> {
+        use std::hash::{Hash, Hasher};
+        let mut hasher = FxHasher::default();
+        stream.hash(&mut hasher);
+        &self.mailboxes[(hasher.finish() >> 32) as usize % self.mailboxes.len()]
+    }
+}
+
+/// One shard.
+struct Shard<L, S> {
+    log: Arc<L>,
+    store: Arc<S>,
+    runtime: Handle,
+    metrics: Arc<Metrics>,
+    mailbox: Arc<Mailbox<Command>>,
+    slots: Slots,
+    /// Slots with something to stage at the end of this turn.
+    touched: Vec<usize>,
+    /// Slots with changes to store, and their lives, those that have waited longest first.
+    dirty: VecDeque<(usize, u64, Instant)>,
+    /// All slots and their lives, in the order in which they are looked at when memory is short.
+    ring: VecDeque<(usize, u64)>,
+    /// The blocks that tapes keep in memory, oldest first.
+    tails: VecDeque<(Weak<Tape>, usize)>,
+    tail_bytes: usize,
+    tail_most: usize,
+    /// Bytes of all slots, estimated.
+    resident: usize,
+    resident_most: usize,
+    lives: u64,
+    /// Appends that the log has not answered.
+    on_their_way: usize,
+    stopping: bool,
+}
+
+impl<L: EventLog, S: StateStore> Shard<L, S> {
+    fn run(mut self) {
+        let mut commands = Vec::new();
+        while !(self.stopping && self.has_finished()) {
+            self.mailbox.take(&mut commands, self.patience());
+            self.metrics.queued.set(commands.len() as i64);
+            for command in commands.drain(..) {
+                self.take(command);
+            }
+            self.stage_touched();
+            self.store_due();
+            self.let_go();
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Open(open) => self.open(open),
+            Command::Push(push) => self.push(push),
+            Command::Settle { tape, settled } => self.settle(&tape, settled),
+            Command::Appended { place, life, outcome } => self.appended(place, life, outcome),
+            Command::Stop => self.stopping = true,
+        }
+    }
+
+    /// How long there is nothing to do by itself.
+    fn patience(&self) -> Option<Duration> {
+        const WHILE_STOPPING: Duration = Duration::from_millis(5);
+        if !self.touched.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        if self.stopping {
+            return Some(WHILE_STOPPING);
+        }
+        let (.., since) = self.dirty.front()?;
+        Some(limits::STORE_AFTER.saturating_sub(since.elapsed()))
+    }
+
+    fn has_finished(&self) -> bool {
+        self.on_their_way == 0 && self.touched.is_empty() && self.dirty.is_empty()
+    }
+}
+
+impl<L, S> Drop for Shard<L, S> {
+    /// Also where the thread panics: sessions are told rather than left waiting.
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}

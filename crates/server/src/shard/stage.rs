@@ -1,0 +1,189 @@
+//! Deciding on what sessions send, giving batches to the log, and what follows once they are durable.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
+use tapeline_core::limits as core_limits;
+use tapeline_core::numbers::{EventNumber, Position};
+use tapeline_core::sequencer::{Peer, Played, Staged};
+use tapeline_log::{Append, AppendError, EventLog, LogError, StateStore};
+
+use super::{Command, OpenStream, Push, Shard};
+use crate::hub::Tape;
+use crate::limits;
+
+impl<L: EventLog, S: StateStore> Shard<L, S> {
+    pub(super) fn open(&mut self, request: Box<OpenStream>) {
+        let loaded = self.slot(&request.tape).and_then(|place| {
+            let clients: Vec<_> = std::iter::once(request.open.client).chain(request.open.former.iter().copied()).collect();
+            self.load_clients(place, &clients).map(|()| place)
+        });
+        let place = match loaded {
+            Ok(place) => place,
+            Err(error) => return self.fail(&request.tape, request.peer, None, &error),
+        };
+        let Some(slot) = self.slots.get(place) else { return };
+        if let Some(resting) = &mut slot.resting {
+            return resting.push_back(Command::Open(request));
+        }
+        let OpenStream { peer, subject, open, chain_at_played, .. } = &*request;
+        slot.sequencer.open(*peer, subject.as_ref(), open, *chain_at_played);
+        self.touch(place);
+    }
+
+    pub(super) fn push(&mut self, push: Push) {
+        let place = match self.slot(&push.tape) {
+            Ok(place) => place,
+            Err(error) => return self.fail_push(&push, &error),
+        };
+        if let Some(resting) = self.slots.get(place).and_then(|slot| slot.resting.as_mut()) {
+            return resting.push_back(Command::Push(push));
+        }
+        if let Err(error) = self.load_touched(place, &push.events) {
+            return self.fail_push(&push, &error);
+        }
+        self.touch(place);
+        for sealed in &push.events {
+            let Some(slot) = self.slots.get(place) else { return };
+            slot.size.see(sealed.event.body.ops.len(), sealed.encoded.len());
+            slot.gathered += sealed.encoded.len();
+            if !slot.sequencer.push(push.peer, push.subject.as_ref(), sealed) {
+                return;
+            }
+            if slot.gathered >= limits::BATCH_BYTES {
+                self.stage(place);
+                self.touch(place);
+            }
+        }
+    }
+
+    /// There will be something to stage.
+    pub(super) fn touch(&mut self, place: usize) {
+        if let Some(slot) = self.slots.get(place).filter(|slot| !slot.touched) {
+            slot.touched = true;
+            self.touched.push(place);
+        }
+    }
+
+    pub(super) fn stage_touched(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for place in touched.drain(..) {
+            if let Some(slot) = self.slots.get(place) {
+                slot.touched = false;
+            }
+            self.stage(place);
+            self.weigh(place);
+        }
+        if self.touched.is_empty() {
+            self.touched = touched;
+        }
+    }
+
+    /// Gives what a stream has gathered to the log, and those who need not wait for it their answers.
+    pub(super) fn stage(&mut self, place: usize) {
+        let Some(slot) = self.slots.get(place) else { return };
+        slot.gathered = 0;
+        if let Some(Staged { expected, batch }) = slot.sequencer.stage() {
+            slot.appends.push_back(Instant::now());
+            self.on_their_way += 1;
+            let (stream, incarnation) = (slot.tape.stream().clone(), slot.sequencer.staged().incarnation);
+            let (mailbox, life) = (self.mailbox.clone(), slot.life);
+            let done = move |outcome| mailbox.post(Command::Appended { place, life, outcome });
+            self.log.append(Append { stream, incarnation, expected, batch }, Box::new(done));
+        }
+        self.deliver(place);
+    }
+
+    /// The log has answered.
+    pub(super) fn appended(&mut self, place: usize, life: u64, outcome: Result<Position, AppendError>) {
+        self.on_their_way -= 1;
+        let Some(slot) = self.slots.get(place).filter(|slot| slot.life == life) else { return };
+        let since = slot.appends.pop_front();
+        let position = match outcome {
+            Ok(position) => position,
+            Err(error) => return self.abandon(place, &error.to_string()),
+        };
+        if let Some(since) = since {
+            self.metrics.commit_seconds.observe(since.elapsed().as_secs_f64());
+        }
+        let played = slot.sequencer.appended(position);
+        let is_awaited = slot.is_awaited();
+        self.deliver(place);
+        if let Some(played) = played {
+            self.play(place, &played);
+        }
+        self.is_dirty(place);
+        if is_awaited {
+            self.store_changes(place);
+        }
+    }
+
+    /// Gives up on what is on its way: all who wait are told to send again, and the stream is loaded anew when needed.
+    pub(super) fn abandon(&mut self, place: usize, why: &str) {
+        let Some(slot) = self.remove(place) else { return };
+        tracing::warn!(stream = slot.tape.stream().as_str(), why, "a stream is made anew from its log");
+        self.metrics.append_failures.inc();
+        slot.tape.answer(slot.sequencer.abandon());
+        slot.resting.into_iter().flatten().for_each(|command| self.take(command));
+    }
+
+    /// Sends the answers that rest on what is durable.
+    fn deliver(&mut self, place: usize) {
+        let Some(slot) = self.slots.get(place) else { return };
+        let answers = slot.sequencer.take_answers();
+        if answers.is_empty() {
+            return;
+        }
+        for (_, frame) in &answers {
+            match frame {
+                ServerFrame::Ack { runs, .. } => {
+                    self.metrics.acknowledged.inc_by(runs.iter().map(|run| run.count).sum());
+                }
+                ServerFrame::Refused { .. } => {
+                    self.metrics.refused.inc();
+                }
+                _ => {}
+            }
+        }
+        slot.tape.answer(answers);
+    }
+
+    /// Plays a durable batch, and keeps what all tapes have in memory within its bounds.
+    fn play(&mut self, place: usize, played: &Played) {
+        let Some(slot) = self.slots.get(place) else { return };
+        self.metrics.batches.inc();
+        self.metrics.events.inc_by(played.batch.block.count());
+        let kept = slot.tape.play(played);
+        if kept == 0 {
+            return;
+        }
+        self.tails.push_back((Arc::downgrade(&slot.tape), kept));
+        self.tail_bytes += kept;
+        while self.tail_bytes > self.tail_most {
+            let Some((tape, bytes)) = self.tails.pop_front() else { break };
+            self.tail_bytes -= bytes;
+            if let Some(tape) = tape.upgrade() {
+                tape.shorten();
+            }
+        }
+        self.metrics.tail_bytes.set(self.tail_bytes as i64);
+    }
+
+    fn fail_push(&self, push: &Push, error: &LogError) {
+        let first = push.events.first().map(|sealed| sealed.event.n);
+        self.fail(&push.tape, push.peer, first, error);
+    }
+
+    /// Storage failed before anything was decided.
+    fn fail(&self, tape: &Tape, peer: Peer, n: Option<EventNumber>, error: &LogError) {
+        tracing::error!(stream = tape.stream().as_str(), %error, "a stream cannot be loaded");
+        let (code, retry) = match error.is_retryable() {
+            true => (ErrorCode::Later, Some(core_limits::LATER_PAUSE)),
+            false => (ErrorCode::Internal, None),
+        };
+        let message = format!("the stream cannot be loaded: {error}");
+        let frame = ErrorFrame { channel: Some(peer.channel), code, message, n, retry };
+        tape.answer(vec![(peer, ServerFrame::Error(frame))]);
+    }
+}

@@ -1,0 +1,122 @@
+//! What all parts of a running server share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+
+use crate::budget::Budget;
+use crate::hub::Hub;
+use crate::inbox::Inbox;
+use crate::limits;
+use crate::lock::lock;
+use crate::metrics::{Metrics, Readings};
+use crate::reader::Reader;
+use crate::shard::Shards;
+
+/// What all parts of a running server share.
+pub(crate) struct Shared<L, S> {
+    pub(crate) log: Arc<L>,
+    pub(crate) store: Arc<S>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) shards: Shards,
+    pub(crate) reader: Reader<L>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readings: Option<Readings>,
+    pub(crate) sessions: Sessions,
+    /// Bytes of messages that have not come whole.
+    pub(crate) unfinished: Arc<Budget>,
+    /// How many lists of objects are under way.
+    pub(crate) lists: Arc<tokio::sync::Semaphore>,
+    stopping: AtomicBool,
+}
+
+impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
+    pub(crate) fn new(log: Arc<L>, store: Arc<S>, readings: Option<Readings>) -> Arc<Self> {
+        let metrics = Arc::new(Metrics::new());
+        Arc::new(Self {
+            shards: Shards::start(&log, &store, &metrics),
+            reader: Reader::new(log.clone(), metrics.clone()),
+            log,
+            store,
+            hub: Arc::default(),
+            metrics,
+            readings,
+            sessions: Sessions::default(),
+            unfinished: Budget::new(limits::UNFINISHED_BYTES),
+            lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether nothing new is taken any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// From now on nothing new is taken.
+    pub(crate) fn refuse_new(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether events can be taken.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_stopping() && self.shards.are_up()
+    }
+}
+
+/// The sessions that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    inboxes: Mutex<Inboxes>,
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inboxes {
+    last: u64,
+    all: FxHashMap<u64, Arc<Inbox>>,
+    stopping: bool,
+}
+
+impl Sessions {
+    /// A session begins. It is to say when it ends.
+    pub(crate) fn begin(&self, inbox: &Arc<Inbox>) -> u64 {
+        let mut inboxes = lock(&self.inboxes);
+        inboxes.last += 1;
+        let session = inboxes.last;
+        inboxes.all.insert(session, inbox.clone());
+        if inboxes.stopping {
+            inbox.stop();
+        }
+        session
+    }
+
+    /// A session has ended.
+    pub(crate) fn end(&self, session: u64) {
+        let mut inboxes = lock(&self.inboxes);
+        inboxes.all.remove(&session);
+        if inboxes.all.is_empty() {
+            self.ended.notify_waiters();
+        }
+    }
+
+    /// Tells all sessions, now and to come, to say goodbye; waits for them to end.
+    pub(crate) async fn stop(&self) {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            {
+                let mut inboxes = lock(&self.inboxes);
+                inboxes.stopping = true;
+                inboxes.all.values().for_each(|inbox| inbox.stop());
+                if inboxes.all.is_empty() {
+                    return;
+                }
+            }
+            ended.await;
+        }
+    }
+}
