@@ -1,13 +1,12 @@
 //! How values of the program's types become fields of objects and back: the way `serde_json` spells them.
 
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use tapeline_core::object::Object;
-use tapeline_core::value::Value;
+use tapeline_core::value::{Entries, Value};
 
 use crate::error::ShapeError;
 
@@ -38,7 +37,8 @@ fn from_json(json: Json) -> Result<Value, ShapeError> {
         Json::Array(items) => Value::List(items.into_iter().map(from_json).collect::<Result<_, _>>()?),
         Json::Object(entries) => {
             let entries = entries.into_iter().map(|(name, value)| Ok((SmolStr::new(name), from_json(value)?)));
-            Value::Map(Arc::new(entries.collect::<Result<_, ShapeError>>()?))
+            let entries = Entries::new(entries.collect::<Result<_, ShapeError>>()?);
+            Value::Map(entries.expect("a JSON object has each name once"))
         }
     })
 }

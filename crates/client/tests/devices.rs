@@ -224,6 +224,35 @@ async fn a_server_put_back_to_an_older_backup_gets_back_what_living_clients_know
     assert_eq!(texts(&here), all);
 }
 
+/// Two things at once: while the copy and the original share a client id, the server forgets an event of the original
+/// and takes another one of the copy under the same number.
+#[tokio::test]
+#[ignore = "core: after a fork a replica takes its events for recorded by their numbers alone, not by their content"]
+async fn a_copied_store_and_a_server_put_back_together_lose_nothing_either() {
+    let (server, directory) = (TestServer::start().await, TempDir::new().unwrap());
+    let (first, second) = (directory.path().join("first"), directory.path().join("second"));
+    let (a, here) = open(&server, &first).await;
+    a.go_online();
+    note(&here, "before");
+    soon(here.synced()).await.unwrap();
+    soon(here.stored()).await.unwrap();
+    copy_store(&first, &second);
+    let backup = server.backup();
+    note(&here, "of the original");
+    soon(here.synced()).await.unwrap();
+    a.go_offline();
+
+    server.restore(&backup);
+    let (b, there) = open(&server, &second).await;
+    b.go_online();
+    note(&there, "of the copy");
+    soon(there.synced()).await.unwrap();
+    a.go_online();
+    soon(here.synced()).await.unwrap();
+    converged(&here, &there).await;
+    assert_eq!(texts(&here), ["before", "of the copy", "of the original"]);
+}
+
 #[tokio::test]
 async fn a_refused_edit_is_parked_through_a_restart_until_it_is_retried_or_discarded() {
     let (server, directory) = (TestServer::start().await, TempDir::new().unwrap());

@@ -2,6 +2,73 @@
 //!
 //! Everything that decides is here, and nothing that acts: no I/O, no clock, no randomness, no threads. Time and ids
 //! come in as arguments. Server, native client, browser and simulation run this very code.
+//!
+//! Two replicas and a sequencer that come to agree, without a network or a disk:
+//!
+//! ```
+//! use tapeline_core::event::Sealed;
+//! use tapeline_core::frame::{ClientFrame, Events, ServerFrame};
+//! use tapeline_core::hash::Chain;
+//! use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
+//! use tapeline_core::numbers::{Channel, ClientId, Incarnation, Millis};
+//! use tapeline_core::op::{Action, FieldMap, Op};
+//! use tapeline_core::replica::{Keeping, Moment, Replica, Start};
+//! use tapeline_core::sequencer::{Peer, Sequencer};
+//! use tapeline_core::state::StreamState;
+//! use tapeline_core::value::Value;
+//!
+//! let stream = StreamName::new("lists/home")?;
+//! let moment = Moment { now: Millis(0), random: 7 };
+//! let replica = |id| Replica::new(stream.clone(), ClientId(id), Start::Played, Keeping::Memory);
+//! let mut replicas = [replica(1), replica(2)];
+//!
+//! // Each makes an edit while it is offline. It shows at once.
+//! for (replica, id) in replicas.iter_mut().zip(["t1", "t2"]) {
+//!     let key = Key { collection: Collection::new("tasks")?, id: ObjectId::new(id)? };
+//!     let fields = FieldMap::new(vec![(FieldName::new("title")?, Value::text("Buy milk"))])?;
+//!     replica.edit(Millis(0), vec![Op { key: key.clone(), seen: None, action: Action::Insert(fields) }], None)?;
+//!     assert!(replica.get(&key).is_some());
+//! }
+//!
+//! // They connect: what they say goes to the sequencer, what it answers goes back.
+//! let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)));
+//! for (session, replica) in replicas.iter_mut().enumerate() {
+//!     let peer = Peer { session: session as u64, channel: Channel(0) };
+//!     replica.connected(peer.channel);
+//!     while let Some(frame) = replica.poll_frame(Millis(0)) {
+//!         match frame {
+//!             ClientFrame::Open(open) => {
+//!                 sequencer.load_client(open.client, None);
+//!                 sequencer.open(peer, None, &open, Some(Chain::EMPTY));
+//!             }
+//!             ClientFrame::Push { events, .. } => {
+//!                 for event in events {
+//!                     event.body.ops.iter().for_each(|op| sequencer.load_entry(op.key.clone(), None));
+//!                     assert!(sequencer.push(peer, None, &Sealed::new(event)));
+//!                 }
+//!             }
+//!             _ => {}
+//!         }
+//!         for (_, answer) in sequencer.take_answers() {
+//!             replica.receive(moment, answer);
+//!         }
+//!     }
+//! }
+//!
+//! // The batch is made durable; only then is anybody told, and the events are played.
+//! let staged = sequencer.stage().expect("two events");
+//! let played = sequencer.appended(staged.expected.next()).expect("the batch");
+//! for (peer, answer) in sequencer.take_answers() {
+//!     replicas[peer.session as usize].receive(moment, answer);
+//! }
+//! let events = Events { channel: Channel(0), head: played.batch.block.end(), digest: None, block: played.batch.block.clone() };
+//! for replica in &mut replicas {
+//!     replica.receive(moment, ServerFrame::Events(events.clone()));
+//!     assert_eq!(replica.pending(), 0);
+//! }
+//! assert_eq!(replicas[0].digest(), replicas[1].digest());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod batch;
 pub mod block;

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::name::FieldName;
 use crate::numbers::{ClientId, Seq};
 use crate::op::{Action, Edit, Op};
-use crate::value::{SumError, Value};
+use crate::value::{Entries, SumError, Value};
 
 /// Who wrote, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl Object {
     /// Its fields as one value, a map.
     pub fn to_value(&self) -> Value {
         let entries = self.fields().map(|(name, field)| (SmolStr::new(name.as_str()), field.value.clone()));
-        Value::Map(Arc::new(entries.collect()))
+        Value::Map(Entries::new(entries.collect()).expect("an object has each field once"))
     }
 
     fn place(&self, field: &str) -> Result<usize, usize> {

@@ -4,7 +4,6 @@
 //! [`Value::Int`] whatever it was written as, `-0` is `0`, and what no two peers would agree on (NaN, infinities)
 //! cannot be made. JSON, CBOR and JavaScript therefore give the same digest.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -27,7 +26,47 @@ pub enum Value {
     /// Values in order.
     List(Arc<[Value]>),
     /// Values by name.
-    Map(Arc<BTreeMap<SmolStr, Value>>),
+    Map(Entries),
+}
+
+/// Values by name, sorted by name, each name once. A slice rather than a tree: many small maps must not take many times
+/// the memory of the bytes they came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entries(Arc<[(SmolStr, Value)]>);
+
+impl Entries {
+    /// Sorts entries by name.
+    ///
+    /// # Errors
+    /// The name that stands there twice.
+    pub fn new(mut entries: Vec<(SmolStr, Value)>) -> Result<Self, SmolStr> {
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        match entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(twice) => Err(twice[0].0.clone()),
+            None => Ok(Self(entries.into())),
+        }
+    }
+
+    /// What stands under a name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let place = self.0.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
+        Some(&self.0[place].1)
+    }
+
+    /// All of them, sorted by name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&SmolStr, &Value)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// A finite number that is not an integer of 64 bits. Made by [`Value::number`] alone, so it is always canonical.
@@ -108,12 +147,12 @@ impl Value {
         }
     }
 
-    /// Whether lists and maps nest at most `levels` deep; a plain value is one level.
+    /// Whether lists and maps nest at most `levels` deep.
     pub fn nests_within(&self, levels: usize) -> bool {
-        let Some(below) = levels.checked_sub(1) else { return false };
+        let Some(below) = levels.checked_sub(1) else { return !matches!(self, Self::List(_) | Self::Map(_)) };
         match self {
             Self::List(items) => items.iter().all(|item| item.nests_within(below)),
-            Self::Map(entries) => entries.values().all(|value| value.nests_within(below)),
+            Self::Map(entries) => entries.iter().all(|(_, value)| value.nests_within(below)),
             _ => true,
         }
     }

@@ -1,1 +1,29 @@
-//! x
+//! The Tapeline server as a library: sockets, sessions, shards of sequencers, live playing and plain HTTP.
+//!
+//! ```text
+//! socket ─ session ─┬─ shard (the sequencers of many streams) ── log.append … durable ── answers
+//!                   └─ reader (one position for each stream open) ◀── hub: "stream S reached seq N"
+//! ```
+//!
+//! It is given an [`EventLog`](tapeline_log::EventLog) and a [`StateStore`](tapeline_log::StateStore), and knows nothing
+//! of what is behind them.
+
+mod accept;
+mod budget;
+mod config;
+mod http;
+mod hub;
+mod inbox;
+pub mod limits;
+mod lock;
+mod metrics;
+mod reader;
+mod server;
+mod session;
+mod shard;
+mod shared;
+mod websocket;
+
+pub use config::{PORT, ServerConfig, StartError};
+pub use metrics::{Reading, Readings};
+pub use server::Server;

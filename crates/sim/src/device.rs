@@ -141,9 +141,9 @@ impl Device {
         self.store = Store { rows, unsynced: None };
     }
 
-    /// The wall clock jumps.
+    /// The wall clock jumps, by a day or so.
     pub fn jump(&mut self) {
-        self.skew += self.random.i64(-100_000_000..100_000_000);
+        self.skew = self.random.i64(-100_000_000..100_000_000);
     }
 
     /// The channel of its stream.

@@ -1,6 +1,8 @@
 //! What goes wrong, and how it is put right later.
 
+use tapeline_core::limits;
 use tapeline_core::numbers::Millis;
+use tapeline_core::replica::Keeping;
 
 use crate::network::End;
 use crate::plan::Fault;
@@ -8,6 +10,9 @@ use crate::world::{Happening, World};
 
 /// Devices there may be, copies included.
 const MOST_DEVICES: usize = 7;
+
+/// How often the server may be replaced: replicas remember their last few identities, not all.
+const MOST_RESTORES: usize = limits::FORMER_CLIENTS - 2;
 
 impl World {
     /// Lets one of the planned faults happen.
@@ -68,12 +73,13 @@ impl World {
 
     /// The server is replaced by an older image, or an image is kept for later.
     fn restore_server(&mut self) -> Result<(), String> {
-        if self.images.is_empty() || self.random.bool() {
+        if self.images.is_empty() || self.restores >= MOST_RESTORES || self.random.bool() {
             if self.server.disk.head().0 > 0 {
                 self.images.push(self.server.disk.image());
             }
             return Ok(());
         }
+        self.restores += 1;
         let image = self.random.usize(0..self.images.len());
         self.server.crash();
         self.server.disk = self.images[image].clone();
@@ -95,7 +101,7 @@ impl World {
     }
 
     fn end_device(&mut self, device: usize) {
-        if self.devices[device].keeping == tapeline_core::replica::Keeping::Memory {
+        if self.devices[device].keeping == Keeping::Memory {
             self.checks.forgotten(device);
         }
         if let Some(id) = self.devices[device].conn {
@@ -110,7 +116,7 @@ impl World {
         let number = self.devices.len();
         if number >= MOST_DEVICES
             || self.checks.copies() >= self.plan.copies
-            || self.devices[device].keeping == tapeline_core::replica::Keeping::Memory {
+            || self.devices[device].keeping == Keeping::Memory {
             return Ok(());
         }
         self.checks.copied(self.checks.had_by(device));
@@ -121,7 +127,7 @@ impl World {
 
     /// A device's store is replaced by an older copy, or a copy is kept for later.
     fn restore_device(&mut self, device: usize) {
-        if self.devices[device].keeping == tapeline_core::replica::Keeping::Memory {
+        if self.devices[device].keeping == Keeping::Memory {
             return;
         }
         if self.devices[device].copies.is_empty() || self.random.bool() {

@@ -10,8 +10,9 @@ use tapeline_core::numbers::{Millis, Position};
 
 use crate::checks::Checks;
 use crate::device::Device;
+use crate::disk::Disk;
 use crate::network::{ConnId, End, Network};
-use crate::plan::Plan;
+use crate::plan::{Fault, Plan};
 use crate::sabotage::Sabotage;
 use crate::server::{Out, Outcome, Server};
 use crate::trace::{self, Trace};
@@ -38,7 +39,8 @@ pub struct World {
     pub(crate) sabotage: Option<Sabotage>,
     pub(crate) healed: Option<Millis>,
     pub(crate) server_pauses_until: Millis,
-    pub(crate) images: Vec<crate::disk::Disk>,
+    pub(crate) images: Vec<Disk>,
+    pub(crate) restores: usize,
     queue: BTreeMap<(Millis, u64), Happening>,
     scheduled: u64,
     stage_due: bool,
@@ -90,6 +92,7 @@ impl World {
             healed: None,
             server_pauses_until: Millis(0),
             images: Vec::new(),
+            restores: 0,
             queue: BTreeMap::new(),
             scheduled: 0,
             stage_due: false,
@@ -403,7 +406,7 @@ impl World {
         if self.devices[device].life != life {
             return Ok(());
         }
-        let fails = self.plan.has(crate::plan::Fault::StoreFails) && self.random.u8(0..8) == 0;
+        let fails = self.plan.has(Fault::StoreFails) && self.random.u8(0..8) == 0;
         self.devices[device].synced(!fails, sabotage);
         self.trace.note(format!("d{device}"), || if fails { "could not store".into() } else { "stored".into() });
         self.tend(device)

@@ -2,9 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use fastrand::Rng;
+use smol_str::SmolStr;
 use tapeline_core::block::EventBlock;
 use tapeline_core::codec::LARGEST_COUNT;
 use tapeline_core::codec::cbor::encode_recorded;
@@ -20,7 +21,7 @@ use tapeline_core::limits;
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, StreamName, Subject};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Seq};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
-use tapeline_core::value::Value;
+use tapeline_core::value::{Entries, Value};
 
 /// Runs `check` with a generator for each of `seeds` seeds. Its assertions name the seed.
 pub fn for_seeds(seeds: u64, check: impl Fn(u64, &mut Rng)) {
@@ -198,7 +199,8 @@ fn nested(random: &mut Rng, depth: u8) -> Value {
         5 => Value::List(some(random, 4, |random| nested(random, depth - 1)).into()),
         _ => {
             let entries = some(random, 3, |random| (map_key(random).as_str().into(), nested(random, depth - 1)));
-            Value::Map(Arc::new(entries.into_iter().collect()))
+            let entries: BTreeMap<SmolStr, Value> = entries.into_iter().collect();
+            Value::Map(Entries::new(entries.into_iter().collect()).expect("each key once"))
         }
     }
 }

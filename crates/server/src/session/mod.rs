@@ -1,8 +1,8 @@
 //! Sessions: one task for each WebSocket.
 //!
-//! A session takes what has come, in order: answers and news from its inbox, then events at its own positions as long
-//! as little waits to be sent, then messages as long as few answers wait. It queues nothing for its client: where the
-//! client does not read, positions stay where they are.
+//! In each turn a session takes answers and news from its inbox, then plays events at its own positions as long as little
+//! waits to be sent, then takes what the client says as long as few answers wait. It queues nothing for its client: where
+//! the client does not read, positions stay where they are.
 //!
 //! `requests` does what the client says, `channels` knows which streams it has open, `playing` sends it events.
 
@@ -110,12 +110,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         // A socket that fails is a client that is gone.
         let is_there = self.serve().await.is_ok();
         self.close_all();
-        let goodbye = self.goodbye.take();
-        let socket = std::mem::replace(&mut self.socket.outgoing, Default::default());
-        self.socket.outgoing = socket;
-        if is_there && let Some(Goodbye { code, reason }) = goodbye {
+        if is_there && let Some(Goodbye { code, reason }) = self.goodbye.take() {
             self.socket.say_goodbye(code, &reason);
-            self.finish().await;
+            self.socket.finish().await;
         }
     }
 

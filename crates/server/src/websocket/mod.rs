@@ -78,7 +78,7 @@ impl Socket {
     }
 
     /// Sends what waits, then waits for the client to go: closed at once, what it has not read yet would be lost.
-    pub(crate) async fn finish(mut self) {
+    pub(crate) async fn finish(&mut self) {
         let goodbye = async {
             std::future::poll_fn(|cx| self.poll_send(cx)).await?;
             self.stream.shutdown().await?;

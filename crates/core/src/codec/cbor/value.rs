@@ -1,6 +1,5 @@
 //! Values in CBOR.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -8,7 +7,7 @@ use smol_str::SmolStr;
 use super::reader::Item;
 use super::{CodecError, Reader, Writer, check_end};
 use crate::limits;
-use crate::value::Value;
+use crate::value::{Entries, Value};
 
 /// Encodes one value.
 pub fn encode_value(value: &Value) -> Vec<u8> {
@@ -68,17 +67,8 @@ fn read_list(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Arc<[V
     (0..len).map(|_| read_nested(reader, depth)).collect()
 }
 
-fn read_entries(
-    reader: &mut Reader<'_>,
-    len: usize,
-    depth: usize,
-) -> Result<Arc<BTreeMap<SmolStr, Value>>, CodecError> {
-    let mut entries = BTreeMap::new();
-    for _ in 0..len {
-        let name = reader.str()?;
-        if entries.insert(SmolStr::new(name), read_nested(reader, depth)?).is_some() {
-            return Err(CodecError::Cbor(format!("the key {name:?} stands in a map twice")));
-        }
-    }
-    Ok(Arc::new(entries))
+fn read_entries(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Entries, CodecError> {
+    let entries = (0..len).map(|_| Ok((SmolStr::new(reader.str()?), read_nested(reader, depth)?)));
+    let entries = entries.collect::<Result<_, CodecError>>()?;
+    Entries::new(entries).map_err(|name| CodecError::Cbor(format!("the key {name:?} stands in a map twice")))
 }

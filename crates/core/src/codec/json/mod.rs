@@ -19,7 +19,7 @@ pub use client_frame::{decode_client_frame, encode_client_frame};
 pub use server_frame::{decode_server_frame, encode_server_frame};
 
 use super::CodecError;
-use crate::event::{Body, Recorded};
+use crate::event::{Body, OwnVerdict, Recorded};
 use crate::object::Object;
 use crate::op::{FieldMap, Op};
 use crate::value::Value;
@@ -45,6 +45,13 @@ pub fn value_from_json(text: &str) -> Result<Value, CodecError> {
 pub fn recorded_to_json(event: &Recorded) -> String {
     let mut writer = Writer::default();
     writer.recorded(event);
+    writer.finish()
+}
+
+/// Writes what became of an event, as in `{"n":1,"hash":"…","seq":7}`.
+pub fn verdict_to_json(own: &OwnVerdict) -> String {
+    let mut writer = Writer::default();
+    writer.verdict(own);
     writer.finish()
 }
 

@@ -6,7 +6,6 @@
 //! | bytes | `{"$bytes":"aGVsbG8="}` |
 //! | a map that looks like one of these three | `{"$map":{"$int":"…"}}` |
 
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +15,7 @@ use super::tree::Json;
 use super::{CodecError, Writer};
 use crate::codec::LARGEST_COUNT;
 use crate::limits;
-use crate::value::Value;
+use crate::value::{Entries, Value};
 
 const INT: &str = "$int";
 const BYTES: &str = "$bytes";
@@ -37,7 +36,7 @@ impl Writer {
                 object.key(BYTES).text(&STANDARD.encode(bytes));
             }),
             Value::List(items) => self.list_of(items.iter(), Self::value),
-            Value::Map(entries) if entries.len() == 1 && entries.keys().any(|name| is_special(name)) => {
+            Value::Map(entries) if entries.len() == 1 && entries.iter().any(|(name, _)| is_special(name)) => {
                 self.object(|object| {
                     object.key(MAP).values(entries.iter());
                 })
@@ -92,7 +91,8 @@ fn take_special(members: &mut Vec<(SmolStr, Json)>) -> Option<(&'static str, Jso
 
 fn read_map(members: Vec<(SmolStr, Json)>, depth: usize) -> Result<Value, CodecError> {
     let entries = members.into_iter().map(|(name, json)| Ok((name, read_nested(json, depth)?)));
-    Ok(Value::Map(Arc::new(entries.collect::<Result<_, CodecError>>()?)))
+    let entries = Entries::new(entries.collect::<Result<_, CodecError>>()?);
+    entries.map(Value::Map).map_err(|name| CodecError::Json(format!("the key {name:?} stands in an object twice")))
 }
 
 fn read_int(json: Json) -> Result<Value, CodecError> {

@@ -1,0 +1,79 @@
+//! Taking connections, as many as there may be, and serving HTTP on them until they become WebSockets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tapeline_log::{EventLog, StateStore};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::http;
+use crate::limits;
+use crate::shared::Shared;
+
+/// A connection's place among those there may be. Given back when dropped.
+#[derive(Clone)]
+pub(crate) struct Place(#[expect(dead_code, reason = "held, not looked at")] Arc<OwnedSemaphorePermit>);
+
+/// How long to wait where the system gives no connection, for want of files most likely.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Takes connections until the server stops.
+pub(crate) async fn accept<L: EventLog, S: StateStore>(
+    shared: &Arc<Shared<L, S>>,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be taken");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        // One too many is closed at once; the client sees it and backs off.
+        let Ok(permit) = places.clone().try_acquire_owned() else { continue };
+        tokio::spawn(serve(shared.clone(), stream, Place(Arc::new(permit)), stopped.clone()));
+    }
+}
+
+/// Serves HTTP on one connection.
+async fn serve<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    stream: TcpStream,
+    place: Place,
+    mut stopped: watch::Receiver<bool>,
+) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    shared.metrics.connections.inc();
+    let service = service_fn({
+        let shared = shared.clone();
+        move |request| http::answer(shared.clone(), place.clone(), request)
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits::REQUEST_HEAD_WITHIN);
+    builder.max_buf_size(limits::REQUEST_HEAD_BYTES);
+    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    tokio::pin!(connection);
+    tokio::select! {
+        // A connection that fails is a client that is gone, or never spoke HTTP.
+        _ = connection.as_mut() => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(limits::GOODBYE_WITHIN, connection).await;
+        }
+    }
+    shared.metrics.connections.dec();
+}

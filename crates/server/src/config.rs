@@ -1,0 +1,46 @@
+//! What a server is told when it starts.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tapeline_core::name::StreamName;
+
+use crate::metrics::Readings;
+
+/// What a server is told when it starts.
+#[derive(Clone)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 takes one that is free.
+    pub listen: SocketAddr,
+    /// Listen where other machines can connect though nothing asks who does.
+    pub insecure: bool,
+    /// Streams whose stored state is behind their log, to be brought up in the background.
+    pub unapplied: Vec<StreamName>,
+    /// What storage has to say in `/metrics`.
+    pub readings: Option<Readings>,
+}
+
+/// The port where nothing else is said.
+pub const PORT: u16 = 7070;
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+        Self { listen, insecure: false, unapplied: Vec::new(), readings: None }
+    }
+}
+
+/// Why a server did not start. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is open to others and nothing would ask who connects.
+    #[error("{0} can be reached from other machines, and nothing asks who connects: listen on 127.0.0.1, or allow it with insecure")]
+    Insecure(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("{address} cannot be listened on: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}

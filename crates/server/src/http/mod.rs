@@ -1,0 +1,185 @@
+//! Plain HTTP: what is not live. One function a resource, chosen by method and path.
+
+mod append;
+mod events;
+mod objects;
+mod problem;
+mod query;
+mod streams;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tapeline_core::name::StreamName;
+use tapeline_log::{EventLog, LogError, StateStore};
+
+use crate::accept::Place;
+use crate::limits;
+use crate::session::Session;
+use crate::shared::Shared;
+use crate::websocket::{Socket, Upgrade, downcast};
+use problem::Problem;
+
+pub(crate) type Body = UnsyncBoxBody<Bytes, LogError>;
+pub(crate) type Answer = Response<Body>;
+
+/// Says how many events the answer is about.
+const HEAD: HeaderName = HeaderName::from_static("tapeline-head");
+const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What a path names.
+#[derive(Debug, PartialEq, Eq)]
+enum Resource {
+    Sync,
+    Streams,
+    Stream(StreamName),
+    Events(StreamName),
+    Objects(StreamName),
+    Health,
+    Ready,
+    Metrics,
+}
+
+/// Answers one request.
+pub(crate) async fn answer<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    place: Place,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let answered = tokio::time::timeout(limits::REQUEST_WITHIN, choose(shared, place, request)).await;
+    Ok(answered.unwrap_or_else(|_| Err(Problem::slow())).unwrap_or_else(Problem::into_response))
+}
+
+async fn choose<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    place: Place,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
+    let resource = Resource::of(request.uri().path())?;
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    match (resource, request.method()) {
+        (Resource::Sync, &Method::GET) => upgrade(shared, place, request),
+        (Resource::Streams, &Method::GET) => streams::list(&shared, &query).await,
+        (Resource::Stream(stream), &Method::GET) => streams::status(&shared, &stream).await,
+        (Resource::Events(stream), &Method::GET) => events::read(shared, stream, &query, request.headers()).await,
+        (Resource::Events(stream), &Method::POST) => append::append(&shared, stream, request).await,
+        (Resource::Objects(stream), &Method::GET) => objects::read(shared, stream, &query).await,
+        (Resource::Health, &Method::GET) => Ok(text("ok\n")),
+        (Resource::Ready, &Method::GET) if shared.is_ready() => Ok(text("ready\n")),
+        (Resource::Ready, &Method::GET) => Err(Problem::stopping()),
+        (Resource::Metrics, &Method::GET) => Ok(metrics(&shared)),
+        (Resource::Events(_), _) => Err(Problem::method("GET, POST")),
+        _ => Err(Problem::method("GET")),
+    }
+}
+
+impl Resource {
+    /// A stream's name may be written with its slashes or with them encoded: only the last part tells what is asked.
+    fn of(path: &str) -> Result<Self, Problem> {
+        match path {
+            "/v1/sync" => return Ok(Self::Sync),
+            "/v1/streams" | "/v1/streams/" => return Ok(Self::Streams),
+            "/healthz" => return Ok(Self::Health),
+            "/readyz" => return Ok(Self::Ready),
+            "/metrics" => return Ok(Self::Metrics),
+            _ => {}
+        }
+        let name = path.strip_prefix("/v1/streams/").ok_or_else(|| Problem::no_such_path(path))?;
+        match name.rsplit_once('/') {
+            Some((name, "events")) => Ok(Self::Events(query::stream(name)?)),
+            Some((name, "objects")) => Ok(Self::Objects(query::stream(name)?)),
+            _ => Ok(Self::Stream(query::stream(name)?)),
+        }
+    }
+}
+
+/// Makes a connection a WebSocket and starts its session.
+fn upgrade<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    place: Place,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
+    if shared.is_stopping() {
+        return Err(Problem::stopping());
+    }
+    let upgrade = Upgrade::of(request.headers()).map_err(|error| Problem::upgrade(&error))?;
+    let (response, codec) = (upgrade.response(), upgrade.codec);
+    tokio::spawn(async move {
+        let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
+        let Some((stream, read)) = downcast(upgraded) else { return };
+        let session = Session::new(shared, Socket::new(stream, &read), codec);
+        drop(read);
+        tokio::spawn(async move {
+            session.run().await;
+            drop(place);
+        });
+    });
+    Ok(response)
+}
+
+fn metrics<L: EventLog, S: StateStore>(shared: &Shared<L, S>) -> Answer {
+    let readings = shared.readings.as_ref().map(|readings| readings()).unwrap_or_default();
+    let mut answer = text(shared.metrics.encode(&readings));
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+fn text(text: impl Into<Bytes>) -> Answer {
+    with_type(HeaderValue::from_static("text/plain; charset=utf-8"), text.into())
+}
+
+fn json(value: &serde_json::Value) -> Answer {
+    with_type(JSON, value.to_string().into())
+}
+
+fn with_type(kind: HeaderValue, bytes: Bytes) -> Answer {
+    let mut answer = Response::new(full(bytes));
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+fn full(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// An answer that comes in parts, one JSON a line.
+fn lines(body: impl hyper::body::Body<Data = Bytes, Error = LogError> + Send + 'static, head: u64) -> Answer {
+    let mut answer = Response::new(body.boxed_unsync());
+    answer.headers_mut().insert(header::CONTENT_TYPE, NDJSON);
+    answer.headers_mut().insert(HEAD, HeaderValue::from(head));
+    answer
+}
+
+fn status(mut answer: Answer, status: StatusCode) -> Answer {
+    *answer.status_mut() = status;
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_with_and_without_their_slashes_encoded() {
+        let name = |text: &str| StreamName::new(text).unwrap();
+        let of = |path: &str| Resource::of(path).ok();
+        assert_eq!(of("/v1/streams/a"), Some(Resource::Stream(name("a"))));
+        assert_eq!(of("/v1/streams/lists/groceries"), Some(Resource::Stream(name("lists/groceries"))));
+        assert_eq!(of("/v1/streams/lists%2Fgroceries/events"), Some(Resource::Events(name("lists/groceries"))));
+        assert_eq!(of("/v1/streams/lists/groceries/objects"), Some(Resource::Objects(name("lists/groceries"))));
+        assert_eq!(of("/v1/streams/lists%2Fevents"), Some(Resource::Stream(name("lists/events"))));
+        assert_eq!(of("/v1/streams/events"), Some(Resource::Stream(name("events"))));
+        assert_eq!(of("/v1/streams/a//events"), None);
+        assert_eq!(of("/v1/streams/%ff"), None);
+        assert_eq!(of("/v1/streams/a%20b"), None);
+        assert_eq!(of("/v2"), None);
+    }
+}

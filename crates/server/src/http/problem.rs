@@ -1,0 +1,153 @@
+//! What went wrong with a request, as a problem document (RFC 9457).
+
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde_json::{Value, json};
+use tapeline_core::event::{Refusal, RefusalCode};
+use tapeline_core::frame::{ErrorCode, ErrorFrame};
+use tapeline_core::codec::json;
+use tapeline_log::LogError;
+
+use super::{Answer, full};
+use crate::websocket::UpgradeError;
+
+/// What went wrong with a request.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    /// The kind, for programs.
+    code: &'static str,
+    /// The kind, for people.
+    title: &'static str,
+    /// What exactly, and what to do.
+    detail: String,
+    /// Whether the same may succeed when sent again.
+    retryable: bool,
+    /// Members of this kind alone.
+    more: Vec<(&'static str, Value)>,
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        let retryable = status == StatusCode::SERVICE_UNAVAILABLE;
+        Self { status, code, title, detail: detail.into(), retryable, more: Vec::new(), allow: None }
+    }
+
+    pub(crate) fn no_such_path(path: &str) -> Self {
+        let detail = format!("{path} names nothing; streams are under /v1/streams, the live protocol is at /v1/sync");
+        Self::new(StatusCode::NOT_FOUND, "no_such_path", "No such path", detail)
+    }
+
+    pub(crate) fn no_such_stream(stream: &str) -> Self {
+        let detail = format!("the stream {stream} does not exist; the first event makes it");
+        Self::new(StatusCode::NOT_FOUND, "no_such_stream", "No such stream", detail)
+    }
+
+    pub(crate) fn method(allow: &'static str) -> Self {
+        let detail = format!("this resource takes {allow}");
+        let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail);
+        Self { allow: Some(allow), ..problem }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", "The request cannot be read", detail)
+    }
+
+    pub(crate) fn too_large(most: usize) -> Self {
+        let detail = format!("the body has more than {most} bytes; send several smaller ones");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large", detail)
+    }
+
+    pub(crate) fn upgrade(error: &UpgradeError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "no_upgrade", "Not a WebSocket handshake", error.to_string())
+    }
+
+    pub(crate) fn stopping() -> Self {
+        let detail = "the server stops; send the request again to its successor";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "later", "Not now", detail)
+    }
+
+    pub(crate) fn busy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "later", "Not now", detail)
+    }
+
+    pub(crate) fn slow() -> Self {
+        let detail = "the answer took too long; sent again with the same client and n, an event is recorded once";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "Timed out", detail)
+    }
+
+    pub(crate) fn storage(error: &LogError) -> Self {
+        match error.is_retryable() {
+            true => Self::busy(error.to_string()),
+            false => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", "Storage is damaged", error.to_string()),
+        }
+    }
+
+    /// An event was refused: the request was understood, and will be answered the same again.
+    pub(crate) fn refused(refusal: &Refusal) -> Self {
+        let (status, title) = match refusal.code {
+            RefusalCode::Exists => (StatusCode::CONFLICT, "The object exists"),
+            RefusalCode::Stale => (StatusCode::CONFLICT, "Something read has changed"),
+            RefusalCode::NotFound => (StatusCode::NOT_FOUND, "The object does not exist"),
+            RefusalCode::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "The event is invalid"),
+            RefusalCode::Forbidden => (StatusCode::FORBIDDEN, "The event is not allowed"),
+        };
+        let mut problem = Self::new(status, refusal.code.code(), title, refusal.reason.clone());
+        if let Some(key) = &refusal.about {
+            problem.more.push(("about", json!({ "collection": key.collection.as_str(), "id": key.id.to_string() })));
+        }
+        if let Some(Ok(current)) = refusal.current.as_ref().map(|value| serde_json::from_str(&json::value_to_json(value))) {
+            problem.more.push(("current", current));
+        }
+        problem
+    }
+
+    /// An event was neither recorded nor refused.
+    pub(crate) fn undecided(error: &ErrorFrame) -> Self {
+        let (status, title) = match error.code {
+            ErrorCode::Resume => (StatusCode::CONFLICT, "Events are missing before this one"),
+            ErrorCode::Forked => (StatusCode::CONFLICT, "Another event has this number"),
+            ErrorCode::Forbidden => (StatusCode::FORBIDDEN, "The client id belongs to somebody else"),
+            ErrorCode::Later => (StatusCode::SERVICE_UNAVAILABLE, "Not now"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "The server has failed"),
+        };
+        let mut problem = Self::new(status, error.code.code(), title, error.message.clone());
+        if let Some(n) = error.n {
+            problem.more.push(("n", json!(n.0)));
+        }
+        problem
+    }
+
+    pub(crate) fn into_response(self) -> Answer {
+        let mut document = json!({
+            "type": format!("urn:tapeline:problem:{}", self.code),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "retryable": self.retryable,
+        });
+        for (name, value) in self.more {
+            document[name] = value;
+        }
+        let mut answer = Response::new(full(document.to_string().into()));
+        *answer.status_mut() = self.status;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.retryable {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        answer
+    }
+}
+
+impl From<LogError> for Problem {
+    fn from(error: LogError) -> Self {
+        tracing::error!(%error, "a request cannot be answered");
+        Self::storage(&error)
+    }
+}

@@ -1,0 +1,41 @@
+//! Reading paths and queries.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use tapeline_core::name::{NameError, StreamName};
+
+use super::problem::Problem;
+
+/// A stream's name as a path spells it.
+pub(super) fn stream(encoded: &str) -> Result<StreamName, Problem> {
+    let name = percent_decode_str(encoded).decode_utf8();
+    let name = name.map_err(|_| Problem::bad_request("the stream's name is not UTF-8"))?;
+    StreamName::new(name).map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+/// What a query says.
+pub(super) struct Query<'q>(Vec<(Cow<'q, str>, Cow<'q, str>)>);
+
+impl<'q> Query<'q> {
+    pub(super) fn new(query: &'q str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).collect())
+    }
+
+    /// A number, where it is given.
+    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let number = |text: &str| text.parse().map_err(|_| Problem::bad_request(format!("{name}={text} is no number")));
+        self.text(name).map(number).transpose()
+    }
+
+    /// A name, where it is given.
+    pub(super) fn name<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, NameError>) -> Result<Option<T>, Problem> {
+        let read = |text| read(text).map_err(|error| Problem::bad_request(format!("{name}: {error}")));
+        self.text(name).map(read).transpose()
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, text)| text.as_ref())
+    }
+}

@@ -1,0 +1,69 @@
+//! `GET /v1/streams` and `GET /v1/streams/{name}`: what exists, and how it is.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tapeline_core::name::StreamName;
+use tapeline_log::{EventLog, LogError, StateStore, StreamInfo};
+
+use super::problem::Problem;
+use super::query::Query;
+use super::{Answer, json as json_answer};
+use crate::limits;
+use crate::shared::Shared;
+
+/// Lists streams by name.
+pub(super) async fn list<L: EventLog, S: StateStore>(shared: &Arc<Shared<L, S>>, query: &str) -> Result<Answer, Problem> {
+    let query = Query::new(query);
+    let after = query.name("after", |text| StreamName::new(text))?;
+    let limit = query.number("limit")?.unwrap_or(limits::LISTED_STREAMS).min(limits::LISTED_STREAMS);
+    let found = shared.log.streams(after.as_ref(), limit).await?;
+    let rows = {
+        let shared = shared.clone();
+        let rows = move || found.iter().map(|info| row(&shared, info)).collect::<Result<Vec<_>, LogError>>();
+        tokio::task::spawn_blocking(rows).await.map_err(|_| Problem::stopping())??
+    };
+    Ok(json_answer(&json!({ "streams": rows })))
+}
+
+fn row<L: EventLog, S: StateStore>(shared: &Shared<L, S>, info: &StreamInfo) -> Result<Value, LogError> {
+    let objects = shared.store.stream(&info.stream)?.map_or(0, |state| state.live);
+    Ok(json!({
+        "stream": info.stream.as_str(),
+        "head": info.head.seq.0,
+        "objects": objects,
+        "bytes": info.bytes,
+        "subscribers": subscribers(shared, &info.stream),
+    }))
+}
+
+/// Says how one stream is, as of all that was decided when this was asked.
+pub(super) async fn status<L: EventLog, S: StateStore>(
+    shared: &Arc<Shared<L, S>>,
+    stream: &StreamName,
+) -> Result<Answer, Problem> {
+    exists(shared, stream).await?;
+    let pin = shared.shards.settle(shared.hub.tape(stream)).await?;
+    let state = shared.store.stream(stream)?.ok_or_else(|| Problem::no_such_stream(stream.as_str()))?;
+    drop(pin);
+    Ok(json_answer(&json!({
+        "stream": stream.as_str(),
+        "incarnation": state.incarnation.0,
+        "head": state.head.0,
+        "chain": state.chain.to_string(),
+        "batches": state.position.0,
+        "objects": state.live,
+        "digest": state.digest.to_string(),
+        "subscribers": subscribers(shared, stream),
+    })))
+}
+
+/// How many events a stream has, where it exists.
+pub(super) async fn exists<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName) -> Result<u64, Problem> {
+    let head = shared.log.head(stream).await?;
+    head.map(|head| head.seq.0).ok_or_else(|| Problem::no_such_stream(stream.as_str()))
+}
+
+fn subscribers<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName) -> usize {
+    shared.hub.active(stream).map_or(0, |tape| tape.subscribers())
+}

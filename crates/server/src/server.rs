@@ -1,0 +1,93 @@
+//! Starting and stopping.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tapeline_core::name::StreamName;
+use tapeline_log::{EventLog, StateStore};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::accept::accept;
+use crate::config::{ServerConfig, StartError};
+use crate::limits;
+use crate::shared::Shared;
+
+/// A running server. Dropped, it stops in the background.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a server on the runtime this is called on.
+    ///
+    /// # Errors
+    /// Where it may not or cannot listen on the address.
+    pub async fn start<L, S>(config: ServerConfig, log: Arc<L>, store: Arc<S>) -> Result<Self, StartError>
+    where
+        L: EventLog,
+        S: StateStore,
+    {
+        let address = config.listen;
+        if !address.ip().is_loopback() && !config.insecure {
+            return Err(StartError::Insecure(address));
+        }
+        let cannot = |error| StartError::Listen { address, error };
+        let listener = TcpListener::bind(address).await.map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        let shared = Shared::new(log, store, config.readings);
+        tokio::spawn(bring_up(shared.clone(), config.unapplied));
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(serve(shared, listener, stopped));
+        Ok(Self { address, stop, task })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes nothing new, makes durable what was taken, answers it, closes all sockets, and gives all changes to the
+    /// state store. Log and store are the caller's to close afterwards.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if self.task.await.is_err() {
+            tracing::error!("the server panicked");
+        }
+    }
+}
+
+async fn serve<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, listener: TcpListener, stopped: watch::Receiver<bool>) {
+    accept(&shared, listener, stopped).await;
+    shared.refuse_new();
+    let finish = async {
+        let shards = shared.clone();
+        let stopping = tokio::task::spawn_blocking(move || shards.shards.stop());
+        if stopping.await.is_err() {
+            tracing::error!("the shards did not stop");
+        }
+        shared.sessions.stop().await;
+    };
+    if tokio::time::timeout(limits::STOP_WITHIN, finish).await.is_err() {
+        tracing::error!("stopping took too long; what was acknowledged is durable all the same");
+    }
+}
+
+/// Has the state store catch up with streams that were not applied when the last server ended.
+async fn bring_up<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, streams: Vec<StreamName>) {
+    let at_once = Arc::new(Semaphore::new(limits::BRING_UP_AT_ONCE));
+    for stream in streams {
+        let Ok(permit) = at_once.clone().acquire_owned().await else { return };
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            if let Err(error) = shared.shards.settle(shared.hub.tape(&stream)).await {
+                tracing::error!(stream = stream.as_str(), %error, "a stream cannot be brought up");
+            }
+            drop(permit);
+        });
+    }
+}
