@@ -10,7 +10,7 @@
 //! use tapeline_core::frame::{ClientFrame, Events, ServerFrame};
 //! use tapeline_core::hash::Chain;
 //! use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
-//! use tapeline_core::numbers::{Channel, ClientId, Incarnation, Millis};
+//! use tapeline_core::numbers::{Channel, ClientId, Incarnation, Millis, Seq};
 //! use tapeline_core::op::{Action, FieldMap, Op};
 //! use tapeline_core::replica::{Keeping, Moment, Replica, Start};
 //! use tapeline_core::sequencer::{Peer, Sequencer};
@@ -30,42 +30,41 @@
 //!     assert!(replica.get(&key).is_some());
 //! }
 //!
-//! // They connect: what they say goes to the sequencer, what it answers goes back.
+//! // They connect. What they say goes to the sequencer; what it decides is made durable; only then are they answered,
+//! // and the events played.
 //! let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)));
-//! for (session, replica) in replicas.iter_mut().enumerate() {
-//!     let peer = Peer { session: session as u64, channel: Channel(0) };
-//!     replica.connected(peer.channel);
-//!     while let Some(frame) = replica.poll_frame(Millis(0)) {
-//!         match frame {
-//!             ClientFrame::Open(open) => {
-//!                 sequencer.load_client(open.client, None);
-//!                 sequencer.open(peer, None, &open, Some(Chain::EMPTY));
-//!             }
-//!             ClientFrame::Push { events, .. } => {
-//!                 for event in events {
-//!                     event.body.ops.iter().for_each(|op| sequencer.load_entry(op.key.clone(), None));
-//!                     assert!(sequencer.push(peer, None, &Sealed::new(event)));
+//! replicas.iter_mut().for_each(|replica| replica.connected(Channel(0)));
+//! for _round in 0..3 {
+//!     for (session, replica) in replicas.iter_mut().enumerate() {
+//!         let peer = Peer { session: session as u64, channel: Channel(0) };
+//!         while let Some(frame) = replica.poll_frame(Millis(0)) {
+//!             match frame {
+//!                 ClientFrame::Open(open) => {
+//!                     sequencer.load_client(open.client, None);
+//!                     sequencer.open(peer, None, &open, Some(Chain::EMPTY));
 //!                 }
+//!                 ClientFrame::Push { events, .. } => {
+//!                     for event in events {
+//!                         event.body.ops.iter().for_each(|op| sequencer.load_entry(op.key.clone(), None));
+//!                         assert!(sequencer.push(peer, None, &Sealed::new(event)));
+//!                     }
+//!                 }
+//!                 _ => {}
 //!             }
-//!             _ => {}
 //!         }
-//!         for (_, answer) in sequencer.take_answers() {
-//!             replica.receive(moment, answer);
-//!         }
+//!     }
+//!     let staged = sequencer.stage();
+//!     let played = staged.and_then(|staged| sequencer.appended(staged.expected.next()));
+//!     for (peer, answer) in sequencer.take_answers() {
+//!         replicas[peer.session as usize].receive(moment, answer);
+//!     }
+//!     for (replica, played) in replicas.iter_mut().flat_map(|replica| Some((replica, played.as_ref()?))) {
+//!         let (block, digest) = (played.batch.block.clone(), played.digest);
+//!         replica.receive(moment, ServerFrame::Events(Events { channel: Channel(0), head: block.end(), digest, block }));
 //!     }
 //! }
 //!
-//! // The batch is made durable; only then is anybody told, and the events are played.
-//! let staged = sequencer.stage().expect("two events");
-//! let played = sequencer.appended(staged.expected.next()).expect("the batch");
-//! for (peer, answer) in sequencer.take_answers() {
-//!     replicas[peer.session as usize].receive(moment, answer);
-//! }
-//! let events = Events { channel: Channel(0), head: played.batch.block.end(), digest: None, block: played.batch.block.clone() };
-//! for replica in &mut replicas {
-//!     replica.receive(moment, ServerFrame::Events(events.clone()));
-//!     assert_eq!(replica.pending(), 0);
-//! }
+//! assert!(replicas.iter().all(|replica| replica.pending() == 0 && replica.played() == Seq(2)));
 //! assert_eq!(replicas[0].digest(), replicas[1].digest());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

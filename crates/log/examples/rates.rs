@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,11 +35,19 @@ fn main() {
     std::fs::create_dir_all(&root).expect("a directory to measure in");
     if wanted("hot") {
         rate(&root, "one hot stream, 64 out", Load { streams: 1, batch: 1, outstanding: 64, during, most: None });
-        rate(&root, "one hot stream, batches of 64, 64 out", Load { streams: 1, batch: 64, outstanding: 64, during, most: None });
+        rate(
+            &root,
+            "one hot stream, batches of 64, 64 out",
+            Load { streams: 1, batch: 64, outstanding: 64, during, most: None },
+        );
     }
     if wanted("many") {
         rate(&root, "100,000 streams, 64 out", Load { streams: MANY, batch: 1, outstanding: 64, during, most: None });
-        rate(&root, "100,000 streams, 4096 out", Load { streams: MANY, batch: 1, outstanding: 4_096, during, most: None });
+        rate(
+            &root,
+            "100,000 streams, 4096 out",
+            Load { streams: MANY, batch: 1, outstanding: 4_096, during, most: None },
+        );
     }
     if wanted("sustained") {
         let load = Load { streams: MANY, batch: 1, outstanding: 4_096, during: during * 6, most: Some(50_000) };
@@ -73,7 +81,9 @@ struct Tape {
 
 fn tapes(count: usize) -> Vec<Tape> {
     let name = |i| StreamName::new(format!("boards/{i}")).expect("a name");
-    (0..count).map(|i| Tape { name: name(i), position: Position::FIRST, seq: Seq::FIRST, chain: Chain::EMPTY }).collect()
+    (0..count)
+        .map(|i| Tape { name: name(i), position: Position::FIRST, seq: Seq::FIRST, chain: Chain::EMPTY })
+        .collect()
 }
 
 fn uuid(id: u64) -> ObjectId {
@@ -142,7 +152,7 @@ fn rate(root: &Path, title: &str, load: Load) {
     let log = Arc::new(Embedded::open(&path).expect("the log opens"));
     let mut tapes = tapes(load.streams);
     let names: Vec<_> = tapes.iter().map(|tape| tape.name.clone()).collect();
-    let (tell, hear): (Sender<Durable>, Receiver<Durable>) = channel();
+    let (tell, hear): (SyncSender<Durable>, Receiver<Durable>) = sync_channel(load.outstanding);
     let out = Arc::new(Out::default());
     let applier = spawn_applier(log.clone(), names, hear, out.clone());
     let mut latencies = Vec::new();
@@ -161,7 +171,7 @@ fn rate(root: &Path, title: &str, load: Load) {
         }
         let stream = random.usize(..load.streams);
         sent += load.batch;
-        send(&*log, &mut tapes[stream], stream, load.batch, &mut random, &out, &tell, &measured, load.outstanding);
+        send(&log, &mut tapes[stream], stream, load.batch, &mut random, &out, &tell, &measured, load.outstanding);
     }
     let mut count = out.count.lock().unwrap();
     while *count > 0 {
@@ -169,8 +179,12 @@ fn rate(root: &Path, title: &str, load: Load) {
     }
     drop(count);
     let took = started.elapsed();
-    let times: Vec<_> =
-        processor_times().into_iter().map(|(name, micros)| format!("{name} {:.1}", (micros - if name == "rates" { main_before } else { 0 }) as f64 / sent as f64)).collect();
+    let times: Vec<_> = processor_times()
+        .into_iter()
+        .map(|(name, micros)| {
+            format!("{name} {:.1}", (micros - if name == "rates" { main_before } else { 0 }) as f64 / sent as f64)
+        })
+        .collect();
     drop(tell);
     applier.join().unwrap();
     latencies.append(&mut measured.lock().unwrap());
@@ -210,7 +224,7 @@ fn send(
     events: u64,
     random: &mut fastrand::Rng,
     out: &Arc<Out>,
-    tell: &Sender<Durable>,
+    tell: &SyncSender<Durable>,
     measured: &Arc<Mutex<Vec<u32>>>,
     outstanding: usize,
 ) {
@@ -227,7 +241,12 @@ fn send(
     }
     let expected = tape.position;
     (tape.position, tape.seq, tape.chain) = (expected.next(), batch.block.end(), batch.block.after());
-    let state = StreamState { position: tape.position, head: tape.seq, chain: tape.chain, ..StreamState::empty(Incarnation(1)) };
+    let state = StreamState {
+        position: tape.position,
+        head: tape.seq,
+        chain: tape.chain,
+        ..StreamState::empty(Incarnation(1))
+    };
     let durable = Durable { stream, state, changed, client: ClientId(stream as u128 + (7 << 100)), n: tape.seq.0 };
     let mut count = out.count.lock().unwrap();
     while *count >= outstanding {
@@ -245,12 +264,21 @@ fn send(
     log.append(Append { stream: name, incarnation: Incarnation(1), expected, batch: Arc::new(batch) }, done);
 }
 
-fn spawn_applier(log: Arc<Embedded>, names: Vec<StreamName>, hear: Receiver<Durable>, out: Arc<Out>) -> std::thread::JoinHandle<()> {
+fn spawn_applier(
+    log: Arc<Embedded>,
+    names: Vec<StreamName>,
+    hear: Receiver<Durable>,
+    out: Arc<Out>,
+) -> std::thread::JoinHandle<()> {
     spawn("applier", move || {
         for durable in hear {
             let mut client = ClientState::new(None);
             (client.last, client.settled) = (EventNumber(durable.n), EventNumber(durable.n));
-            let changes = StateChanges { state: durable.state, entries: durable.changed, clients: vec![(durable.client, client)] };
+            let changes = StateChanges {
+                state: durable.state,
+                entries: durable.changed,
+                clients: vec![(durable.client, client)],
+            };
             log.apply(&names[durable.stream], changes).expect("the state is taken");
             *out.count.lock().unwrap() -= 1;
             out.less.notify_one();
@@ -324,7 +352,6 @@ fn read_all(log: &Embedded, name: &StreamName) {
         }
         from = block.end();
     }
-    if std::env::var("DUMP").is_ok() { let b = tapeline_log::suite::wait(log.read(name, Seq(0), usize::MAX)).unwrap(); std::fs::write("/tmp/blocks.bin", b.bytes()).unwrap(); }
     println!("  {from} events read at {:.0} events/s", from.0 as f64 / started.elapsed().as_secs_f64());
 }
 
@@ -350,7 +377,12 @@ fn fill(log: &Embedded, name: &str, objects: u64, events: u64) -> usize {
                 ..StreamState::empty(Incarnation(1))
             };
             let next = Batch::empty(batch.block.end(), batch.block.after());
-            let append = Append { stream: name.clone(), incarnation: Incarnation(1), expected: position, batch: Arc::new(batch) };
+            let append = Append {
+                stream: name.clone(),
+                incarnation: Incarnation(1),
+                expected: position,
+                batch: Arc::new(batch),
+            };
             position = tapeline_log::suite::append(log, append).expect("the append succeeds");
             batch = next;
             let entries = changed.drain().collect();
@@ -368,7 +400,11 @@ fn restart(root: &Path) {
     for stream in 0..100 {
         fill(&log, &format!("list/{stream}"), 10_000, 100_000);
     }
-    println!("10,000,000 events on 100 streams written in {} s: {:.0} MB", started.elapsed().as_secs(), megabytes(&path));
+    println!(
+        "10,000,000 events on 100 streams written in {} s: {:.0} MB",
+        started.elapsed().as_secs(),
+        megabytes(&path)
+    );
     let crashed = root.join("crashed");
     copy(&path, &crashed);
     log.close().expect("the log closes");

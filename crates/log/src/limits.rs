@@ -29,9 +29,11 @@ pub const SEALED_MEMTABLES: usize = 2;
 /// Bytes of whole journal segments in the store past which it is made durable, so that they can go.
 pub const JOURNAL_BYTES: u64 = 64 << 20;
 /// The longest time between a write and the checkpoint that covers it.
-pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
 /// How long nothing must be written before the store is settled: made durable, compacted, the journal emptied.
 pub const IDLE: Duration = Duration::from_millis(1_000);
+/// Bytes of rows or journal that are worth a checkpoint when nothing is going on.
+pub const IDLE_BYTES: u64 = 256 << 10;
 /// Bytes of a store past which settling leaves its tables to the ordinary compaction.
 pub const SETTLE_BYTES: u64 = 256 << 20;
 
@@ -56,7 +58,7 @@ pub const BLOCK_BYTES: u32 = 16 << 10;
 /// Files the store keeps open.
 pub const OPEN_FILES: usize = 512;
 /// Bytes of a value past which it is stored apart from its key and not moved by compactions.
-pub const APART_BYTES: u32 = 4 << 10;
+pub const APART_BYTES: u32 = 16 << 10;
 /// Bytes of one sealed segment before it is compressed, unless a single event has more.
 pub const SEGMENT_MOST_BYTES: usize = 1 << 20;
 /// Files that come from memtables before they are merged with the others.

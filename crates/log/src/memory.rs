@@ -66,7 +66,8 @@ struct Unsynced {
 
 impl Tape {
     fn head(&self) -> Head {
-        let end = self.batches.last().map_or((Seq::FIRST, Chain::EMPTY), |batch| (batch.block.end(), batch.block.after()));
+        let end =
+            self.batches.last().map_or((Seq::FIRST, Chain::EMPTY), |batch| (batch.block.end(), batch.block.after()));
         let position = Position(self.batches.len() as u64);
         Head { incarnation: self.incarnation, position, seq: end.0, chain: end.1 }
     }
@@ -272,7 +273,9 @@ impl StateStore for MemoryLog {
         let applied = inner.applied.get(stream).map_or(Position::FIRST, |state| state.state.position);
         if changes.state.position > durable || changes.state.position < applied {
             let position = changes.state.position;
-            return Err(LogError::Storage(format!("a state at batch {position} cannot follow one at {applied} on this log")));
+            return Err(LogError::Storage(format!(
+                "a state at batch {position} cannot follow one at {applied} on this log"
+            )));
         }
         let new = || Arc::new(State { state: changes.state, entries: BTreeMap::new(), clients: BTreeMap::new() });
         let state = Arc::make_mut(inner.applied.entry(stream.clone()).or_insert_with(new));

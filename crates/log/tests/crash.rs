@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tapeline_core::numbers::{Position, Seq};
-use tapeline_core::objects::Objects;
 use tapeline_core::name::Key;
+use tapeline_core::numbers::{Position, Seq};
 use tapeline_core::object::{Entry, Object};
+use tapeline_core::objects::Objects;
 use tapeline_log::embedded::{Embedded, OpenError, verify};
 use tapeline_log::suite::{Writer, append, start_append, wait};
 use tapeline_log::{Append, AppendError, EventLog, StateStore};
@@ -206,7 +206,10 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
         let log = Embedded::open(directory.path()).unwrap();
         for (number, position) in acknowledged.iter().enumerate() {
             let story = Story::resume(&log, number as u64);
-            assert!(story.writer.state.position.0 >= *position, "round {round}: {position} of story {number} was acknowledged");
+            assert!(
+                story.writer.state.position.0 >= *position,
+                "round {round}: {position} of story {number} was acknowledged"
+            );
             story.check(&log);
         }
         if round % 2 == 0 {
@@ -262,6 +265,10 @@ fn a_flipped_byte_of_the_store_is_never_served() {
         bytes[place] ^= 1 << random.u8(..8);
         fs::write(file, bytes).unwrap();
         let told = std::panic::catch_unwind(|| read_everything(directory.path(), &story.writer));
+        if file.parent().is_some_and(|folder| folder.ends_with("tables") || folder.ends_with("blobs")) {
+            let verified = verify(directory.path(), |_| ()).unwrap();
+            assert!(!verified.damage.is_empty(), "a flip at {place} of {} is not found", file.display());
+        }
         match told {
             Ok(Ok(())) => harmless += 1,
             Ok(Err(_)) => noticed += 1,

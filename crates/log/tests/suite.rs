@@ -36,6 +36,37 @@ fn embedded_closed_well() {
     });
 }
 
+/// Everything goes through the store at once, so that no reader finds it in memory.
+#[test]
+fn embedded_always_flushing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut logs = 0;
+    run_all("embedded, always flushing", || {
+        logs += 1;
+        let path = directory.path().join(logs.to_string());
+        let open = move || {
+            let log = Arc::new(Embedded::open(&path).unwrap());
+            let flushed = Arc::downgrade(&log);
+            let always = move || {
+                while let Some(log) = flushed.upgrade() {
+                    log.flush_soon();
+                    drop(log);
+                    std::thread::sleep(std::time::Duration::from_micros(200));
+                }
+            };
+            std::thread::spawn(always);
+            log
+        };
+        let log = open();
+        let reopen = move |log: Arc<Embedded>| {
+            log.close().unwrap();
+            drop(log);
+            open()
+        };
+        Fresh { log, reopen: Some(Box::new(reopen)) }
+    });
+}
+
 #[test]
 fn embedded_dropped() {
     let directory = tempfile::tempdir().unwrap();

@@ -16,7 +16,9 @@ use crate::shared::Shared;
 
 /// A connection's place among those there may be. Given back when dropped.
 #[derive(Clone)]
-pub(crate) struct Place(#[expect(dead_code, reason = "held, not looked at")] Arc<OwnedSemaphorePermit>);
+pub(crate) struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
 
 /// How long to wait where the system gives no connection, for want of files most likely.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -30,7 +32,7 @@ pub(crate) async fn accept<L: EventLog, S: StateStore>(
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
     loop {
         let accepted = tokio::select! {
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = has_stopped(&mut stopped) => return,
             accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
@@ -43,7 +45,7 @@ pub(crate) async fn accept<L: EventLog, S: StateStore>(
         };
         // One too many is closed at once; the client sees it and backs off.
         let Ok(permit) = places.clone().try_acquire_owned() else { continue };
-        tokio::spawn(serve(shared.clone(), stream, Place(Arc::new(permit)), stopped.clone()));
+        tokio::spawn(serve(shared.clone(), stream, Place { _permit: Arc::new(permit) }, stopped.clone()));
     }
 }
 
@@ -70,10 +72,15 @@ async fn serve<L: EventLog, S: StateStore>(
     tokio::select! {
         // A connection that fails is a client that is gone, or never spoke HTTP.
         _ = connection.as_mut() => {}
-        _ = stopped.wait_for(|stopped| *stopped) => {
+        () = has_stopped(&mut stopped) => {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(limits::GOODBYE_WITHIN, connection).await;
         }
     }
     shared.metrics.connections.dec();
+}
+
+/// Waits until the server is told to stop, or dropped.
+async fn has_stopped(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }

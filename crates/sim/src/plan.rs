@@ -22,6 +22,8 @@ pub struct Plan {
     pub fault_gap: u64,
     /// How likely each kind of fault is, against the others.
     pub faults: Vec<(Fault, u32)>,
+    /// One tick in so many makes a checkpoint of the server's state.
+    pub checkpoint: u8,
     /// How often a store may be copied.
     pub copies: usize,
     /// One append in so many has an unknown outcome; 0: none.
@@ -82,6 +84,7 @@ impl Plan {
             latency: *random.choice(&[1, 10, 60, 250]).unwrap_or(&10),
             fault_gap: *random.choice(&[150, 600, 2500]).unwrap_or(&600),
             faults: Vec::new(),
+            checkpoint: *random.choice(&[2, 20, 100]).unwrap_or(&20),
             copies: *random.choice(&[1, 1, 4]).unwrap_or(&1),
             unknown: 0,
             twice: 0,

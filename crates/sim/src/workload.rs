@@ -62,8 +62,8 @@ fn action(random: &mut Rng, is_live: bool, marker: Marker, marked: bool) -> Acti
     };
     let set = |random: &mut Rng| match random.u8(0..10) {
         0 => vec![("n", Value::Int(random.i64(0..100)))],
-        1 => vec![("n", Value::text("no number"))],
-        2..=5 => vec![("a", value(random))],
+        1..=2 => vec![("n", Value::text("no number"))],
+        3..=5 => vec![("a", value(random))],
         _ => vec![("b", value(random))],
     };
     match (is_live, random.u8(0..10)) {

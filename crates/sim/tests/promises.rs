@@ -23,7 +23,7 @@ fn the_promises_hold() {
 
 /// How many seeds it takes until a planted bug is noticed.
 fn seeds_until_noticed(sabotage: Sabotage) -> Option<u64> {
-    (0..500).find(|&seed| Run { sabotage: Some(sabotage), ..Run::of(seed) }.run().failure.is_some())
+    (0..2_000).find(|&seed| Run { sabotage: Some(sabotage), ..Run::of(seed) }.run().failure.is_some())
 }
 
 #[test]

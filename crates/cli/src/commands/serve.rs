@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 use tapeline_log::{EventLog, LogError};
-use tapeline_log::embedded::{Embedded, OpenError};
-use tapeline_server::{Server, ServerConfig};
+use tapeline_log::embedded::{Embedded, OpenError, Stats};
+use tapeline_server::{Reading, Readings, Server, ServerConfig};
 
 use crate::arguments::Serve;
 use crate::failure::Failure;
@@ -30,7 +30,9 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let storage = Arc::new(open(&data)?);
-    let config = ServerConfig { listen, insecure, unapplied: storage.unapplied_streams(), ..ServerConfig::default() };
+    let readings: Readings = { let storage = storage.clone(); Arc::new(move || readings(&storage.stats())) };
+    let unapplied = storage.unapplied_streams();
+    let config = ServerConfig { listen, insecure, unapplied, readings: Some(readings) };
     let server = Server::start(config, storage.clone(), storage.clone()).await.map_err(Failure::failed)?;
     announce(server.address(), &data, json)?;
     told_to_stop().await?;
@@ -50,6 +52,19 @@ fn open(data: &PathBuf) -> Result<Embedded, Failure> {
         OpenError::Log(LogError::Damaged { .. }) => Failure::Damaged(error.to_string()),
         other => Failure::failed(other),
     })
+}
+
+/// What the storage says in the server's metrics.
+fn readings(stats: &Stats) -> Vec<Reading> {
+    let reading = |name, help, value| Reading { name, help, value };
+    vec![
+        reading("unflushed_bytes", "What is durable in the journal and not yet in the store", stats.unflushed_bytes as f64),
+        reading("unflushed_age_seconds", "How late the write-behind is", stats.unflushed_age.as_secs_f64()),
+        reading("journal_bytes", "What the journal takes on the disk", stats.journal_bytes as f64),
+        reading("store_bytes", "What the store takes on the disk", stats.store_bytes as f64),
+        reading("journal_groups", "Groups committed, each with one fdatasync", stats.groups as f64),
+        reading("journal_commit_seconds", "Time spent on committing groups", stats.commit_time.as_secs_f64()),
+    ]
 }
 
 fn announce(address: SocketAddr, data: &std::path::Path, json: bool) -> Result<(), Failure> {

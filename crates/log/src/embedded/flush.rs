@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 use tapeline_core::codec::cbor;
 
-use super::journal::Journal;
 use super::clients::Clients;
+use super::journal::Journal;
+use super::load::load_row;
 use super::rows::{MetaRow, Row, StreamRow, Tail, entry_key};
 use super::slot::Slot;
 use super::stats::Counters;
@@ -21,7 +22,6 @@ use super::store::{Snapshot, Store};
 use super::streams::Streams;
 use super::tape::write_events;
 use super::unflushed::{Generation, Unflushed};
-use super::load_row;
 use crate::contract::LogError;
 use crate::limits;
 
@@ -131,7 +131,9 @@ impl Flusher {
         rows.push((StreamRow::key(&unflushed.stream).into(), Some(row.encode().into())));
         *clients = row.clients;
         let entries = unflushed.entries.iter();
-        rows.extend(entries.map(|(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()))));
+        rows.extend(
+            entries.map(|(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()))),
+        );
         Ok(())
     }
 
@@ -157,7 +159,8 @@ impl Flusher {
     fn seal(&mut self, closing: bool) {
         let Some(dirty) = self.dirty else { return };
         let shared = &self.shared;
-        let idle = self.last_write.elapsed() >= limits::IDLE;
+        let worth_it = shared.store.unsealed_bytes().max(shared.journal.bytes()) >= limits::IDLE_BYTES;
+        let idle = worth_it && self.last_write.elapsed() >= limits::IDLE;
         let due = closing
             || idle
             || dirty.elapsed() >= limits::CHECKPOINT_EVERY
@@ -202,18 +205,24 @@ fn make_checkpoint(shared: &Shared, checkpoint: &Checkpoint) -> Result<(), LogEr
 
 /// The compactor: runs until its slot is closed.
 pub(super) fn run_compactions(shared: &Shared) {
+    let mut settled = 0;
     while let Some(compaction) = shared.compactions.take() {
-        if let Err(error) = compact(shared, &compaction) {
+        if let Err(error) = compact(shared, &compaction, &mut settled) {
             eprintln!("tapeline: a compaction failed: {error}");
             shared.streams.break_off(error);
         }
     }
 }
 
-fn compact(shared: &Shared, compaction: &Compaction) -> Result<(), LogError> {
-    let small = shared.store.disk_bytes() <= limits::SETTLE_BYTES;
-    if compaction.settle && small {
-        return shared.store.settle();
+/// Merges files. `settled` is how large the store was when it was last settled: a store that has hardly grown since
+/// is not worth it.
+fn compact(shared: &Shared, compaction: &Compaction, settled: &mut u64) -> Result<(), LogError> {
+    let bytes = shared.store.disk_bytes();
+    let grown = bytes > *settled + *settled / 8 + limits::IDLE_BYTES;
+    if compaction.settle && grown && bytes <= limits::SETTLE_BYTES {
+        shared.store.settle()?;
+        *settled = shared.store.disk_bytes();
+        return Ok(());
     }
     shared.store.compact()
 }

@@ -79,7 +79,10 @@ fn merge<'i>(first: Entries<'i>, second: Entries<'i>) -> Entries<'i> {
     Box::new(std::iter::from_fn(move || next_of(&mut first, &mut second)))
 }
 
-fn next_of(first: &mut Peekable<Entries<'_>>, second: &mut Peekable<Entries<'_>>) -> Option<Result<(Key, Entry), LogError>> {
+fn next_of(
+    first: &mut Peekable<Entries<'_>>,
+    second: &mut Peekable<Entries<'_>>,
+) -> Option<Result<(Key, Entry), LogError>> {
     match (first.peek(), second.peek()) {
         (Some(Ok((a, _))), Some(Ok((b, _)))) if a > b => second.next(),
         (Some(Ok((a, _))), Some(Ok((b, _)))) => {

@@ -14,12 +14,13 @@ use super::flush::{Flusher, Shared, run_checkpoints, run_compactions};
 use super::journal::group::Record;
 use super::journal::recover::recover;
 use super::journal::{Journal, Waiting};
+use super::load::{get, load_row};
 use super::rows::MetaRow;
 use super::slot::Slot;
 use super::stats::Counters;
 use super::store::{Store, place_of};
 use super::streams::{Pending, Stream, Streams, Table};
-use super::{Embedded, Fatal, OpenError, get, load_row};
+use super::{Embedded, Fatal, OpenError};
 use crate::contract::LogError;
 
 /// What the journal has of each stream: batches, each with its group.
@@ -57,8 +58,14 @@ impl Embedded {
             let streams = streams.clone();
             Box::new(move |group, appends: &[Waiting]| take_durable(&streams, group, appends))
         };
-        let journal =
-            Journal::start(directory.journal(), recovered.next, recovered.segments, on_durable, fatal, counters.clone())?;
+        let journal = Journal::start(
+            directory.journal(),
+            recovered.next,
+            recovered.segments,
+            on_durable,
+            fatal,
+            counters.clone(),
+        )?;
         let shared = Arc::new(Shared {
             streams,
             store,
@@ -77,7 +84,11 @@ impl Embedded {
         let (for_checkpoints, for_compactions) = (shared.clone(), shared.clone());
         let checkpointer = spawn("checkpointer", move || run_checkpoints(&for_checkpoints))?;
         let compactor = spawn("compactor", move || run_compactions(&for_compactions))?;
-        Ok(Self { shared, threads: Mutex::new(vec![flusher, checkpointer, compactor]), directory: Mutex::new(Some(directory)) })
+        Ok(Self {
+            shared,
+            threads: Mutex::new(vec![flusher, checkpointer, compactor]),
+            directory: Mutex::new(Some(directory)),
+        })
     }
 }
 
@@ -87,7 +98,8 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
 
 fn load_meta(store: &Store) -> Result<MetaRow, LogError> {
     let meta = get(&store.snapshot(), &MetaRow::KEY, |key, value| {
-        MetaRow::decode(value).ok_or_else(|| LogError::Damaged { place: place_of(key), what: "not the row it should be".into() })
+        MetaRow::decode(value)
+            .ok_or_else(|| LogError::Damaged { place: place_of(key), what: "not the row it should be".into() })
     })?;
     Ok(meta.unwrap_or(MetaRow { journal: 1, next_number: 1 }))
 }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,7 +49,13 @@ impl Store {
         let tree = unpanicked(path, || tree.open())?;
         let highest = tree.get_highest_seqno().map_or(0, |highest| highest + 1);
         numbers.fetch_max(highest);
-        Ok(Self { tree, numbers, visible: AtomicU64::new(highest), writing: Mutex::default(), snapshots: Mutex::default() })
+        Ok(Self {
+            tree,
+            numbers,
+            visible: AtomicU64::new(highest),
+            writing: Mutex::default(),
+            snapshots: Mutex::default(),
+        })
     }
 
     /// Everything as it is now, whatever is written later.
@@ -97,7 +103,8 @@ impl Store {
 
     /// Merges files where there are too many of them, until there is nothing to do.
     pub(super) fn compact(&self) -> Result<(), LogError> {
-        let strategy = Leveled::default().with_table_target_size(limits::TABLE_BYTES).with_l0_threshold(limits::YOUNG_TABLES);
+        let strategy =
+            Leveled::default().with_table_target_size(limits::TABLE_BYTES).with_l0_threshold(limits::YOUNG_TABLES);
         let strategy = Arc::new(strategy);
         loop {
             let before = self.tree.current_version().id();
@@ -113,6 +120,14 @@ impl Store {
     pub(super) fn settle(&self) -> Result<(), LogError> {
         self.tree.major_compact(limits::TABLE_BYTES, self.unseen()).map_err(|error| self.failed(error))?;
         self.forget()
+    }
+
+    /// All files with the xxh3-128 of what was written to them.
+    pub(super) fn files(&self) -> Vec<(PathBuf, u128)> {
+        let version = self.tree.current_version();
+        let tables = version.iter_tables().map(|table| (table.path.to_path_buf(), table.checksum().into_u128()));
+        let apart = version.blob_files.iter().map(|file| (file.path().to_path_buf(), file.checksum().into_u128()));
+        tables.chain(apart).collect()
     }
 
     /// Bytes of all files.
@@ -160,9 +175,10 @@ impl Snapshot<'_> {
         keys: RangeInclusive<&[u8]>,
     ) -> impl DoubleEndedIterator<Item = Result<(Slice, Slice), LogError>> + use<> {
         let from = keys.start().to_vec();
-        self.store.tree.range::<&[u8], _>(keys, self.at, None).map(move |row| {
-            row.into_inner().map_err(|error| failed_at(&from, error))
-        })
+        self.store
+            .tree
+            .range::<&[u8], _>(keys, self.at, None)
+            .map(move |row| row.into_inner().map_err(|error| failed_at(&from, error)))
     }
 
     /// The rows whose keys begin with something, in order, from either end.

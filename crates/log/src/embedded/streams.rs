@@ -215,7 +215,12 @@ impl Streams {
     }
 
     /// Applies changes to a stream that is in memory, waiting while too much is unflushed.
-    pub(super) fn apply(&self, mut table: MutexGuard<'_, Table>, name: &StreamName, changes: StateChanges) -> Result<(), LogError> {
+    pub(super) fn apply(
+        &self,
+        mut table: MutexGuard<'_, Table>,
+        name: &StreamName,
+        changes: StateChanges,
+    ) -> Result<(), LogError> {
         while table.backlog() > limits::UNFLUSHED_BYTES && table.broken.is_none() && !table.closing {
             table = self.changed.wait(table).unwrap_or_else(PoisonError::into_inner);
         }
@@ -290,7 +295,8 @@ impl Streams {
 fn check_apply(stream: Option<&Stream>, state: &StreamState) -> Result<(), LogError> {
     let durable = stream.and_then(|stream| stream.durable);
     let applied = stream.and_then(|stream| stream.applied.as_ref()).map_or(Position::FIRST, |state| state.position);
-    let Some(durable) = durable.filter(|durable| durable.position >= state.position && applied <= state.position) else {
+    let Some(durable) = durable.filter(|durable| durable.position >= state.position && applied <= state.position)
+    else {
         let what = format!("a state at batch {} cannot follow one at {applied} on this log", state.position);
         return Err(LogError::Storage(what));
     };

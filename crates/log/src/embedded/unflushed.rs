@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustc_hash::FxHashMap;
 use super::latest::Latest;
+use rustc_hash::FxHashMap;
 use tapeline_core::batch::Batch;
 use tapeline_core::name::{Key, StreamName};
 use tapeline_core::numbers::ClientId;

@@ -1,17 +1,21 @@
 //! Reads every record of a directory and names all damage.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use tapeline_core::block::EventBlock;
 use tapeline_core::hash::Chain;
 use tapeline_core::numbers::Seq;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::clients::Clients;
 use super::directory::Directory;
 use super::journal::recover::inspect;
+use super::load::{decode_client, decode_row};
 use super::rows::{StreamRow, prefix, table};
 use super::store::{Snapshot, Store};
-use super::{OpenError, decode_client, decode_row, objects, tape};
+use super::{OpenError, objects, tape};
 use crate::contract::LogError;
 
 /// Damage that stops a look at one table: past it the tree cannot be read on.
@@ -65,7 +69,30 @@ pub fn verify(path: &Path, mut progress: impl FnMut(u64)) -> Result<Verified, Op
         decode_client(key, value).map(drop)
     });
     drop(look);
+    for (path, check) in store.files() {
+        verified.damage.extend(check_file(&path, check));
+    }
     Ok(verified)
+}
+
+/// Reads a whole file, so that bytes are checked too that no record needs.
+fn check_file(path: &Path, check: u128) -> Option<LogError> {
+    let place = path.display().to_string();
+    match hash_file(path) {
+        Ok(found) if found == check => None,
+        Ok(_) => Some(LogError::Damaged { place, what: "the checksum of the file does not match".into() }),
+        Err(error) => Some(LogError::Storage(format!("{place}: {error}"))),
+    }
+}
+
+fn hash_file(path: &Path) -> io::Result<u128> {
+    let (mut file, mut hash, mut part) = (File::open(path)?, Xxh3::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(hash.digest128()),
+            read => hash.update(&part[..read]),
+        }
+    }
 }
 
 /// One look through the store.

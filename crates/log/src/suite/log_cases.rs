@@ -73,11 +73,14 @@ fn pipelining<B: EventLog + StateStore>(fresh: Fresh<B>) {
     let mut last = None;
     for id in 0..500 {
         let next = writer.upserts(&[id], "x");
-        let (told, (tell, hear)) = (told.clone(), std::sync::mpsc::channel());
-        log.append(next, Box::new(move |outcome| {
-            told.lock().unwrap().push(outcome);
-            drop(tell.send(()));
-        }));
+        let (told, (tell, hear)) = (told.clone(), std::sync::mpsc::sync_channel(1));
+        log.append(
+            next,
+            Box::new(move |outcome| {
+                told.lock().unwrap().push(outcome);
+                tell.send(()).unwrap_or_default();
+            }),
+        );
         last = Some(hear);
     }
     last.unwrap().recv().unwrap();

@@ -11,7 +11,7 @@ mod writer;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -36,7 +36,7 @@ pub type Reopen<B> = Box<dyn FnMut(Arc<B>) -> Arc<B>>;
 /// # Panics
 /// Where the backend breaks a contract, saying which case of which backend it was.
 pub fn run_all<B: EventLog + StateStore>(name: &str, mut fresh: impl FnMut() -> Fresh<B>) {
-    let cases: Vec<(&str, fn(Fresh<B>))> = [log_cases::all(), state_cases::all(), model::all()].concat();
+    let cases: Cases<B> = [log_cases::all(), state_cases::all(), model::all()].concat();
     for (case, run) in cases {
         println!("{name}: {case}");
         run(fresh());
@@ -47,7 +47,7 @@ type Cases<B> = Vec<(&'static str, fn(Fresh<B>))>;
 
 /// Appends and hears of the outcome later.
 pub fn start_append(log: &impl EventLog, append: Append) -> Receiver<Result<Position, AppendError>> {
-    let (tell, hear) = channel();
+    let (tell, hear) = sync_channel(1);
     log.append(append, Box::new(move |outcome| drop(tell.send(outcome))));
     hear
 }

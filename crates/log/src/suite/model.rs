@@ -28,7 +28,8 @@ struct RefStream {
 }
 
 fn random_story<B: EventLog + StateStore>(mut fresh: Fresh<B>) {
-    let seed = std::env::var("TAPELINE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let seed =
+        std::env::var("TAPELINE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
     println!("  TAPELINE_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let mut streams: Vec<_> = (0..5).map(ref_stream).collect();
@@ -120,7 +121,11 @@ fn assert_read<B: EventLog>(log: &B, stream: &RefStream, random: &mut fastrand::
 fn assert_state<B: EventLog + StateStore>(log: &B, stream: &mut RefStream) {
     check_state(log, &stream.writer);
     let head = wait(log.head(&stream.writer.stream)).unwrap();
-    let expected = (!stream.batches.is_empty()).then_some((stream.batches.len() as u64, stream.events.end(), stream.events.after()));
+    let expected = (!stream.batches.is_empty()).then_some((
+        stream.batches.len() as u64,
+        stream.events.end(),
+        stream.events.after(),
+    ));
     assert_eq!(head.map(|head| (head.position.0, head.seq, head.chain)), expected);
 }
 

@@ -45,7 +45,9 @@ pub(super) fn check_state<B: StateStore>(log: &B, writer: &Writer) {
 /// The live objects in order.
 pub(super) fn live(objects: &Objects) -> Vec<(Key, Arc<Object>)> {
     let of = |collection| {
-        objects.collection(collection).map(|(id, object)| (Key { collection: collection.clone(), id: id.clone() }, object.clone()))
+        objects
+            .collection(collection)
+            .map(|(id, object)| (Key { collection: collection.clone(), id: id.clone() }, object.clone()))
     };
     let mut all: Vec<_> = objects.collections().flat_map(of).collect();
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -97,7 +99,8 @@ fn sorted<B: EventLog + StateStore>(fresh: Fresh<B>) {
         if shown.len() == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     assert_eq!(log.objects(&writer.stream, Some(&lists), &mut visit).unwrap(), Some(writer.state));
-    let expected: Vec<_> = live(&writer.objects).into_iter().map(|(key, _)| key).filter(|key| key.collection == lists).collect();
+    let expected: Vec<_> =
+        live(&writer.objects).into_iter().map(|(key, _)| key).filter(|key| key.collection == lists).collect();
     assert_eq!(shown, expected[..7]);
 }
 
@@ -172,7 +175,12 @@ fn reopens<B: EventLog + StateStore>(mut fresh: Fresh<B>) {
 }
 
 /// Applies batches from a replay, whose last is `batch`, which the writer has not played yet.
-fn catch_up<B: StateStore>(log: &B, writer: &mut Writer, batch: &tapeline_core::batch::Batch, missing: &[Arc<tapeline_core::batch::Batch>]) {
+fn catch_up<B: StateStore>(
+    log: &B,
+    writer: &mut Writer,
+    batch: &tapeline_core::batch::Batch,
+    missing: &[Arc<tapeline_core::batch::Batch>],
+) {
     let changes = writer.play(batch);
     if missing.len() == 1 {
         return log.apply(&writer.stream, changes).unwrap();

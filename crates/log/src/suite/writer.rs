@@ -57,7 +57,8 @@ impl Writer {
         let mut batch = Batch::empty(self.staged.1, self.staged.2);
         for op in ops {
             self.n += 1;
-            let body = Body { base: self.staged.1, at: Millis(1_763_640_000_000 + self.n), ops: vec![op], ..Body::default() };
+            let body =
+                Body { base: self.staged.1, at: Millis(1_763_640_000_000 + self.n), ops: vec![op], ..Body::default() };
             let (seq, client, n) = (batch.block.end(), self.client, EventNumber(self.n));
             batch.block.push(&cbor::encode_recorded(&Recorded { seq, client, n, actor: None, body, lost: Vec::new() }));
         }
@@ -68,7 +69,8 @@ impl Writer {
     pub fn refusal(&mut self) -> Append {
         self.n += 1;
         let refusal = Refusal { code: RefusalCode::Stale, reason: "it changed".into(), about: None, current: None };
-        let own = OwnVerdict { n: EventNumber(self.n), hash: ContentHash(self.n), verdict: Verdict::Refused(refusal.into()) };
+        let own =
+            OwnVerdict { n: EventNumber(self.n), hash: ContentHash(self.n), verdict: Verdict::Refused(refusal.into()) };
         let mut batch = Batch::empty(self.staged.1, self.staged.2);
         batch.verdicts.push(ClientVerdict { client: self.client, subject: None, own });
         self.stage(batch)
@@ -96,7 +98,8 @@ impl Writer {
         self.state.position = self.state.position.next();
         (self.state.head, self.state.chain) = (batch.block.end(), batch.block.after());
         (self.state.live, self.state.digest) = (self.objects.live(), self.objects.digest());
-        let entries = keys.into_iter().filter_map(|key| Some((key.clone(), self.objects.entry(&key)?.clone()))).collect();
+        let entries =
+            keys.into_iter().filter_map(|key| Some((key.clone(), self.objects.entry(&key)?.clone()))).collect();
         let mut client = ClientState::new(None);
         batch.verdicts.iter().for_each(|verdict| client.decide(verdict.own.clone()));
         client.last = client.last.max(EventNumber(batch.block.end().0));
@@ -139,9 +142,6 @@ pub fn count(id: u64) -> Op {
 
 fn task(title: &str, id: u64) -> FieldMap<Value> {
     let field = |name| FieldName::new(name).expect("a name");
-    let fields = vec![
-        (field("done"), Value::Bool(id.is_multiple_of(2))),
-        (field("title"), Value::Text(title.into())),
-    ];
+    let fields = vec![(field("done"), Value::Bool(id.is_multiple_of(2))), (field("title"), Value::Text(title.into()))];
     FieldMap::new(fields).expect("two fields")
 }

@@ -129,8 +129,8 @@ async fn push<L: EventLog, S: StateStore>(
     let joined = Joined { tape, opening: &opening };
     tape.join(&opening);
     let mut hashes: BTreeMap<_, _> = events.iter().map(|sealed| (sealed.event.n, sealed.hash)).collect();
-    let room = shared.shards.room(tape.stream(), bytes).await.map_err(|Closed| Problem::stopping())?;
-    let push = Push { tape: tape.clone(), peer: opening.peer(), subject: None, events, room };
+    let _room = shared.shards.room(tape.stream(), bytes).await.map_err(|Closed| Problem::stopping())?;
+    let push = Push { tape: tape.clone(), peer: opening.peer(), subject: None, events, _room };
     shared.shards.send(tape.stream(), Command::Push(push));
     let mut verdicts = Vec::new();
     while !hashes.is_empty() {

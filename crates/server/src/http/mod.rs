@@ -15,7 +15,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 use tapeline_core::name::StreamName;
 use tapeline_log::{EventLog, LogError, StateStore};
 
@@ -155,11 +155,6 @@ fn lines(body: impl hyper::body::Body<Data = Bytes, Error = LogError> + Send + '
     let mut answer = Response::new(body.boxed_unsync());
     answer.headers_mut().insert(header::CONTENT_TYPE, NDJSON);
     answer.headers_mut().insert(HEAD, HeaderValue::from(head));
-    answer
-}
-
-fn status(mut answer: Answer, status: StatusCode) -> Answer {
-    *answer.status_mut() = status;
     answer
 }
 

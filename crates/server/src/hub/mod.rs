@@ -41,11 +41,6 @@ impl Hub {
         lock(&self.tapes).get(stream)?.upgrade()
     }
 
-    /// How many streams are active.
-    pub(crate) fn len(&self) -> usize {
-        lock(&self.tapes).len()
-    }
-
     fn next_opening(&self) -> OpeningId {
         OpeningId(self.openings.fetch_add(1, Ordering::Relaxed))
     }

@@ -92,7 +92,7 @@ impl Run {
     pub(crate) fn into_bytes(self) -> Bytes {
         match self {
             Self::Whole(recent) => recent.bytes,
-            Self::Part(part) => Bytes::from_owner(part),
+            Self::Part(part) => Bytes::from_owner(*part),
         }
     }
 

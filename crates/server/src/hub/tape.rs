@@ -125,7 +125,7 @@ impl Tape {
         let displaced = older.and_then(|older| audience.remove(older));
         drop(audience);
         if let Some(displaced) = displaced {
-            let message = "a newer connection of this client opened the stream; this one is closed".into();
+            let message = "a newer connection of this client opened the stream; this one ends".into();
             let (channel, code) = (Some(displaced.channel), ErrorCode::Displaced);
             let frame = ServerFrame::Error(ErrorFrame { channel, code, message, n: None, retry: None });
             displaced.answer(frame);

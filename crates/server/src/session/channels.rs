@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tapeline_core::frame::{ErrorCode, ErrorFrame, Live, Opened, ServerFrame};
-use tapeline_core::numbers::{Channel, Seq};
+use tapeline_core::numbers::{Channel, EventNumber, Seq};
 use tapeline_log::{EventLog, StateStore};
 
-use super::Session;
 use super::playing::Job;
+use super::{STOPPING, Session, close_code};
 use crate::hub::{Opening, Tape};
 use crate::inbox::{Answer, OpeningId};
 
@@ -70,15 +70,33 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         match &frame {
             ServerFrame::Opened(opened) => self.is_opened(opened),
             ServerFrame::Resync(_) => self.close_channel(channel),
-            ServerFrame::Error(ErrorFrame { code, .. }) => {
+            ServerFrame::Error(error) => {
                 self.shared.metrics.errors.inc();
-                if was_opening || *code == ErrorCode::Displaced {
+                if was_opening || error.code == ErrorCode::Displaced {
                     self.close_channel(channel);
                 }
             }
             _ => {}
         }
         self.say(&frame);
+        if matches!(&frame, ServerFrame::Error(ErrorFrame { code: ErrorCode::Displaced, .. })) {
+            self.say_goodbye(close_code::POLICY, "a newer connection of this client took over");
+        }
+    }
+
+    /// Keeps in mind that nothing is decided from this event on, to say so after all that was decided.
+    pub(super) fn put_off(&mut self, channel: Channel, n: EventNumber) {
+        if self.put_off.iter().all(|(known, _)| *known != channel) {
+            self.put_off.push((channel, n));
+        }
+    }
+
+    /// The server stops: all that was decided is answered, and the rest is to be sent to its successor.
+    pub(super) fn take_leave(&mut self) {
+        for (channel, n) in std::mem::take(&mut self.put_off) {
+            self.say_error(Some(channel), ErrorCode::Later, STOPPING, Some(n));
+        }
+        self.say_goodbye(close_code::GOING_AWAY, STOPPING);
     }
 
     fn is_opened(&mut self, opened: &Opened) {

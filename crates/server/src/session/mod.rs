@@ -49,6 +49,8 @@ pub(crate) struct Session<L: EventLog, S: StateStore> {
     jobs: VecDeque<Job>,
     fetches: usize,
     bad_frames: u32,
+    /// The first event of each channel that came after the server was told to stop.
+    put_off: Vec<(Channel, EventNumber)>,
     /// When the client last gave a sign of life.
     heard: Instant,
     /// Bytes of an unfinished message, where it is large.
@@ -61,6 +63,8 @@ struct Goodbye {
     code: u16,
     reason: String,
 }
+
+const STOPPING: &str = "the server stops: send again to its successor";
 
 /// Codes to close a socket with (RFC 6455, section 7.4.1).
 mod close_code {
@@ -99,6 +103,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             jobs: VecDeque::new(),
             fetches: 0,
             bad_frames: 0,
+            put_off: Vec::new(),
             heard: Instant::now(),
             unfinished: None,
             goodbye: None,
@@ -121,15 +126,15 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         // What was read together with the handshake.
         self.take_messages().await;
         while self.goodbye.is_none() {
-            self.take_mail();
-            if !self.jobs.is_empty() {
-                Box::pin(self.play()).await;
-            }
             match std::future::poll_fn(|cx| self.poll_turn(cx, alarm.as_mut())).await? {
                 Turn::Received(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Turn::Received(_) => self.take_messages().await,
                 Turn::Alarm => self.check_silence(alarm.as_mut()),
-                Turn::Mail | Turn::Room => {}
+                Turn::Mail => self.take_mail(),
+                Turn::Room => {}
+            }
+            if !self.jobs.is_empty() {
+                Box::pin(self.play()).await;
             }
         }
         Ok(())
@@ -173,7 +178,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     async fn take_messages(&mut self) {
         while self.goodbye.is_none() {
             match self.socket.incoming.next() {
-                Ok(None) => break self.hold_unfinished(),
+                Ok(None) => return self.hold_unfinished(),
                 Ok(Some(Message::Data(message))) => self.take_frame(&message).await,
                 Ok(Some(Message::Ping(content))) => self.socket.outgoing.push(Kind::Pong, &content, &Bytes::new()),
                 Ok(Some(Message::Close)) => self.say_goodbye(close_code::NORMAL, ""),
@@ -204,7 +209,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         }
         self.jobs.extend(mail.news.into_iter().map(|(opening, channel)| Job::Live { opening, channel }));
         if mail.stop {
-            self.say_goodbye(close_code::GOING_AWAY, "the server stops: connect again later");
+            self.take_leave();
         }
     }
 

@@ -12,12 +12,11 @@ use tapeline_log::{EventLog, LogError, StateStore};
 
 use super::channels::{OpenChannel, Phase};
 use super::playing::Job;
-use super::{Session, close_code};
+use super::{STOPPING, Session, close_code};
 use crate::hub::{Opening, Tape};
 use crate::limits;
 use crate::shard::{Closed, Command, OpenStream, Push};
 
-const STOPPING: &str = "the server stops: send again to its successor";
 const NOT_OPEN: &str = "the channel is not open: open the stream, and wait for opened";
 
 impl<L: EventLog, S: StateStore> Session<L, S> {
@@ -79,9 +78,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
                 return self.say_error(Some(channel), ErrorCode::Later, error.to_string(), None);
             }
         };
-        let Ok(room) = self.shared.shards.room(tape.stream(), 0).await else { return self.is_broken() };
+        let Ok(_room) = self.shared.shards.room(tape.stream(), 0).await else { return self.is_broken() };
         let (peer, subject) = (opening.peer(), self.subject.clone());
-        let request = OpenStream { tape: tape.clone(), peer, subject, open, chain_at_played, room };
+        let request = OpenStream { tape: tape.clone(), peer, subject, open, chain_at_played, _room };
         self.shared.shards.send(tape.stream(), Command::Open(Box::new(request)));
     }
 
@@ -103,13 +102,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             return self.say_error(Some(channel), ErrorCode::NotOpen, NOT_OPEN, Some(first));
         };
         if self.shared.is_stopping() {
-            return self.say_error(Some(channel), ErrorCode::Later, STOPPING, Some(first));
+            return self.put_off(channel, first);
         }
         let (tape, peer, subject) = (tape.clone(), opening.peer(), self.subject.clone());
         let events = events.into_iter().map(Sealed::new).collect();
         match self.shared.shards.room(tape.stream(), bytes).await {
-            Ok(room) => {
-                let push = Push { tape: tape.clone(), peer, subject, events, room };
+            Ok(_room) => {
+                let push = Push { tape: tape.clone(), peer, subject, events, _room };
                 self.shared.shards.send(tape.stream(), Command::Push(push));
             }
             Err(Closed) => self.is_broken(),

@@ -24,7 +24,10 @@ struct Queue<T> {
 }
 
 /// Room in a mailbox, given back when dropped.
-pub(crate) type Room = OwnedSemaphorePermit;
+#[derive(Debug)]
+pub(crate) struct Room {
+    _units: OwnedSemaphorePermit,
+}
 
 /// The shard is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,8 @@ impl<T> Mailbox<T> {
     pub(crate) async fn room(&self, bytes: usize) -> Result<Room, Closed> {
         let bytes = (bytes + limits::COMMAND_BYTES).min(limits::QUEUE_BYTES / 2);
         let units = (bytes / limits::COMMAND_BYTES) as u32;
-        self.room.clone().acquire_many_owned(units).await.map_err(|_| Closed)
+        let units = self.room.clone().acquire_many_owned(units).await;
+        units.map(|_units| Room { _units }).map_err(|_| Closed)
     }
 
     /// Puts something in, for which there is room or which must not wait.

@@ -86,7 +86,7 @@ pub(crate) struct OpenStream {
     /// The chain of the log where it has played to.
     pub(crate) chain_at_played: Option<Chain>,
     /// Its room in the queue.
-    pub(crate) room: Room,
+    pub(crate) _room: Room,
 }
 
 /// A session sends events.
@@ -100,11 +100,10 @@ pub(crate) struct Push {
     /// The events.
     pub(crate) events: Vec<Sealed>,
     /// Their room in the queue.
-    pub(crate) room: Room,
+    pub(crate) _room: Room,
 }
 
 /// All shards, from outside.
-#[derive(Debug)]
 pub(crate) struct Shards {
     mailboxes: Vec<Arc<Mailbox<Command>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,

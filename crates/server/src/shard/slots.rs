@@ -135,8 +135,4 @@ impl Slots {
         self.free.push(place);
         Some(*slot)
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.by_name.len()
-    }
 }

@@ -41,6 +41,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             return resting.push_back(Command::Push(push));
         }
         if let Err(error) = self.load_touched(place, &push.events) {
+            self.abandon(place, &error.to_string());
             return self.fail_push(&push, &error);
         }
         self.touch(place);

@@ -17,8 +17,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::limits;
-pub(crate) use incoming::{Incoming, Message, Violation};
-pub(crate) use outgoing::{Kind, Outgoing};
+use incoming::Incoming;
+pub(crate) use incoming::Message;
+pub(crate) use outgoing::Kind;
+use outgoing::Outgoing;
 pub(crate) use upgrade::{Upgrade, UpgradeError, downcast};
 
 thread_local! {

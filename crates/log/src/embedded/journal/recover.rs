@@ -55,7 +55,12 @@ pub(crate) fn recover(
         expected = Some(scanned.end);
         recovered.next = recovered.next.max(scanned.end);
         match kept > 0 && scanned.end > from {
-            true => recovered.segments.push(SegmentFile { path: path.clone(), end: scanned.end, bytes: kept, current: false }),
+            true => recovered.segments.push(SegmentFile {
+                path: path.clone(),
+                end: scanned.end,
+                bytes: kept,
+                current: false,
+            }),
             false => fs::remove_file(path)?,
         }
     }

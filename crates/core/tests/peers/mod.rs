@@ -1,0 +1,276 @@
+//! A server of one stream and its replicas, speaking in one thread without a network: for tests that read as a story.
+
+// Each test file uses a part of it.
+#![allow(dead_code)]
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tapeline_core::block::EventBlock;
+use tapeline_core::event::{Authored, Body, Sealed};
+use tapeline_core::frame::{ClientFrame, Events, Live, ServerFrame};
+use tapeline_core::hash::Chain;
+use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Seq};
+use tapeline_core::op::{Action, Edit, FieldMap, Op};
+use tapeline_core::replica::{Keeping, Moment, Notice, Replica, Row, Start, Table};
+use tapeline_core::sequencer::{Peer, Sequencer};
+use tapeline_core::state::StreamState;
+use tapeline_core::value::Value;
+
+/// A server whose log is durable at once.
+pub struct Server {
+    pub sequencer: Sequencer,
+    pub log: EventBlock,
+    readers: BTreeMap<Peer, Option<Seq>>,
+    opening: BTreeMap<Peer, VecDeque<Live>>,
+}
+
+impl Server {
+    pub fn new() -> Self {
+        Self {
+            sequencer: Sequencer::new(StreamState::empty(Incarnation(7))),
+            log: EventBlock::empty(Seq(0), Chain::EMPTY),
+            readers: BTreeMap::new(),
+            opening: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a frame and answers it, all decisions durable.
+    pub fn hear(&mut self, peer: Peer, frame: ClientFrame) -> Vec<(Peer, ServerFrame)> {
+        let mut frames = Vec::new();
+        match frame {
+            ClientFrame::Open(open) => {
+                self.readers.insert(peer, None);
+                self.opening.entry(peer).or_default().push_back(open.live);
+                open.former.iter().chain([&open.client]).for_each(|&client| self.sequencer.load_client(client, None));
+                let chain = (open.played <= self.log.end()).then(|| self.log.slice(open.played, 0).before());
+                self.sequencer.open(peer, None, &open, chain);
+            }
+            ClientFrame::Push { events, .. } => {
+                for event in events {
+                    if !self.push(peer, event) {
+                        break;
+                    }
+                }
+            }
+            ClientFrame::Fetch { channel, from, to } => {
+                let mut block = EventBlock::empty(from, self.log.slice(from, 0).before());
+                let wanted = self.log.slice(from, usize::MAX);
+                wanted.encoded().take(to.since(from) as usize).for_each(|event| block.push(event));
+                let head = self.log.end();
+                frames.push((peer, ServerFrame::Events(Events { channel, head, digest: None, block })));
+            }
+            _ => {}
+        }
+        frames.extend(self.settle());
+        frames
+    }
+
+    /// Pushes an event to the sequencer.
+    pub fn push(&mut self, peer: Peer, event: Authored) -> bool {
+        self.sequencer.load_client(event.client, None);
+        for op in &event.body.ops {
+            self.sequencer.load_entry(op.key.clone(), None);
+        }
+        for read in &event.body.unchanged {
+            self.sequencer.load_entry(read.key.clone(), None);
+        }
+        self.sequencer.push(peer, None, &Sealed::new(event))
+    }
+
+    /// Makes all decisions durable: gives the answers, then what is to be played.
+    pub fn settle(&mut self) -> Vec<(Peer, ServerFrame)> {
+        if let Some(staged) = self.sequencer.stage() {
+            self.log.append(&staged.batch.block);
+            self.sequencer.appended(staged.expected.next());
+        }
+        let mut frames = self.sequencer.take_answers();
+        for (peer, frame) in &frames {
+            let ServerFrame::Opened(opened) = frame else { continue };
+            let live = self.opening.get_mut(peer).and_then(VecDeque::pop_front);
+            self.readers.insert(*peer, match live {
+                Some(Live::From(seq)) => Some(seq),
+                Some(Live::Head) => Some(opened.head),
+                _ => None,
+            });
+        }
+        let head = self.log.end();
+        for (&peer, reader) in &mut self.readers {
+            let Some(from) = reader.as_mut().filter(|from| **from < head) else { continue };
+            let block = self.log.slice(*from, usize::MAX);
+            *from = head;
+            frames.push((peer, ServerFrame::Events(Events { channel: peer.channel, head, digest: None, block })));
+        }
+        frames
+    }
+
+    /// Forgets a peer: its connection is gone.
+    pub fn drop_peer(&mut self, peer: Peer) {
+        self.readers.remove(&peer);
+        self.opening.remove(&peer);
+    }
+}
+
+/// A replica with a store, as peer `number` of a server.
+pub struct Device {
+    pub number: u64,
+    pub replica: Replica,
+    pub rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    pub now: Millis,
+    random: u128,
+}
+
+impl Device {
+    pub fn new(number: u64) -> Self {
+        Self::from_rows(number, Start::Played, BTreeMap::new())
+    }
+
+    pub fn from_rows(number: u64, start: Start, rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>) -> Self {
+        let stored = rows.iter().map(|((table, key), value)| Row {
+            table: *table,
+            key: key.clone(),
+            value: Some(value.clone()),
+        });
+        let replica = Replica::restore(stream(), ClientId(u128::from(number)), start, stored).unwrap();
+        Self { number, replica, rows, now: Millis(1_000), random: u128::from(number) << 64 }
+    }
+
+    pub fn in_memory(number: u64, start: Start) -> Self {
+        let mut device = Self::new(number);
+        device.replica = Replica::new(stream(), ClientId(u128::from(number)), start, Keeping::Memory);
+        device
+    }
+
+    pub fn peer(&self) -> Peer {
+        Peer { session: self.number, channel: Channel(1) }
+    }
+
+    pub fn connect(&mut self) {
+        self.replica.connected(Channel(1));
+    }
+
+    pub fn disconnect(&mut self, server: &mut Server) {
+        self.replica.disconnected();
+        server.drop_peer(self.peer());
+    }
+
+    pub fn edit(&mut self, ops: Vec<Op>) -> tapeline_core::numbers::EditId {
+        self.replica.edit(self.now, ops, None).unwrap()
+    }
+
+    pub fn moment(&mut self) -> Moment {
+        self.random += 1;
+        Moment { now: self.now, random: self.random }
+    }
+
+    pub fn receive(&mut self, frame: ServerFrame) {
+        let moment = self.moment();
+        self.replica.receive(moment, frame);
+    }
+
+    /// Writes what the replica wants stored.
+    pub fn store(&mut self) -> bool {
+        let Some(batch) = self.replica.poll_store() else { return false };
+        if batch.clear_objects {
+            self.rows.retain(|(table, _), _| *table != Table::Objects);
+        }
+        for row in batch.rows {
+            match row.value {
+                Some(value) => self.rows.insert((row.table, row.key), value),
+                None => self.rows.remove(&(row.table, row.key)),
+            };
+        }
+        self.replica.stored(batch.number);
+        true
+    }
+
+    pub fn frame(&mut self) -> Option<ClientFrame> {
+        self.replica.poll_frame(self.now)
+    }
+
+    pub fn notices(&mut self) -> Vec<Notice> {
+        std::iter::from_fn(|| self.replica.poll_notice()).collect()
+    }
+
+    pub fn int(&self, id: &str, field: &str) -> Option<i64> {
+        self.replica.get(&key(id))?.get(field)?.as_int()
+    }
+}
+
+/// Lets a server and devices speak until nobody has anything to say.
+pub fn talk(server: &mut Server, devices: &mut [&mut Device]) {
+    for _ in 0..1_000 {
+        let mut quiet = true;
+        for place in 0..devices.len() {
+            while devices[place].store() {
+                quiet = false;
+            }
+            while let Some(frame) = devices[place].frame() {
+                quiet = false;
+                let peer = devices[place].peer();
+                deliver(server.hear(peer, frame), devices);
+            }
+        }
+        if quiet {
+            return;
+        }
+    }
+    panic!("they never stop talking");
+}
+
+/// Brings frames to those they are for.
+pub fn deliver(frames: Vec<(Peer, ServerFrame)>, devices: &mut [&mut Device]) {
+    for (peer, frame) in frames {
+        if let Some(device) = devices.iter_mut().find(|device| device.peer() == peer) {
+            device.receive(frame);
+        }
+    }
+}
+
+pub fn stream() -> StreamName {
+    StreamName::new("test").unwrap()
+}
+
+pub fn key(id: &str) -> Key {
+    Key { collection: Collection::new("things").unwrap(), id: ObjectId::new(id).unwrap() }
+}
+
+pub fn values(fields: &[(&str, i64)]) -> FieldMap<Value> {
+    let fields = fields.iter().map(|&(name, value)| (FieldName::new(name).unwrap(), Value::Int(value)));
+    FieldMap::new(fields.collect()).unwrap()
+}
+
+pub fn insert(id: &str, fields: &[(&str, i64)]) -> Op {
+    Op { key: key(id), seen: None, action: Action::Insert(values(fields)) }
+}
+
+pub fn upsert(id: &str, fields: &[(&str, i64)]) -> Op {
+    Op { key: key(id), seen: None, action: Action::Upsert(values(fields)) }
+}
+
+pub fn delete(id: &str) -> Op {
+    Op { key: key(id), seen: None, action: Action::Delete }
+}
+
+pub fn set(id: &str, field: &str, value: i64) -> Op {
+    update(id, field, Edit::Set(Value::Int(value)))
+}
+
+pub fn inc(id: &str, field: &str, by: i64) -> Op {
+    update(id, field, Edit::Inc(Value::Int(by)))
+}
+
+pub fn update(id: &str, field: &str, edit: Edit) -> Op {
+    let edits = FieldMap::new(vec![(FieldName::new(field).unwrap(), edit)]).unwrap();
+    Op { key: key(id), seen: None, action: Action::Update(edits) }
+}
+
+pub fn authored(client: u128, n: u64, base: u64, ops: Vec<Op>) -> Authored {
+    Authored {
+        client: ClientId(client),
+        n: EventNumber(n),
+        settled: EventNumber(0),
+        body: Body { base: Seq(base), ops, ..Body::default() },
+    }
+}
+

@@ -1,0 +1,217 @@
+//! The sequencer's rules: what becomes of an event that meets others, and of one that is sent again.
+
+mod peers;
+
+use peers::*;
+use tapeline_core::event::{LostReason, Read, RefusalCode};
+use tapeline_core::frame::{ErrorCode, ServerFrame};
+use tapeline_core::numbers::{Channel, EventNumber, Seq};
+use tapeline_core::op::{Action, Op};
+use tapeline_core::sequencer::Peer;
+
+const ANN: Peer = Peer { session: 1, channel: Channel(1) };
+const BEN: Peer = Peer { session: 2, channel: Channel(1) };
+
+/// A stream on which Ann did something, one event after another.
+fn after(ops: &[Op]) -> Server {
+    let mut server = Server::new();
+    for (place, op) in ops.iter().enumerate() {
+        let n = place as u64 + 1;
+        assert!(server.push(ANN, authored(1, n, n - 1, vec![op.clone()])));
+    }
+    server.settle();
+    server
+}
+
+/// What the log says of Ben's op, which he made having seen the first `base` events; or why it is refused.
+fn decide(server: &mut Server, base: u64, op: Op) -> Result<(Vec<Op>, Vec<LostReason>), RefusalCode> {
+    server.push(BEN, authored(2, 1, base, vec![op]));
+    let answer = server.settle().into_iter().find_map(|(peer, frame)| (peer == BEN).then_some(frame));
+    match answer.expect("every event is answered") {
+        ServerFrame::Refused { refusal, .. } => Err(refusal.code),
+        ServerFrame::Ack { runs, .. } => {
+            let event = server.log.events().last().unwrap().unwrap();
+            assert_eq!(event.seq, runs[0].seq);
+            Ok((event.body.ops, event.lost.iter().map(|lost| lost.reason).collect()))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_meets_a_live_object() {
+    let made = [insert("x", &[("a", 1)])];
+    for base in [0, 1] {
+        for op in [upsert("x", &[("a", 2)]), set("x", "a", 2), inc("x", "a", 2), delete("x")] {
+            assert_eq!(decide(&mut after(&made), base, op.clone()), Ok((vec![op], vec![])), "base {base}");
+        }
+    }
+    let concurrent = decide(&mut after(&made), 0, insert("x", &[("b", 2)]));
+    assert_eq!(concurrent, Ok((vec![upsert("x", &[("b", 2)])], vec![])));
+    assert_eq!(decide(&mut after(&made), 1, insert("x", &[("b", 2)])), Err(RefusalCode::Exists));
+}
+
+#[test]
+fn what_meets_a_deleted_object() {
+    let gone = [insert("x", &[("a", 1)]), delete("x")];
+    for base in [1, 2] {
+        for op in [insert("x", &[("a", 2)]), upsert("x", &[("a", 2)])] {
+            assert_eq!(decide(&mut after(&gone), base, op.clone()), Ok((vec![op], vec![])), "base {base}");
+        }
+        assert_eq!(decide(&mut after(&gone), base, delete("x")), Ok((vec![], vec![])), "base {base}");
+    }
+    assert_eq!(decide(&mut after(&gone), 1, set("x", "a", 2)), Ok((vec![], vec![LostReason::Gone])));
+    assert_eq!(decide(&mut after(&gone), 2, set("x", "a", 2)), Err(RefusalCode::NotFound));
+}
+
+#[test]
+fn what_meets_nothing() {
+    for op in [insert("x", &[("a", 2)]), upsert("x", &[("a", 2)])] {
+        assert_eq!(decide(&mut after(&[]), 0, op.clone()), Ok((vec![op], vec![])));
+    }
+    assert_eq!(decide(&mut after(&[]), 0, delete("x")), Ok((vec![], vec![])));
+    assert_eq!(decide(&mut after(&[]), 0, set("x", "a", 2)), Err(RefusalCode::NotFound));
+}
+
+#[test]
+fn an_increment_of_what_is_no_number_is_refused() {
+    let text = update("x", "a", tapeline_core::op::Edit::Set("text".into()));
+    let mut server = after(&[insert("x", &[("a", 1)]), text]);
+    assert_eq!(decide(&mut server, 1, inc("x", "a", 1)), Err(RefusalCode::Invalid));
+}
+
+#[test]
+fn a_base_past_the_end_is_refused() {
+    assert_eq!(decide(&mut after(&[]), 1, upsert("x", &[])), Err(RefusalCode::Invalid));
+}
+
+#[test]
+fn ops_take_effect_together_or_not_at_all() {
+    let mut server = after(&[insert("x", &[("a", 1)])]);
+    let before = server.sequencer.staged().head;
+    server.push(BEN, authored(2, 1, 1, vec![set("x", "a", 9), delete("x"), insert("y", &[]), set("z", "a", 1)]));
+    assert!(matches!(server.settle()[0].1, ServerFrame::Refused { .. }));
+    assert_eq!(server.log.end(), before);
+    // Neither change shows: x is there with its old value, y is not.
+    server.push(BEN, authored(2, 2, 1, vec![inc("x", "a", 1), insert("y", &[])]));
+    assert!(matches!(server.settle()[0].1, ServerFrame::Ack { .. }));
+    let event = server.log.events().last().unwrap().unwrap();
+    assert_eq!(event.body.ops, [inc("x", "a", 1), insert("y", &[])]);
+}
+
+#[test]
+fn a_read_that_changed_since_is_stale() {
+    let mut event = authored(2, 1, 1, vec![upsert("y", &[])]);
+    event.body.unchanged = vec![Read { key: key("x"), field: None }];
+    let mut server = after(&[insert("x", &[("a", 1)])]);
+    server.push(BEN, event.clone());
+    assert!(matches!(server.settle()[0].1, ServerFrame::Ack { .. }));
+    let mut server = after(&[insert("x", &[("a", 1)]), set("x", "a", 2)]);
+    server.push(BEN, event);
+    assert!(matches!(&server.settle()[0].1, ServerFrame::Refused { refusal, .. } if refusal.code == RefusalCode::Stale));
+}
+
+#[test]
+fn an_event_sent_again_gets_the_same_answer() {
+    let mut server = after(&[insert("x", &[("a", 1)])]);
+    let events = [authored(2, 1, 1, vec![inc("x", "a", 1)]), authored(2, 2, 1, vec![set("gone", "a", 1)])];
+    let answers = |server: &mut Server| {
+        events.iter().for_each(|event| assert!(server.push(BEN, event.clone())));
+        server.settle()
+    };
+    let first = answers(&mut server);
+    let head = server.log.end();
+    assert_eq!(answers(&mut server), first);
+    assert_eq!(server.log.end(), head);
+}
+
+fn error(frames: &[(Peer, ServerFrame)]) -> (ErrorCode, Option<EventNumber>) {
+    match &frames[0].1 {
+        ServerFrame::Error(error) => (error.code, error.n),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn numbers_are_dense_and_taken_once() {
+    let mut server = Server::new();
+    assert!(!server.push(BEN, authored(2, 3, 0, vec![upsert("x", &[])])));
+    assert_eq!(error(&server.settle()), (ErrorCode::Resume, Some(EventNumber(1))));
+    assert!(server.push(BEN, authored(2, 1, 0, vec![upsert("x", &[])])));
+    server.settle();
+    assert!(!server.push(BEN, authored(2, 1, 0, vec![upsert("y", &[])])));
+    assert_eq!(error(&server.settle()), (ErrorCode::Forked, Some(EventNumber(1))));
+    assert_eq!(server.log.end(), Seq(1));
+}
+
+#[test]
+fn a_client_id_belongs_to_who_used_it_first() {
+    let mut server = Server::new();
+    assert!(server.push(BEN, authored(2, 1, 0, vec![upsert("x", &[])])));
+    server.settle();
+    let eve = tapeline_core::name::Subject::new("eve").unwrap();
+    let event = tapeline_core::event::Sealed::new(authored(2, 2, 0, vec![upsert("x", &[])]));
+    assert!(!server.sequencer.push(ANN, Some(&eve), &event));
+    assert_eq!(error(&server.settle()), (ErrorCode::Forbidden, Some(EventNumber(2))));
+}
+
+#[test]
+fn nothing_is_answered_before_it_is_durable() {
+    let mut server = Server::new();
+    assert!(server.push(BEN, authored(2, 1, 0, vec![upsert("x", &[])])));
+    assert_eq!(server.sequencer.take_answers(), []);
+    let first = server.sequencer.stage().unwrap();
+    assert!(server.push(BEN, authored(2, 2, 0, vec![set("gone", "a", 1)])));
+    let second = server.sequencer.stage().unwrap();
+    assert_eq!((second.expected, second.batch.verdicts.len()), (first.expected.next(), 1));
+    assert_eq!(server.sequencer.take_answers(), []);
+    server.sequencer.appended(first.expected.next());
+    assert!(matches!(server.sequencer.take_answers()[..], [(_, ServerFrame::Ack { .. })]));
+    server.sequencer.appended(second.expected.next());
+    assert!(matches!(server.sequencer.take_answers()[..], [(_, ServerFrame::Refused { .. })]));
+}
+
+#[test]
+fn whoever_waits_for_a_failed_append_is_told_to_send_again() {
+    let mut server = Server::new();
+    let mut ben = Device::new(2);
+    ben.connect();
+    let Some(open) = ben.frame() else { panic!("a connected replica opens") };
+    let tapeline_core::frame::ClientFrame::Open(open) = open else { panic!("{open:?}") };
+    server.push(BEN, authored(2, 1, 0, vec![upsert("x", &[])]));
+    server.sequencer.open(BEN, None, &open, Some(open.chain));
+    server.push(BEN, authored(2, 2, 0, vec![upsert("x", &[])]));
+    let told: Vec<_> = server.sequencer.abandon().iter().map(|frame| error(std::slice::from_ref(frame))).collect();
+    assert_eq!(told, [(ErrorCode::Later, Some(EventNumber(1))), (ErrorCode::Later, None)]);
+}
+
+#[test]
+fn a_replayed_log_gives_the_same_sequencer() {
+    let mut server = after(&[insert("x", &[("a", 1)]), delete("x")]);
+    let mut twin = tapeline_core::sequencer::Sequencer::new(tapeline_core::state::StreamState::empty(
+        server.sequencer.staged().incarnation,
+    ));
+    let mut batches = Vec::new();
+    for event in [authored(2, 1, 1, vec![set("x", "a", 2)]), authored(2, 2, 1, vec![set("gone", "a", 1)])] {
+        server.push(BEN, event);
+    }
+    batches.extend(server.sequencer.stage());
+    let mut whole = Server::new();
+    whole.push(ANN, authored(1, 1, 0, vec![insert("x", &[("a", 1)])]));
+    whole.push(ANN, authored(1, 2, 1, vec![delete("x")]));
+    twin.load_client(tapeline_core::numbers::ClientId(1), None);
+    twin.load_client(tapeline_core::numbers::ClientId(2), None);
+    twin.load_entry(key("x"), None);
+    twin.replay(&whole.sequencer.stage().unwrap().batch).unwrap();
+    twin.replay(&batches[0].batch).unwrap();
+    let (ours, theirs) = (server.sequencer.take_changes().unwrap(), twin.take_changes().unwrap());
+    assert_eq!(ours.state, theirs.state);
+    assert_eq!(ours.entries, theirs.entries);
+    let verdicts = |changes: &tapeline_core::state::StateChanges| {
+        let mut all: Vec<_> = changes.clients.clone();
+        all.sort_by_key(|(client, _)| *client);
+        all
+    };
+    assert_eq!(verdicts(&ours), verdicts(&theirs));
+    assert!(matches!(whole.log.is_empty(), true) && matches!(delete("x").action, Action::Delete));
+}

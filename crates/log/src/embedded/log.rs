@@ -1,0 +1,171 @@
+//! The log's side of the contract: appends are staged and handed to the journal, reads look through memory and store.
+
+use std::collections::BTreeMap;
+use std::future::{Future, ready};
+use std::sync::Arc;
+
+use tapeline_core::batch::Batch;
+use tapeline_core::block::EventBlock;
+use tapeline_core::hash::Chain;
+use tapeline_core::name::StreamName;
+use tapeline_core::numbers::{Position, Seq};
+
+use super::journal::Waiting;
+use super::journal::group::Record;
+use super::load::decode_row;
+use super::rows::{StreamRow, table};
+use super::streams::{Stream, Table};
+use super::{Embedded, tape};
+use crate::contract::{Append, AppendError, Done, EventLog, Head, LogError, StreamInfo};
+
+impl EventLog for Embedded {
+    fn append(&self, append: Append, done: Done) {
+        self.shared.journal.wait_for_room();
+        let encoded = append.batch.encode();
+        let refused = match self.table(&append.stream) {
+            Ok(mut table) => {
+                let append = self.stage(&mut table, append);
+                self.shared
+                    .journal
+                    .push(Waiting { append, done }, &encoded)
+                    .err()
+                    .map(|waiting| (waiting.done, "the log is closed".into()))
+            }
+            Err(error) => Some((done, error.to_string())),
+        };
+        if let Some((done, why)) = refused {
+            done(Err(AppendError::Unknown(why)));
+        }
+    }
+
+    fn head(&self, stream: &StreamName) -> impl Future<Output = Result<Option<Head>, LogError>> + Send {
+        let table = self.table(stream);
+        ready(table.map(|table| table.streams.get(stream).and_then(|stream| stream.durable)))
+    }
+
+    fn read(
+        &self,
+        stream: &StreamName,
+        from: Seq,
+        most_bytes: usize,
+    ) -> impl Future<Output = Result<EventBlock, LogError>> + Send {
+        ready(self.read_now(stream, from, most_bytes))
+    }
+
+    fn replay(
+        &self,
+        stream: &StreamName,
+        after: Position,
+    ) -> impl Future<Output = Result<Vec<Arc<Batch>>, LogError>> + Send {
+        ready(self.replay_now(stream, after))
+    }
+
+    fn streams(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<StreamInfo>, LogError>> + Send {
+        ready(self.streams_now(after, limit))
+    }
+
+    fn unapplied_streams(&self) -> Vec<StreamName> {
+        let table = self.shared.streams.lock();
+        let behind = table.streams.iter().filter(|(_, stream)| !stream.pending.is_empty());
+        behind.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl Embedded {
+    /// Decides on an append: stages it, or says why not.
+    fn stage(&self, table: &mut Table, append: Append) -> Result<Record, AppendError> {
+        let Append { stream: name, incarnation, expected, batch } = append;
+        let Table { streams, next_number, .. } = table;
+        let position = streams.get(&name).map_or(Position::FIRST, |stream| stream.staged.position);
+        if position != expected {
+            return Err(AppendError::Conflict { position });
+        }
+        let stream = streams.entry(name.clone()).or_insert_with(|| {
+            *next_number += 1;
+            Stream::new(*next_number - 1, incarnation)
+        });
+        if !stream.continues(&batch) {
+            return Err(AppendError::Conflict { position });
+        }
+        stream.stage(&batch);
+        let (number, incarnation) = (stream.number, stream.staged.incarnation);
+        Ok(Record { stream: name, number, incarnation, position: expected.next(), batch })
+    }
+
+    fn read_now(&self, name: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
+        let table = self.table(name)?;
+        let Some((stream, head)) = table.streams.get(name).and_then(|stream| Some((stream, stream.durable?))) else {
+            return Ok(EventBlock::empty(Seq::FIRST, Chain::EMPTY));
+        };
+        if from >= head.seq {
+            return Ok(EventBlock::empty(head.seq, head.chain));
+        }
+        let number = stream.number;
+        let recent = recent_batches(&table, stream, from, most_bytes);
+        let stored = recent.first().is_none_or(|batch| batch.block.from() > from);
+        let snapshot = self.shared.store.snapshot();
+        drop(table);
+        let mut found = if stored { tape::read_events(&snapshot, number, from, most_bytes)? } else { None };
+        for batch in recent {
+            let next = found.as_ref().map_or(from, EventBlock::end);
+            if batch.block.from() <= next
+                && batch.block.end() > next
+                && tape::extend(&mut found, &batch.block, next, most_bytes)
+            {
+                break;
+            }
+        }
+        found.ok_or_else(|| LogError::Damaged {
+            place: format!("store, events of stream {name} from {from}"),
+            what: "they are missing".into(),
+        })
+    }
+
+    fn replay_now(&self, name: &StreamName, after: Position) -> Result<Vec<Arc<Batch>>, LogError> {
+        let table = self.table(name)?;
+        let Some((stream, head)) = table.streams.get(name).and_then(|stream| Some((stream, stream.durable?))) else {
+            return Ok(Vec::new());
+        };
+        // Positions count batches, and those in memory are the last ones.
+        let all: Vec<_> = table.batches(stream).cloned().collect();
+        let wanted = head.position.since(after) as usize;
+        Ok(all[all.len().saturating_sub(wanted)..].to_vec())
+    }
+
+    fn streams_now(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
+        let table = self.shared.streams.lock();
+        let in_memory = table.streams.iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
+        let recent = in_memory.filter_map(|(name, stream)| {
+            Some((name.clone(), StreamInfo { stream: name.clone(), head: stream.durable?, bytes: stream.bytes }))
+        });
+        let mut found: BTreeMap<_, _> = recent.collect();
+        let snapshot = self.shared.store.snapshot();
+        drop(table);
+        let from = after.map_or(vec![table::STREAM], StreamRow::key);
+        for row in snapshot.range(&from..=&[table::STREAM, u8::MAX]).take(limit + 1) {
+            let (key, value) = row?;
+            let (stream, row) = decode_row(&key, &value)?;
+            if after != Some(&stream) {
+                let info = StreamInfo { stream: stream.clone(), head: row.head(), bytes: row.bytes };
+                found.entry(stream).or_insert(info);
+            }
+        }
+        Ok(found.into_values().take(limit).collect())
+    }
+}
+
+/// The batches in memory that have events from `from` on, as many as `most_bytes` need.
+fn recent_batches(table: &Table, stream: &Stream, from: Seq, most_bytes: usize) -> Vec<Arc<Batch>> {
+    let mut bytes = 0;
+    let wanted = table.batches(stream).filter(|batch| batch.block.end() > from && !batch.block.is_empty());
+    let enough = wanted.take_while(|batch| {
+        let enough = bytes >= most_bytes;
+        bytes += batch.block.bytes().len();
+        !enough || bytes == batch.block.bytes().len()
+    });
+    enough.cloned().collect()
+}
