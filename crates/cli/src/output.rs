@@ -25,7 +25,9 @@ pub fn bar(total: u64, what: &'static str) -> ProgressBar {
 /// A count of something whose end is not known. Draws like [`bar`].
 pub fn spinner(what: &'static str) -> ProgressBar {
     let spinner = ProgressBar::new_spinner().with_message(what);
-    spinner.set_style(ProgressStyle::with_template("{spinner} {pos} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    spinner.set_style(
+        ProgressStyle::with_template("{spinner} {pos} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
     spinner.enable_steady_tick(Duration::from_millis(200));
     spinner
 }

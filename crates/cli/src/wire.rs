@@ -85,7 +85,9 @@ impl Receiver {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
-                Some(Ok(Message::Close(_))) | None => return Err(Failure::Failed("the server closed the socket".into())),
+                Some(Ok(Message::Close(_))) | None => {
+                    return Err(Failure::Failed("the server closed the socket".into()));
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(Failure::failed(error)),
             }

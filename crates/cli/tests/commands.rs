@@ -10,7 +10,10 @@ fn one_object_from_birth_to_death() {
     let server = Server::start();
     let inserted = server.lines(&["insert", "lists/home", "tasks", "t1", r#"{"title":"Buy milk","visits":1}"#]);
     assert_eq!(inserted[0]["seq"], 0);
-    assert_eq!(inserted[0]["ops"][0], json!({"insert": "tasks", "id": "t1", "set": {"title": "Buy milk", "visits": 1}}));
+    assert_eq!(
+        inserted[0]["ops"][0],
+        json!({"insert": "tasks", "id": "t1", "set": {"title": "Buy milk", "visits": 1}})
+    );
     server.lines(&["update", "lists/home", "tasks", "t1", r#"{"title":"Milk"}"#, "--inc", r#"{"visits":2}"#]);
     server.lines(&["upsert", "lists/home", "tasks", "t2", r#"{"title":"Bread"}"#]);
     let object = &server.lines(&["get", "lists/home", "tasks", "t1"])[0];
@@ -24,7 +27,10 @@ fn one_object_from_birth_to_death() {
     let tail = server.lines(&["tail", "lists/home", "--from", "2"]);
     assert_eq!(tail.iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(), [2, 3]);
     let streams = server.lines(&["streams", "--json"]);
-    assert_eq!((&streams[0]["stream"], &streams[0]["head"], &streams[0]["objects"]), (&json!("lists/home"), &json!(4), &json!(1)));
+    assert_eq!(
+        (&streams[0]["stream"], &streams[0]["head"], &streams[0]["objects"]),
+        (&json!("lists/home"), &json!(4), &json!(1))
+    );
     let status = server.lines(&["status", "lists/home", "--json"]);
     assert_eq!(status[0]["digest"].as_str().map(str::len), Some(32));
 }
@@ -52,7 +58,9 @@ fn what_cannot_be_is_refused_with_the_reason_and_a_code() {
 #[test]
 fn a_server_that_is_not_there_is_told_at_once() {
     let url = format!("ws://{}", free_address());
-    for arguments in [&["streams"] as &[&str], &["insert", "s", "c", "1"], &["tail", "s", "--follow"], &["objects", "s"]] {
+    for arguments in
+        [&["streams"] as &[&str], &["insert", "s", "c", "1"], &["tail", "s", "--follow"], &["objects", "s"]]
+    {
         let output = tapeline().args(["--server", &url]).args(arguments).output().expect("the binary runs");
         assert_eq!(output.status.code(), Some(3), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("tapeline serve"), "{arguments:?}");
@@ -88,7 +96,11 @@ fn an_address_that_others_reach_needs_a_word() {
     let output = tapeline().args(["serve", "--listen", "0.0.0.0:0", "--data"]).arg(directory.path()).output();
     let output = output.expect("the binary runs");
     assert_ne!(output.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("insecure"), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("insecure"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
@@ -124,7 +136,8 @@ fn a_stopped_server_keeps_everything_and_verifies() {
         server.lines(&["insert", "s", "c", id]);
     }
     assert!(server.stop());
-    let verified = tapeline().args(["verify", "--data"]).arg(server.directory.path()).output().expect("the binary runs");
+    let verified =
+        tapeline().args(["verify", "--data"]).arg(server.directory.path()).output().expect("the binary runs");
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     server.restart();
     assert_eq!(server.lines(&["objects", "s"]).len(), 3);
@@ -133,8 +146,21 @@ fn a_stopped_server_keeps_everything_and_verifies() {
 #[test]
 fn every_command_has_help_with_what_it_takes() {
     let commands = [
-        "serve", "streams", "status", "tail", "objects", "insert", "update", "upsert", "delete", "get", "history",
-        "replay", "verify", "bench", "completions",
+        "serve",
+        "streams",
+        "status",
+        "tail",
+        "objects",
+        "insert",
+        "update",
+        "upsert",
+        "delete",
+        "get",
+        "history",
+        "replay",
+        "verify",
+        "bench",
+        "completions",
     ];
     for command in commands {
         let output = tapeline().args([command, "--help"]).output().expect("the binary runs");

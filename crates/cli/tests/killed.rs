@@ -34,7 +34,8 @@ async fn a_server_killed_twenty_times_loses_nothing_acknowledged() {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut server = Server::start();
     let load = Arc::new(Load { acknowledged: AtomicU64::new(0), more: Notify::new(), stop: AtomicU64::new(0) });
-    let writers: Vec<_> = (0..WRITERS).map(|place| tokio::spawn(write(server.url.clone(), place, load.clone()))).collect();
+    let writers: Vec<_> =
+        (0..WRITERS).map(|place| tokio::spawn(write(server.url.clone(), place, load.clone()))).collect();
     for _ in 0..KILLS {
         let target = load.acknowledged.load(Ordering::SeqCst) + random.u64(1..200);
         while load.acknowledged.load(Ordering::SeqCst) < target {

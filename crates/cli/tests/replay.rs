@@ -33,11 +33,14 @@ fn converges(name: &str, seeds: impl Iterator<Item = u64>) {
         assert_eq!(report[0]["equal"], true, "seed {seed}: {}", report[0]);
         assert_eq!(report[0]["refused"], 0, "seed {seed}: {}", report[0]);
         let objects = server.lines(&["objects", &stream, "--json"]);
-        let found: BTreeMap<String, Map<String, Value>> = objects.into_iter().map(|object| {
-            assert_eq!(object["collection"], "files");
-            let id = object["id"].as_str().expect("an id").to_owned();
-            (id, object["fields"].as_object().expect("fields").clone())
-        }).collect();
+        let found: BTreeMap<String, Map<String, Value>> = objects
+            .into_iter()
+            .map(|object| {
+                assert_eq!(object["collection"], "files");
+                let id = object["id"].as_str().expect("an id").to_owned();
+                (id, object["fields"].as_object().expect("fields").clone())
+            })
+            .collect();
         assert!(found == expected, "seed {seed}: the objects are not the expected ones");
     }
 }

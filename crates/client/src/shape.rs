@@ -1,6 +1,5 @@
 //! How values of the program's types become fields of objects and back: the way `serde_json` spells them.
 
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};

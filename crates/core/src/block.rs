@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use crate::codec::cbor;
 use crate::codec::CodecError;
+use crate::codec::cbor;
 use crate::event::Recorded;
 use crate::hash::Chain;
 use crate::numbers::Seq;

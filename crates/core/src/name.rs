@@ -211,7 +211,9 @@ impl ObjectId {
     /// Calls `read` with the text of the id.
     pub fn with_str<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         match &self.0 {
-            Id::Uuid(uuid) => read(std::str::from_utf8(&spell_uuid(u128::from_be_bytes(*uuid))).expect("a UUID is ASCII")),
+            Id::Uuid(uuid) => {
+                read(std::str::from_utf8(&spell_uuid(u128::from_be_bytes(*uuid))).expect("a UUID is ASCII"))
+            }
             Id::Text(text) => read(text),
         }
     }
@@ -312,7 +314,11 @@ mod tests {
 
     #[test]
     fn other_spellings_of_a_uuid_stay_text() {
-        for text in ["018F3B2A-0C1D-7E4F-8A9B-0C1D2E3F4A5B", "018f3b2a00c1d-7e4f-8a9b-0c1d2e3f4a5b", "018f3b2a0c1d7e4f8a9b0c1d2e3f4a5b"] {
+        for text in [
+            "018F3B2A-0C1D-7E4F-8A9B-0C1D2E3F4A5B",
+            "018f3b2a00c1d-7e4f-8a9b-0c1d2e3f4a5b",
+            "018f3b2a0c1d7e4f8a9b0c1d2e3f4a5b",
+        ] {
             let id = ObjectId::new(text).unwrap();
             assert_eq!(id.as_uuid(), None);
             assert_eq!(id.to_string(), text);

@@ -112,10 +112,12 @@ impl ClientId {
         if text.len() != CLIENT_ID_CHARS || text.as_bytes()[0] > b'7' {
             return None;
         }
-        text.bytes().try_fold(0u128, |id, byte| {
-            let digit = CROCKFORD.iter().position(|&c| c == byte)?;
-            Some((id << 5) | digit as u128)
-        }).map(Self)
+        text.bytes()
+            .try_fold(0u128, |id, byte| {
+                let digit = CROCKFORD.iter().position(|&c| c == byte)?;
+                Some((id << 5) | digit as u128)
+            })
+            .map(Self)
     }
 }
 
@@ -150,7 +152,9 @@ mod tests {
 
     #[test]
     fn client_ids_refuse_other_spellings() {
-        for text in ["", "01J", "01ARZ3NDEKTSV4RRFFQ69G5FAU", "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01arz3ndektsv4rrffq69g5fav"] {
+        for text in
+            ["", "01J", "01ARZ3NDEKTSV4RRFFQ69G5FAU", "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01arz3ndektsv4rrffq69g5fav"]
+        {
             assert_eq!(ClientId::parse(text), None, "{text}");
         }
     }

@@ -110,7 +110,8 @@ impl Object {
         let room = limits::OBJECT_FIELDS - self.fields.len();
         // Only fields it does not have yet take room; mostly there is room whatever they are.
         let (_, most) = fields.size_hint();
-        most.is_some_and(|most| most <= room) || fields.filter(|name| self.field(name.as_str()).is_none()).count() <= room
+        most.is_some_and(|most| most <= room)
+            || fields.filter(|name| self.field(name.as_str()).is_none()).count() <= room
     }
 
     /// What a field holds after an increment. Absent and null count as 0.
@@ -197,9 +198,9 @@ pub fn apply(entry: &mut Option<Entry>, op: &Op, stamp: Stamp) {
         }
         (Action::Insert(fields) | Action::Upsert(fields), dead) => {
             let version = dead.map_or(Version::first(stamp), |dead| dead.version().then(stamp));
-            let fields = fields.iter().map(|(name, value)| {
-                (name.clone(), Field { value: value.clone(), version: Version::first(stamp) })
-            });
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), Field { value: value.clone(), version: Version::first(stamp) }));
             *entry = Some(Entry::Live(Arc::new(Object::from_sorted(stamp, version, fields.collect()))));
         }
         (Action::Update(edits), Some(Entry::Live(object))) => {

@@ -99,7 +99,13 @@ async fn idle(against: Option<&str>, size: Size, figures: &mut Figures) -> Resul
         return Ok(());
     }
     let name = stream("bench/idle");
-    Writer::open(&server.url, &name, 1).await?.push(100, 10, &mut |todos| { let id = todos.id(); todos.insert(id) }).await?;
+    Writer::open(&server.url, &name, 1)
+        .await?
+        .push(100, 10, &mut |todos| {
+            let id = todos.id();
+            todos.insert(id)
+        })
+        .await?;
     let before = server.resident_bytes();
     let mut sockets = Vec::new();
     let count = IDLE / size.divide;

@@ -21,12 +21,14 @@ pub fn journal(event_bytes: usize, outstanding: u64, time: Duration) -> Result<f
     let end = Instant::now() + time;
     let each = outstanding / PRODUCERS;
     let mut answers = Vec::new();
-    let producers: Vec<_> = (0..PRODUCERS as usize).map(|producer| {
-        let (answer, acknowledged) = mpsc::channel::<()>();
-        answers.push(answer);
-        let push = push.clone();
-        std::thread::spawn(move || produce(producer, event_bytes, each, &push, &acknowledged))
-    }).collect();
+    let producers: Vec<_> = (0..PRODUCERS as usize)
+        .map(|producer| {
+            let (answer, acknowledged) = mpsc::sync_channel::<()>(each as usize);
+            answers.push(answer);
+            let push = push.clone();
+            std::thread::spawn(move || produce(producer, event_bytes, each, &push, &acknowledged))
+        })
+        .collect();
     drop(push);
     let (mut count, mut buffer) = (0u64, Vec::new());
     let started = Instant::now();
@@ -41,11 +43,16 @@ pub fn journal(event_bytes: usize, outstanding: u64, time: Duration) -> Result<f
         }
         file.write_all(&buffer).and_then(|()| file.sync_data()).map_err(Failure::failed)?;
         count += told.len() as u64;
-        told.into_iter().for_each(|producer| drop(answers[producer].send(())));
+        for producer in told {
+            // A producer that has ended wants no answer.
+            let _ = answers[producer].send(());
+        }
     }
     let rate = count as f64 / started.elapsed().as_secs_f64();
     drop((waiting, answers));
-    producers.into_iter().for_each(|producer| drop(producer.join()));
+    for producer in producers {
+        let _ = producer.join();
+    }
     Ok(rate)
 }
 
@@ -70,7 +77,8 @@ fn produce(
 
 /// The median time of a bare echo over a WebSocket.
 pub async fn echo(message_bytes: usize, count: u64) -> Result<Duration, Failure> {
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.map_err(Failure::failed)?;
+    let listener =
+        tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let serving = tokio::spawn(async move {
         let Ok((socket, _)) = listener.accept().await else { return };
@@ -107,9 +115,9 @@ pub fn sync(bytes: usize, count: u64) -> Result<Duration, Failure> {
     Ok(quantile(&times, 0.5))
 }
 
-/// A histogram of times, in nanoseconds.
+/// A histogram of times up to a minute, in nanoseconds.
 pub fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits")
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds in order, three digits")
 }
 
 /// Takes one time.

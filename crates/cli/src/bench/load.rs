@@ -154,7 +154,12 @@ impl Writer {
     }
 
     /// Pushes, with at most `outstanding` events on their way, until `end`. Answers how many were acknowledged by then.
-    pub async fn push_until(&mut self, end: Instant, outstanding: u64, next: &mut impl FnMut(&mut Todos) -> Op) -> Result<u64, Failure> {
+    pub async fn push_until(
+        &mut self,
+        end: Instant,
+        outstanding: u64,
+        next: &mut impl FnMut(&mut Todos) -> Op,
+    ) -> Result<u64, Failure> {
         let start = self.author.settled;
         while Instant::now() < end {
             self.fill(outstanding, u64::MAX, next).await?;
@@ -166,7 +171,12 @@ impl Writer {
     }
 
     /// Pushes `count` events with at most `outstanding` on their way, and waits for all to be acknowledged.
-    pub async fn push(&mut self, count: u64, outstanding: u64, next: &mut impl FnMut(&mut Todos) -> Op) -> Result<(), Failure> {
+    pub async fn push(
+        &mut self,
+        count: u64,
+        outstanding: u64,
+        next: &mut impl FnMut(&mut Todos) -> Op,
+    ) -> Result<(), Failure> {
         let last = self.author.last.plus(count);
         while self.author.settled < last {
             self.fill(outstanding, last.since(self.author.last), next).await?;
@@ -185,7 +195,12 @@ impl Writer {
         Ok(sent.elapsed())
     }
 
-    async fn fill(&mut self, outstanding: u64, most: u64, next: &mut impl FnMut(&mut Todos) -> Op) -> Result<(), Failure> {
+    async fn fill(
+        &mut self,
+        outstanding: u64,
+        most: u64,
+        next: &mut impl FnMut(&mut Todos) -> Op,
+    ) -> Result<(), Failure> {
         let room = outstanding.saturating_sub(self.author.outstanding()).min(most);
         if room == 0 {
             return Ok(());

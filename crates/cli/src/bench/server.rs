@@ -84,11 +84,6 @@ impl Server {
         Some(size_of(self.directory.as_ref()?.path()))
     }
 
-    /// Its data directory.
-    pub fn directory(&self) -> Option<&Path> {
-        Some(self.directory.as_ref()?.path())
-    }
-
     fn id(&self) -> Option<u32> {
         self.process.as_ref()?.id()
     }
@@ -114,7 +109,8 @@ async fn spawn(directory: &Path) -> Result<(String, Child), Failure> {
         .map_err(Failure::failed)?;
     let output = process.stdout.take().ok_or_else(|| Failure::Failed("the server has no output".into()))?;
     let line = BufReader::new(output).lines().next_line().await.map_err(Failure::failed)?.unwrap_or_default();
-    let announced: Value = serde_json::from_str(&line).map_err(|_| Failure::Failed("the server did not start".into()))?;
+    let announced: Value =
+        serde_json::from_str(&line).map_err(|_| Failure::Failed("the server did not start".into()))?;
     Ok((announced["listening"].as_str().unwrap_or_default().to_owned(), process))
 }
 

@@ -61,7 +61,8 @@ fn map(fields: &FieldMap<Value>, of: fn(Value) -> op::Edit) -> Vec<(FieldName, o
 }
 
 async fn make(server: &str, object: Object, action: Action) -> Result<(), Failure> {
-    let slow = |_| Failure::Unreachable { server: server.into(), why: format!("no answer in {} s", PATIENCE.as_secs()) };
+    let slow =
+        |_| Failure::Unreachable { server: server.into(), why: format!("no answer in {} s", PATIENCE.as_secs()) };
     // Asked first, so that a server that is not there is told at once rather than after retries.
     http::get_json::<serde_json::Value>(server, "/v1/streams?limit=1")?;
     tokio::time::timeout(PATIENCE, make_and_print(server, object, action)).await.map_err(slow)?

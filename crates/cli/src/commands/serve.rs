@@ -1,13 +1,13 @@
 //! `serve`: the server on embedded storage.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
-use tapeline_log::{EventLog, LogError};
 use tapeline_log::embedded::{Embedded, OpenError, Stats};
+use tapeline_log::{EventLog, LogError};
 use tapeline_server::{Reading, Readings, Server, ServerConfig};
 
 use crate::arguments::Serve;
@@ -25,12 +25,15 @@ struct File {
 
 /// Runs a server until it is told to stop.
 pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
-    let file = serve.config.as_ref().map_or(Ok(File::default()), read_config)?;
+    let file = serve.config.as_ref().map_or(Ok(File::default()), |path| read_config(path))?;
     let data = serve.data.or(file.data).unwrap_or_else(|| "tapeline-data".into());
     let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let storage = Arc::new(open(&data)?);
-    let readings: Readings = { let storage = storage.clone(); Arc::new(move || readings(&storage.stats())) };
+    let readings: Readings = {
+        let storage = storage.clone();
+        Arc::new(move || readings(&storage.stats()))
+    };
     let unapplied = storage.unapplied_streams();
     let config = ServerConfig { listen, insecure, unapplied, readings: Some(readings) };
     let server = Server::start(config, storage.clone(), storage.clone()).await.map_err(Failure::failed)?;
@@ -41,13 +44,13 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     storage.close().map_err(Failure::failed)
 }
 
-fn read_config(path: &PathBuf) -> Result<File, Failure> {
+fn read_config(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Failure::File { place: path.display().to_string(), error })?;
     toml::from_str(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }
 
-fn open(data: &PathBuf) -> Result<Embedded, Failure> {
+fn open(data: &Path) -> Result<Embedded, Failure> {
     Embedded::open(data).map_err(|error| match error {
         OpenError::Log(LogError::Damaged { .. }) => Failure::Damaged(error.to_string()),
         other => Failure::failed(other),
@@ -58,7 +61,11 @@ fn open(data: &PathBuf) -> Result<Embedded, Failure> {
 fn readings(stats: &Stats) -> Vec<Reading> {
     let reading = |name, help, value| Reading { name, help, value };
     vec![
-        reading("unflushed_bytes", "What is durable in the journal and not yet in the store", stats.unflushed_bytes as f64),
+        reading(
+            "unflushed_bytes",
+            "What is durable in the journal and not yet in the store",
+            stats.unflushed_bytes as f64,
+        ),
         reading("unflushed_age_seconds", "How late the write-behind is", stats.unflushed_age.as_secs_f64()),
         reading("journal_bytes", "What the journal takes on the disk", stats.journal_bytes as f64),
         reading("store_bytes", "What the store takes on the disk", stats.store_bytes as f64),
@@ -67,7 +74,7 @@ fn readings(stats: &Stats) -> Vec<Reading> {
     ]
 }
 
-fn announce(address: SocketAddr, data: &std::path::Path, json: bool) -> Result<(), Failure> {
+fn announce(address: SocketAddr, data: &Path, json: bool) -> Result<(), Failure> {
     if json {
         let address = format!("ws://{address}");
         return output::line(json!({ "listening": address, "data": data, "pid": std::process::id() }));

@@ -36,7 +36,9 @@ pub fn run(server: &str, json: bool) -> Result<(), Failure> {
     }
     match json {
         true => Ok(()),
-        false if rows.is_empty() => output::line("There are no streams yet. The first edit makes one: tapeline insert …"),
+        false if rows.is_empty() => {
+            output::line("There are no streams yet. The first edit makes one: tapeline insert …")
+        }
         false => output::line(output::table(&["stream", "head", "objects", "bytes", "subscribers"], &rows)),
     }
 }

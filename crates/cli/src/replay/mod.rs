@@ -83,7 +83,9 @@ async fn play(
     players.extend(resting.into_iter().flatten());
     match schedule.is_done() {
         true => Ok(()),
-        false => Err(Failure::Failed("the recording cannot be played to its end: some event saw what never was".into())),
+        false => {
+            Err(Failure::Failed("the recording cannot be played to its end: some event saw what never was".into()))
+        }
     }
 }
 
@@ -112,7 +114,8 @@ fn report(
 ) -> Result<(), Failure> {
     let rate = counts.recorded as f64 / took.as_secs_f64();
     if json {
-        let replicas = recording.replicas.iter().zip(digests).map(|(name, digest)| (name.clone(), json!(digest.to_string())));
+        let replicas =
+            recording.replicas.iter().zip(digests).map(|(name, digest)| (name.clone(), json!(digest.to_string())));
         return output::line(json!({
             "events": recording.len(), "replicas": recording.replicas.len(), "recorded": counts.recorded,
             "refused": counts.refused, "lost": counts.lost, "upserts": counts.upserts, "skipped": counts.skipped,

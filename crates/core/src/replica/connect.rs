@@ -213,7 +213,9 @@ impl Replica {
             return;
         }
         match error.code {
-            ErrorCode::Later | ErrorCode::Internal => self.pause(moment.now, error.retry.unwrap_or(limits::LATER_PAUSE)),
+            ErrorCode::Later | ErrorCode::Internal => {
+                self.pause(moment.now, error.retry.unwrap_or(limits::LATER_PAUSE))
+            }
             ErrorCode::Forbidden | ErrorCode::Forked => self.take_new_identity(moment),
             ErrorCode::Resume | ErrorCode::NotOpen => self.reopen(),
             _ => {}
@@ -225,7 +227,10 @@ impl Replica {
     fn is_put_off(&mut self, code: ErrorCode) -> bool {
         let answered = self.is_answered();
         let helps = code.is_retryable() || code == ErrorCode::Forbidden;
-        if answered && helps && let Link::Up { phase, .. } = &mut self.link {
+        if answered
+            && helps
+            && let Link::Up { phase, .. } = &mut self.link
+        {
             *phase = Phase::ToOpen;
         }
         answered

@@ -28,7 +28,6 @@ impl Identity {
         Self { client, former: VecDeque::new(), settled: EventNumber::default() }
     }
 
-
     /// Where a client stands in the answers to an open: the present one first, then the former ones.
     pub(super) fn place(&self, client: ClientId) -> Option<usize> {
         if client == self.client {

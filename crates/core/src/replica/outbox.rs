@@ -229,7 +229,9 @@ impl Outbox {
             if pending.recorded.is_some() {
                 continue;
             }
-            let Some(event) = pending.authored().filter(|_| pending.seal.is_some_and(|seal| seal.stored)) else { break };
+            let Some(event) = pending.authored().filter(|_| pending.seal.is_some_and(|seal| seal.stored)) else {
+                break;
+            };
             bytes += cbor::encode_body(&event.body).len();
             if !events.is_empty() && bytes > limits::PUSH_BYTES || events.len() == limits::PUSH_EVENTS {
                 break;

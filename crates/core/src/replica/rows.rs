@@ -1,8 +1,8 @@
 //! The rows of a replica's store: five tables of bytes, the same on every device.
 
 use super::outbox::{Kept, Parked, Pending, Seal};
-use crate::codec::cbor::{self, Reader, Writer, check_end};
 use crate::codec::CodecError;
+use crate::codec::cbor::{self, Reader, Writer, check_end};
 use crate::event::{Authored, Body};
 use crate::hash::Chain;
 use crate::name::Key;
@@ -58,7 +58,9 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
     /// The store was written by a newer version.
-    #[error("the store has version {found}, this program reads up to {VERSION}: use a newer program, the store is kept")]
+    #[error(
+        "the store has version {found}, this program reads up to {VERSION}: use a newer program, the store is kept"
+    )]
     Newer {
         /// Its version.
         found: u64,
@@ -106,16 +108,20 @@ impl Row {
 
     /// `[settled, former client | null, former n, recorded seq | null, sealed, authored]`
     pub(super) fn pending(edit: EditId, pending: Option<&Pending>) -> Self {
-        Self::of_edit(Table::Outbox, edit, pending.map(|pending| {
-            let seal = pending.seal.map_or(Seal::NONE, |seal| seal);
-            let mut writer = Writer::new();
-            writer.array(6).uint(seal.settled.0);
-            writer.maybe_client(pending.former.map(|(client, _)| client));
-            writer.uint(pending.former.map_or(0, |(_, n)| n.0)).maybe(pending.recorded.map(|seq| seq.0));
-            writer.uint(u64::from(pending.seal.is_some()));
-            writer.raw(&authored(seal.client, seal.n, &pending.body));
-            writer.finish()
-        }))
+        Self::of_edit(
+            Table::Outbox,
+            edit,
+            pending.map(|pending| {
+                let seal = pending.seal.map_or(Seal::NONE, |seal| seal);
+                let mut writer = Writer::new();
+                writer.array(6).uint(seal.settled.0);
+                writer.maybe_client(pending.former.map(|(client, _)| client));
+                writer.uint(pending.former.map_or(0, |(_, n)| n.0)).maybe(pending.recorded.map(|seq| seq.0));
+                writer.uint(u64::from(pending.seal.is_some()));
+                writer.raw(&authored(seal.client, seal.n, &pending.body));
+                writer.finish()
+            }),
+        )
     }
 
     pub(super) fn kept(edit: EditId, kept: Option<&Kept>) -> Self {
@@ -124,12 +130,16 @@ impl Row {
 
     /// `[refusal, authored]`
     pub(super) fn parked(edit: EditId, parked: Option<&Parked>) -> Self {
-        Self::of_edit(Table::Parked, edit, parked.map(|parked| {
-            let mut writer = Writer::new();
-            writer.array(2).refusal(&parked.refusal);
-            writer.raw(&authored(ClientId::default(), EventNumber::default(), &parked.body));
-            writer.finish()
-        }))
+        Self::of_edit(
+            Table::Parked,
+            edit,
+            parked.map(|parked| {
+                let mut writer = Writer::new();
+                writer.array(2).refusal(&parked.refusal);
+                writer.raw(&authored(ClientId::default(), EventNumber::default(), &parked.body));
+                writer.finish()
+            }),
+        )
     }
 
     fn of_edit(table: Table, edit: EditId, value: Option<Vec<u8>>) -> Self {

@@ -197,11 +197,18 @@ impl Sequencer {
                     self.answer(peer, Answer::Verdict { n: own.n, verdict: own.verdict });
                     true
                 }
-                _ => self.reject(peer, ErrorCode::Forked, event.n, "another event has this number: take a new client id"),
+                _ => {
+                    self.reject(peer, ErrorCode::Forked, event.n, "another event has this number: take a new client id")
+                }
             };
         }
         if event.n != last.next() {
-            return self.reject(peer, ErrorCode::Resume, last.next(), "events are missing before this one: go on from n");
+            return self.reject(
+                peer,
+                ErrorCode::Resume,
+                last.next(),
+                "events are missing before this one: go on from n",
+            );
         }
         state.settle(event.settled);
         if last.0 - state.settled.0 >= limits::UNSETTLED_EVENTS as u64 {
@@ -257,7 +264,10 @@ impl Sequencer {
         let clients = std::mem::take(&mut self.changed_clients);
         Some(StateChanges {
             state: StreamState { live: self.objects.live(), digest: self.objects.digest(), ..self.staged },
-            entries: keys.into_iter().filter_map(|key| Some((key.clone(), self.objects.entry(&key)?.clone()))).collect(),
+            entries: keys
+                .into_iter()
+                .filter_map(|key| Some((key.clone(), self.objects.entry(&key)?.clone())))
+                .collect(),
             clients: clients.into_iter().filter_map(|id| Some((id, self.known_client(id)?.clone()))).collect(),
         })
     }
@@ -355,10 +365,12 @@ impl Sequencer {
     /// Whether an unsettled event of a client was refused or lost a part: its author did not know when it typed on.
     fn has_own_loss(&self, client: ClientId) -> bool {
         let state = self.known_client(client);
-        state.is_some_and(|state| state.verdicts().any(|own| match &own.verdict {
-            Verdict::Recorded { lost, .. } => !lost.is_empty(),
-            Verdict::Refused(_) => true,
-        }))
+        state.is_some_and(|state| {
+            state.verdicts().any(|own| match &own.verdict {
+                Verdict::Recorded { lost, .. } => !lost.is_empty(),
+                Verdict::Refused(_) => true,
+            })
+        })
     }
 
     fn advance(&mut self, batch: &Batch) {

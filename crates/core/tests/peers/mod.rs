@@ -4,7 +4,9 @@
 #![allow(dead_code)]
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
 use tapeline_core::event::{Authored, Body, Sealed};
 use tapeline_core::frame::{ClientFrame, Events, Live, ServerFrame};
@@ -21,6 +23,7 @@ use tapeline_core::value::Value;
 pub struct Server {
     pub sequencer: Sequencer,
     pub log: EventBlock,
+    batches: Vec<Arc<Batch>>,
     readers: BTreeMap<Peer, Option<Seq>>,
     opening: BTreeMap<Peer, VecDeque<Live>>,
 }
@@ -30,9 +33,32 @@ impl Server {
         Self {
             sequencer: Sequencer::new(StreamState::empty(Incarnation(7))),
             log: EventBlock::empty(Seq(0), Chain::EMPTY),
+            batches: Vec::new(),
             readers: BTreeMap::new(),
             opening: BTreeMap::new(),
         }
+    }
+
+    /// A server restored from an image of this one's first batches.
+    pub fn restored(&self, batches: usize) -> Self {
+        let mut restored = Self::new();
+        for batch in &self.batches[..batches] {
+            let events = batch.events().unwrap();
+            let clients = events.iter().map(|event| event.client);
+            let clients = clients.chain(batch.verdicts.iter().map(|verdict| verdict.client));
+            clients.for_each(|client| restored.sequencer.load_client(client, None));
+            let keys = events.iter().flat_map(|event| &event.body.ops).map(|op| &op.key);
+            keys.for_each(|key| restored.sequencer.load_entry(key.clone(), None));
+            restored.sequencer.replay(batch).unwrap();
+            restored.log.append(&batch.block);
+            restored.batches.push(batch.clone());
+        }
+        restored
+    }
+
+    /// How many batches there are.
+    pub fn batches(&self) -> usize {
+        self.batches.len()
     }
 
     /// Takes a frame and answers it, all decisions durable.
@@ -82,17 +108,25 @@ impl Server {
     pub fn settle(&mut self) -> Vec<(Peer, ServerFrame)> {
         if let Some(staged) = self.sequencer.stage() {
             self.log.append(&staged.batch.block);
+            self.batches.push(staged.batch);
             self.sequencer.appended(staged.expected.next());
         }
         let mut frames = self.sequencer.take_answers();
         for (peer, frame) in &frames {
-            let ServerFrame::Opened(opened) = frame else { continue };
+            let opened = match frame {
+                ServerFrame::Opened(opened) => Some(opened.head),
+                ServerFrame::Resync(_) => None,
+                _ => continue,
+            };
             let live = self.opening.get_mut(peer).and_then(VecDeque::pop_front);
-            self.readers.insert(*peer, match live {
-                Some(Live::From(seq)) => Some(seq),
-                Some(Live::Head) => Some(opened.head),
-                _ => None,
-            });
+            self.readers.insert(
+                *peer,
+                opened.and_then(|head| match live? {
+                    Live::From(seq) => Some(seq),
+                    Live::Head => Some(head),
+                    Live::No => None,
+                }),
+            );
         }
         let head = self.log.end();
         for (&peer, reader) in &mut self.readers {
@@ -273,4 +307,3 @@ pub fn authored(client: u128, n: u64, base: u64, ops: Vec<Op>) -> Authored {
         body: Body { base: Seq(base), ops, ..Body::default() },
     }
 }
-

@@ -6,7 +6,6 @@
 //! | bytes | `{"$bytes":"aGVsbG8="}` |
 //! | a map that looks like one of these three | `{"$map":{"$int":"…"}}` |
 
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use smol_str::SmolStr;
@@ -36,11 +35,10 @@ impl Writer {
                 object.key(BYTES).text(&STANDARD.encode(bytes));
             }),
             Value::List(items) => self.list_of(items.iter(), Self::value),
-            Value::Map(entries) if entries.len() == 1 && entries.iter().any(|(name, _)| is_special(name)) => {
-                self.object(|object| {
+            Value::Map(entries) if entries.len() == 1 && entries.iter().any(|(name, _)| is_special(name)) => self
+                .object(|object| {
                     object.key(MAP).values(entries.iter());
-                })
-            }
+                }),
             Value::Map(entries) => self.values(entries.iter()),
         }
     }
