@@ -232,7 +232,9 @@ impl Checks {
         let now = self.check_shown(replica)?;
         let changed: BTreeSet<Key> = replica.take_changed().collect();
         let keys: BTreeSet<&Key> = before.shown.keys().chain(now.shown.keys()).collect();
-        if let Some(key) = keys.into_iter().find(|&key| before.shown.get(key) != now.shown.get(key) && !changed.contains(key)) {
+        if let Some(key) =
+            keys.into_iter().find(|&key| before.shown.get(key) != now.shown.get(key) && !changed.contains(key))
+        {
             return Err(format!("{key} shows something else and nobody is told"));
         }
         self.check_notices(notices)?;
@@ -290,7 +292,8 @@ impl Checks {
         if shown != expected {
             return Err(format!("shown after {played} events is {shown:?}, not {expected:?}"));
         }
-        let outbox = replica.outbox().map(|(edit, body)| Ok((edit, marker_of(body)?))).collect::<Result<_, String>>()?;
+        let outbox =
+            replica.outbox().map(|(edit, body)| Ok((edit, marker_of(body)?))).collect::<Result<_, String>>()?;
         let parked = replica.parked().map(|(edit, parked)| Ok((edit, marker_of(&parked.body)?)));
         let parked = parked.collect::<Result<_, String>>()?;
         Ok(Seen { outbox, parked, shown })
@@ -317,7 +320,8 @@ impl Checks {
             Notice::Recorded { edit: told, seq, lost } if *told == edit => Some((*seq, lost.as_slice())),
             _ => None,
         });
-        let refused = notices.iter().any(|notice| matches!(notice, Notice::Refused { edit: told, .. } if *told == edit));
+        let refused =
+            notices.iter().any(|notice| matches!(notice, Notice::Refused { edit: told, .. } if *told == edit));
         match (recorded, refused && is_parked) {
             (Some(at), false) if self.recorder.knew(marker, Some(at)) => Ok(()),
             (None, true) if self.recorder.refused(marker) => Ok(()),
@@ -399,4 +403,3 @@ fn shown(replica: &Replica) -> Objects {
     }
     objects
 }
-

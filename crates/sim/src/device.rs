@@ -174,7 +174,11 @@ impl Device {
 
 impl Store {
     fn rows(&self) -> impl Iterator<Item = Row> {
-        self.rows.iter().map(|((table, key), value)| Row { table: *table, key: key.clone(), value: Some(value.clone()) })
+        self.rows.iter().map(|((table, key), value)| Row {
+            table: *table,
+            key: key.clone(),
+            value: Some(value.clone()),
+        })
     }
 
     fn write(&mut self, batch: StoreBatch, sabotage: Option<Sabotage>) {

@@ -116,7 +116,8 @@ impl World {
         let number = self.devices.len();
         if number >= MOST_DEVICES
             || self.checks.copies() >= self.plan.copies
-            || self.devices[device].keeping == Keeping::Memory {
+            || self.devices[device].keeping == Keeping::Memory
+        {
             return Ok(());
         }
         self.checks.copied(self.checks.had_by(device));

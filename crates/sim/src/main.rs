@@ -38,8 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options =
-        Options { seed: None, seeds: 300, from: 0, jobs: 2, steps: None, sabotage: None, trace: false };
+    let mut options = Options { seed: None, seeds: 300, from: 0, jobs: 2, steps: None, sabotage: None, trace: false };
     while let Some(name) = arguments.next() {
         if name == "--trace" {
             options.trace = true;
@@ -112,5 +111,7 @@ fn many(options: &Options) -> u64 {
 fn explain(options: &Options, seed: u64, failure: &str) -> String {
     let steps = options.steps.map(|steps| format!(" --steps {steps}")).unwrap_or_default();
     let sabotage = options.sabotage.map(|sabotage| format!(" --sabotage {}", sabotage.name())).unwrap_or_default();
-    format!("seed {seed} failed: {failure}\n  again: cargo run --release -p tapeline-sim -- --seed {seed}{steps}{sabotage} --trace")
+    format!(
+        "seed {seed} failed: {failure}\n  again: cargo run --release -p tapeline-sim -- --seed {seed}{steps}{sabotage} --trace"
+    )
 }

@@ -191,7 +191,11 @@ impl Recorder {
 impl History {
     fn take(&mut self, batch: &Arc<Batch>, sent: &AllSent) -> Result<(), String> {
         if (batch.block.from().0, batch.block.before()) != (self.events.len() as u64, self.chain) {
-            return Err(format!("a batch at {} does not go on where the log ended, {}", batch.block.from(), self.events.len()));
+            return Err(format!(
+                "a batch at {} does not go on where the log ended, {}",
+                batch.block.from(),
+                self.events.len()
+            ));
         }
         for event in batch.events().map_err(|error| error.to_string())? {
             self.take_event(&event, batch, sent)?;
@@ -212,12 +216,7 @@ impl History {
         Ok(())
     }
 
-    fn take_event(
-        &mut self,
-        event: &Recorded,
-        batch: &Batch,
-        sent: &AllSent,
-    ) -> Result<(), String> {
+    fn take_event(&mut self, event: &Recorded, batch: &Batch, sent: &AllSent) -> Result<(), String> {
         let (seq, client, n) = (event.seq, event.client, event.n);
         if seq.0 != self.events.len() as u64 {
             return Err(format!("event {seq} stands at place {}", self.events.len()));
@@ -231,7 +230,10 @@ impl History {
         let sent = sent.ok_or_else(|| format!("event {seq} ({client} {n}) was never sent"))?;
         let (_, objects) = self.after.last().expect("there is a beginning");
         if (event.body.ops.clone(), event.lost.clone()) != reference::resolve(objects, &sent.ops) {
-            return Err(format!("event {seq} is recorded as {:?}, lost {:?}; sent was {:?}", event.body.ops, event.lost, sent.ops));
+            return Err(format!(
+                "event {seq} is recorded as {:?}, lost {:?}; sent was {:?}",
+                event.body.ops, event.lost, sent.ops
+            ));
         }
         let verdict = Verdict::Recorded { seq, lost: event.lost.clone() };
         self.note(client, n, hash, verdict)?;
@@ -245,9 +247,10 @@ impl History {
         reference::apply(&mut objects, &event.body.ops);
         self.objects.play(event);
         for op in &event.body.ops {
-            let core: Option<Fields> = self.objects.get(&op.key).map(|object| {
-                object.fields().map(|(name, field)| (name.to_string(), field.value.clone())).collect()
-            });
+            let core: Option<Fields> = self
+                .objects
+                .get(&op.key)
+                .map(|object| object.fields().map(|(name, field)| (name.to_string(), field.value.clone())).collect());
             if core.as_ref() != objects.get(&op.key) {
                 return Err(format!("after {} {} is {core:?}, not {:?}", event.seq, op.key, objects.get(&op.key)));
             }

@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use fastrand::Rng;
 use tapeline_core::batch::Batch;
 use tapeline_core::event::{Authored, Sealed, Verdict};
-use tapeline_core::frame::{
-    ClientFrame, ErrorCode, ErrorFrame, Events, Live, Open, PROTOCOL, ServerFrame, Welcome,
-};
+use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Events, Live, Open, PROTOCOL, ServerFrame, Welcome};
 use tapeline_core::limits;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Position, Seq};

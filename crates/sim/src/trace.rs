@@ -61,7 +61,11 @@ pub fn client_frame(frame: &ClientFrame) -> String {
         }
         ClientFrame::Push { events, .. } => {
             let numbers: Vec<String> = events.iter().map(|event| event.n.to_string()).collect();
-            format!("push {} n {}", events.first().map(|event| short(event.client)).unwrap_or_default(), numbers.join(" "))
+            format!(
+                "push {} n {}",
+                events.first().map(|event| short(event.client)).unwrap_or_default(),
+                numbers.join(" ")
+            )
         }
         ClientFrame::Fetch { from, to, .. } => format!("fetch {from}..{to}"),
         ClientFrame::Close { .. } => "close".into(),
@@ -74,8 +78,14 @@ pub fn server_frame(frame: &ServerFrame) -> String {
     match frame {
         ServerFrame::Welcome(_) => "welcome".into(),
         ServerFrame::Opened(opened) => {
-            let verdicts: Vec<String> = opened.verdicts.iter().map(|own| format!("{}{}", own.n, verdict(&own.verdict))).collect();
-            format!("opened head {} last {:?} verdicts [{}]", opened.head, opened.last.iter().map(|n| n.0).collect::<Vec<_>>(), verdicts.join(" "))
+            let verdicts: Vec<String> =
+                opened.verdicts.iter().map(|own| format!("{}{}", own.n, verdict(&own.verdict))).collect();
+            format!(
+                "opened head {} last {:?} verdicts [{}]",
+                opened.head,
+                opened.last.iter().map(|n| n.0).collect::<Vec<_>>(),
+                verdicts.join(" ")
+            )
         }
         ServerFrame::Events(events) => {
             let range = events.block.range();
@@ -96,7 +106,8 @@ pub fn server_frame(frame: &ServerFrame) -> String {
 
 /// Ops, in short.
 pub fn ops(ops: &[Op]) -> String {
-    let all: Vec<String> = ops.iter().map(|op| format!("{} {}{}", op.action.name(), op.key, fields(&op.action))).collect();
+    let all: Vec<String> =
+        ops.iter().map(|op| format!("{} {}{}", op.action.name(), op.key, fields(&op.action))).collect();
     all.join("; ")
 }
 

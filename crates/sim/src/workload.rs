@@ -25,7 +25,8 @@ pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, objects: u64) -
         ops.push(Op { key, seen: None, action });
     }
     let named = ops.iter().any(|op| marker_of_op(op).is_some());
-    let command = (!named).then(|| Command { name: CommandName::new(MARKER).expect("a name"), args: Value::Int(marker) });
+    let command =
+        (!named).then(|| Command { name: CommandName::new(MARKER).expect("a name"), args: Value::Int(marker) });
     (ops, command)
 }
 

@@ -181,7 +181,10 @@ impl World {
     fn is_for_paused_server(&self, happening: Happening) -> bool {
         let for_server = matches!(
             happening,
-            Happening::Arrive(_, End::Server) | Happening::Stage | Happening::Synced { .. } | Happening::Gone(_, End::Server)
+            Happening::Arrive(_, End::Server)
+                | Happening::Stage
+                | Happening::Synced { .. }
+                | Happening::Gone(_, End::Server)
         );
         for_server && self.now < self.server_pauses_until
     }
@@ -300,7 +303,8 @@ impl World {
                     let Some((device, codec)) = self.network.about(id) else { continue };
                     self.trace.note("s", || format!("says d{device}#{id}: {}", trace::server_frame(&frame)));
                     let bytes = codec.encode_server(&frame);
-                    let twice = matches!(frame, ServerFrame::Ack { .. } | ServerFrame::Events(_) | ServerFrame::Refused { .. });
+                    let twice =
+                        matches!(frame, ServerFrame::Ack { .. } | ServerFrame::Events(_) | ServerFrame::Refused { .. });
                     self.transmit(id, End::Client, bytes, twice);
                 }
                 Out::Close(id) => {
@@ -333,7 +337,9 @@ impl World {
         }
         started.start(now);
         if let Some(replica) = &mut started.replica {
-            self.trace.note(format!("d{device}"), || format!("starts as {} at {}", trace::short(replica.client()), replica.played()));
+            self.trace.note(format!("d{device}"), || {
+                format!("starts as {} at {}", trace::short(replica.client()), replica.played())
+            });
             self.checks.look_anew(device, replica)?;
         }
         self.tend(device)
@@ -370,9 +376,9 @@ impl World {
         if self.sabotage == Some(Sabotage::RefusalIgnored) {
             match &mut frame {
                 ServerFrame::Refused { .. } => return None,
-                ServerFrame::Opened(opened) => opened.verdicts.retain(|own| {
-                    !matches!(own.verdict, tapeline_core::event::Verdict::Refused(_))
-                }),
+                ServerFrame::Opened(opened) => {
+                    opened.verdicts.retain(|own| !matches!(own.verdict, tapeline_core::event::Verdict::Refused(_)))
+                }
                 _ => {}
             }
         }

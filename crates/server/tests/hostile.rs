@@ -1,0 +1,171 @@
+//! What an enemy may send: it is told what is wrong or sent away, and nobody else notices.
+
+mod support;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures_util::{SinkExt, StreamExt};
+use support::{Client, World, hello, open, title, titles};
+use tapeline_core::codec::Codec;
+use tapeline_core::frame::{ClientFrame, Live};
+use tapeline_core::limits;
+use tapeline_core::numbers::{Channel, Seq};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+/// A seed, printed so that a failure can be had again with `SEED=…`.
+fn random() -> fastrand::Rng {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now);
+    println!("SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}
+
+/// Somebody who minds its own business, and must be able to.
+async fn bystander(world: &World) -> Client {
+    let mut client = world.client().await;
+    client.open(0, "quiet", 1, Live::From(Seq(0))).await;
+    client
+}
+
+async fn is_untouched(mut client: Client) {
+    client.push(0, vec![title(1, 1, "a", "x")]).await;
+    client.hear_acks(1).await;
+    client.hear_range(0, 1).await;
+}
+
+/// Hears whatever comes until the socket closes or a pong comes.
+async fn drain(client: &mut Client) {
+    let _ = client.socket.send(Message::Binary(client.codec.encode_client(&ClientFrame::Ping).into())).await;
+    let heard = async {
+        while let Some(Ok(message)) = client.socket.next().await {
+            if let Message::Binary(bytes) = message
+                && client.codec.decode_server(&bytes) == Ok(tapeline_core::frame::ServerFrame::Pong)
+            {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(support::PATIENCE, heard).await.expect("the server answers or closes");
+}
+
+#[tokio::test]
+async fn frames_that_are_mutated_cut_or_made_up() {
+    let mut random = random();
+    let world = World::new().await;
+    let bystander = bystander(&world).await;
+    let good: Vec<Vec<u8>> = [
+        ClientFrame::Hello(hello()),
+        ClientFrame::Open(open(0, "s", 2, Live::From(Seq(0)))),
+        ClientFrame::Push { channel: Channel(0), events: titles(2, 1..4) },
+        ClientFrame::Fetch { channel: Channel(0), from: Seq(0), to: Seq(9) },
+        ClientFrame::Close { channel: Channel(0) },
+    ]
+    .iter()
+    .map(|frame| Codec::Cbor.encode_client(frame))
+    .collect();
+    for _ in 0..150 {
+        let mut client = Client::connect(world.address, Codec::Cbor).await;
+        let honest = random.usize(0..good.len());
+        for frame in &good[..honest] {
+            client.say_bytes(frame.clone()).await;
+        }
+        for _ in 0..random.usize(1..12) {
+            let mut frame = good[random.usize(..good.len())].clone();
+            match random.u8(..3) {
+                0 => frame.truncate(random.usize(..frame.len())),
+                1 => (0..random.usize(1..4)).for_each(|_| {
+                    let place = random.usize(..frame.len());
+                    frame[place] = random.u8(..);
+                }),
+                _ => frame = (0..random.usize(..200)).map(|_| random.u8(..)).collect(),
+            }
+            if client.socket.send(Message::Binary(frame.into())).await.is_err() {
+                break;
+            }
+        }
+        drain(&mut client).await;
+    }
+    is_untouched(bystander).await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_websocket() {
+    let mut random = random();
+    let world = World::new().await;
+    let bystander = bystander(&world).await;
+    let handshake = "GET /v1/sync HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: tapeline.v1.cbor\r\n\r\n";
+    for round in 0..100 {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        let mut bytes: Vec<u8> = if round % 2 == 0 { handshake.into() } else { Vec::new() };
+        bytes.extend((0..random.usize(1..3_000)).map(|_| random.u8(..)));
+        // The server may close before it has all.
+        let _ = stream.write_all(&bytes).await;
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(support::PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
+        assert!(round % 2 == 1 || answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+    }
+    is_untouched(bystander).await;
+}
+
+#[tokio::test]
+async fn requests_that_are_no_requests() {
+    let world = World::new().await;
+    let bystander = bystander(&world).await;
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(200_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(20_000));
+    let smuggled = "POST /v1/streams/s/events HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\nzzz\r\n";
+    for request in [long.as_str(), many.as_str(), smuggled, "\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        let _ = stream.write_all(request.as_bytes()).await;
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(support::PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.0 4"), "{answer}");
+    }
+    is_untouched(bystander).await;
+}
+
+#[tokio::test]
+async fn messages_that_are_too_large() {
+    let world = World::new().await;
+    let bystander = bystander(&world).await;
+    let mut client = Client::connect(world.address, Codec::Cbor).await;
+    let _ = client.socket.send(Message::Binary(vec![0; 20 << 10].into())).await;
+    assert_eq!(client.hear_close().await, Some(CloseCode::Size));
+    let mut client = world.client().await;
+    let _ = client.socket.send(Message::Binary(vec![0; limits::FRAME_BYTES + 1].into())).await;
+    assert!(matches!(client.hear_close().await, Some(CloseCode::Size) | None));
+    let mut client = world.client().await;
+    client.say_bytes(vec![0; limits::FRAME_BYTES]).await;
+    assert_eq!(client.hear_error().await.code, tapeline_core::frame::ErrorCode::BadFrame);
+    client.hears_nothing_more().await;
+    is_untouched(bystander).await;
+}
+
+#[tokio::test]
+async fn messages_that_never_end_take_no_more_than_there_is() {
+    let world = World::new().await;
+    let bystander = bystander(&world).await;
+    let mut sockets = Vec::new();
+    for _ in 0..60 {
+        let mut client = world.client().await;
+        // The head of a binary message of 4 MiB, and 3 MiB of it.
+        let stream = client.socket.get_mut();
+        stream.write_all(&[0x82, 0xff]).await.unwrap();
+        stream.write_all(&(4u64 << 20).to_be_bytes()).await.unwrap();
+        stream.write_all(&[0; 4]).await.unwrap();
+        if stream.write_all(&vec![0; 3 << 20]).await.is_ok() {
+            sockets.push(client);
+        }
+    }
+    // 60 times 3 MiB is more than all sockets may have together: the last ones are sent away.
+    let last = sockets.last_mut().unwrap();
+    assert!(matches!(last.hear_close().await, Some(CloseCode::Again) | None));
+    is_untouched(bystander).await;
+}

@@ -1,0 +1,153 @@
+//! Plain HTTP.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::http::request;
+use support::{World, titles, update};
+use tapeline_core::frame::Live;
+use tapeline_core::numbers::Seq;
+
+const CLIENT: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+#[tokio::test]
+async fn what_is_recorded_can_be_read() {
+    let world = World::new().await;
+    let mut client = world.client().await;
+    client.open(0, "lists/groceries", 1, Live::From(Seq(0))).await;
+    client.push(0, titles(1, 1..21)).await;
+    client.hear_acks(20).await;
+    let streams = world.get("/v1/streams").await.json();
+    assert_eq!(streams["streams"].as_array().unwrap().len(), 1);
+    let row = &streams["streams"][0];
+    assert_eq!((&row["stream"], &row["head"], &row["subscribers"]), (&json!("lists/groceries"), &json!(20), &json!(1)));
+    let status = world.get("/v1/streams/lists%2Fgroceries").await.json();
+    assert_eq!((&status["head"], &status["objects"], &status["subscribers"]), (&json!(20), &json!(10), &json!(1)));
+    let opened = world.client().await.open(0, "lists/groceries", 2, Live::No).await;
+    assert_eq!(status["digest"], opened.digest.to_string());
+    for name in ["lists/groceries", "lists%2Fgroceries"] {
+        let events = world.get(&format!("/v1/streams/{name}/events?from=3&limit=5")).await;
+        assert_eq!((events.status, events.headers["tapeline-head"].as_str()), (200, "20"));
+        let seqs: Vec<_> = events.lines().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+        assert_eq!(seqs, [3, 4, 5, 6, 7]);
+    }
+    let accept = "GET /v1/streams/lists/groceries/events?from=18 HTTP/1.0\r\naccept: application/json\r\n\r\n";
+    let document = request(world.address, accept).await.json();
+    assert_eq!((&document["head"], document["events"].as_array().unwrap().len()), (&json!(20), 2));
+}
+
+#[tokio::test]
+async fn objects_are_listed_as_of_one_moment() {
+    let world = World::new().await;
+    let mut client = world.client().await;
+    client.open(0, "s", 1, Live::No).await;
+    client.push(0, titles(1, 1..21)).await;
+    client.push(0, vec![update(1, 21, "o3")]).await;
+    client.hear_acks(21).await;
+    let objects = world.get("/v1/streams/s/objects").await;
+    assert_eq!(objects.headers["tapeline-head"], "21");
+    let lines = objects.lines();
+    let ids: Vec<_> = lines.iter().map(|line| line["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["o0", "o1", "o2", "o3", "o4", "o5", "o6", "o7", "o8", "o9"]);
+    assert_eq!(lines[3], json!({"collection":"tasks","id":"o3","fields":{"done":true,"title":"title 13"},"seq":20}));
+    assert!(world.get("/v1/streams/s/objects?collection=other").await.lines().is_empty());
+    let one = world.get("/v1/streams/s/objects?collection=tasks&id=o3").await.lines();
+    assert_eq!(one, [lines[3].clone()]);
+    assert!(world.get("/v1/streams/s/objects?collection=tasks&id=none").await.lines().is_empty());
+    world.get("/v1/streams/s/objects?id=o3").await.problem(400, "bad_request", false);
+}
+
+#[tokio::test]
+async fn events_can_be_recorded_without_a_socket() {
+    let world = World::new().await;
+    let mut reader = world.client().await;
+    reader.open(0, "s", 9, Live::From(Seq(0))).await;
+    let insert = r#"{"ops":[{"insert":"tasks","id":"a","set":{"title":"x"}}]}"#;
+    let recorded = world.post("/v1/streams/s/events", insert).await;
+    assert_eq!((recorded.status, &recorded.json()["verdicts"][0]["seq"]), (200, &json!(0)), "{recorded:?}");
+    reader.hear_range(0, 1).await;
+    let again = world.post("/v1/streams/s/events", insert).await;
+    let problem = again.problem(409, "exists", false);
+    assert_eq!(problem["about"], json!({"collection":"tasks","id":"a"}));
+    assert_eq!(problem["current"], json!({"title":"x"}));
+    let update = r#"{"ops":[{"update":"tasks","id":"none","set":{"title":"x"}}]}"#;
+    world.post("/v1/streams/s/events", update).await.problem(404, "not_found", false);
+    world.post("/v1/streams/s/events", r#"{"ops":[]}"#).await.problem(422, "invalid", false);
+    let several = format!(
+        r#"{{"client":"{CLIENT}","n":1,"events":[{{"ops":[{{"upsert":"tasks","id":"b","set":{{}}}}]}},{{"ops":[{{"delete":"tasks","id":"b"}}]}}]}}"#
+    );
+    let first = world.post("/v1/streams/s/events", &several).await.json();
+    assert_eq!(first["client"], CLIENT);
+    let places: Vec<_> = first["verdicts"].as_array().unwrap().iter().map(|own| (own["n"].clone(), own["seq"].clone())).collect();
+    assert_eq!(places, [(json!(1), json!(1)), (json!(2), json!(2))]);
+    reader.hear_range(1, 3).await;
+}
+
+#[tokio::test]
+async fn a_request_sent_again_is_recorded_once() {
+    let world = World::new().await;
+    let body = |n: u64, at: u64| {
+        format!(r#"{{"client":"{CLIENT}","n":{n},"base":0,"at":{at},"ops":[{{"update":"c","id":"i","inc":{{"x":1}}}}]}}"#)
+    };
+    let path = "/v1/streams/s/events";
+    world.post(path, &body(1, 5)).await.problem(404, "not_found", false);
+    world.post(path, r#"{"ops":[{"insert":"c","id":"i","set":{"x":0}}]}"#).await.json();
+    let first = world.post(path, &body(2, 5)).await.json();
+    assert_eq!(world.post(path, &body(2, 5)).await.json(), first);
+    world.post(path, &body(2, 6)).await.problem(409, "forked", false);
+    assert_eq!(world.post(path, &body(5, 5)).await.problem(409, "resume", false)["n"], 3);
+    let object = world.get("/v1/streams/s/objects").await.lines();
+    assert_eq!(object[0]["fields"], json!({"x": 1}));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_in_problem_documents() {
+    let world = World::new().await;
+    world.get("/nothing").await.problem(404, "no_such_path", false);
+    world.get("/v1/streams/none").await.problem(404, "no_such_stream", false);
+    world.get("/v1/streams/none/events").await.problem(404, "no_such_stream", false);
+    world.get("/v1/streams/none/objects").await.problem(404, "no_such_stream", false);
+    world.get("/v1/streams/a%20b").await.problem(400, "bad_request", false);
+    world.get("/v1/streams?limit=x").await.problem(400, "bad_request", false);
+    world.get("/v1/sync").await.problem(400, "no_upgrade", false);
+    let refused = world.post("/v1/streams", "").await;
+    refused.problem(405, "method_not_allowed", false);
+    assert_eq!(refused.headers["allow"], "GET");
+    for body in ["", "{", "[]", "{}", r#"{"ops":3}"#, r#"{"client":"x","n":1,"ops":[]}"#, r#"{"events":[]}"#] {
+        world.post("/v1/streams/s/events", body).await.problem(400, "bad_request", false);
+    }
+    let huge = format!("POST /v1/streams/s/events HTTP/1.0\r\ncontent-length: {}\r\n\r\n", 1_u64 << 40);
+    request(world.address, &huge).await.problem(413, "too_large", false);
+    assert_eq!(world.get("/v1/streams").await.json(), json!({ "streams": [] }));
+}
+
+#[tokio::test]
+async fn streams_are_listed_in_pages() {
+    let world = World::new().await;
+    for name in ["c", "a/1", "b", "a/2"] {
+        let insert = r#"{"ops":[{"insert":"tasks","id":"a","set":{}}]}"#;
+        assert_eq!(world.post(&format!("/v1/streams/{name}/events"), insert).await.status, 200);
+    }
+    let names = |page: Value| -> Vec<String> {
+        page["streams"].as_array().unwrap().iter().map(|row| row["stream"].as_str().unwrap().into()).collect()
+    };
+    assert_eq!(names(world.get("/v1/streams?limit=3").await.json()), ["a/1", "a/2", "b"]);
+    assert_eq!(names(world.get("/v1/streams?limit=3&after=a%2F2").await.json()), ["b", "c"]);
+}
+
+#[tokio::test]
+async fn who_watches_the_server_finds_what_to_watch() {
+    let world = World::new().await;
+    assert_eq!(world.get("/healthz").await.status, 200);
+    assert_eq!(world.get("/readyz").await.status, 200);
+    let mut client = world.client().await;
+    client.open(0, "s", 1, Live::From(Seq(0))).await;
+    client.push(0, titles(1, 1..4)).await;
+    client.hear_acks(3).await;
+    client.hear_range(0, 3).await;
+    assert_eq!(world.metric("tapeline_events_recorded_total").await, 3);
+    assert_eq!(world.metric("tapeline_events_acknowledged_total").await, 3);
+    assert_eq!(world.metric("tapeline_sessions").await, 1);
+    assert_eq!(world.metric("tapeline_openings").await, 1);
+    assert!(world.metric("tapeline_commit_seconds_count").await >= 1);
+}
