@@ -224,10 +224,8 @@ async fn a_server_put_back_to_an_older_backup_gets_back_what_living_clients_know
     assert_eq!(texts(&here), all);
 }
 
-/// Two things at once: while the copy and the original share a client id, the server forgets an event of the original
-/// and takes another one of the copy under the same number.
+/// While both share a client id, the server forgets an event of the one and takes another of the other in its place.
 #[tokio::test]
-#[ignore = "core: after a fork a replica takes its events for recorded by their numbers alone, not by their content"]
 async fn a_copied_store_and_a_server_put_back_together_lose_nothing_either() {
     let (server, directory) = (TestServer::start().await, TempDir::new().unwrap());
     let (first, second) = (directory.path().join("first"), directory.path().join("second"));

@@ -190,6 +190,9 @@ fn rate(root: &Path, title: &str, load: Load) {
     latencies.append(&mut measured.lock().unwrap());
     latencies.sort_unstable();
     let stats = log.stats();
+    let crashed = root.join("crashed");
+    let _ = std::fs::remove_dir_all(&crashed);
+    copy(&path, &crashed);
     let per_group = stats.events.max(1) / stats.groups.max(1);
     let group_bytes = (stats.journal_written / stats.groups.max(1)) as usize;
     let bare = bare_journal(root, group_bytes, Duration::from_secs(2)).expect("the disk can be written");
@@ -213,6 +216,8 @@ fn rate(root: &Path, title: &str, load: Load) {
     println!("  commits {}", buckets.join(", "));
     println!("  processor, microseconds an event: {}", times.join(", "));
     log.close().expect("the log closes");
+    reopen("a crash", &crashed);
+    reopen("a clean stop", &path);
     let _ = std::fs::remove_dir_all(&path);
 }
 
@@ -408,17 +413,20 @@ fn restart(root: &Path) {
     let crashed = root.join("crashed");
     copy(&path, &crashed);
     log.close().expect("the log closes");
-    for (what, path) in [("a clean stop", &path), ("a crash", &crashed)] {
-        let started = Instant::now();
-        let log = Embedded::open(path).expect("the log opens");
-        let stats = log.stats();
-        println!(
-            "  open after {what}: {} ms, {} MB of journal, {} streams to replay",
-            started.elapsed().as_millis(),
-            stats.journal_bytes >> 20,
-            log.unapplied_streams().len()
-        );
-    }
+    reopen("a clean stop", &path);
+    reopen("a crash", &crashed);
+}
+
+fn reopen(what: &str, path: &Path) {
+    let started = Instant::now();
+    let log = Embedded::open(path).expect("the log opens");
+    let took = started.elapsed();
+    println!(
+        "  open after {what}: {} ms, {} MB of journal, {} streams to replay",
+        took.as_millis(),
+        log.stats().journal_bytes >> 20,
+        log.unapplied_streams().len()
+    );
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -12,7 +12,7 @@ pub const JOURNAL_SEGMENT_BYTES: u64 = 64 << 20;
 // Writing behind.
 
 /// Bytes applied but not yet in the store, past which `apply` waits.
-pub const UNFLUSHED_BYTES: usize = 96 << 20;
+pub const UNFLUSHED_BYTES: usize = 48 << 20;
 /// How often what was applied is written to the store.
 pub const FLUSH_EVERY: Duration = Duration::from_millis(200);
 /// Bytes applied past which it is written sooner.

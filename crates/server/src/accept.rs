@@ -14,7 +14,29 @@ use crate::http;
 use crate::limits;
 use crate::shared::Shared;
 
-/// A connection's place among those there may be. Given back when dropped.
+/// The places of the connections there may be.
+pub(crate) struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(limits::CONNECTIONS)))
+    }
+}
+
+impl Places {
+    fn take(&self) -> Option<Place> {
+        let permit = self.0.clone().try_acquire_owned().ok()?;
+        Some(Place { _permit: Arc::new(permit) })
+    }
+
+    /// Waits until all connections have ended.
+    pub(crate) async fn all_are_free(&self) {
+        // It is never closed.
+        let _ = self.0.acquire_many(limits::CONNECTIONS as u32).await;
+    }
+}
+
+/// A connection's place. Given back when dropped.
 #[derive(Clone)]
 pub(crate) struct Place {
     _permit: Arc<OwnedSemaphorePermit>,
@@ -27,9 +49,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) async fn accept<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     listener: TcpListener,
+    places: &Places,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
     loop {
         let accepted = tokio::select! {
             () = has_stopped(&mut stopped) => return,
@@ -44,8 +66,8 @@ pub(crate) async fn accept<L: EventLog, S: StateStore>(
             }
         };
         // One too many is closed at once; the client sees it and backs off.
-        let Ok(permit) = places.clone().try_acquire_owned() else { continue };
-        tokio::spawn(serve(shared.clone(), stream, Place { _permit: Arc::new(permit) }, stopped.clone()));
+        let Some(place) = places.take() else { continue };
+        tokio::spawn(serve(shared.clone(), stream, place, stopped.clone()));
     }
 }
 

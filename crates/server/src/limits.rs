@@ -29,6 +29,9 @@ pub const BAD_FRAMES: u32 = 16;
 /// How long a socket that is being closed may take to say goodbye.
 pub const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 
+/// Streams open at once on all sockets together, past which opening one is answered `later`.
+pub const OPENINGS: i64 = 400_000;
+
 // Reading what is behind.
 
 /// Reads of the log that run at once.

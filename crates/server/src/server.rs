@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::accept::accept;
+use crate::accept::{Places, accept};
 use crate::config::{ServerConfig, StartError};
 use crate::limits;
 use crate::shared::Shared;
@@ -62,7 +62,8 @@ impl Server {
 }
 
 async fn serve<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, listener: TcpListener, stopped: watch::Receiver<bool>) {
-    accept(&shared, listener, stopped).await;
+    let places = Places::default();
+    accept(&shared, listener, &places, stopped).await;
     shared.refuse_new();
     let finish = async {
         let shards = shared.clone();
@@ -70,7 +71,8 @@ async fn serve<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, listener: 
         if stopping.await.is_err() {
             tracing::error!("the shards did not stop");
         }
-        shared.sessions.stop().await;
+        shared.sessions.stop();
+        places.all_are_free().await;
     };
     if tokio::time::timeout(limits::STOP_WITHIN, finish).await.is_err() {
         tracing::error!("stopping took too long; what was acknowledged is durable all the same");

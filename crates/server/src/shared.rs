@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxHashMap;
-use tokio::sync::Notify;
 
 use crate::budget::Budget;
 use crate::hub::Hub;
@@ -70,7 +69,6 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     inboxes: Mutex<Inboxes>,
-    ended: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -95,28 +93,13 @@ impl Sessions {
 
     /// A session has ended.
     pub(crate) fn end(&self, session: u64) {
-        let mut inboxes = lock(&self.inboxes);
-        inboxes.all.remove(&session);
-        if inboxes.all.is_empty() {
-            self.ended.notify_waiters();
-        }
+        lock(&self.inboxes).all.remove(&session);
     }
 
-    /// Tells all sessions, now and to come, to say goodbye; waits for them to end.
-    pub(crate) async fn stop(&self) {
-        loop {
-            let ended = self.ended.notified();
-            tokio::pin!(ended);
-            ended.as_mut().enable();
-            {
-                let mut inboxes = lock(&self.inboxes);
-                inboxes.stopping = true;
-                inboxes.all.values().for_each(|inbox| inbox.stop());
-                if inboxes.all.is_empty() {
-                    return;
-                }
-            }
-            ended.await;
-        }
+    /// Tells all sessions, now and to come, to say goodbye.
+    pub(crate) fn stop(&self) {
+        let mut inboxes = lock(&self.inboxes);
+        inboxes.stopping = true;
+        inboxes.all.values().for_each(|inbox| inbox.stop());
     }
 }

@@ -24,6 +24,7 @@ pub struct Checks {
     allowed: Allowed,
     /// How often a store was copied.
     copies: usize,
+    restored: bool,
 }
 
 /// What the faults of a plan excuse.
@@ -61,7 +62,14 @@ impl Checks {
     pub fn new(plan: &Plan) -> Self {
         let twins = plan.has(Fault::DeviceCopy) || plan.has(Fault::DeviceRestore);
         let allowed = Allowed { twins, forks: plan.has(Fault::ServerRestore) };
-        Self { recorder: Recorder::default(), deeds: BTreeMap::new(), seen: BTreeMap::new(), allowed, copies: 0 }
+        Self {
+            recorder: Recorder::default(),
+            deeds: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            allowed,
+            copies: 0,
+            restored: false,
+        }
     }
 
     /// How often a store was copied.
@@ -98,6 +106,12 @@ impl Checks {
         for marker in markers {
             self.deed(marker, |deed| deed.copied = true);
         }
+    }
+
+    /// A store is replaced by an older copy. The second time there are two lives beside the first.
+    pub fn restored(&mut self) {
+        self.copies += usize::from(self.restored);
+        self.restored = true;
     }
 
     /// All edits that a device has.
@@ -362,11 +376,11 @@ impl Checks {
     /// How often an edit may stand on the log.
     ///
     /// Of two copies of a store one recognises what the other has sent. Of more it may not: where a third has taken the
-    /// number of an edit, each of the two that have it sends it under a new identity.
+    /// number of an edit, or was refused it, each of the two that have it sends it under a new identity.
     fn most_places(&self, deed: &Deed) -> usize {
         match (deed.copied, self.copies) {
             (false, _) => 1,
-            (true, 1) => 1 + deed.retries,
+            (true, 0..=1) => 1 + deed.retries,
             (true, copies) => 1 + deed.retries + copies,
         }
     }

@@ -186,7 +186,7 @@ impl Store {
             self.rows.retain(|(table, _), _| *table != Table::Objects);
         }
         for row in batch.rows {
-            let torn = sabotage == Some(Sabotage::TornTransaction) && batch.number % 2 == 0;
+            let torn = sabotage == Some(Sabotage::TornTransaction) && batch.number.is_multiple_of(2);
             if torn && row.table == Table::Meta && self.rows.contains_key(&(row.table, row.key.clone())) {
                 continue;
             }

@@ -140,6 +140,7 @@ impl World {
         }
         let copy = self.random.usize(0..self.devices[device].copies.len());
         let rows = self.devices[device].copies[copy].clone();
+        self.checks.restored();
         self.checks.excused(device);
         self.end_device(device);
         self.devices[device].restore(rows);

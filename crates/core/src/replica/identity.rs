@@ -55,11 +55,12 @@ impl Replica {
         self.reopen();
     }
 
-    /// The server's log is not the one that was played: all is played anew. What of one's own the server has lost is
-    /// queued again, before what is pending; `last` says how far it knows each of this replica's identities.
+    /// The server's log is not the one that was played: all is played anew, and sent again under a new identity is
+    /// what does not show up there. Of one's own events on the other log, that is found out by their content alone: a
+    /// copy of the store may have sent others under the same numbers since.
     pub(super) fn start_over(&mut self, moment: Moment, reason: ResyncReason, last: &[EventNumber]) {
         if reason == ResyncReason::Forked {
-            self.requeue_forgotten(last);
+            self.requeue_kept();
         }
         for edit in self.forget_other_history(reason, last) {
             self.storing.pending(edit);
@@ -72,39 +73,31 @@ impl Replica {
     /// Takes off pending edits what they knew of the other log. Answers which edits changed.
     ///
     /// What the server never heard of is sent as if it were made on an empty stream: the lowest base is always true.
-    /// What it did record keeps its seal, and is recognised when it is played.
+    /// What it may have recorded is as it was sent, so that it is recognised when it is played.
     fn forget_other_history(&mut self, reason: ResyncReason, last: &[EventNumber]) -> Vec<EditId> {
         let identity = &self.identity;
-        let known = |client, n| identity.place(client).and_then(|place| last.get(place)).is_some_and(|&last| n <= last);
-        let mut changed = Vec::new();
-        for (&edit, pending) in &mut self.outbox.pending {
+        let known = |client, n| identity.place(client).and_then(|place| last.get(place)).is_none_or(|&last| n <= last);
+        for pending in self.outbox.pending.values_mut() {
             let sent = pending.seal.map(|seal| (seal.client, seal.n)).or(pending.former);
-            let on_log = sent.is_some_and(|(client, n)| known(client, n));
-            if on_log && reason == ResyncReason::Forked {
-                continue;
+            let sent = sent.filter(|&(client, n)| reason == ResyncReason::Forked && known(client, n));
+            (pending.recorded, pending.seal, pending.former) = (None, None, sent);
+            if sent.is_none() {
+                pending.body.base = Seq::FIRST;
             }
-            (pending.recorded, pending.seal, pending.former) = (None, None, None);
-            pending.body.base = Seq::FIRST;
-            changed.push(edit);
         }
         self.outbox.index();
-        changed
+        self.outbox.pending.keys().copied().collect()
     }
 
-    fn requeue_forgotten(&mut self, last: &[EventNumber]) {
-        let kept = std::mem::take(&mut self.outbox.kept);
-        for kept in kept {
-            let known = self.identity.place(kept.client).and_then(|place| last.get(place));
-            if known.is_none_or(|&last| kept.n <= last) {
-                self.outbox.kept.push_back(kept);
-                continue;
-            }
+    /// One's own events that were on the other log are pending again, before what is pending.
+    fn requeue_kept(&mut self) {
+        for kept in std::mem::take(&mut self.outbox.kept) {
             for (place, op) in kept.body.ops.iter().enumerate() {
                 self.view.add_in_order(&op.key, kept.edit, place);
             }
             self.storing.kept(kept.edit);
-            self.storing.pending(kept.edit);
-            self.outbox.pending.insert(kept.edit, Pending::new(kept.body));
+            let former = Some((kept.client, kept.n));
+            self.outbox.pending.insert(kept.edit, Pending { former, ..Pending::new(kept.body) });
         }
     }
 

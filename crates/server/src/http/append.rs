@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tapeline_core::codec::json;
@@ -67,6 +67,9 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
 }
 
 async fn take_body(request: Request<Incoming>) -> Result<Bytes, Problem> {
+    if request.body().size_hint().lower() > limits::REQUEST_BODY_BYTES as u64 {
+        return Err(Problem::too_large(limits::REQUEST_BODY_BYTES));
+    }
     let body = Limited::new(request.into_body(), limits::REQUEST_BODY_BYTES).collect().await;
     Ok(body.map_err(too_large_or_gone)?.to_bytes())
 }

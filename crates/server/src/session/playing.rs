@@ -84,7 +84,8 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         };
         let run = self.shared.reader.read(&tape, from).await?.before(to);
         self.take_mail();
-        let (end, is_last) = (run.block().end(), run.block().is_empty() || run.block().end() >= to);
+        let end = run.block().end();
+        let is_last = run.block().is_empty() || end >= to.min(tape.head());
         if self.opened(opening, channel).is_some() {
             self.send_events(channel, &tape, run);
         }

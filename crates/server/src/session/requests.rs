@@ -64,6 +64,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         if self.shared.is_stopping() {
             return self.say_error(Some(channel), ErrorCode::Later, STOPPING, None);
         }
+        if self.shared.metrics.openings.get() >= limits::OPENINGS {
+            return self.say_error(Some(channel), ErrorCode::Later, "too many streams are open: try again later", None);
+        }
         if self.channels.len() >= core_limits::CHANNELS && !self.channels.contains_key(&channel) {
             let message = format!("the most is {} open streams on one socket: use another one", core_limits::CHANNELS);
             return self.bad_frame(Some(channel), &message);

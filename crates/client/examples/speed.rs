@@ -1,4 +1,4 @@
-//! Measures the client on this machine: `cargo run --release -p tapeline-client --example rates`.
+//! Measures the client on this machine: `cargo run --release -p tapeline-client --example speed`.
 //!
 //! The server is the one of the tests, in the same process: what is measured is the client, with a server that costs
 //! little beside it.
