@@ -133,8 +133,8 @@ impl Replica {
     /// When [`poll_frame`](Self::poll_frame) may have something to send though nothing else happened.
     pub fn poll_timeout(&self) -> Option<Millis> {
         match self.link {
+            Link::Down | Link::Up { phase: Phase::Opening, .. } => None,
             Link::Up { pause, .. } => pause.map(|pause| pause.until),
-            Link::Down => None,
         }
     }
 

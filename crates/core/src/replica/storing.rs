@@ -213,8 +213,13 @@ impl Replica {
             rows.push(Row::object(&key, live));
         }
         rows.extend(self.storing.pending.iter().map(|&edit| Row::pending(edit, self.outbox.pending.get(&edit))));
-        for &edit in &self.storing.kept {
-            rows.push(Row::kept(edit, self.outbox.kept.iter().find(|kept| kept.edit == edit)));
+        let mut forgotten = self.storing.kept.clone();
+        for kept in self.outbox.kept.iter().filter(|kept| self.storing.kept.contains(&kept.edit)) {
+            forgotten.remove(&kept.edit);
+            rows.push(Row::kept(kept.edit, Some(kept)));
+        }
+        for edit in forgotten {
+            rows.push(Row::kept(edit, None));
         }
         rows.extend(self.storing.parked.iter().map(|&edit| Row::parked(edit, self.outbox.parked.get(&edit))));
         rows
