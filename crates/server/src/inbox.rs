@@ -4,6 +4,7 @@
 //! reads no more requests, and a stream is in it once however often there is something new.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tapeline_core::frame::ServerFrame;
@@ -17,7 +18,11 @@ pub(crate) struct OpeningId(pub(crate) u64);
 
 /// Where things are put for one session.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox(Mutex<Waiting>);
+pub(crate) struct Inbox {
+    waiting: Mutex<Waiting>,
+    /// Whether the client gave a sign of life since it was last looked for one.
+    alive: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -34,6 +39,8 @@ pub(crate) struct Mail {
     pub(crate) news: Vec<(OpeningId, Channel)>,
     /// The server stops.
     pub(crate) stop: bool,
+    /// The client gives no sign of life.
+    pub(crate) end: bool,
 }
 
 /// An answer to what a session sent.
@@ -49,7 +56,7 @@ pub(crate) struct Answer {
 
 impl Mail {
     fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.news.is_empty() && !self.stop
+        self.answers.is_empty() && self.news.is_empty() && !self.stop && !self.end
     }
 }
 
@@ -69,14 +76,29 @@ impl Inbox {
         self.put(|mail| mail.stop = true);
     }
 
+    /// The client gives no sign of life.
+    pub(crate) fn end(&self) {
+        self.put(|mail| mail.end = true);
+    }
+
+    /// The client gives a sign of life.
+    pub(crate) fn is_alive(&self) {
+        self.alive.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client gave a sign of life since this was last asked.
+    pub(crate) fn was_alive(&self) -> bool {
+        self.alive.swap(false, Ordering::Relaxed)
+    }
+
     /// Takes all that is in.
     pub(crate) fn take(&self) -> Mail {
-        std::mem::take(&mut lock(&self.0).mail)
+        std::mem::take(&mut lock(&self.waiting).mail)
     }
 
     /// Whether something is in; wakes the caller once it is.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = lock(&self.0);
+        let mut waiting = lock(&self.waiting);
         if !waiting.mail.is_empty() {
             return Poll::Ready(());
         }
@@ -94,7 +116,7 @@ impl Inbox {
     }
 
     fn put(&self, put: impl FnOnce(&mut Mail)) {
-        let mut waiting = lock(&self.0);
+        let mut waiting = lock(&self.waiting);
         put(&mut waiting.mail);
         let waker = waiting.waker.take();
         drop(waiting);

@@ -20,6 +20,7 @@ mod metrics;
 mod reader;
 mod server;
 mod session;
+mod sessions;
 mod shard;
 mod shared;
 mod websocket;

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 /// Connections at once, WebSocket and plain HTTP together.
 pub const CONNECTIONS: usize = 65_536;
-/// How long a new WebSocket may take to say hello.
-pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of the largest message before the hello.
 pub const HELLO_BYTES: usize = 16 << 10;
 /// Bytes taken from a socket in one go.

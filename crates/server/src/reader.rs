@@ -36,9 +36,14 @@ impl<L: EventLog> Reader<L> {
 
     /// Events from `from` on, as many as fit one frame.
     pub(crate) async fn read(&self, tape: &Tape, from: Seq) -> Result<Run, LogError> {
-        if let Some(run) = tape.read(from) {
-            return Ok(run);
+        match tape.read(from) {
+            Some(run) => Ok(run),
+            // Kept apart, so that a session that mostly reads tails is small.
+            None => Box::pin(self.read_behind(tape, from)).await,
         }
+    }
+
+    async fn read_behind(&self, tape: &Tape, from: Seq) -> Result<Run, LogError> {
         let most = (self.ahead.free() / SHARES).clamp(limits::SMALLEST_READ_BYTES, core_limits::READ_BYTES);
         let mut held = self.ahead.hold(most);
         let block = self.read_log(tape, from, most).await?;

@@ -41,6 +41,7 @@ impl Server {
         let address = listener.local_addr().map_err(cannot)?;
         let shared = Shared::new(log, store, config.readings);
         tokio::spawn(bring_up(shared.clone(), config.unapplied));
+        tokio::spawn(shared.sessions.clone().watch());
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(serve(shared, listener, stopped));
         Ok(Self { address, stop, task })

@@ -1,17 +1,14 @@
 //! What all parts of a running server share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-
-use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::hub::Hub;
-use crate::inbox::Inbox;
 use crate::limits;
-use crate::lock::lock;
 use crate::metrics::{Metrics, Readings};
 use crate::reader::Reader;
+use crate::sessions::Sessions;
 use crate::shard::Shards;
 
 /// What all parts of a running server share.
@@ -23,7 +20,7 @@ pub(crate) struct Shared<L, S> {
     pub(crate) reader: Reader<L>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readings: Option<Readings>,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
     /// Bytes of messages that have not come whole.
     pub(crate) unfinished: Arc<Budget>,
     /// How many lists of objects are under way.
@@ -42,7 +39,7 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             hub: Arc::default(),
             metrics,
             readings,
-            sessions: Sessions::default(),
+            sessions: Arc::default(),
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
             stopping: AtomicBool::new(false),
@@ -65,41 +62,3 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
     }
 }
 
-/// The sessions that are under way.
-#[derive(Debug, Default)]
-pub(crate) struct Sessions {
-    inboxes: Mutex<Inboxes>,
-}
-
-#[derive(Debug, Default)]
-struct Inboxes {
-    last: u64,
-    all: FxHashMap<u64, Arc<Inbox>>,
-    stopping: bool,
-}
-
-impl Sessions {
-    /// A session begins. It is to say when it ends.
-    pub(crate) fn begin(&self, inbox: &Arc<Inbox>) -> u64 {
-        let mut inboxes = lock(&self.inboxes);
-        inboxes.last += 1;
-        let session = inboxes.last;
-        inboxes.all.insert(session, inbox.clone());
-        if inboxes.stopping {
-            inbox.stop();
-        }
-        session
-    }
-
-    /// A session has ended.
-    pub(crate) fn end(&self, session: u64) {
-        lock(&self.inboxes).all.remove(&session);
-    }
-
-    /// Tells all sessions, now and to come, to say goodbye.
-    pub(crate) fn stop(&self) {
-        let mut inboxes = lock(&self.inboxes);
-        inboxes.stopping = true;
-        inboxes.all.values().for_each(|inbox| inbox.stop());
-    }
-}

@@ -4,14 +4,20 @@ mod support;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use support::{World, open, stream, title, titles};
+use futures_util::StreamExt;
+use support::{Client, World, open, stream, title, titles};
+use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ClientFrame, ErrorCode, Live};
+use tapeline_core::limits::{HEARTBEAT, SILENCE};
 use tapeline_core::numbers::{EventNumber, Position, Seq};
 use tapeline_log::memory::MemoryLog;
 use tapeline_log::{EventLog, StateStore};
 use tapeline_server::{Server, ServerConfig, StartError};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 #[tokio::test]
@@ -105,4 +111,22 @@ async fn a_dropped_server_stops_by_itself() {
     client.hear_opened().await;
     drop(world.server);
     assert_eq!(client.hear_close().await, Some(CloseCode::Away));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_without_a_sign_of_life_is_closed() {
+    let world = World::new().await;
+    let started = Instant::now();
+    let mut silent = Client::connect(world.address, Codec::Cbor).await;
+    assert!(matches!(silent.socket.next().await, Some(Ok(Message::Close(Some(close)))) if close.code == CloseCode::Policy));
+    assert!(started.elapsed() < Duration::from_secs(25), "a client that does not say hello");
+    let (mut silent, mut alive) = (world.client().await, world.client().await);
+    let started = Instant::now();
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(HEARTBEAT.0)).await;
+        alive.hears_nothing_more().await;
+    }
+    assert!(started.elapsed() > Duration::from_millis(SILENCE.0 * 2));
+    assert_eq!(silent.hear_close().await, Some(CloseCode::Policy));
+    alive.hears_nothing_more().await;
 }

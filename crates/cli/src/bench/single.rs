@@ -24,7 +24,10 @@ pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Re
         echo.push(limit::echo(150, count / ROUNDS).await?);
         sync.push(limit::sync(200, count / ROUNDS)?);
     }
-    let limit = (median(echo) + median(sync)).as_secs_f64();
+    let (echo, sync) = (median(echo), median(sync));
+    figures.add("append.single.echo_us", echo.as_secs_f64() * 1e6, "us")?;
+    figures.add("append.single.fdatasync_us", sync.as_secs_f64() * 1e6, "us")?;
+    let limit = (echo + sync).as_secs_f64();
     let p50 = limit::quantile(&times, 0.5).as_secs_f64();
     figures.add("append.single.p50_us", p50 * 1e6, "us")?;
     figures.add("append.single.limit_us", limit * 1e6, "us")?;

@@ -17,7 +17,7 @@ use crate::budget::Held;
 #[derive(Debug)]
 pub(crate) enum Run {
     /// A block as it was appended.
-    Whole(Recent),
+    Whole(Arc<Recent>),
     /// Events that were read from the log, or cut out of a block.
     Part(Box<Part>),
 }
@@ -32,32 +32,21 @@ pub(crate) struct Part {
 }
 
 /// A block as it was appended, shared by all who read it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Recent {
     batch: Arc<Batch>,
-    bytes: Bytes,
     digest: Option<Digest>,
 }
 
-/// A batch as the owner of the bytes of its block.
-struct OwnsBytes(Arc<Batch>);
-
-impl AsRef<[u8]> for OwnsBytes {
-    fn as_ref(&self) -> &[u8] {
-        self.0.block.bytes()
-    }
-}
-
 impl Recent {
-    pub(super) fn new(played: &Played) -> Self {
-        let bytes = Bytes::from_owner(OwnsBytes(played.batch.clone()));
-        Self { batch: played.batch.clone(), bytes, digest: played.digest }
+    pub(super) fn new(played: &Played) -> Arc<Self> {
+        Arc::new(Self { batch: played.batch.clone(), digest: played.digest })
     }
 
     /// The events from `from` on, which is in the block: as many as fit one frame.
-    fn run(&self, from: Seq) -> Run {
+    fn run(self: &Arc<Self>, from: Seq) -> Run {
         let block = &self.batch.block;
-        if block.from() == from && self.bytes.len() <= limits::READ_BYTES {
+        if block.from() == from && block.bytes().len() <= limits::READ_BYTES {
             return Run::Whole(self.clone());
         }
         let part = block.slice(from, limits::READ_BYTES);
@@ -90,10 +79,7 @@ impl Run {
 
     /// The bytes of its events, shared with all who read them.
     pub(crate) fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Whole(recent) => recent.bytes,
-            Self::Part(part) => Bytes::from_owner(*part),
-        }
+        Bytes::from_owner(self)
     }
 
     /// The events of it before `to`.
@@ -109,19 +95,19 @@ impl Run {
     }
 }
 
-impl AsRef<[u8]> for Part {
+impl AsRef<[u8]> for Run {
     fn as_ref(&self) -> &[u8] {
-        self.block.bytes()
+        self.block().bytes()
     }
 }
 
 /// The last blocks of a stream, without a gap.
 #[derive(Debug, Default)]
-pub(super) struct Tail(VecDeque<Recent>);
+pub(super) struct Tail(VecDeque<Arc<Recent>>);
 
 impl Tail {
     /// Adds a block. One that does not go on where the last one ended starts the tail anew.
-    pub(super) fn push(&mut self, recent: Recent) {
+    pub(super) fn push(&mut self, recent: Arc<Recent>) {
         if self.0.back().is_some_and(|last| last.batch.block.end() != recent.batch.block.from()) {
             self.clear();
         }

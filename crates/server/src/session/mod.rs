@@ -12,27 +12,23 @@ mod requests;
 
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use bytes::Bytes;
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::Subject;
 use tapeline_core::numbers::{Channel, EventNumber};
 use tapeline_log::{EventLog, StateStore};
-use tokio::time::{Instant, Sleep, sleep};
 
 use crate::budget::Held;
 use crate::inbox::Inbox;
 use crate::limits;
 use crate::shared::Shared;
-use crate::websocket::{Kind, Message, Socket};
+use crate::websocket::{Kind, Message, Socket, Tail};
 use channels::Channels;
-use playing::Job;
+use playing::{Delivered, Job};
 
 /// One WebSocket.
 pub(crate) struct Session<L: EventLog, S: StateStore> {
@@ -51,8 +47,7 @@ pub(crate) struct Session<L: EventLog, S: StateStore> {
     bad_frames: u32,
     /// The first event of each channel that came after the server was told to stop.
     put_off: Vec<(Channel, EventNumber)>,
-    /// When the client last gave a sign of life.
-    heard: Instant,
+    delivered: Delivered,
     /// Bytes of an unfinished message, where it is large.
     unfinished: Option<Held>,
     goodbye: Option<Goodbye>,
@@ -83,8 +78,6 @@ enum Turn {
     Mail,
     /// More can be played.
     Room,
-    /// It is time to look whether the client is there.
-    Alarm,
 }
 
 impl<L: EventLog, S: StateStore> Session<L, S> {
@@ -104,7 +97,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             fetches: 0,
             bad_frames: 0,
             put_off: Vec::new(),
-            heard: Instant::now(),
+            delivered: Delivered::default(),
             unfinished: None,
             goodbye: None,
         }
@@ -122,33 +115,29 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     async fn serve(&mut self) -> io::Result<()> {
-        let mut alarm = Box::pin(sleep(limits::HELLO_WITHIN));
         // What was read together with the handshake.
         self.take_messages().await;
         while self.goodbye.is_none() {
-            match std::future::poll_fn(|cx| self.poll_turn(cx, alarm.as_mut())).await? {
+            match std::future::poll_fn(|cx| self.poll_turn(cx)).await? {
                 Turn::Received(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Turn::Received(_) => self.take_messages().await,
-                Turn::Alarm => self.check_silence(alarm.as_mut()),
                 Turn::Mail => self.take_mail(),
                 Turn::Room => {}
             }
-            if !self.jobs.is_empty() {
-                Box::pin(self.play()).await;
-            }
+            self.play().await;
         }
         Ok(())
     }
 
     /// Sends what waits, then looks for the next thing to do.
-    fn poll_turn(&mut self, cx: &mut Context<'_>, alarm: Pin<&mut Sleep>) -> Poll<io::Result<Turn>> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Turn>> {
         let waiting = self.socket.outgoing.len();
         if waiting > 0 {
             if let Poll::Ready(Err(error)) = self.socket.poll_send(cx) {
                 return Poll::Ready(Err(error));
             }
             if self.socket.outgoing.len() < waiting {
-                self.heard = Instant::now();
+                self.is_alive();
             }
         }
         if self.inbox.poll(cx).is_ready() {
@@ -157,12 +146,17 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         if !self.jobs.is_empty() && self.has_room() {
             return Poll::Ready(Ok(Turn::Room));
         }
-        if self.takes_requests()
-            && let Poll::Ready(received) = self.socket.poll_receive(cx)
-        {
-            return Poll::Ready(received.map(Turn::Received));
+        match self.takes_requests() {
+            true => self.socket.poll_receive(cx).map_ok(Turn::Received),
+            false => Poll::Pending,
         }
-        alarm.poll(cx).map(|()| Ok(Turn::Alarm))
+    }
+
+    /// The client gives a sign of life, once it has said hello.
+    fn is_alive(&self) {
+        if self.greeted {
+            self.inbox.is_alive();
+        }
     }
 
     /// Whether more may be played to the client.
@@ -180,11 +174,11 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             match self.socket.incoming.next() {
                 Ok(None) => return self.hold_unfinished(),
                 Ok(Some(Message::Data(message))) => self.take_frame(&message).await,
-                Ok(Some(Message::Ping(content))) => self.socket.outgoing.push(Kind::Pong, &content, &Bytes::new()),
+                Ok(Some(Message::Ping(content))) => self.socket.outgoing.push(Kind::Pong, &content, Tail::None),
                 Ok(Some(Message::Close)) => self.say_goodbye(close_code::NORMAL, ""),
                 Err(violation) => self.say_goodbye(violation.close_code(), violation.to_string()),
             }
-            self.heard = Instant::now();
+            self.is_alive();
         }
     }
 
@@ -211,20 +205,19 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         if mail.stop {
             self.take_leave();
         }
-    }
-
-    fn check_silence(&mut self, alarm: Pin<&mut Sleep>) {
-        let until = self.heard + Duration::from_millis(core_limits::SILENCE.0);
-        if !self.greeted || Instant::now() >= until {
-            return self.say_goodbye(close_code::POLICY, "no sign of life: send a ping now and then");
+        if mail.end {
+            self.say_goodbye(close_code::POLICY, "no sign of life: say hello at once, and send a ping now and then");
         }
-        alarm.reset(until);
     }
 
     /// Says something to the client.
     fn say(&mut self, frame: &ServerFrame) {
         let bytes = self.codec.encode_server(frame);
-        self.socket.outgoing.push(self.kind(), &bytes, &Bytes::new());
+        let kind = match self.codec {
+            Codec::Cbor => Kind::Binary,
+            Codec::Json => Kind::Text,
+        };
+        self.socket.outgoing.push(kind, &bytes, Tail::None);
     }
 
     fn say_error(&mut self, channel: Option<Channel>, code: ErrorCode, message: impl Into<String>, n: Option<EventNumber>) {
@@ -237,18 +230,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     fn say_goodbye(&mut self, code: u16, reason: impl Into<String>) {
         self.goodbye.get_or_insert_with(|| Goodbye { code, reason: reason.into() });
     }
-
-    fn kind(&self) -> Kind {
-        match self.codec {
-            Codec::Cbor => Kind::Binary,
-            Codec::Json => Kind::Text,
-        }
-    }
 }
 
 impl<L: EventLog, S: StateStore> Drop for Session<L, S> {
     fn drop(&mut self) {
         self.close_all();
+        self.delivered.report(&self.shared.metrics);
         self.shared.metrics.sessions.dec();
         self.shared.sessions.end(self.number);
     }

@@ -1,17 +1,17 @@
 //! Playing events to a client, live and on request, each stream at its own position.
 
-use std::sync::Arc;
-
 use tapeline_core::codec::{Codec, cbor};
 use tapeline_core::frame::{ErrorCode, Events, ServerFrame};
 use tapeline_core::numbers::{Channel, Seq};
 use tapeline_log::{EventLog, LogError, StateStore};
 
-use super::channels::Phase;
+use super::channels::{OpenChannel, Phase};
 use super::{Session, close_code};
-use crate::hub::{Run, Tape};
+use crate::hub::Run;
 use crate::inbox::OpeningId;
-use bytes::Bytes;
+use crate::limits;
+use crate::metrics::Metrics;
+use crate::websocket::{Kind, Tail};
 
 /// Something to be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,31 @@ pub(super) enum Job {
     },
 }
 
+/// What was sent to one client since that was last added to what all were sent, which all sessions write to.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    frames: u64,
+    bytes: u64,
+}
+
+impl Delivered {
+    fn count(&mut self, bytes: usize, metrics: &Metrics) {
+        const FRAMES: u64 = 16;
+        const BYTES: u64 = 16 << 10;
+        self.frames += 1;
+        self.bytes += bytes as u64;
+        if self.frames >= FRAMES || self.bytes >= BYTES {
+            self.report(metrics);
+        }
+    }
+
+    pub(super) fn report(&mut self, metrics: &Metrics) {
+        let Self { frames, bytes } = std::mem::take(self);
+        metrics.deliveries.inc_by(frames);
+        metrics.delivered_bytes.inc_by(bytes);
+    }
+}
+
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Plays one run of events for each job in turn, as long as little waits to be sent.
     pub(super) async fn play(&mut self) {
@@ -55,66 +80,69 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// Plays what is next of a stream. Answers what is left to be done.
     async fn play_live(&mut self, opening: OpeningId, channel: Channel) -> Result<Option<Job>, LogError> {
-        let Some((tape, Phase::Open(Some(next)))) = self.opened(opening, channel) else { return Ok(None) };
-        let mut played = next;
-        if next < tape.head() {
-            let run = self.shared.reader.read(&tape, next).await?;
+        let Some((open, Phase::Open(Some(next)))) = self.opened(opening, channel) else { return Ok(None) };
+        if next < open.tape.head() {
+            let run = self.shared.reader.read(&open.tape, next).await?;
             // Whatever is durable was answered before it was played: those answers go first.
             self.take_mail();
             let Some(open) = self.channels.get_mut(&channel).filter(|open| open.is(opening)) else { return Ok(None) };
-            played = run.block().end().max(next);
-            open.phase = Phase::Open(Some(played));
-            self.send_events(channel, &tape, run);
+            open.phase = Phase::Open(Some(run.block().end().max(next)));
+            let head = open.tape.head();
+            self.send_events(channel, head, run);
         }
+        let Some((open, Phase::Open(Some(next)))) = self.opened(opening, channel) else { return Ok(None) };
         let again = Job::Live { opening, channel };
-        if played < tape.head() {
+        if next < open.tape.head() {
             return Ok(Some(again));
         }
-        let Some(open) = self.channels.get(&channel) else { return Ok(None) };
         open.opening.has_seen_all();
-        let has_more = played < tape.head() && open.opening.looks_again();
+        let has_more = next < open.tape.head() && open.opening.looks_again();
         Ok(has_more.then_some(again))
     }
 
     /// Plays what is next of a range. Answers what is left of it.
     async fn play_range(&mut self, opening: OpeningId, channel: Channel, from: Seq, to: Seq) -> Result<Option<Job>, LogError> {
-        let Some((tape, _)) = self.opened(opening, channel) else {
+        let Some((open, _)) = self.opened(opening, channel) else {
             self.fetches -= 1;
             return Ok(None);
         };
-        let run = self.shared.reader.read(&tape, from).await?.before(to);
+        let run = self.shared.reader.read(&open.tape, from).await?.before(to);
+        let (head, end, is_empty) = (open.tape.head(), run.block().end(), run.block().is_empty());
         self.take_mail();
-        let end = run.block().end();
-        let is_last = run.block().is_empty() || end >= to.min(tape.head());
         if self.opened(opening, channel).is_some() {
-            self.send_events(channel, &tape, run);
+            self.send_events(channel, head, run);
         }
-        if is_last {
+        if is_empty || end >= to.min(head) {
             self.fetches -= 1;
             return Ok(None);
         }
         Ok(Some(Job::Range { opening, channel, from: end, to }))
     }
 
-    fn opened(&self, opening: OpeningId, channel: Channel) -> Option<(Arc<Tape>, Phase)> {
+    /// A channel, if it is still open as it was then.
+    fn opened(&self, opening: OpeningId, channel: Channel) -> Option<(&OpenChannel, Phase)> {
         let open = self.channels.get(&channel).filter(|open| open.is(opening))?;
-        Some((open.tape.clone(), open.phase))
+        Some((open, open.phase))
     }
 
-    fn send_events(&mut self, channel: Channel, tape: &Tape, run: Run) {
+    fn send_events(&mut self, channel: Channel, head: Seq, run: Run) {
         let (block, digest) = (run.block(), run.digest());
-        let head = tape.head().max(block.end());
-        self.shared.metrics.deliveries.inc();
-        self.shared.metrics.delivered_bytes.inc_by(block.bytes().len() as u64);
+        let head = head.max(block.end());
+        self.delivered.count(block.bytes().len(), &self.shared.metrics);
+        let outgoing = &mut self.socket.outgoing;
         match self.codec {
             Codec::Cbor => {
                 let start = cbor::encode_events_head(channel, head, digest, block);
-                self.socket.outgoing.push(self.kind(), &start, &run.into_bytes());
+                if block.bytes().len() <= limits::COPIED_BYTES {
+                    outgoing.push(Kind::Binary, &start, Tail::Copied(block.bytes()));
+                } else {
+                    outgoing.push(Kind::Binary, &start, Tail::Shared(run.into_bytes()));
+                }
             }
             Codec::Json => {
                 let events = Events { channel, head, digest, block: block.clone() };
-                let text = self.codec.encode_server(&ServerFrame::Events(events));
-                self.socket.outgoing.push(self.kind(), &text, &Bytes::new());
+                let text = Codec::Json.encode_server(&ServerFrame::Events(events));
+                outgoing.push(Kind::Text, &text, Tail::None);
             }
         }
     }

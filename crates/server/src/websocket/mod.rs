@@ -12,15 +12,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::limits;
 use incoming::Incoming;
 pub(crate) use incoming::Message;
-pub(crate) use outgoing::Kind;
 use outgoing::Outgoing;
+pub(crate) use outgoing::{Kind, Tail};
 pub(crate) use upgrade::{Upgrade, UpgradeError, downcast};
 
 thread_local! {
@@ -76,7 +75,7 @@ impl Socket {
     pub(crate) fn say_goodbye(&mut self, code: u16, reason: &str) {
         const MOST_REASON_BYTES: usize = 123;
         let reason = &reason.as_bytes()[..reason.floor_char_boundary(MOST_REASON_BYTES)];
-        self.outgoing.push(Kind::Close, &[&code.to_be_bytes(), reason].concat(), &Bytes::new());
+        self.outgoing.push(Kind::Close, &code.to_be_bytes(), Tail::Copied(reason));
     }
 
     /// Sends what waits, then waits for the client to go: closed at once, what it has not read yet would be lost.

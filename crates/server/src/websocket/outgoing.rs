@@ -5,7 +5,6 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use crate::limits;
 
 /// What a message is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +23,18 @@ pub(crate) enum Kind {
 /// Bytes on their way to the client. Small messages are gathered, large shared parts go as they are.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
+    /// What goes before `last`.
     parts: VecDeque<Bytes>,
-    /// The last part, to which messages are still added.
+    /// The last part, to which messages are still added, and how much of it was written.
     last: Vec<u8>,
+    written: usize,
     size: usize,
 }
 
 /// Parts that are written in one go.
 const SLICES: usize = 16;
+/// Bytes of the longest head of a frame.
+const HEAD_BYTES: usize = 10;
 
 impl Outgoing {
     /// Bytes that wait.
@@ -44,8 +47,10 @@ impl Outgoing {
     }
 
     /// Adds a message that consists of `head` and `tail`. The tail is shared rather than copied where that pays.
-    pub(crate) fn push(&mut self, kind: Kind, head: &[u8], tail: &Bytes) {
+    pub(crate) fn push(&mut self, kind: Kind, head: &[u8], tail: Tail<'_>) {
         let before = self.last.len();
+        let copied = tail.copied();
+        self.last.reserve(HEAD_BYTES + head.len() + copied.len());
         self.last.push(0b1000_0000 | kind as u8);
         match head.len() + tail.len() {
             short @ 0..126 => self.last.push(short as u8),
@@ -59,42 +64,65 @@ impl Outgoing {
             }
         }
         self.last.extend_from_slice(head);
-        self.size += self.last.len() - before + tail.len();
-        if tail.len() <= limits::COPIED_BYTES {
-            self.last.extend_from_slice(tail);
-        } else {
-            self.seal();
-            self.parts.push_back(tail.clone());
+        self.last.extend_from_slice(copied);
+        self.size += self.last.len() - before;
+        if let Tail::Shared(bytes) = tail {
+            self.size += bytes.len();
+            let mut last = Bytes::from(std::mem::take(&mut self.last));
+            last.advance(std::mem::take(&mut self.written));
+            self.parts.extend([last, bytes]);
         }
     }
 
     /// What is to be written next. Answers how many of the slices are filled.
-    pub(crate) fn slices<'a>(&'a mut self, slices: &mut [IoSlice<'a>]) -> usize {
-        self.seal();
-        let filled = self.parts.len().min(slices.len());
-        slices.iter_mut().zip(&self.parts).for_each(|(slice, part)| *slice = IoSlice::new(part));
-        filled
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let all = self.parts.iter().map(AsRef::as_ref).chain([&self.last[self.written..]]);
+        let filled = slices.iter_mut().zip(all.filter(|part| !part.is_empty()));
+        filled.map(|(slice, part)| *slice = IoSlice::new(part)).count()
     }
 
     /// So many bytes were written.
     pub(crate) fn advance(&mut self, mut written: usize) {
         self.size -= written;
+        if self.size == 0 {
+            *self = Self::default();
+            return;
+        }
         while let Some(part) = self.parts.front_mut() {
             if written < part.len() {
-                part.advance(written);
-                return;
+                return part.advance(written);
             }
             written -= part.len();
             self.parts.pop_front();
         }
-        if self.size == 0 {
-            self.parts = VecDeque::new();
+        self.written += written;
+    }
+}
+
+/// The second part of a message.
+#[derive(Clone, Debug)]
+pub(crate) enum Tail<'t> {
+    /// There is none.
+    None,
+    /// Bytes to be copied.
+    Copied(&'t [u8]),
+    /// Bytes to be shared.
+    Shared(Bytes),
+}
+
+impl Tail<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Copied(bytes) => bytes.len(),
+            Self::Shared(bytes) => bytes.len(),
         }
     }
 
-    fn seal(&mut self) {
-        if !self.last.is_empty() {
-            self.parts.push_back(std::mem::take(&mut self.last).into());
+    fn copied(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::None | Self::Shared(_) => &[],
         }
     }
 }
@@ -113,8 +141,11 @@ mod tests {
         let mut outgoing = Outgoing::default();
         let mut expected = Vec::new();
         for size in [0usize, 10, 200, 5_000, 70_000] {
-            let tail = Bytes::from(vec![size as u8; size]);
-            outgoing.push(Kind::Binary, b"head", &tail);
+            let tail = vec![size as u8; size];
+            match size > 1_000 {
+                true => outgoing.push(Kind::Binary, b"head", Tail::Shared(tail.clone().into())),
+                false => outgoing.push(Kind::Binary, b"head", Tail::Copied(&tail)),
+            }
             let length = match size + 4 {
                 short @ 0..126 => vec![short as u8],
                 long @ 126..65_536 => [&[126][..], &(long as u16).to_be_bytes()].concat(),
