@@ -35,7 +35,8 @@ pub async fn connect(server: &str) -> Result<(Sender, Receiver), Failure> {
     let mut request = url.into_client_request().map_err(|error| Failure::Usage(format!("{server}: {error}")))?;
     let subprotocol = HeaderValue::from_static(Codec::Cbor.subprotocol());
     request.headers_mut().insert("sec-websocket-protocol", subprotocol);
-    let config = WebSocketConfig::default().max_message_size(Some(limits::FRAME_BYTES * 2)).read_buffer_size(READ_BYTES);
+    let config =
+        WebSocketConfig::default().max_message_size(Some(limits::FRAME_BYTES * 2)).read_buffer_size(READ_BYTES);
     let connected = connect_async_with_config(request, Some(config), true).await;
     let (socket, _) = connected.map_err(|error| unreachable(error.to_string()))?;
     let (sender, receiver) = socket.split();

@@ -46,7 +46,7 @@ pub const SEGMENT_BYTES: u64 = 256 << 10;
 /// Events of one sealed segment.
 pub const SEGMENT_MOST_EVENTS: u64 = 4_096;
 /// How hard sealed segments are compressed.
-pub const SEGMENT_LEVEL: i32 = 3;
+pub const SEGMENT_LEVEL: i32 = 6;
 /// Clients of a stream that are kept in the stream's own row.
 pub const FEW_CLIENTS: usize = 3;
 /// Bytes that they may have there.

@@ -33,7 +33,9 @@ impl Default for ServerConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address is open to others and nothing would ask who connects.
-    #[error("{0} can be reached from other machines, and nothing asks who connects: listen on 127.0.0.1, or allow it with insecure")]
+    #[error(
+        "{0} can be reached from other machines, and nothing asks who connects: listen on 127.0.0.1, or allow it with insecure"
+    )]
     Insecure(SocketAddr),
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on: {error}")]

@@ -50,7 +50,11 @@ impl Metrics {
         let mut registry = Registry::with_prefix("tapeline");
         let r = &mut registry;
         let commit_seconds = Histogram::new(exponential_buckets(0.000_1, 2.0, 16));
-        r.register("commit_seconds", "From giving a batch to the log to hearing that it is durable", commit_seconds.clone());
+        r.register(
+            "commit_seconds",
+            "From giving a batch to the log to hearing that it is durable",
+            commit_seconds.clone(),
+        );
         Self {
             events: counter(r, "events_recorded", "Events that became durable"),
             batches: counter(r, "batches_appended", "Batches that became durable"),
@@ -77,7 +81,9 @@ impl Metrics {
     pub(crate) fn encode(&self, readings: &[Reading]) -> String {
         let mut text = String::new();
         for Reading { name, help, value } in readings {
-            text.push_str(&format!("# HELP tapeline_{name} {help}.\n# TYPE tapeline_{name} gauge\ntapeline_{name} {value}\n"));
+            text.push_str(&format!(
+                "# HELP tapeline_{name} {help}.\n# TYPE tapeline_{name} gauge\ntapeline_{name} {value}\n"
+            ));
         }
         encode(&mut text, &self.registry).expect("a string takes whatever is written to it");
         text

@@ -52,12 +52,7 @@ impl<L: EventLog> Reader<L> {
     }
 
     /// Reads the log on a thread that may wait for the disk.
-    pub(crate) async fn read_log(
-        &self,
-        tape: &Tape,
-        from: Seq,
-        most_bytes: usize,
-    ) -> Result<EventBlock, LogError> {
+    pub(crate) async fn read_log(&self, tape: &Tape, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
         self.metrics.log_reads.inc();
         let gone = || LogError::Storage("the server stops".into());
         let permit = self.reads.clone().acquire_owned().await.map_err(|_| gone())?;

@@ -62,7 +62,11 @@ impl Server {
     }
 }
 
-async fn serve<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, listener: TcpListener, stopped: watch::Receiver<bool>) {
+async fn serve<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    listener: TcpListener,
+    stopped: watch::Receiver<bool>,
+) {
     let places = Places::default();
     accept(&shared, listener, &places, stopped).await;
     shared.refuse_new();

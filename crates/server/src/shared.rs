@@ -1,7 +1,7 @@
 //! What all parts of a running server share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::budget::Budget;
 use crate::hub::Hub;
@@ -61,4 +61,3 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
         !self.is_stopping() && self.shards.are_up()
     }
 }
-

@@ -106,7 +106,8 @@ async fn bytes_that_are_no_websocket() {
         let _ = stream.write_all(&bytes).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
-        let _ = tokio::time::timeout(support::PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
+        let _ =
+            tokio::time::timeout(support::PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
         assert!(round % 2 == 1 || answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
     }
     is_untouched(bystander).await;
@@ -119,12 +120,14 @@ async fn requests_that_are_no_requests() {
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(200_000));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(20_000));
     let smuggled = "POST /v1/streams/s/events HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\nzzz\r\n";
-    for request in [long.as_str(), many.as_str(), smuggled, "\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
+    for request in [long.as_str(), many.as_str(), smuggled, "\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"]
+    {
         let mut stream = TcpStream::connect(world.address).await.unwrap();
         let _ = stream.write_all(request.as_bytes()).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
-        let _ = tokio::time::timeout(support::PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
+        let _ =
+            tokio::time::timeout(support::PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.0 4"), "{answer}");
     }

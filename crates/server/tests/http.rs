@@ -78,7 +78,8 @@ async fn events_can_be_recorded_without_a_socket() {
     );
     let first = world.post("/v1/streams/s/events", &several).await.json();
     assert_eq!(first["client"], CLIENT);
-    let places: Vec<_> = first["verdicts"].as_array().unwrap().iter().map(|own| (own["n"].clone(), own["seq"].clone())).collect();
+    let places: Vec<_> =
+        first["verdicts"].as_array().unwrap().iter().map(|own| (own["n"].clone(), own["seq"].clone())).collect();
     assert_eq!(places, [(json!(1), json!(1)), (json!(2), json!(2))]);
     reader.hear_range(1, 3).await;
 }
@@ -87,7 +88,9 @@ async fn events_can_be_recorded_without_a_socket() {
 async fn a_request_sent_again_is_recorded_once() {
     let world = World::new().await;
     let body = |n: u64, at: u64| {
-        format!(r#"{{"client":"{CLIENT}","n":{n},"base":0,"at":{at},"ops":[{{"update":"c","id":"i","inc":{{"x":1}}}}]}}"#)
+        format!(
+            r#"{{"client":"{CLIENT}","n":{n},"base":0,"at":{at},"ops":[{{"update":"c","id":"i","inc":{{"x":1}}}}]}}"#
+        )
     };
     let path = "/v1/streams/s/events";
     world.post(path, &body(1, 5)).await.problem(404, "not_found", false);

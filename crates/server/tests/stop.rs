@@ -85,7 +85,10 @@ async fn a_server_goes_on_where_another_ended() {
     client.hear_acks(1).await;
     drop(client);
     world.server.stop().await;
-    assert_eq!(log.stream(&stream("s")).unwrap().unwrap().position, log.head(&stream("s")).await.unwrap().unwrap().position);
+    assert_eq!(
+        log.stream(&stream("s")).unwrap().unwrap().position,
+        log.head(&stream("s")).await.unwrap().unwrap().position
+    );
     assert!(log.head(&stream("s")).await.unwrap().unwrap().position > Position(1));
 }
 
@@ -118,7 +121,9 @@ async fn a_socket_without_a_sign_of_life_is_closed() {
     let world = World::new().await;
     let started = Instant::now();
     let mut silent = Client::connect(world.address, Codec::Cbor).await;
-    assert!(matches!(silent.socket.next().await, Some(Ok(Message::Close(Some(close)))) if close.code == CloseCode::Policy));
+    assert!(
+        matches!(silent.socket.next().await, Some(Ok(Message::Close(Some(close)))) if close.code == CloseCode::Policy)
+    );
     assert!(started.elapsed() < Duration::from_secs(25), "a client that does not say hello");
     let (mut silent, mut alive) = (world.client().await, world.client().await);
     let started = Instant::now();

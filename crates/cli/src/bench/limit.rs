@@ -75,21 +75,12 @@ fn produce(
     }
 }
 
-/// The median time of a bare echo over a WebSocket.
+/// The median time of a bare echo over a WebSocket, from a thread of its own: a server's answer is never on the same
+/// thread either.
 pub async fn echo(message_bytes: usize, count: u64) -> Result<Duration, Failure> {
-    let listener =
-        tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.map_err(Failure::failed)?;
+    let listener = std::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let serving = tokio::spawn(async move {
-        let Ok((socket, _)) = listener.accept().await else { return };
-        let _ = socket.set_nodelay(true);
-        let Ok(mut socket) = tokio_tungstenite::accept_async(socket).await else { return };
-        while let Some(Ok(message)) = socket.next().await {
-            if socket.send(message).await.is_err() {
-                return;
-            }
-        }
-    });
+    let serving = std::thread::spawn(move || serve_echo(listener));
     let connected = tokio_tungstenite::connect_async_with_config(format!("ws://{address}"), None, true).await;
     let (mut socket, _) = connected.map_err(Failure::failed)?;
     let mut times = histogram();
@@ -99,8 +90,26 @@ pub async fn echo(message_bytes: usize, count: u64) -> Result<Duration, Failure>
         socket.next().await;
         record(&mut times, sent.elapsed());
     }
-    serving.abort();
+    drop(socket);
+    let _ = serving.join();
     Ok(quantile(&times, 0.5))
+}
+
+/// Answers every message of one socket with itself.
+fn serve_echo(listener: std::net::TcpListener) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    runtime
+        .block_on(async {
+            listener.set_nonblocking(true)?;
+            let (socket, _) = tokio::net::TcpListener::from_std(listener)?.accept().await?;
+            socket.set_nodelay(true)?;
+            let mut socket = tokio_tungstenite::accept_async(socket).await.map_err(std::io::Error::other)?;
+            while let Some(Ok(message)) = socket.next().await {
+                socket.send(message).await.map_err(std::io::Error::other)?;
+            }
+            Ok::<(), std::io::Error>(())
+        })
+        .unwrap_or_default();
 }
 
 /// The median time of an append of so many bytes with fdatasync.

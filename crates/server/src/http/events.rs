@@ -66,7 +66,11 @@ impl Range {
 }
 
 /// Sends events line by line, as fast as the client takes them.
-async fn send<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, mut range: Range, mut sender: Sender<Bytes, LogError>) {
+async fn send<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    mut range: Range,
+    mut sender: Sender<Bytes, LogError>,
+) {
     loop {
         let part = match range.next(&shared).await {
             Ok(events) if events.is_empty() => return,
@@ -83,7 +87,11 @@ async fn send<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, mut range: 
     }
 }
 
-async fn document<L: EventLog, S: StateStore>(shared: &Shared<L, S>, mut range: Range, head: u64) -> Result<Answer, Problem> {
+async fn document<L: EventLog, S: StateStore>(
+    shared: &Shared<L, S>,
+    mut range: Range,
+    head: u64,
+) -> Result<Answer, Problem> {
     let mut events = Vec::new();
     loop {
         let part = range.next(shared).await?;

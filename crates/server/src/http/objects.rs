@@ -37,7 +37,12 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     }
 }
 
-fn one<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName, key: Key, head: u64) -> Result<Answer, Problem> {
+fn one<L: EventLog, S: StateStore>(
+    shared: &Shared<L, S>,
+    stream: &StreamName,
+    key: Key,
+    head: u64,
+) -> Result<Answer, Problem> {
     let mut entries = shared.store.entries(stream, std::slice::from_ref(&key))?;
     let entry = entries.pop().flatten();
     let line = entry.as_ref().and_then(Entry::live).map_or(String::new(), |object| line(&key, object));

@@ -3,9 +3,9 @@
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+use tapeline_core::codec::json;
 use tapeline_core::event::{Refusal, RefusalCode};
 use tapeline_core::frame::{ErrorCode, ErrorFrame};
-use tapeline_core::codec::json;
 use tapeline_log::LogError;
 
 use super::{Answer, full};
@@ -97,7 +97,9 @@ impl Problem {
         if let Some(key) = &refusal.about {
             problem.more.push(("about", json!({ "collection": key.collection.as_str(), "id": key.id.to_string() })));
         }
-        if let Some(Ok(current)) = refusal.current.as_ref().map(|value| serde_json::from_str(&json::value_to_json(value))) {
+        if let Some(Ok(current)) =
+            refusal.current.as_ref().map(|value| serde_json::from_str(&json::value_to_json(value)))
+        {
             problem.more.push(("current", current));
         }
         problem

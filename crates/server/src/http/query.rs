@@ -30,7 +30,11 @@ impl<'q> Query<'q> {
     }
 
     /// A name, where it is given.
-    pub(super) fn name<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, NameError>) -> Result<Option<T>, Problem> {
+    pub(super) fn name<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&str) -> Result<T, NameError>,
+    ) -> Result<Option<T>, Problem> {
         let read = |text| read(text).map_err(|error| Problem::bad_request(format!("{name}: {error}")));
         self.text(name).map(read).transpose()
     }

@@ -13,7 +13,10 @@ use crate::limits;
 use crate::shared::Shared;
 
 /// Lists streams by name.
-pub(super) async fn list<L: EventLog, S: StateStore>(shared: &Arc<Shared<L, S>>, query: &str) -> Result<Answer, Problem> {
+pub(super) async fn list<L: EventLog, S: StateStore>(
+    shared: &Arc<Shared<L, S>>,
+    query: &str,
+) -> Result<Answer, Problem> {
     let query = Query::new(query);
     let after = query.name("after", |text| StreamName::new(text))?;
     let limit = query.number("limit")?.unwrap_or(limits::LISTED_STREAMS).min(limits::LISTED_STREAMS);
@@ -59,7 +62,10 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
 }
 
 /// How many events a stream has, where it exists.
-pub(super) async fn exists<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName) -> Result<u64, Problem> {
+pub(super) async fn exists<L: EventLog, S: StateStore>(
+    shared: &Shared<L, S>,
+    stream: &StreamName,
+) -> Result<u64, Problem> {
     let head = shared.log.head(stream).await?;
     head.map(|head| head.seq.0).ok_or_else(|| Problem::no_such_stream(stream.as_str()))
 }

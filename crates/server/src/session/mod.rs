@@ -110,7 +110,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         self.close_all();
         if is_there && let Some(Goodbye { code, reason }) = self.goodbye.take() {
             self.socket.say_goodbye(code, &reason);
-            self.socket.finish().await;
+            Box::pin(self.socket.finish()).await;
         }
     }
 
@@ -220,7 +220,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         self.socket.outgoing.push(kind, &bytes, Tail::None);
     }
 
-    fn say_error(&mut self, channel: Option<Channel>, code: ErrorCode, message: impl Into<String>, n: Option<EventNumber>) {
+    fn say_error(
+        &mut self,
+        channel: Option<Channel>,
+        code: ErrorCode,
+        message: impl Into<String>,
+        n: Option<EventNumber>,
+    ) {
         self.shared.metrics.errors.inc();
         let retry = (code == ErrorCode::Later).then_some(core_limits::LATER_PAUSE);
         self.say(&ServerFrame::Error(ErrorFrame { channel, code, message: message.into(), n, retry }));
@@ -238,5 +244,21 @@ impl<L: EventLog, S: StateStore> Drop for Session<L, S> {
         self.delivered.report(&self.shared.metrics);
         self.shared.metrics.sessions.dec();
         self.shared.sessions.end(self.number);
+    }
+}
+#[cfg(test)]
+mod tests {
+    use tapeline_log::memory::MemoryLog;
+
+    use super::Session;
+
+    /// Ten thousand of them wait for most of their lives.
+    #[test]
+    fn a_session_is_small() {
+        fn size_of_output<S, F>(_: impl Fn(S) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size_of_output(Session::<MemoryLog, MemoryLog>::run);
+        assert!(size <= 1_200, "{size} bytes");
     }
 }

@@ -101,7 +101,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     /// Plays what is next of a range. Answers what is left of it.
-    async fn play_range(&mut self, opening: OpeningId, channel: Channel, from: Seq, to: Seq) -> Result<Option<Job>, LogError> {
+    async fn play_range(
+        &mut self,
+        opening: OpeningId,
+        channel: Channel,
+        from: Seq,
+        to: Seq,
+    ) -> Result<Option<Job>, LogError> {
         let Some((open, _)) = self.opened(opening, channel) else {
             self.fetches -= 1;
             return Ok(None);

@@ -30,7 +30,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     pub(super) fn store_due(&mut self) {
         for _ in 0..limits::STREAMS_A_TURN {
             let Some(&(place, life, since)) = self.dirty.front() else { return };
-            if since.elapsed() < limits::STORE_AFTER && !self.stopping {
+            if since.elapsed() < self.bounds.store_after && !self.stopping {
                 return;
             }
             self.dirty.pop_front();

@@ -17,7 +17,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let size = slot.measure();
         self.resident = self.resident + size - slot.size.counted;
         slot.size.counted = size;
-        if size > limits::STREAM_MOST_BYTES {
+        if size > self.bounds.stream {
             self.rest(place);
         }
     }
@@ -25,12 +25,13 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     /// Lets streams go that were not used for a while, as long as memory is short.
     pub(super) fn let_go(&mut self) {
         for _ in 0..limits::STREAMS_A_TURN {
-            if self.resident <= self.resident_most {
+            if self.resident <= self.bounds.resident {
                 break;
             }
             let Some((place, life)) = self.ring.pop_front() else { break };
+            let large = self.bounds.large;
             let Some(slot) = self.slots.get(place).filter(|slot| slot.life == life) else { continue };
-            let (was_used, is_large) = (std::mem::take(&mut slot.used), slot.size.counted > limits::STREAM_LARGE_BYTES);
+            let (was_used, is_large) = (std::mem::take(&mut slot.used), slot.size.counted > large);
             if !was_used && slot.is_idle() {
                 self.remove(place);
                 continue;

@@ -52,7 +52,8 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         };
         let mut sequencer = Sequencer::new(state);
         for batch in self.runtime.block_on(self.log.replay(stream, state.position))? {
-            let damaged = |error| LogError::Damaged { place: format!("log of stream {stream}"), what: format!("{error}") };
+            let damaged =
+                |error| LogError::Damaged { place: format!("log of stream {stream}"), what: format!("{error}") };
             let events = batch.events().map_err(damaged)?;
             load_keys(&*self.store, stream, &mut sequencer, events.iter().map(|event| &event.body))?;
             let clients = events.iter().map(|event| event.client);
@@ -92,9 +93,8 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
 }
 
 fn missing_keys<'b>(sequencer: &Sequencer, bodies: impl Iterator<Item = &'b Body>) -> Vec<Key> {
-    let keys = bodies.flat_map(|body| {
-        body.ops.iter().map(|op| &op.key).chain(body.unchanged.iter().map(|read| &read.key))
-    });
+    let keys =
+        bodies.flat_map(|body| body.ops.iter().map(|op| &op.key).chain(body.unchanged.iter().map(|read| &read.key)));
     keys.filter(|key| !sequencer.knows_key(key)).cloned().collect()
 }
 

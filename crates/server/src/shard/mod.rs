@@ -16,6 +16,8 @@ mod load;
 mod mailbox;
 mod slots;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
@@ -37,8 +39,8 @@ use crate::hub::Tape;
 use crate::limits;
 use crate::lock::lock;
 use crate::metrics::Metrics;
-pub(crate) use mailbox::{Closed, Room};
 use mailbox::Mailbox;
+pub(crate) use mailbox::{Closed, Room};
 use slots::Slots;
 
 /// Hears that the state store has all of a stream. Nothing more is given to the store for as long as the pin is held.
@@ -116,25 +118,7 @@ impl Shards {
         let count = (processors / 2).clamp(1, limits::SHARDS);
         let mailboxes: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::new())).collect();
         let threads = mailboxes.iter().enumerate().map(|(number, mailbox)| {
-            let shard = Shard {
-                log: log.clone(),
-                store: store.clone(),
-                runtime: Handle::current(),
-                metrics: metrics.clone(),
-                mailbox: mailbox.clone(),
-                slots: Slots::default(),
-                touched: Vec::new(),
-                dirty: VecDeque::new(),
-                ring: VecDeque::new(),
-                tails: VecDeque::new(),
-                tail_bytes: 0,
-                tail_most: limits::TAIL_BYTES / count,
-                resident: 0,
-                resident_most: limits::RESIDENT_BYTES / count,
-                lives: 0,
-                on_their_way: 0,
-                stopping: false,
-            };
+            let shard = Shard::new(log.clone(), store.clone(), metrics.clone(), mailbox.clone(), Bounds::share(count));
             let thread = thread::Builder::new().name(format!("shard-{number}"));
             thread.spawn(move || shard.run()).expect("a thread can be started")
         });
@@ -203,29 +187,83 @@ struct Shard<L, S> {
     /// The blocks that tapes keep in memory, oldest first.
     tails: VecDeque<(Weak<Tape>, usize)>,
     tail_bytes: usize,
-    tail_most: usize,
     /// Bytes of all slots, estimated.
     resident: usize,
-    resident_most: usize,
+    bounds: Bounds,
     lives: u64,
     /// Appends that the log has not answered.
     on_their_way: usize,
     stopping: bool,
 }
 
+/// How much a shard may hold, and for how long.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Bytes of recent blocks.
+    tails: usize,
+    /// Bytes of streams.
+    resident: usize,
+    /// Bytes of one stream.
+    stream: usize,
+    /// Bytes of a stream that is worth resting.
+    large: usize,
+    /// How long changes are gathered.
+    store_after: Duration,
+}
+
+impl Bounds {
+    /// One shard's share.
+    fn share(shards: usize) -> Self {
+        Self {
+            tails: limits::TAIL_BYTES / shards,
+            resident: limits::RESIDENT_BYTES / shards,
+            stream: limits::STREAM_MOST_BYTES,
+            large: limits::STREAM_LARGE_BYTES,
+            store_after: limits::STORE_AFTER,
+        }
+    }
+}
+
 impl<L: EventLog, S: StateStore> Shard<L, S> {
+    /// A shard that is to run on a thread of its own, besides the runtime this is called on.
+    fn new(log: Arc<L>, store: Arc<S>, metrics: Arc<Metrics>, mailbox: Arc<Mailbox<Command>>, bounds: Bounds) -> Self {
+        Self {
+            log,
+            store,
+            runtime: Handle::current(),
+            metrics,
+            mailbox,
+            slots: Slots::default(),
+            touched: Vec::new(),
+            dirty: VecDeque::new(),
+            ring: VecDeque::new(),
+            tails: VecDeque::new(),
+            tail_bytes: 0,
+            resident: 0,
+            bounds,
+            lives: 0,
+            on_their_way: 0,
+            stopping: false,
+        }
+    }
+
     fn run(mut self) {
         let mut commands = Vec::new();
         while !(self.stopping && self.has_finished()) {
             self.mailbox.take(&mut commands, self.patience());
-            self.metrics.queued.set(commands.len() as i64);
-            for command in commands.drain(..) {
-                self.take(command);
-            }
-            self.stage_touched();
-            self.store_due();
-            self.let_go();
+            self.turn(&mut commands);
         }
+    }
+
+    /// Does what there is to do.
+    fn turn(&mut self, commands: &mut Vec<Command>) {
+        self.metrics.queued.set(commands.len() as i64);
+        for command in commands.drain(..) {
+            self.take(command);
+        }
+        self.stage_touched();
+        self.store_due();
+        self.let_go();
     }
 
     fn take(&mut self, command: Command) {
@@ -248,7 +286,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             return Some(WHILE_STOPPING);
         }
         let (.., since) = self.dirty.front()?;
-        Some(limits::STORE_AFTER.saturating_sub(since.elapsed()))
+        Some(self.bounds.store_after.saturating_sub(since.elapsed()))
     }
 
     fn has_finished(&self) -> bool {

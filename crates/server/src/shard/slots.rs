@@ -91,7 +91,11 @@ impl Slot {
 
     /// Whether nothing would be missed if the stream were let go.
     pub(super) fn is_idle(&self) -> bool {
-        !self.touched && !self.dirty && self.changes.is_none() && self.waiting.is_empty() && self.resting.is_none()
+        !self.touched
+            && !self.dirty
+            && self.changes.is_none()
+            && self.waiting.is_empty()
+            && self.resting.is_none()
             && self.sequencer.is_idle()
     }
 

@@ -16,7 +16,8 @@ use crate::limits;
 impl<L: EventLog, S: StateStore> Shard<L, S> {
     pub(super) fn open(&mut self, request: Box<OpenStream>) {
         let loaded = self.slot(&request.tape).and_then(|place| {
-            let clients: Vec<_> = std::iter::once(request.open.client).chain(request.open.former.iter().copied()).collect();
+            let clients: Vec<_> =
+                std::iter::once(request.open.client).chain(request.open.former.iter().copied()).collect();
             self.load_clients(place, &clients).map(|()| place)
         });
         let place = match loaded {
@@ -161,7 +162,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         }
         self.tails.push_back((Arc::downgrade(&slot.tape), kept));
         self.tail_bytes += kept;
-        while self.tail_bytes > self.tail_most {
+        while self.tail_bytes > self.bounds.tails {
             let Some((tape, bytes)) = self.tails.pop_front() else { break };
             self.tail_bytes -= bytes;
             if let Some(tape) = tape.upgrade() {

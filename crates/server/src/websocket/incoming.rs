@@ -208,7 +208,8 @@ mod tests {
     fn messages_come_whole_however_they_are_cut() {
         for size in [0, 1, 125, 126, 70_000] {
             let payload = vec![7; size];
-            let bytes = [frame(0x82, &payload), frame(0x02, &payload), frame(0x89, b"x"), frame(0x80, &payload)].concat();
+            let bytes =
+                [frame(0x82, &payload), frame(0x02, &payload), frame(0x89, b"x"), frame(0x80, &payload)].concat();
             for step in [1, 7, 100_000] {
                 let mut incoming = Incoming::new(limits::FRAME_BYTES);
                 let mut messages = Vec::new();
@@ -219,7 +220,10 @@ mod tests {
                     }
                 }
                 let twice = [payload.clone(), payload.clone()].concat();
-                assert_eq!(messages, [Message::Data(payload.clone()), Message::Ping(b"x".to_vec()), Message::Data(twice)]);
+                assert_eq!(
+                    messages,
+                    [Message::Data(payload.clone()), Message::Ping(b"x".to_vec()), Message::Data(twice)]
+                );
                 assert_eq!((incoming.waiting(), incoming.bytes.capacity()), (0, 0));
             }
         }

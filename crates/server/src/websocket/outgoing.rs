@@ -5,7 +5,6 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-
 /// What a message is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -35,7 +35,8 @@ const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 impl Upgrade {
     /// Reads a handshake.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, UpgradeError> {
-        let asked = has_word(headers, &header::UPGRADE, "websocket") && has_word(headers, &header::CONNECTION, "upgrade");
+        let asked =
+            has_word(headers, &header::UPGRADE, "websocket") && has_word(headers, &header::CONNECTION, "upgrade");
         let version = headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
         let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| asked && version).ok_or(UpgradeError::NotAsked)?;
         let codec = words(headers, &header::SEC_WEBSOCKET_PROTOCOL)

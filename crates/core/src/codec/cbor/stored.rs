@@ -14,6 +14,7 @@ use crate::name::{FieldName, Key, Subject};
 use crate::numbers::{ClientId, EventNumber, Incarnation, Position, Seq};
 use crate::object::{Entry, Field, Object, Stamp, Version};
 use crate::state::{ClientState, StreamState};
+use crate::value::Value;
 
 /// `[from, chain before, events as one byte string, [[client, subject, verdict], …]]`
 pub fn encode_batch(batch: &Batch) -> Vec<u8> {
@@ -126,62 +127,63 @@ pub fn canonical_object(key: &Key, object: &Object) -> Vec<u8> {
 
 /// Encodes an object or tombstone with its versions.
 ///
-/// `[clients, version, created, {field: [value] | [value, version]}]` where `version` is
-/// `[seq, index of the client]` or `[seq, index of the client, seq of the other]`, a tombstone stops after `version`,
-/// and a field written by the event that made the object has no version of its own.
+/// `[clients, versions, {field: value}, indexes]`: each client and each version stands there once; a version is
+/// `[seq, index of the client]` or `[seq, index of the client, seq of the other]`. The first version is the object's
+/// own; `indexes` names the version of its creation, then that of each field. A tombstone is `[clients, versions]`.
+/// Most fields of most objects share their version with others: what is said once takes little on the disk.
 pub fn encode_entry(entry: &Entry) -> Vec<u8> {
     let mut writer = Writer::with_capacity(160);
     match entry {
         Entry::Tombstone(version) => {
-            let clients = [version.last.client];
-            writer.array(2).clients(&clients).version(version, &clients);
+            writer.array(2).versions(&[**version]);
         }
         Entry::Live(object) => {
-            let clients = clients_of(object);
-            writer.array(4).clients(&clients).version(&object.version, &clients);
-            writer.array(2).stamp(object.created, &clients).map(object.fields().len() as u64);
+            let (versions, indexes) = versions_of(object);
+            writer.array(4).versions(&versions).map(object.fields().len() as u64);
             for (name, field) in object.fields() {
-                writer.text(name.as_str());
-                match field.version == Version::first(object.created) {
-                    true => writer.array(1).value(&field.value),
-                    false => writer.array(2).value(&field.value).version(&field.version, &clients),
-                };
+                writer.text(name.as_str()).value(&field.value);
             }
+            let array = writer.array(indexes.len() as u64);
+            indexes.iter().fold(array, |array, &index| array.uint(index as u64));
         }
     }
     writer.finish()
 }
 
+/// The versions an object names, each once, its own first; and where among them its creation and each field stand.
+fn versions_of(object: &Object) -> (Vec<Version>, Vec<usize>) {
+    let (mut versions, mut indexes) = (vec![object.version], Vec::with_capacity(object.fields().len() + 1));
+    let fields = object.fields().map(|(_, field)| field.version);
+    for version in std::iter::once(Version::first(object.created)).chain(fields) {
+        let known = versions.iter().position(|&known| known == version);
+        indexes.push(known.unwrap_or(versions.len()));
+        if known.is_none() {
+            versions.push(version);
+        }
+    }
+    (versions, indexes)
+}
+
 impl Writer {
-    fn clients(&mut self, clients: &[ClientId]) -> &mut Self {
+    /// The clients of some versions, then the versions: two items.
+    fn versions(&mut self, versions: &[Version]) -> &mut Self {
+        let mut clients: Vec<ClientId> = Vec::new();
+        for version in versions {
+            if !clients.contains(&version.last.client) {
+                clients.push(version.last.client);
+            }
+        }
         let array = self.array(clients.len() as u64);
-        clients.iter().fold(array, |array, client| array.client(*client))
+        let array = clients.iter().fold(array, |array, client| array.client(*client)).array(versions.len() as u64);
+        versions.iter().fold(array, |array, version| array.version(version, &clients))
     }
 
     fn version(&mut self, version: &Version, clients: &[ClientId]) -> &mut Self {
-        match version.other {
-            None => self.array(2).stamp(version.last, clients),
-            Some(other) => self.array(3).stamp(version.last, clients).uint(other.0),
-        }
+        let Version { last, other } = version;
+        let index = clients.iter().position(|&known| known == last.client).unwrap_or_default();
+        let array = self.array(2 + u64::from(other.is_some())).uint(last.seq.0).uint(index as u64);
+        other.iter().fold(array, |array, seq| array.uint(seq.0))
     }
-
-    /// A seq and the index of a client: two items.
-    fn stamp(&mut self, stamp: Stamp, clients: &[ClientId]) -> &mut Self {
-        let index = clients.iter().position(|&known| known == stamp.client).unwrap_or_default();
-        self.uint(stamp.seq.0).uint(index as u64)
-    }
-}
-
-/// All clients that a version of an object names, each once.
-fn clients_of(object: &Object) -> Vec<ClientId> {
-    let mut clients = vec![object.created.client];
-    let versions = object.fields().map(|(_, field)| &field.version).chain([&object.version]);
-    for version in versions {
-        if !clients.contains(&version.last.client) {
-            clients.push(version.last.client);
-        }
-    }
-    clients
 }
 
 /// Reads what [`encode_entry`] wrote.
@@ -192,49 +194,47 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
     let mut reader = Reader::new(bytes);
     let parts = reader.array()?;
     let clients = read_array(&mut reader, "clients of one object", limits::OBJECT_FIELDS + 2, read_client)?;
-    let version = read_version(&mut reader, &clients)?;
+    let read_version = |reader: &mut Reader<'_>| read_version(reader, &clients);
+    let versions = read_array(&mut reader, "versions of one object", limits::OBJECT_FIELDS + 2, read_version)?;
+    let own = *versions.first().ok_or(CodecError::Missing { what: "an object", part: "version" })?;
     if parts == 2 {
         check_end(&reader, "a tombstone")?;
-        return Ok(Entry::Tombstone(Box::new(version)));
+        return Ok(Entry::Tombstone(Box::new(own)));
     }
-    read_tuple(&mut reader, 2, "a stamp")?;
-    let created = read_stamp(&mut reader, &clients)?;
-    let fields = read_fields(&mut reader, created, &clients)?;
+    let values = read_values(&mut reader)?;
+    read_tuple(&mut reader, values.len() + 1, "the versions of an object's fields")?;
+    let created = read_index(&mut reader, &versions, "version of an object")?.last;
+    let fields = values.into_iter().map(|(name, value)| {
+        let version = read_index(&mut reader, &versions, "version of an object")?;
+        Ok((name, Field { value, version }))
+    });
+    let fields = fields.collect::<Result<_, CodecError>>()?;
     check_end(&reader, "an object")?;
-    Ok(Entry::Live(Arc::new(Object::from_sorted(created, version, fields))))
+    Ok(Entry::Live(Arc::new(Object::from_sorted(created, own, fields))))
 }
 
-fn read_fields(
-    reader: &mut Reader<'_>,
-    created: Stamp,
-    clients: &[ClientId],
-) -> Result<Vec<(FieldName, Field)>, CodecError> {
+fn read_values(reader: &mut Reader<'_>) -> Result<Vec<(FieldName, Value)>, CodecError> {
     let len = reader.map()?;
     CodecError::check_count("fields of one object", len, limits::OBJECT_FIELDS)?;
-    let mut fields = Vec::with_capacity(len);
-    for _ in 0..len {
-        let name = FieldName::new(reader.str()?)?;
-        let parts = reader.array()?;
-        let value = read_value(reader)?;
-        let version = if parts == 1 { Version::first(created) } else { read_version(reader, clients)? };
-        fields.push((name, Field { value, version }));
-    }
-    match fields.is_sorted_by(|(a, _), (b, _)| a < b) {
-        true => Ok(fields),
+    let values = (0..len).map(|_| Ok((FieldName::new(reader.str()?)?, read_value(reader)?)));
+    let values = values.collect::<Result<Vec<_>, CodecError>>()?;
+    match values.is_sorted_by(|(a, _), (b, _)| a < b) {
+        true => Ok(values),
         false => Err(CodecError::Cbor("the fields of an object are not in order".into())),
     }
 }
 
 fn read_version(reader: &mut Reader<'_>, clients: &[ClientId]) -> Result<Version, CodecError> {
     let parts = reader.array()?;
-    let last = read_stamp(reader, clients)?;
+    let seq = Seq(reader.u64()?);
+    let client = read_index(reader, clients, "client of an object")?;
     let other = if parts == 2 { None } else { Some(Seq(reader.u64()?)) };
-    Ok(Version { last, other })
+    Ok(Version { last: Stamp { seq, client }, other })
 }
 
-fn read_stamp(reader: &mut Reader<'_>, clients: &[ClientId]) -> Result<Stamp, CodecError> {
-    let (seq, index) = (Seq(reader.u64()?), reader.u64()?);
-    let client = usize::try_from(index).ok().and_then(|index| clients.get(index));
-    let unknown = || CodecError::Unknown { what: "client of an object", found: index.to_string() };
-    Ok(Stamp { seq, client: *client.ok_or_else(unknown)? })
+/// Reads the place of something in a list.
+fn read_index<T: Copy>(reader: &mut Reader<'_>, list: &[T], what: &'static str) -> Result<T, CodecError> {
+    let index = reader.u64()?;
+    let found = usize::try_from(index).ok().and_then(|index| list.get(index)).copied();
+    found.ok_or_else(|| CodecError::Unknown { what, found: index.to_string() })
 }
