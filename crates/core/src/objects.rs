@@ -74,10 +74,15 @@ impl Objects {
     }
 
     /// All keys in memory, in no particular order.
-    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn keys(&self) -> impl Iterator<Item = Key> {
+        self.entries().map(|(key, _)| key)
+    }
+
+    /// All keys in memory and what is under them, in no particular order.
+    pub fn entries(&self) -> impl Iterator<Item = (Key, Option<&Entry>)> {
         self.tables.iter().flat_map(|(collection, table)| {
-            table.keys().map(|id| Key { collection: collection.clone(), id: id.clone() })
+            let key = |id: &ObjectId| Key { collection: collection.clone(), id: id.clone() };
+            table.iter().map(move |(id, slot)| (key(id), slot.entry.as_ref()))
         })
     }
 

@@ -53,19 +53,23 @@ pub const QUEUE_BYTES: usize = 16 << 20;
 pub const COMMAND_BYTES: usize = 256;
 /// Bytes of events in one batch, after which it is staged though more is waiting.
 pub const BATCH_BYTES: usize = 256 << 10;
-/// Bytes of streams in memory, all shards together, past which idle ones are let go.
-pub const RESIDENT_BYTES: usize = 320 << 20;
+/// Bytes of streams in memory, all shards together, past which those are let go that were not used for a while.
+pub const RESIDENT_BYTES: usize = 480 << 20;
+/// How far past that memory is so short that streams in use are packed, too, as a part of it.
+pub const RESIDENT_SHORT_PART: usize = 16;
 /// Bytes that a stream in memory takes beside its objects.
 pub const STREAM_BYTES: usize = 2_048;
 /// Bytes that an object in memory takes beside its fields.
-pub const OBJECT_BYTES: usize = 256;
+pub const OBJECT_BYTES: usize = 768;
 /// Bytes of one stream in memory, past which it rests for a moment to let its objects go.
 pub const STREAM_MOST_BYTES: usize = 64 << 20;
+/// Bytes of one stream in memory up to which it is packed rather than forgotten.
+pub const PACKED_STREAM_BYTES: usize = 48 << 10;
 /// Bytes of one stream in memory from which on it is worth letting its objects go when memory is short.
 pub const STREAM_LARGE_BYTES: usize = 1 << 20;
 /// How long changes are gathered before they go to the state store.
-pub const STORE_AFTER: Duration = Duration::from_millis(100);
-/// Streams whose changes are stored, or that are let go, before the shard looks at its queue again.
+pub const STORE_AFTER: Duration = Duration::from_millis(500);
+/// Streams whose changes are stored, or that are let go, in one turn of a shard, beside one for each command.
 pub const STREAMS_A_TURN: usize = 64;
 /// Streams that are brought up at once after a start.
 pub const BRING_UP_AT_ONCE: usize = 64;

@@ -8,7 +8,7 @@ use tapeline_core::numbers::{Channel, Seq};
 use tokio::sync::watch;
 
 use super::figures::Figures;
-use super::load::{Todos, Writer, opened, stream};
+use super::load::{Todos, Writer, opened, spawned, stream};
 use super::server::Server;
 use super::{Size, limit};
 use crate::failure::Failure;
@@ -29,9 +29,11 @@ pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Re
     }
     let time = Duration::from_secs(size.seconds);
     let (start, first) = (Instant::now(), *seen.borrow());
-    let pushes = writers.iter_mut().map(|writer| async move {
-        let mut made = Vec::new();
-        writer.push_until(start + time, OUTSTANDING, &mut |todos| todos.next(&mut made)).await
+    let pushes = writers.into_iter().map(|mut writer| {
+        spawned(async move {
+            let mut made = Vec::new();
+            writer.push_until(start + time, OUTSTANDING, &mut |todos| todos.next(&mut made)).await
+        })
     });
     let acknowledged: u64 = try_join_all(pushes).await?.into_iter().sum();
     seen.wait_for(|seen| seen.since(first) >= acknowledged).await.map_err(Failure::failed)?;

@@ -242,6 +242,13 @@ pub async fn opened(receiver: &mut Receiver) -> Result<Seq, Failure> {
     }
 }
 
+/// Runs a writer as a task of its own, so that writers use all cores.
+pub async fn spawned<T: Send + 'static>(
+    writer: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::spawn(writer).await.map_err(Failure::failed)?
+}
+
 /// A stream's name.
 pub fn stream(name: impl AsRef<str>) -> StreamName {
     StreamName::new(name).expect("a stream name")

@@ -10,7 +10,7 @@ use tapeline_core::numbers::Channel;
 
 use super::Size;
 use super::figures::Figures;
-use super::load::{Author, Todos, stream};
+use super::load::{Author, Todos, spawned, stream};
 use super::server::Server;
 use crate::failure::Failure;
 use crate::wire::{self, Receiver, Sender};
@@ -41,10 +41,15 @@ pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Re
     Ok(())
 }
 
-async fn measure(writers: &mut [Writer], time: Duration) -> Result<f64, Failure> {
+async fn measure(writers: &mut Vec<Writer>, time: Duration) -> Result<f64, Failure> {
     let start = Instant::now();
-    let counts = try_join_all(writers.iter_mut().map(|writer| writer.push_until(start + time))).await?;
-    Ok(counts.into_iter().sum::<u64>() as f64 / start.elapsed().as_secs_f64())
+    let pushes = writers
+        .drain(..)
+        .map(|mut writer| spawned(async move { Ok((writer.push_until(start + time).await?, writer)) }));
+    let done = try_join_all(pushes).await?;
+    let rate = done.iter().map(|(count, _)| count).sum::<u64>() as f64 / start.elapsed().as_secs_f64();
+    writers.extend(done.into_iter().map(|(_, writer)| writer));
+    Ok(rate)
 }
 
 /// How late the write-behind is, from the server's own metrics.

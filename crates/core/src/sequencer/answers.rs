@@ -55,6 +55,10 @@ impl Answers {
                 }
             }
         }
+        if self.0.is_empty() {
+            // Many streams wait for most of their lives: without the memory of what they once said.
+            self.0 = VecDeque::new();
+        }
         frames.all
     }
 

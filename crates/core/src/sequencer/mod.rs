@@ -42,6 +42,8 @@ pub struct Sequencer {
     durable: Position,
     objects: Objects,
     clients: FxHashMap<ClientId, Option<ClientState>>,
+    /// All objects and clients of the stream are in memory: what is not there is nowhere.
+    complete: bool,
     batch: Batch,
     answers: Answers,
     on_their_way: VecDeque<Played>,
@@ -70,6 +72,25 @@ pub struct Played {
     pub digest: Option<Digest>,
 }
 
+/// What a sequencer knew of objects and clients.
+#[derive(Debug)]
+pub struct Forgotten {
+    objects: Objects,
+    clients: FxHashMap<ClientId, Option<ClientState>>,
+}
+
+impl Forgotten {
+    /// What was under each key, in no particular order.
+    pub fn entries(&self) -> impl Iterator<Item = (Key, Option<&Entry>)> {
+        self.objects.entries()
+    }
+
+    /// What was known of each client, in no particular order.
+    pub fn clients(&self) -> impl Iterator<Item = (ClientId, Option<&ClientState>)> {
+        self.clients.iter().map(|(client, state)| (*client, state.as_ref()))
+    }
+}
+
 impl Sequencer {
     /// A sequencer that goes on from a stored state. What is on the log past it must be played with
     /// [`replay`](Self::replay) before anything else.
@@ -79,6 +100,7 @@ impl Sequencer {
             durable: state.position,
             objects: Objects::resume(state.live, state.digest),
             clients: FxHashMap::default(),
+            complete: state.position == Position::FIRST,
             batch: Batch::empty(state.head, state.chain),
             answers: Answers::default(),
             on_their_way: VecDeque::new(),
@@ -90,12 +112,12 @@ impl Sequencer {
 
     /// Whether it is in memory what is under a key.
     pub fn knows_key(&self, key: &Key) -> bool {
-        self.objects.knows(key)
+        self.complete || self.objects.knows(key)
     }
 
     /// Whether it is in memory what is known of a client.
     pub fn knows_client(&self, client: ClientId) -> bool {
-        self.clients.contains_key(&client)
+        self.complete || self.clients.contains_key(&client)
     }
 
     /// Takes what storage has under a key.
@@ -241,7 +263,11 @@ impl Sequencer {
     /// The oldest staged batch is durable at `position`: it may be played, after the answers were sent.
     pub fn appended(&mut self, position: Position) -> Option<Played> {
         self.durable = self.durable.max(position);
-        self.on_their_way.pop_front_if(|played| played.position <= position)
+        let played = self.on_their_way.pop_front_if(|played| played.position <= position);
+        if self.on_their_way.is_empty() {
+            self.on_their_way = VecDeque::new();
+        }
+        played
     }
 
     /// The answers that rest on durable batches alone, in order for each peer.
@@ -272,11 +298,13 @@ impl Sequencer {
         })
     }
 
-    /// Forgets objects and clients that storage holds, to bound memory. Call only when all changes were taken and stored.
-    pub fn forget(&mut self) {
+    /// Forgets objects and clients that storage holds, to bound memory; who keeps them elsewhere is handed them. Call
+    /// only when all changes were taken and stored.
+    pub fn forget(&mut self) -> Forgotten {
         let digest = self.objects.digest();
-        self.objects = Objects::resume(self.objects.live(), digest);
-        self.clients.clear();
+        let left = Objects::resume(self.objects.live(), digest);
+        self.complete = false;
+        Forgotten { objects: std::mem::replace(&mut self.objects, left), clients: std::mem::take(&mut self.clients) }
     }
 
     /// How many objects and clients are in memory.

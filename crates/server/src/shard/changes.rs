@@ -6,7 +6,6 @@ use tapeline_log::{EventLog, StateStore};
 
 use super::{Settled, Shard};
 use crate::hub::Tape;
-use crate::limits;
 
 impl<L: EventLog, S: StateStore> Shard<L, S> {
     /// Somebody wants the state store to have all that was decided so far.
@@ -26,9 +25,9 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         }
     }
 
-    /// Stores what has waited long enough.
-    pub(super) fn store_due(&mut self) {
-        for _ in 0..limits::STREAMS_A_TURN {
+    /// Stores the changes of so many streams that have waited long enough.
+    pub(super) fn store_due(&mut self, streams: usize) {
+        for _ in 0..streams {
             let Some(&(place, life, since)) = self.dirty.front() else { return };
             if since.elapsed() < self.bounds.store_after && !self.stopping {
                 return;
@@ -46,7 +45,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     pub(super) fn store_changes(&mut self, place: usize) -> bool {
         let Some(slot) = self.slots.get(place) else { return true };
         let is_all = loop {
-            slot.changes = slot.changes.take().or_else(|| slot.sequencer.take_changes());
+            slot.changes = slot.changes.take().or_else(|| slot.sequencer.take_changes().map(Box::new));
             let Some(changes) = slot.changes.take() else { break true };
             let position = changes.state.position;
             let is_pinned = slot.pinned.strong_count() > 0 && !self.stopping;
@@ -54,7 +53,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
                 slot.changes = Some(changes);
                 break false;
             }
-            if let Err(error) = self.store.apply(slot.tape.stream(), changes) {
+            if let Err(error) = self.store.apply(slot.tape.stream(), *changes) {
                 self.abandon(place, &error.to_string());
                 return true;
             }

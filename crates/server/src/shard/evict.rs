@@ -1,4 +1,5 @@
-//! Keeping the streams in memory within their bounds: idle ones are let go, large busy ones rest for a moment.
+//! Keeping the streams in memory within their bounds: idle ones are packed, then let go; large busy ones rest for a
+//! moment.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 use tapeline_core::numbers::Position;
 use tapeline_log::{EventLog, StateStore};
 
+use super::packed::Packed;
 use super::slots::Slot;
 use super::{Settled, Shard};
 use crate::limits;
@@ -17,31 +19,43 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let size = slot.measure();
         self.resident = self.resident + size - slot.size.counted;
         slot.size.counted = size;
-        if size > self.bounds.stream {
-            self.rest(place);
-        }
     }
 
-    /// Lets streams go that were not used for a while, as long as memory is short.
-    pub(super) fn let_go(&mut self) {
-        for _ in 0..limits::STREAMS_A_TURN {
-            if self.resident <= self.bounds.resident {
+    /// Looks at so many streams, as long as memory is short. One that was not used since it was last looked at is packed,
+    /// the next time let go; where that is not enough, those in use are packed, too.
+    pub(super) fn let_go(&mut self, streams: usize) {
+        let most = self.bounds.resident;
+        for _ in 0..streams {
+            if self.resident <= most {
                 break;
             }
+            let is_very_short = self.resident > most + most / limits::RESIDENT_SHORT_PART;
             let Some((place, life)) = self.ring.pop_front() else { break };
-            let large = self.bounds.large;
             let Some(slot) = self.slots.get(place).filter(|slot| slot.life == life) else { continue };
-            let (was_used, is_large) = (std::mem::take(&mut slot.used), slot.size.counted > large);
-            if !was_used && slot.is_idle() {
+            let (was_used, is_packed) = (std::mem::take(&mut slot.used), slot.sequencer.resident() == 0);
+            if !was_used && is_packed && slot.is_idle() {
                 self.remove(place);
                 continue;
             }
             self.ring.push_back((place, life));
-            if !was_used && is_large {
+            if slot.is_idle() && !is_packed && (!was_used || is_very_short) {
+                self.forget(place, self.bounds.packed);
+            } else if !was_used && slot.size.counted > self.bounds.large {
                 self.rest(place);
             }
         }
         self.metrics.resident_bytes.set(self.resident as i64);
+    }
+
+    /// Lets the objects of an idle stream go; keeps them packed where it has at most so many bytes.
+    fn forget(&mut self, place: usize, packed: usize) {
+        let Some(slot) = self.slots.get(place) else { return };
+        let forgotten = slot.sequencer.forget();
+        match slot.size.counted <= packed {
+            true => slot.packed.add(&forgotten),
+            false => (slot.packed, slot.whole) = (Packed::default(), false),
+        }
+        self.weigh(place);
     }
 
     /// Takes a stream out of memory.
@@ -53,7 +67,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     }
 
     /// Lets a busy stream rest: what comes for it waits until all it has is stored and its objects can be let go.
-    fn rest(&mut self, place: usize) {
+    pub(super) fn rest(&mut self, place: usize) {
         let Some(slot) = self.slots.get(place) else { return };
         if slot.resting.is_some() || slot.touched {
             return;
@@ -70,10 +84,8 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         if slot.resting.is_none() || !slot.sequencer.is_idle() {
             return;
         }
-        slot.sequencer.forget();
-        slot.whole = false;
         let waited = slot.resting.take();
-        self.weigh(place);
+        self.forget(place, 0);
         waited.into_iter().flatten().for_each(|command| self.take(command));
     }
 }

@@ -55,9 +55,11 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             let damaged =
                 |error| LogError::Damaged { place: format!("log of stream {stream}"), what: format!("{error}") };
             let events = batch.events().map_err(damaged)?;
-            load_keys(&*self.store, stream, &mut sequencer, events.iter().map(|event| &event.body))?;
+            let keys = missing_keys(&sequencer, events.iter().map(|event| &event.body));
+            load_keys(&*self.store, stream, &mut sequencer, keys)?;
             let clients = events.iter().map(|event| event.client);
             let clients = clients.chain(batch.verdicts.iter().map(|verdict| verdict.client));
+            let clients = missing_clients(&sequencer, clients);
             load_clients(&*self.store, stream, &mut sequencer, clients)?;
             sequencer.replay(&batch).map_err(damaged)?;
         }
@@ -66,21 +68,35 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
 
     /// Brings into memory what events touch.
     pub(super) fn load_touched(&mut self, place: usize, events: &[Sealed]) -> Result<(), LogError> {
-        let Some(slot) = self.slots.get(place) else { return Ok(()) };
-        if slot.whole {
-            return Ok(());
-        }
-        let (stream, sequencer) = (slot.tape.stream(), &mut slot.sequencer);
-        let clients = events.iter().map(|sealed| sealed.event.client);
-        let bodies = events.iter().map(|sealed| &sealed.event.body);
-        load_clients(&*self.store, stream, sequencer, clients)?;
-        load_keys(&*self.store, stream, sequencer, bodies)
+        self.load_clients(place, events.iter().map(|sealed| sealed.event.client))?;
+        let Some(Slot { tape, sequencer, packed, whole, .. }) = self.slots.get(place) else { return Ok(()) };
+        let mut keys = missing_keys(sequencer, events.iter().map(|sealed| &sealed.event.body));
+        keys.retain(|key| match packed.entry(key) {
+            Some(entry) => {
+                sequencer.load_entry(key.clone(), entry);
+                false
+            }
+            None => !*whole,
+        });
+        load_keys(&*self.store, tape.stream(), sequencer, keys)
     }
 
     /// Brings into memory what is known of clients.
-    pub(super) fn load_clients(&mut self, place: usize, clients: &[ClientId]) -> Result<(), LogError> {
-        let Some(slot) = self.slots.get(place) else { return Ok(()) };
-        load_clients(&*self.store, slot.tape.stream(), &mut slot.sequencer, clients.iter().copied())
+    pub(super) fn load_clients(
+        &mut self,
+        place: usize,
+        clients: impl Iterator<Item = ClientId>,
+    ) -> Result<(), LogError> {
+        let Some(Slot { tape, sequencer, packed, whole, .. }) = self.slots.get(place) else { return Ok(()) };
+        let mut clients = missing_clients(sequencer, clients);
+        clients.retain(|&client| match packed.client(client) {
+            Some(state) => {
+                sequencer.load_client(client, state);
+                false
+            }
+            None => !*whole,
+        });
+        load_clients(&*self.store, tape.stream(), sequencer, clients)
     }
 
     /// A stream has changes to store.
@@ -104,13 +120,12 @@ fn missing_clients(sequencer: &Sequencer, clients: impl Iterator<Item = ClientId
     missing
 }
 
-fn load_keys<'b>(
+fn load_keys(
     store: &impl StateStore,
     stream: &StreamName,
     sequencer: &mut Sequencer,
-    bodies: impl Iterator<Item = &'b Body>,
+    keys: Vec<Key>,
 ) -> Result<(), LogError> {
-    let keys = missing_keys(sequencer, bodies);
     if !keys.is_empty() {
         let entries = store.entries(stream, &keys)?;
         keys.into_iter().zip(entries).for_each(|(key, entry)| sequencer.load_entry(key, entry));
@@ -122,12 +137,11 @@ fn load_clients(
     store: &impl StateStore,
     stream: &StreamName,
     sequencer: &mut Sequencer,
-    clients: impl Iterator<Item = ClientId>,
+    clients: Vec<ClientId>,
 ) -> Result<(), LogError> {
-    let missing = missing_clients(sequencer, clients);
-    if !missing.is_empty() {
-        let states = store.clients(stream, &missing)?;
-        missing.into_iter().zip(states).for_each(|(client, state)| sequencer.load_client(client, state));
+    if !clients.is_empty() {
+        let states = store.clients(stream, &clients)?;
+        clients.into_iter().zip(states).for_each(|(client, state)| sequencer.load_client(client, state));
     }
     Ok(())
 }

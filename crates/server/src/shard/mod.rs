@@ -14,6 +14,7 @@ mod changes;
 mod evict;
 mod load;
 mod mailbox;
+mod packed;
 mod slots;
 mod stage;
 #[cfg(test)]
@@ -68,6 +69,8 @@ pub(crate) enum Command {
         place: usize,
         /// Which life of it.
         life: u64,
+        /// When it was given to the log.
+        since: Instant,
         /// The stream's new position, or why not.
         outcome: Result<Position, AppendError>,
     },
@@ -205,6 +208,8 @@ struct Bounds {
     resident: usize,
     /// Bytes of one stream.
     stream: usize,
+    /// Bytes of a stream that is packed rather than forgotten.
+    packed: usize,
     /// Bytes of a stream that is worth resting.
     large: usize,
     /// How long changes are gathered.
@@ -218,6 +223,7 @@ impl Bounds {
             tails: limits::TAIL_BYTES / shards,
             resident: limits::RESIDENT_BYTES / shards,
             stream: limits::STREAM_MOST_BYTES,
+            packed: limits::PACKED_STREAM_BYTES,
             large: limits::STREAM_LARGE_BYTES,
             store_after: limits::STORE_AFTER,
         }
@@ -258,12 +264,14 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     /// Does what there is to do.
     fn turn(&mut self, commands: &mut Vec<Command>) {
         self.metrics.queued.set(commands.len() as i64);
+        // What follows from commands must keep up with them.
+        let streams = commands.len() + limits::STREAMS_A_TURN;
         for command in commands.drain(..) {
             self.take(command);
         }
         self.stage_touched();
-        self.store_due();
-        self.let_go();
+        self.store_due(streams);
+        self.let_go(streams);
     }
 
     fn take(&mut self, command: Command) {
@@ -271,7 +279,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             Command::Open(open) => self.open(open),
             Command::Push(push) => self.push(push),
             Command::Settle { tape, settled } => self.settle(&tape, settled),
-            Command::Appended { place, life, outcome } => self.appended(place, life, outcome),
+            Command::Appended { place, life, since, outcome } => self.appended(place, life, since, outcome),
             Command::Stop => self.stopping = true,
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use tapeline_core::name::StreamName;
@@ -10,6 +9,7 @@ use tapeline_core::numbers::Position;
 use tapeline_core::sequencer::Sequencer;
 use tapeline_log::StateChanges;
 
+use super::packed::Packed;
 use super::{Command, Settled};
 use crate::hub::Tape;
 use crate::limits;
@@ -20,14 +20,14 @@ pub(super) struct Slot {
     pub(super) sequencer: Sequencer,
     /// Which life in memory this is: an append's outcome may come after its slot has gone.
     pub(super) life: u64,
-    /// Whether all there is of the stream is in memory, so that what is not does not exist.
+    /// Whether all there is of the stream is in memory, packed or not, so that what is not does not exist.
     pub(super) whole: bool,
+    /// What of the state store is here, beside what the sequencer has.
+    pub(super) packed: Packed,
     /// Bytes of the batch being gathered.
     pub(super) gathered: usize,
-    /// When each append on its way was given to the log.
-    pub(super) appends: VecDeque<Instant>,
     /// Changes that were taken and wait to be durable on the log.
-    pub(super) changes: Option<StateChanges>,
+    pub(super) changes: Option<Box<StateChanges>>,
     /// How far the state store is.
     pub(super) stored: Position,
     /// Who waits for the state store to be that far.
@@ -75,8 +75,8 @@ impl Slot {
             sequencer,
             life,
             whole,
+            packed: Packed::default(),
             gathered: 0,
-            appends: VecDeque::new(),
             changes: None,
             stored,
             waiting: Vec::new(),
@@ -101,7 +101,7 @@ impl Slot {
 
     /// Its size now.
     pub(super) fn measure(&self) -> usize {
-        self.size.of(self.sequencer.resident())
+        self.size.of(self.sequencer.resident()) + self.packed.len()
     }
 }
 

@@ -16,9 +16,8 @@ use crate::limits;
 impl<L: EventLog, S: StateStore> Shard<L, S> {
     pub(super) fn open(&mut self, request: Box<OpenStream>) {
         let loaded = self.slot(&request.tape).and_then(|place| {
-            let clients: Vec<_> =
-                std::iter::once(request.open.client).chain(request.open.former.iter().copied()).collect();
-            self.load_clients(place, &clients).map(|()| place)
+            let clients = std::iter::once(request.open.client).chain(request.open.former.iter().copied());
+            self.load_clients(place, clients).map(|()| place)
         });
         let place = match loaded {
             Ok(place) => place,
@@ -76,6 +75,9 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             }
             self.stage(place);
             self.weigh(place);
+            if self.slots.get(place).is_some_and(|slot| slot.size.counted > self.bounds.stream) {
+                self.rest(place);
+            }
         }
         if self.touched.is_empty() {
             self.touched = touched;
@@ -87,28 +89,24 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let Some(slot) = self.slots.get(place) else { return };
         slot.gathered = 0;
         if let Some(Staged { expected, batch }) = slot.sequencer.stage() {
-            slot.appends.push_back(Instant::now());
             self.on_their_way += 1;
             let (stream, incarnation) = (slot.tape.stream().clone(), slot.sequencer.staged().incarnation);
-            let (mailbox, life) = (self.mailbox.clone(), slot.life);
-            let done = move |outcome| mailbox.post(Command::Appended { place, life, outcome });
+            let (mailbox, life, since) = (self.mailbox.clone(), slot.life, Instant::now());
+            let done = move |outcome| mailbox.post(Command::Appended { place, life, since, outcome });
             self.log.append(Append { stream, incarnation, expected, batch }, Box::new(done));
         }
         self.deliver(place);
     }
 
     /// The log has answered.
-    pub(super) fn appended(&mut self, place: usize, life: u64, outcome: Result<Position, AppendError>) {
+    pub(super) fn appended(&mut self, place: usize, life: u64, since: Instant, outcome: Result<Position, AppendError>) {
         self.on_their_way -= 1;
         let Some(slot) = self.slots.get(place).filter(|slot| slot.life == life) else { return };
-        let since = slot.appends.pop_front();
         let position = match outcome {
             Ok(position) => position,
             Err(error) => return self.abandon(place, &error.to_string()),
         };
-        if let Some(since) = since {
-            self.metrics.commit_seconds.observe(since.elapsed().as_secs_f64());
-        }
+        self.metrics.commit_seconds.observe(since.elapsed().as_secs_f64());
         let played = slot.sequencer.appended(position);
         let is_awaited = slot.is_awaited();
         self.deliver(place);

@@ -22,8 +22,14 @@ use crate::hub::{Hub, Opening, Tape};
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
 
-const ROOMY: Bounds =
-    Bounds { tails: 1 << 20, resident: 1 << 30, stream: 1 << 30, large: 1 << 30, store_after: Duration::ZERO };
+const ROOMY: Bounds = Bounds {
+    tails: 1 << 20,
+    resident: 1 << 30,
+    stream: 1 << 30,
+    packed: 8_000,
+    large: 1 << 30,
+    store_after: Duration::ZERO,
+};
 
 /// A shard, and what is around it.
 struct Bench {
@@ -143,7 +149,7 @@ fn replayed(bench: &Bench, stream: &StreamName) -> Objects {
 
 #[test]
 fn streams_come_and_go_and_rest_and_nothing_is_lost() {
-    let bounds = Bounds { resident: 60_000, stream: 12_000, large: 4_000, ..ROOMY };
+    let bounds = Bounds { resident: 60_000, stream: 20_000, large: 6_000, ..ROOMY };
     let mut bench = Bench::new(MemoryLog::new(), bounds);
     let mut random = fastrand::Rng::with_seed(7);
     let mut authors: Vec<Author> = (0..30).map(|number| bench.author(&format!("s/{number}"), number)).collect();
