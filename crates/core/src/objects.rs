@@ -79,6 +79,7 @@ impl Objects {
     }
 
     /// All keys in memory and what is under them, in no particular order.
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn entries(&self) -> impl Iterator<Item = (Key, Option<&Entry>)> {
         self.tables.iter().flat_map(|(collection, table)| {
             let key = |id: &ObjectId| Key { collection: collection.clone(), id: id.clone() };

@@ -86,6 +86,7 @@ impl Forgotten {
     }
 
     /// What was known of each client, in no particular order.
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn clients(&self) -> impl Iterator<Item = (ClientId, Option<&ClientState>)> {
         self.clients.iter().map(|(client, state)| (*client, state.as_ref()))
     }
