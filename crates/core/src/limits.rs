@@ -55,6 +55,18 @@ pub const KEPT_FOR: Millis = Millis(7 * 24 * 60 * 60 * 1_000);
 /// Changed keys a replica remembers for a watcher that does not look; past it the watcher is told "everything".
 pub const CHANGED_KEYS: usize = 1_000_000;
 
+/// Tabs of which a replica remembers how many of their edits it has taken.
+pub const TABS: usize = 256;
+/// Bytes of objects in one page of a view.
+pub const VIEW_PAGE_BYTES: usize = 256 << 10;
+/// Bytes of rows in one part of a stored record.
+pub const RECORD_PART_BYTES: usize = 256 << 10;
+
+// What a query may ask.
+
+/// Conditions of one query, fields it is sorted by, and values of one list in it.
+pub const QUERY_CONDITIONS: usize = 1_000;
+
 // Time.
 
 /// How long a socket may be silent before the client asks for a sign of life.

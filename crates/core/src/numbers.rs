@@ -96,6 +96,10 @@ impl Millis {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
+/// The random id of one tab of a browser, or of another place that mirrors a replica. Never leaves the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TabId(pub u128);
+
 /// The random id of one replica's store, made once, spelled as 26 characters of Crockford's base 32.
 ///
 /// Packed to the alignment of the numbers it stands beside: every field of every object holds one.

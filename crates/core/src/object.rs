@@ -100,6 +100,12 @@ impl Object {
         self.fields.iter().map(|(name, field)| (name, field))
     }
 
+    /// Whether it shows the same as another: the same fields with the same values, whoever wrote them.
+    pub fn has_fields_of(&self, other: &Self) -> bool {
+        self.fields.len() == other.fields.len()
+            && self.fields.iter().zip(&other.fields).all(|(a, b)| a.0 == b.0 && a.1.value == b.1.value)
+    }
+
     /// The last event that touched it.
     pub fn seq(&self) -> Seq {
         self.version.last.seq
@@ -123,6 +129,11 @@ impl Object {
             None | Some(Value::Null) => Value::Int(0).sum(amount),
             Some(value) => value.sum(amount),
         }
+    }
+
+    /// Roughly how many bytes its fields take, encoded.
+    pub(crate) fn estimated_bytes(&self) -> usize {
+        self.fields.iter().map(|(name, field)| 2 + name.as_str().len() + field.value.estimated_bytes()).sum()
     }
 
     /// Its fields as one value, a map.

@@ -157,6 +157,20 @@ impl Value {
         }
     }
 
+    /// Roughly how many bytes it takes, encoded.
+    pub(crate) fn estimated_bytes(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) => 1,
+            Self::Int(_) | Self::Float(_) => 9,
+            Self::Text(text) => 5 + text.len(),
+            Self::Bytes(bytes) => 5 + bytes.len(),
+            Self::List(items) => 5 + items.iter().map(Self::estimated_bytes).sum::<usize>(),
+            Self::Map(entries) => {
+                5 + entries.iter().map(|(name, value)| 5 + name.len() + value.estimated_bytes()).sum::<usize>()
+            }
+        }
+    }
+
     fn as_float(&self) -> Option<f64> {
         match self {
             Self::Int(int) => Some(*int as f64),

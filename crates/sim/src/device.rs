@@ -182,8 +182,8 @@ impl Store {
     }
 
     fn write(&mut self, batch: StoreBatch, sabotage: Option<Sabotage>) {
-        if batch.clear_objects {
-            self.rows.retain(|(table, _), _| *table != Table::Objects);
+        if batch.whole {
+            self.rows.clear();
         }
         for row in batch.rows {
             let torn = sabotage == Some(Sabotage::TornTransaction) && batch.number.is_multiple_of(2);

@@ -152,8 +152,10 @@ enum Found {
 }
 
 fn put(transaction: &Transaction<'_>, stream: &str, batch: &StoreBatch) -> rusqlite::Result<()> {
-    if batch.clear_objects {
-        transaction.execute("DELETE FROM objects WHERE stream = ?1", [stream])?;
+    if batch.whole {
+        for table in Table::ALL {
+            transaction.execute(&format!("DELETE FROM {} WHERE stream = ?1", table.name()), [stream])?;
+        }
     }
     for Row { table, key, value } in &batch.rows {
         let table = table.name();

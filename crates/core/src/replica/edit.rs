@@ -62,13 +62,13 @@ impl Replica {
     /// # Errors
     /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
     pub fn edit(&mut self, now: Millis, ops: Vec<Op>, command: Option<Command>) -> Result<EditId, EditError> {
-        self.check_size(&ops)?;
-        let shown = self.rehearse(&ops)?;
+        EditError::check_room(ops.len(), self.outbox.len())?;
+        let shown = rehearse(&ops, Stamp::pending(self.identity.client), true, |key| match self.view.shown(key) {
+            Some(entry) => entry.cloned(),
+            None => self.confirmed.entry(key).cloned(),
+        })?;
         let body = Body { base: self.history.played, at: now, command, ops, ..Body::default() };
-        let bytes = cbor::encode_body(&body).len();
-        if bytes > limits::EVENT_BYTES {
-            return Err(EditError::TooLarge(bytes));
-        }
+        EditError::check_bytes(&body)?;
         let edit = self.outbox.next_edit();
         for (place, op) in body.ops.iter().enumerate() {
             self.view.add(&op.key, edit, place);
@@ -81,34 +81,46 @@ impl Replica {
         self.storing.pending(edit);
         Ok(edit)
     }
+}
 
-    fn check_size(&self, ops: &[Op]) -> Result<(), EditError> {
-        match ops.len() {
-            0 => return Err(EditError::NoOps),
-            count if count > limits::EVENT_OPS => return Err(EditError::TooManyOps(count)),
-            _ => {}
+impl EditError {
+    /// Checks the number of ops, and that there is room for one more edit beside those that wait.
+    pub(crate) fn check_room(ops: usize, waiting: usize) -> Result<(), Self> {
+        match ops {
+            0 => Err(Self::NoOps),
+            count if count > limits::EVENT_OPS => Err(Self::TooManyOps(count)),
+            _ if waiting >= limits::PENDING_EVENTS => Err(Self::OutboxFull(waiting)),
+            _ => Ok(()),
         }
-        let waiting = self.outbox.len();
-        if waiting >= limits::PENDING_EVENTS {
-            return Err(EditError::OutboxFull(waiting));
-        }
-        Ok(())
     }
 
-    /// What the touched keys would show after the ops.
-    fn rehearse(&self, ops: &[Op]) -> Result<FxHashMap<Key, Option<Entry>>, EditError> {
-        let stamp = Stamp::pending(self.identity.client);
-        let mut shown: FxHashMap<Key, Option<Entry>> = FxHashMap::default();
-        for op in ops {
-            let entry = shown.entry(op.key.clone()).or_insert_with(|| match self.view.shown(&op.key) {
-                Some(entry) => entry.cloned(),
-                None => self.confirmed.entry(&op.key).cloned(),
-            });
-            check(entry.as_ref().and_then(Entry::live).map(AsRef::as_ref), op)?;
-            apply(entry, op, stamp);
+    /// Checks that an edit is not too large to travel.
+    pub(crate) fn check_bytes(body: &Body) -> Result<(), Self> {
+        match cbor::encode_body(body).len() {
+            bytes if bytes > limits::EVENT_BYTES => Err(Self::TooLarge(bytes)),
+            _ => Ok(()),
         }
-        Ok(shown)
     }
+}
+
+/// What the touched keys would show after the ops. `strict`: all that exists is known, so an op that does not fit it
+/// is an error.
+pub(crate) fn rehearse(
+    ops: &[Op],
+    stamp: Stamp,
+    strict: bool,
+    shown: impl Fn(&Key) -> Option<Entry>,
+) -> Result<FxHashMap<Key, Option<Entry>>, EditError> {
+    let mut rehearsed: FxHashMap<Key, Option<Entry>> = FxHashMap::default();
+    for op in ops {
+        let entry = rehearsed.entry(op.key.clone()).or_insert_with(|| shown(&op.key));
+        match check(entry.as_ref().and_then(Entry::live).map(AsRef::as_ref), op) {
+            Err(EditError::Exists(_) | EditError::NotFound(_)) if !strict => {}
+            checked => checked?,
+        }
+        apply(entry, op, stamp);
+    }
+    Ok(rehearsed)
 }
 
 fn check(live: Option<&Object>, op: &Op) -> Result<(), EditError> {

@@ -107,7 +107,7 @@ impl Replica {
         self.changed.extend(dropped.keys());
         let diverged = self.history.diverged;
         self.history = History { diverged, ..History::default() };
-        self.storing.clear_objects();
+        self.storing.whole();
         self.storing.meta();
         let touched = self.view.keys();
         self.reapply(touched);

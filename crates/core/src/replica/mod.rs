@@ -17,16 +17,18 @@
 //! One file an idea: `outbox` holds what is not yet on the log, `view` shows it, `connect` opens the stream and finds
 //! out whether both sides still speak of the same history, `play` takes events in, `verdict` takes answers in,
 //! `identity` changes who the replica is where its store was copied or the server restored, `storing` writes to the
-//! device and reads back.
+//! device and `restoring` reads back, `tabs` takes edits from mirrors and tells them what changed.
 
 mod connect;
 mod edit;
 mod identity;
 mod outbox;
 mod play;
+mod restoring;
 mod rows;
 mod status;
 mod storing;
+mod tabs;
 mod verdict;
 mod view;
 
@@ -38,7 +40,9 @@ use rustc_hash::FxHashSet;
 
 pub use connect::Start;
 pub use edit::EditError;
+pub(crate) use edit::rehearse;
 pub use outbox::Parked;
+pub use restoring::Restoring;
 pub use rows::{Row, RowError, Table};
 pub use status::Status;
 pub use storing::{Keeping, StoreBatch};
@@ -55,6 +59,7 @@ use connect::Link;
 use identity::Identity;
 use outbox::Outbox;
 use storing::Storing;
+use tabs::Tabs;
 use view::View;
 
 /// The replica of one stream.
@@ -69,6 +74,9 @@ pub struct Replica {
     outbox: Outbox,
     link: Link,
     storing: Storing,
+    tabs: Tabs,
+    /// How many events were played when mirrors were last told.
+    told: Seq,
     changed: FxHashSet<Key>,
     notices: VecDeque<Notice>,
 }
@@ -150,6 +158,8 @@ impl Replica {
             outbox: Outbox::default(),
             link: Link::Down,
             storing: Storing::new(keeping),
+            tabs: Tabs::default(),
+            told: Seq::FIRST,
             changed: FxHashSet::default(),
             notices: VecDeque::new(),
         }

@@ -292,6 +292,20 @@ impl Outbox {
         forgotten
     }
 
+    /// Takes an event of one's own back that was remembered.
+    pub(super) fn restore_kept(&mut self, kept: Kept) {
+        let place = self.kept.partition_point(|other| other.edit < kept.edit);
+        match self.kept.get_mut(place).filter(|other| other.edit == kept.edit) {
+            Some(there) => *there = kept,
+            None => self.kept.insert(place, kept),
+        }
+    }
+
+    /// An event of one's own is remembered no longer.
+    pub(super) fn forget_kept(&mut self, edit: EditId) {
+        self.kept.retain(|kept| kept.edit != edit);
+    }
+
     /// Finds anew which events of one's own are yet to be played.
     pub(super) fn index(&mut self) {
         self.awaited.clear();

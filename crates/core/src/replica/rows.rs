@@ -6,7 +6,7 @@ use crate::codec::cbor::{self, Reader, Writer, check_end};
 use crate::event::{Authored, Body};
 use crate::hash::Chain;
 use crate::name::Key;
-use crate::numbers::{ClientId, EditId, EventNumber, Incarnation, Seq};
+use crate::numbers::{ClientId, EditId, EventNumber, Incarnation, Seq, TabId};
 use crate::object::Entry;
 
 /// The version of these rows. A store of a newer one is left alone.
@@ -85,18 +85,27 @@ pub(super) struct Meta {
     pub(super) chain: Chain,
     pub(super) head: Seq,
     pub(super) last_edit: EditId,
+    pub(super) tabs: Vec<(TabId, EditId)>,
 }
 
 impl Row {
-    /// `[version, client, former, decided, incarnation | null, played, chain, head, last edit]`
+    /// `[version, client, former, decided, incarnation | null, played, chain, head, last edit, [[tab, taken], …]]`
     pub(super) fn meta(meta: &Meta) -> Self {
         let mut writer = Writer::new();
-        writer.array(9).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
+        writer.array(10).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
         for &client in &meta.former {
             writer.client(client);
         }
         writer.uint(meta.decided.0).maybe(meta.incarnation.map(|incarnation| incarnation.0));
-        writer.uint(meta.played.0).uint(meta.chain.0).uint(meta.head.0).uint(meta.last_edit.0);
+        writer
+            .uint(meta.played.0)
+            .uint(meta.chain.0)
+            .uint(meta.head.0)
+            .uint(meta.last_edit.0)
+            .array(meta.tabs.len() as u64);
+        for (tab, taken) in &meta.tabs {
+            writer.array(2).bits(tab.0).uint(taken.0);
+        }
         Self { table: Table::Meta, key: Vec::new(), value: Some(writer.finish()) }
     }
 
@@ -156,7 +165,7 @@ impl Row {
             return Err(RowError::Newer { found: version });
         }
         self.read(|reader| {
-            cbor::read_tuple(reader, 9, "a replica's state")?;
+            cbor::read_tuple(reader, 10, "a replica's state")?;
             reader.u64()?;
             Ok(Meta {
                 client: cbor::read_client(reader)?,
@@ -167,15 +176,20 @@ impl Row {
                 chain: Chain(reader.u64()?),
                 head: Seq(reader.u64()?),
                 last_edit: EditId(reader.u64()?),
+                tabs: cbor::read_array(reader, "tabs", crate::limits::TABS, read_tab)?,
             })
         })
     }
 
-    pub(super) fn read_object(&self) -> Result<(Key, Entry), RowError> {
-        let key = self.read_bytes(&self.key, |reader| {
+    pub(super) fn read_key(&self) -> Result<Key, RowError> {
+        self.read_bytes(&self.key, |reader| {
             cbor::read_tuple(reader, 2, "a key")?;
             cbor::read_key(reader)
-        })?;
+        })
+    }
+
+    pub(super) fn read_object(&self) -> Result<(Key, Entry), RowError> {
+        let key = self.read_key()?;
         let entry = cbor::decode_entry(self.value.as_deref().unwrap_or_default());
         Ok((key, entry.map_err(|error| self.damaged(error))?))
     }
@@ -212,7 +226,7 @@ impl Row {
         Ok((self.edit()?, parked))
     }
 
-    fn edit(&self) -> Result<EditId, RowError> {
+    pub(super) fn edit(&self) -> Result<EditId, RowError> {
         let bytes = self.key.as_slice().try_into();
         let bytes = bytes.map_err(|_| self.damaged(CodecError::Cbor("an edit's key has 8 bytes".into())))?;
         Ok(EditId(u64::from_be_bytes(bytes)))
@@ -243,6 +257,11 @@ impl Seal {
 
 fn authored(client: ClientId, n: EventNumber, body: &Body) -> Vec<u8> {
     cbor::encode_authored(&Authored { client, n, settled: EventNumber::default(), body: body.clone() })
+}
+
+fn read_tab(reader: &mut Reader<'_>) -> Result<(TabId, EditId), CodecError> {
+    cbor::read_tuple(reader, 2, "a tab")?;
+    Ok((TabId(cbor::read_client(reader)?.0), EditId(reader.u64()?)))
 }
 
 fn maybe(reader: &mut Reader<'_>) -> Result<Option<u64>, CodecError> {

@@ -4,17 +4,15 @@
 //! one: a burst of events costs one row for each object they changed. An edit is sent only once its seal is on the
 //! device; verdicts are settled only once they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use rustc_hash::FxHashSet;
 
+use super::Replica;
 use super::connect::{Link, Phase};
-use super::outbox::Pending;
-use super::rows::{Meta, Row, RowError, Table};
-use super::{Replica, Start};
-use crate::name::{Key, StreamName};
-use crate::numbers::{ClientId, EditId, EventNumber};
-use crate::object::Entry;
+use super::rows::{Meta, Row};
+use crate::name::Key;
+use crate::numbers::{ClientId, EditId, EventNumber, TabId};
 
 /// Where a replica keeps itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +28,8 @@ pub enum Keeping {
 pub struct StoreBatch {
     /// To be given to [`Replica::stored`] when they are durable.
     pub number: u64,
-    /// All rows of [`Table::Objects`] go first.
-    pub clear_objects: bool,
+    /// The rows are all there is: those that were stored before go first.
+    pub whole: bool,
     /// The rows.
     pub rows: Vec<Row>,
 }
@@ -40,12 +38,12 @@ pub struct StoreBatch {
 pub(super) struct Storing {
     keeping: Keeping,
     meta: bool,
-    clear: bool,
+    whole: bool,
     objects: FxHashSet<Key>,
     pending: BTreeSet<EditId>,
     kept: BTreeSet<EditId>,
     parked: BTreeSet<EditId>,
-    on_its_way: Option<OnItsWay>,
+    on_its_way: VecDeque<OnItsWay>,
     batches: u64,
     /// All edits up to here are on the device.
     stored: EditId,
@@ -59,8 +57,7 @@ struct OnItsWay {
     decided: EventNumber,
     last_edit: EditId,
     pending: BTreeSet<EditId>,
-    kept: BTreeSet<EditId>,
-    parked: BTreeSet<EditId>,
+    tabs: Vec<(TabId, EditId)>,
 }
 
 impl Storing {
@@ -68,18 +65,18 @@ impl Storing {
         Self {
             keeping,
             meta: true,
-            clear: false,
+            whole: false,
             objects: FxHashSet::default(),
             pending: BTreeSet::new(),
             kept: BTreeSet::new(),
             parked: BTreeSet::new(),
-            on_its_way: None,
+            on_its_way: VecDeque::new(),
             batches: 0,
             stored: EditId::default(),
         }
     }
 
-    fn on_device(&self) -> bool {
+    pub(super) fn on_device(&self) -> bool {
         self.keeping == Keeping::Device
     }
 
@@ -93,9 +90,8 @@ impl Storing {
         }
     }
 
-    pub(super) fn clear_objects(&mut self) {
-        self.objects.clear();
-        self.clear = true;
+    pub(super) fn whole(&mut self) {
+        self.whole = true;
     }
 
     pub(super) fn pending(&mut self, edit: EditId) {
@@ -118,65 +114,100 @@ impl Storing {
         self.meta = true;
     }
 
+    /// All edits up to `last` were on the device already.
+    pub(super) fn restored(&mut self, last: EditId) {
+        (self.stored, self.meta) = (last, false);
+    }
+
     /// Whether all is on the device.
     pub(super) fn is_idle(&self) -> bool {
-        !self.on_device() || self.on_its_way.is_none() && !self.is_dirty()
+        !self.on_device() || self.on_its_way.is_empty() && !self.is_dirty()
     }
 
     fn is_dirty(&self) -> bool {
         let edits = [&self.pending, &self.kept, &self.parked].into_iter().any(|edits| !edits.is_empty());
-        self.meta || self.clear || edits || !self.objects.is_empty()
+        self.meta || self.whole || edits || !self.objects.is_empty()
     }
 }
 
 impl Replica {
     /// The next rows to store, where there are any and none are being stored.
     pub fn poll_store(&mut self) -> Option<StoreBatch> {
+        if self.storing.on_its_way.is_empty() { self.flush_store() } else { None }
+    }
+
+    /// The next rows to store, though others are being stored: the device is about to be taken away. Batches have to
+    /// be stored in order.
+    pub fn flush_store(&mut self) -> Option<StoreBatch> {
         self.seal_ready();
-        if !self.storing.on_device() || self.storing.on_its_way.is_some() || !self.storing.is_dirty() {
+        if !self.storing.on_device() || !self.storing.is_dirty() {
             return None;
+        }
+        let whole = self.storing.whole;
+        if whole {
+            self.mark_all();
         }
         let rows = self.dirty_rows();
         let storing = &mut self.storing;
         storing.batches += 1;
-        storing.meta = false;
-        storing.on_its_way = Some(OnItsWay {
+        (storing.meta, storing.whole) = (false, false);
+        storing.kept.clear();
+        storing.parked.clear();
+        storing.on_its_way.push_back(OnItsWay {
             number: storing.batches,
             client: self.identity.client,
             decided: self.outbox.decided(),
             last_edit: self.outbox.last_edit(),
             pending: std::mem::take(&mut storing.pending),
-            kept: std::mem::take(&mut storing.kept),
-            parked: std::mem::take(&mut storing.parked),
+            tabs: self.tabs.taken(),
         });
-        Some(StoreBatch { number: storing.batches, clear_objects: std::mem::take(&mut storing.clear), rows })
+        Some(StoreBatch { number: storing.batches, whole, rows })
     }
 
-    /// The rows of a batch are durable.
+    /// The next rows to store are to be all there are, in place of those that were stored one after the other.
+    pub fn store_whole(&mut self) {
+        self.storing.whole();
+        self.storing.meta();
+    }
+
+    /// The rows of a batch are durable, and so are those of the batches before it.
     pub fn stored(&mut self, number: u64) {
-        let Some(done) = self.storing.on_its_way.take_if(|batch| batch.number == number) else { return };
+        while let Some(done) = self.storing.on_its_way.pop_front_if(|batch| batch.number <= number) {
+            self.batch_stored(done);
+        }
+    }
+
+    fn batch_stored(&mut self, done: OnItsWay) {
         self.storing.stored = done.last_edit;
+        self.tabs.stored(&done.tabs);
         if done.client == self.identity.client {
             self.identity.settled = done.decided;
         }
-        for edit in done.pending {
-            let pending = self.outbox.pending.get_mut(&edit).filter(|_| !self.storing.pending.contains(&edit));
+        let storing = &self.storing;
+        let changed_since = |edit: &EditId| {
+            storing.pending.contains(edit) || storing.on_its_way.iter().any(|later| later.pending.contains(edit))
+        };
+        for edit in done.pending.iter().filter(|edit| !changed_since(edit)) {
+            let pending = self.outbox.pending.get_mut(edit);
             if let Some(seal) = pending.and_then(|pending| pending.seal.as_mut()) {
                 seal.stored = true;
             }
         }
     }
 
-    /// The rows of a batch could not be stored: they will be given again.
+    /// The rows of a batch could not be stored, nor those of any after it: all there is will be given again.
     pub fn not_stored(&mut self, number: u64) {
-        let Some(failed) = self.storing.on_its_way.take_if(|batch| batch.number == number) else { return };
-        self.storing.pending.extend(failed.pending);
-        self.storing.kept.extend(failed.kept);
-        self.storing.parked.extend(failed.parked);
-        // Which objects were in it is not remembered: all are written anew.
-        self.storing.clear = true;
+        if self.storing.on_its_way.iter().any(|batch| batch.number == number) {
+            self.storing.on_its_way.retain(|batch| batch.number < number);
+            self.store_whole();
+        }
+    }
+
+    fn mark_all(&mut self) {
         self.storing.objects.extend(self.confirmed.keys());
-        self.storing.meta = true;
+        self.storing.pending.extend(self.outbox.pending.keys());
+        self.storing.kept.extend(self.outbox.kept.iter().map(|kept| kept.edit));
+        self.storing.parked.extend(self.outbox.parked.keys());
     }
 
     /// All edits up to this one are on the device.
@@ -235,74 +266,7 @@ impl Replica {
             chain: self.history.chain,
             head: self.history.head,
             last_edit: self.outbox.last_edit(),
+            tabs: self.tabs.taken(),
         }
-    }
-
-    /// A replica as it was stored; a new one under `client` where nothing was.
-    ///
-    /// # Errors
-    /// Where a row cannot be read. The store is damaged or of a newer version: keep it, and tell the person.
-    pub fn restore(
-        stream: StreamName,
-        client: ClientId,
-        start: Start,
-        rows: impl IntoIterator<Item = Row>,
-    ) -> Result<Self, RowError> {
-        let mut replica = Self::new(stream, client, start, Keeping::Device);
-        let mut meta = None;
-        for row in rows {
-            match row.table {
-                Table::Meta => meta = Some(row.read_meta()?),
-                _ => replica.restore_row(&row)?,
-            }
-        }
-        if let Some(meta) = meta {
-            replica.restore_meta(meta);
-        }
-        Ok(replica)
-    }
-
-    fn restore_row(&mut self, row: &Row) -> Result<(), RowError> {
-        match row.table {
-            Table::Meta => {}
-            Table::Objects => {
-                let (key, entry): (Key, Entry) = row.read_object()?;
-                self.confirmed.replace(&key, Some(entry));
-            }
-            Table::Outbox => {
-                let (edit, pending): (EditId, Pending) = row.read_pending()?;
-                self.outbox.pending.insert(edit, pending);
-            }
-            Table::Kept => {
-                let kept = row.read_kept()?;
-                let place = self.outbox.kept.partition_point(|other| other.edit < kept.edit);
-                self.outbox.kept.insert(place, kept);
-            }
-            Table::Parked => {
-                let (edit, parked) = row.read_parked()?;
-                self.outbox.parked.insert(edit, parked);
-            }
-        }
-        Ok(())
-    }
-
-    fn restore_meta(&mut self, meta: Meta) {
-        self.identity.client = meta.client;
-        self.identity.former = meta.former.into();
-        self.identity.settled = meta.decided;
-        self.history.incarnation = meta.incarnation;
-        (self.history.played, self.history.chain, self.history.head) = (meta.played, meta.chain, meta.head);
-        self.storing.stored = meta.last_edit;
-        self.storing.meta = false;
-        self.outbox.restore(meta.last_edit, meta.decided, meta.client);
-        let mut keys = Vec::new();
-        for (&edit, pending) in &self.outbox.pending {
-            for (place, op) in pending.body.ops.iter().enumerate() {
-                self.view.add(&op.key, edit, place);
-                keys.push(op.key.clone());
-            }
-        }
-        self.reapply(keys);
-        self.changed.clear();
     }
 }

@@ -205,8 +205,8 @@ impl Device {
     /// Writes what the replica wants stored.
     pub fn store(&mut self) -> bool {
         let Some(batch) = self.replica.poll_store() else { return false };
-        if batch.clear_objects {
-            self.rows.retain(|(table, _), _| *table != Table::Objects);
+        if batch.whole {
+            self.rows.clear();
         }
         for row in batch.rows {
             match row.value {

@@ -23,6 +23,7 @@ pub use server_frame::{decode_server_frame, encode_events_frame, encode_events_h
 pub use stored::{canonical_object, decode_entry, encode_entry};
 pub(crate) use stored::{
     decode_batch, decode_client_state, decode_stream_state, encode_batch, encode_client_state, encode_stream_state,
+    read_values,
 };
 pub use value::{decode_value, encode_value};
 pub(crate) use verdict::read_refusal;

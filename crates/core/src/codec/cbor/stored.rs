@@ -118,10 +118,7 @@ pub fn canonical_object(key: &Key, object: &Object) -> Vec<u8> {
     key.id.with_str(|id| {
         writer.text(id);
     });
-    writer.map(object.fields().len() as u64);
-    for (name, field) in object.fields() {
-        writer.text(name.as_str()).value(&field.value);
-    }
+    writer.fields(object);
     writer.finish()
 }
 
@@ -139,10 +136,7 @@ pub fn encode_entry(entry: &Entry) -> Vec<u8> {
         }
         Entry::Live(object) => {
             let (versions, indexes) = versions_of(object);
-            writer.array(4).versions(&versions).map(object.fields().len() as u64);
-            for (name, field) in object.fields() {
-                writer.text(name.as_str()).value(&field.value);
-            }
+            writer.array(4).versions(&versions).fields(object);
             let array = writer.array(indexes.len() as u64);
             indexes.iter().fold(array, |array, &index| array.uint(index as u64));
         }
@@ -165,6 +159,12 @@ fn versions_of(object: &Object) -> (Vec<Version>, Vec<usize>) {
 }
 
 impl Writer {
+    /// The values of an object's fields, by name.
+    pub(crate) fn fields(&mut self, object: &Object) -> &mut Self {
+        let map = self.map(object.fields().len() as u64);
+        object.fields().fold(map, |map, (name, field)| map.text(name.as_str()).value(&field.value))
+    }
+
     /// The clients of some versions, then the versions: two items.
     fn versions(&mut self, versions: &[Version]) -> &mut Self {
         let mut clients: Vec<ClientId> = Vec::new();
@@ -213,7 +213,8 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
     Ok(Entry::Live(Arc::new(Object::from_sorted(created, own, fields))))
 }
 
-fn read_values(reader: &mut Reader<'_>) -> Result<Vec<(FieldName, Value)>, CodecError> {
+/// Reads the values of an object's fields.
+pub(crate) fn read_values(reader: &mut Reader<'_>) -> Result<Vec<(FieldName, Value)>, CodecError> {
     let len = reader.map()?;
     CodecError::check_count("fields of one object", len, limits::OBJECT_FIELDS)?;
     let values = (0..len).map(|_| Ok((FieldName::new(reader.str()?)?, read_value(reader)?)));

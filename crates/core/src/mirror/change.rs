@@ -1,0 +1,195 @@
+//! What a leader tells the mirrors of its view, and what a mirror tells its leader: in memory, and as bytes.
+//!
+//! ```text
+//! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null], …]]
+//! commit = [version, number, authored event without an identity]
+//! ```
+
+use std::sync::Arc;
+
+use crate::codec::CodecError;
+use crate::codec::cbor::{self, Reader, Writer, check_end, read_array, read_tuple};
+use crate::event::{Authored, Body};
+use crate::limits;
+use crate::name::{FieldName, Key};
+use crate::numbers::{ClientId, EditId, Seq, TabId};
+use crate::object::{Field, Object, Stamp, Version};
+
+/// The version of these bytes. Tabs that run different versions of an app meet here.
+pub const VERSION: u64 = 1;
+
+/// Something that changed in a leader's view.
+#[derive(Clone, Debug)]
+pub struct ViewChange {
+    /// Which part of the view it is.
+    pub page: Page,
+    /// How many events the leader had played.
+    pub played: Seq,
+    /// How far it is with the edits of tabs.
+    pub tabs: Vec<Heard>,
+    /// What is shown under these keys now.
+    pub objects: Vec<(Key, Option<Arc<Object>>)>,
+}
+
+/// Which part of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Only what changed.
+    Change,
+    /// The first page of the whole view.
+    First,
+    /// A page after it.
+    Next,
+    /// The last one. What no page named is no longer there.
+    Last,
+    /// The only one.
+    Only,
+}
+
+/// How far a leader is with the edits of one tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The tab.
+    pub tab: TabId,
+    /// The last edit that the view includes.
+    pub taken: EditId,
+    /// The last edit that is on the device.
+    pub stored: EditId,
+}
+
+/// An edit of a tab on its way to the leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The tab's number for it.
+    pub number: EditId,
+    /// What is to be done.
+    pub body: Body,
+}
+
+impl Page {
+    const ALL: [Self; 5] = [Self::Change, Self::First, Self::Next, Self::Last, Self::Only];
+
+    pub(super) fn begins(self) -> bool {
+        matches!(self, Self::First | Self::Only)
+    }
+
+    pub(super) fn ends(self) -> bool {
+        matches!(self, Self::Last | Self::Only)
+    }
+}
+
+impl ViewChange {
+    /// A whole view, cut into pages of about [`VIEW_PAGE_BYTES`](limits::VIEW_PAGE_BYTES).
+    pub(crate) fn pages(
+        played: Seq,
+        tabs: Vec<Heard>,
+        objects: impl Iterator<Item = (Key, Option<Arc<Object>>)>,
+    ) -> Vec<Self> {
+        let page = |page| Self { page, played, tabs: tabs.clone(), objects: Vec::new() };
+        let (mut pages, mut bytes) = (vec![page(Page::Only)], 0);
+        for object in objects {
+            if bytes > limits::VIEW_PAGE_BYTES {
+                pages.push(page(Page::Next));
+                bytes = 0;
+            }
+            bytes += object.1.as_ref().map_or(0, |object| object.estimated_bytes());
+            if let Some(last) = pages.last_mut() {
+                last.objects.push(object);
+            }
+        }
+        if let [first, .., last] = pages.as_mut_slice() {
+            (first.page, last.page) = (Page::First, Page::Last);
+        }
+        pages
+    }
+
+    /// Encodes it.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(256);
+        writer.array(5).uint(VERSION).uint(self.page as u64).uint(self.played.0).array(self.tabs.len() as u64);
+        for heard in &self.tabs {
+            writer.array(3).bits(heard.tab.0).uint(heard.taken.0).uint(heard.stored.0);
+        }
+        writer.array(self.objects.len() as u64);
+        for (key, object) in &self.objects {
+            writer.array(3).key(key);
+            match object {
+                Some(object) => writer.fields(object),
+                None => writer.null(),
+            };
+        }
+        writer.finish()
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Where the bytes are none, or of another version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut reader = Reader::new(bytes);
+        read_tuple(&mut reader, 5, "a change of a view")?;
+        check_version(&mut reader)?;
+        let page = reader.u64()?;
+        let page = Page::ALL.into_iter().find(|known| *known as u64 == page);
+        let change = Self {
+            page: page.ok_or(CodecError::Cbor("a page that there is not".into()))?,
+            played: Seq(reader.u64()?),
+            tabs: read_array(&mut reader, "tabs", limits::TABS, read_heard)?,
+            objects: read_array(&mut reader, "objects in a page", usize::MAX, read_object)?,
+        };
+        check_end(&reader, "a change of a view")?;
+        Ok(change)
+    }
+}
+
+impl Commit {
+    /// Encodes it.
+    pub fn encode(&self) -> Vec<u8> {
+        let (client, n, settled) = Default::default();
+        let mut writer = Writer::with_capacity(256);
+        writer.array(3).uint(VERSION).uint(self.number.0);
+        writer.authored(&Authored { client, n, settled, body: self.body.clone() });
+        writer.finish()
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Where the bytes are none, or of another version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut reader = Reader::new(bytes);
+        read_tuple(&mut reader, 3, "an edit of a tab")?;
+        check_version(&mut reader)?;
+        let number = EditId(reader.u64()?);
+        let Authored { body, .. } = cbor::read_authored(&mut reader)?;
+        check_end(&reader, "an edit of a tab")?;
+        Ok(Self { number, body })
+    }
+}
+
+fn check_version(reader: &mut Reader<'_>) -> Result<(), CodecError> {
+    match reader.u64()? {
+        VERSION => Ok(()),
+        other => Err(CodecError::Unknown { what: "version of the messages between tabs", found: other.to_string() }),
+    }
+}
+
+fn read_heard(reader: &mut Reader<'_>) -> Result<Heard, CodecError> {
+    read_tuple(reader, 3, "a tab")?;
+    let tab = TabId(cbor::read_client(reader)?.0);
+    Ok(Heard { tab, taken: EditId(reader.u64()?), stored: EditId(reader.u64()?) })
+}
+
+fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), CodecError> {
+    read_tuple(reader, 3, "an object")?;
+    let key = cbor::read_key(reader)?;
+    if cbor::read_null(reader)? {
+        return Ok((key, None));
+    }
+    // A mirror does not know who wrote what; nothing it decides depends on it.
+    let stamp = Stamp { seq: Seq::FIRST, client: ClientId(0) };
+    let version = Version::first(stamp);
+    let fields = cbor::read_values(reader)?.into_iter();
+    let fields = fields.map(|(name, value)| (name, Field { value, version })).collect::<Vec<(FieldName, Field)>>();
+    Ok((key, Some(Arc::new(Object::from_sorted(stamp, version, fields)))))
+}

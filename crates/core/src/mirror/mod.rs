@@ -1,0 +1,280 @@
+//! A mirror: the copy of a replica's view in another place, read and edited at once.
+//!
+//! In a browser one tab leads and owns the replica; every tab, the leader's too, reads and edits a mirror of its own.
+//! To a mirror the leader is what the server is to a replica: it orders the edits of all tabs, and what it shows is
+//! what counts. A mirror shows that, with those of its own edits on top that the leader has not taken yet.
+//!
+//! ```text
+//!   edit ──▶ Mirror ── Commit{number} ──▶ Replica::take ──▶ outbox ──▶ …
+//!              ▲ shows at once               │ once, however often it is sent
+//!              └────────── ViewChange ◀──────┘ what is shown now; how far it is with this tab's edits
+//! ```
+//!
+//! A mirror keeps its edits until they are on the device. Where the leader is gone, they are sent to the next one.
+
+mod change;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+pub use change::{Commit, Heard, Page, VERSION, ViewChange};
+
+use crate::event::{Body, Command};
+use crate::name::{Collection, Key, ObjectId};
+use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
+use crate::object::{Entry, Object, Stamp, apply};
+use crate::op::Op;
+use crate::query::{LiveQuery, Moved, Query};
+use crate::replica::{EditError, rehearse};
+
+/// The copy of a replica's view.
+#[derive(Debug)]
+pub struct Mirror {
+    tab: TabId,
+    /// What the leader shows.
+    shown: FxHashMap<Collection, FxHashMap<ObjectId, Arc<Object>>>,
+    played: Seq,
+    /// While a whole view comes in: what was there before and no page has named.
+    stale: Option<FxHashSet<Key>>,
+    complete: bool,
+    /// Edits of this tab that are not known to be on the device, in order.
+    edits: VecDeque<Commit>,
+    last: EditId,
+    taken: EditId,
+    stored: EditId,
+    next_to_send: EditId,
+    /// What the keys show that edits touch which the leader has not taken.
+    ahead: FxHashMap<Key, Option<Entry>>,
+    watches: BTreeMap<u32, LiveQuery>,
+    watched: u32,
+    changed: BTreeSet<u32>,
+}
+
+impl Mirror {
+    /// An empty mirror, of no leader yet.
+    pub fn new(tab: TabId) -> Self {
+        Self {
+            tab,
+            shown: FxHashMap::default(),
+            played: Seq::FIRST,
+            stale: None,
+            complete: false,
+            edits: VecDeque::new(),
+            last: EditId::default(),
+            taken: EditId::default(),
+            stored: EditId::default(),
+            next_to_send: EditId::FIRST,
+            ahead: FxHashMap::default(),
+            watches: BTreeMap::new(),
+            watched: 0,
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// Makes an edit: all of its ops, or none. It shows at once.
+    ///
+    /// Before a whole view was heard, nobody knows what exists; then only the server can tell.
+    ///
+    /// # Errors
+    /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
+    pub fn edit(&mut self, now: Millis, ops: Vec<Op>, command: Option<Command>) -> Result<EditId, EditError> {
+        EditError::check_room(ops.len(), self.edits.len())?;
+        let ahead = rehearse(&ops, STAMP, self.complete, |key| self.entry(key))?;
+        let body = Body { base: self.played, at: now, command, ops, ..Body::default() };
+        EditError::check_bytes(&body)?;
+        self.last = self.last.next();
+        self.edits.push_back(Commit { number: self.last, body });
+        for (key, entry) in ahead {
+            self.touch(&key);
+            self.ahead.insert(key, entry);
+        }
+        Ok(self.last)
+    }
+
+    /// The next edit to be sent to the leader.
+    pub fn poll_commit(&mut self) -> Option<&Commit> {
+        let place = self.edits.partition_point(|commit| commit.number < self.next_to_send);
+        let commit = self.edits.get(place)?;
+        self.next_to_send = commit.number.next();
+        Some(commit)
+    }
+
+    /// There is a new leader: what is not known to be on the device goes to it.
+    pub fn send_again(&mut self) {
+        self.next_to_send = EditId::FIRST;
+    }
+
+    /// Takes a change of the leader's view.
+    pub fn hear(&mut self, change: ViewChange) {
+        let begins = change.page.begins();
+        if begins {
+            self.stale = Some(self.keys());
+            // A new leader starts from what is on the device.
+            self.taken = self.stored;
+        }
+        self.played = change.played;
+        let mut met = begins;
+        for (key, object) in change.objects {
+            if let Some(stale) = &mut self.stale {
+                stale.remove(&key);
+            }
+            met |= self.show(key, object);
+        }
+        if change.page.ends() {
+            for key in self.stale.take().unwrap_or_default() {
+                met |= self.show(key, None);
+            }
+            self.complete = true;
+        }
+        let own = change.tabs.into_iter().find(|heard| heard.tab == self.tab);
+        if own.is_some_and(|heard| self.settle(heard)) || met {
+            self.look_ahead();
+        }
+    }
+
+    /// The object under a key, as it is shown.
+    pub fn get(&self, key: &Key) -> Option<&Arc<Object>> {
+        match self.ahead.get(key) {
+            Some(entry) => entry.as_ref()?.live(),
+            None => self.shown.get(&key.collection)?.get(&key.id),
+        }
+    }
+
+    /// All objects of a collection, in no particular order.
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
+    pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
+        let untouched = self.shown.get(collection).into_iter().flatten();
+        let is_ahead = |id: &ObjectId| {
+            !self.ahead.is_empty() && self.ahead.contains_key(&Key { collection: collection.clone(), id: id.clone() })
+        };
+        let untouched = untouched.filter(move |(id, _)| !is_ahead(id));
+        let ahead = self.ahead.iter().filter(|(key, _)| key.collection == *collection);
+        untouched.chain(ahead.filter_map(|(key, entry)| Some((&key.id, entry.as_ref()?.live()?))))
+    }
+
+    /// Whether a whole view was heard.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// This tab's last edit.
+    pub fn last_edit(&self) -> EditId {
+        self.last
+    }
+
+    /// The last edit of this tab that the leader's view includes.
+    pub fn taken_through(&self) -> EditId {
+        self.taken
+    }
+
+    /// The last edit of this tab that is on the device.
+    pub fn stored_through(&self) -> EditId {
+        self.stored
+    }
+
+    /// The answer to a query now, in its order.
+    pub fn find(&self, query: Query) -> Vec<(ObjectId, Arc<Object>)> {
+        let collection = query.collection.clone();
+        LiveQuery::new(query, self.collection(&collection)).rows().to_vec()
+    }
+
+    /// Keeps the answer to a query up to date, under the number that is answered.
+    pub fn watch(&mut self, query: Query) -> u32 {
+        self.watched += 1;
+        let collection = query.collection.clone();
+        let live = LiveQuery::new(query, self.collection(&collection));
+        self.watches.insert(self.watched, live);
+        self.changed.insert(self.watched);
+        self.watched
+    }
+
+    /// No longer does.
+    pub fn unwatch(&mut self, watch: u32) {
+        self.watches.remove(&watch);
+        self.changed.remove(&watch);
+    }
+
+    /// The next query whose answer may have changed.
+    pub fn poll_changed(&mut self) -> Option<u32> {
+        self.changed.pop_first()
+    }
+
+    /// What became of the answer to a query since this was last asked, where something did.
+    pub fn look(&mut self, watch: u32) -> Option<Moved> {
+        self.changed.remove(&watch);
+        let mut live = self.watches.remove(&watch)?;
+        let collection = live.query().collection.clone();
+        let moved = live.look(|id| self.get(&Key { collection: collection.clone(), id: id.clone() }).cloned());
+        self.watches.insert(watch, live);
+        moved
+    }
+
+    fn entry(&self, key: &Key) -> Option<Entry> {
+        match self.ahead.get(key) {
+            Some(entry) => entry.clone(),
+            None => self.shown.get(&key.collection)?.get(&key.id).cloned().map(Entry::Live),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
+    fn keys(&self) -> FxHashSet<Key> {
+        let tables = self.shown.iter();
+        let keys = tables.flat_map(|(collection, table)| {
+            table.keys().map(move |id| Key { collection: collection.clone(), id: id.clone() })
+        });
+        keys.collect()
+    }
+
+    /// The leader shows something under a key. Answers whether edits of this tab touch it too.
+    fn show(&mut self, key: Key, object: Option<Arc<Object>>) -> bool {
+        let met = self.ahead.contains_key(&key);
+        if !met {
+            self.touch(&key);
+        }
+        match object {
+            Some(object) => drop(self.shown.entry(key.collection).or_default().insert(key.id, object)),
+            None => drop(self.shown.get_mut(&key.collection).and_then(|table| table.remove(&key.id))),
+        }
+        met
+    }
+
+    /// Takes note how far the leader is with this tab's edits. Answers whether it has taken more of them.
+    fn settle(&mut self, heard: Heard) -> bool {
+        let before = self.taken;
+        self.taken = self.taken.max(heard.taken);
+        self.stored = self.stored.max(heard.stored);
+        while self.edits.pop_front_if(|commit| commit.number <= self.stored).is_some() {}
+        self.taken > before
+    }
+
+    /// Applies the edits anew that the leader has not taken.
+    fn look_ahead(&mut self) {
+        for (key, _) in std::mem::take(&mut self.ahead) {
+            self.touch(&key);
+        }
+        let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
+        for place in untaken..self.edits.len() {
+            for op in self.edits[place].body.ops.clone() {
+                let mut entry = self.entry(&op.key);
+                apply(&mut entry, &op, STAMP);
+                self.touch(&op.key);
+                self.ahead.insert(op.key, entry);
+            }
+        }
+    }
+
+    /// What is shown under a key may be something else now.
+    fn touch(&mut self, key: &Key) {
+        for (&watch, live) in &mut self.watches {
+            if live.query().collection == key.collection {
+                live.touch(&key.id);
+                self.changed.insert(watch);
+            }
+        }
+    }
+}
+
+/// Whose edits they are matters to nobody here.
+const STAMP: Stamp = Stamp::pending(ClientId(0));

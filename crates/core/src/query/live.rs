@@ -1,0 +1,177 @@
+//! A query whose answer is kept up to date: cost follows what changed, and what is told is what changed.
+//!
+//! Objects that changed gather until one looks; then those that were in the answer are taken out, and those that
+//! belong to it now are put in at their place. All others stay where they are in relation to each other, so that
+//! places taken out and places put in tell the whole difference.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Query;
+use crate::name::ObjectId;
+use crate::object::Object;
+
+/// One object of an answer.
+pub type Found = (ObjectId, Arc<Object>);
+
+/// The answer to a query, kept up to date.
+#[derive(Debug)]
+pub struct LiveQuery {
+    query: Query,
+    /// All that meet the filter, sorted, past the limit too: what comes up from behind it is known.
+    rows: Vec<Found>,
+    /// The same by id, as they stand in `rows`.
+    members: FxHashMap<ObjectId, Arc<Object>>,
+    changed: FxHashSet<ObjectId>,
+    looked: bool,
+}
+
+/// What became of an answer: first take out, then put in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Places in the answer as it was, ascending.
+    pub removed: Vec<usize>,
+    /// Places in the answer as it is, ascending, with what stands there.
+    pub inserted: Vec<(usize, Found)>,
+}
+
+impl LiveQuery {
+    /// The answer among these objects of the query's collection. The first look tells all of it.
+    pub fn new<'a>(query: Query, objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
+        let found = objects.filter(|(id, object)| query.filter.matches(id, object));
+        let mut rows: Vec<Found> = found.map(|(id, object)| (id.clone(), object.clone())).collect();
+        rows.sort_unstable_by(|a, b| query.order.compare((&a.0, &a.1), (&b.0, &b.1)));
+        let members = rows.iter().cloned().collect();
+        Self { query, rows, members, changed: FxHashSet::default(), looked: false }
+    }
+
+    /// The query.
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// The answer as of the last look.
+    pub fn rows(&self) -> &[Found] {
+        &self.rows[..self.shown()]
+    }
+
+    /// An object of the query's collection may have changed.
+    pub fn touch(&mut self, id: &ObjectId) {
+        if !self.changed.contains(id) {
+            self.changed.insert(id.clone());
+        }
+    }
+
+    /// What became of the answer since the last look, where something did. `get` tells what an object is now.
+    pub fn look(&mut self, get: impl Fn(&ObjectId) -> Option<Arc<Object>>) -> Option<Moved> {
+        let was_shown = if self.looked { self.shown() } else { 0 };
+        let changed: Vec<ObjectId> = std::mem::take(&mut self.changed).into_iter().collect();
+        let changed = changed.into_iter().filter_map(|id| {
+            let now = get(&id).filter(|object| self.query.filter.matches(&id, object));
+            let same = match (self.members.get(&id), &now) {
+                (Some(was), Some(now)) => was.has_fields_of(now),
+                (was, now) => was.is_none() && now.is_none(),
+            };
+            (!same).then_some((id, now))
+        });
+        let changed: Vec<_> = changed.collect();
+        let removed = self.take_out(&changed);
+        let inserted = self.put_in(changed);
+        let first = !std::mem::replace(&mut self.looked, true);
+        let moved = match first {
+            true => self.everything(),
+            false => self.clip(was_shown, removed, inserted),
+        };
+        (first || moved != Moved::default()).then_some(moved)
+    }
+
+    fn shown(&self) -> usize {
+        self.query.limit.unwrap_or(usize::MAX).min(self.rows.len())
+    }
+
+    fn everything(&self) -> Moved {
+        Moved { removed: Vec::new(), inserted: self.rows().iter().cloned().enumerate().collect() }
+    }
+
+    /// Takes out those that were in the answer. Answers their places, ascending.
+    fn take_out(&mut self, changed: &[(ObjectId, Option<Arc<Object>>)]) -> Vec<usize> {
+        let was = changed.iter().filter_map(|(id, _)| Some((id.clone(), self.members.remove(id)?)));
+        let was: Vec<Found> = was.collect();
+        let mut places: Vec<usize> = was.iter().filter_map(|row| self.place(row).ok()).collect();
+        places.sort_unstable();
+        match places.as_slice() {
+            [] => {}
+            &[one] => drop(self.rows.remove(one)),
+            many => {
+                let (mut place, mut next) = (0, many.iter().copied().peekable());
+                self.rows.retain(|_| {
+                    let goes = next.next_if_eq(&place).is_some();
+                    place += 1;
+                    !goes
+                });
+            }
+        }
+        places
+    }
+
+    /// Puts in those that belong to the answer. Answers their places, ascending.
+    fn put_in(&mut self, changed: Vec<(ObjectId, Option<Arc<Object>>)>) -> Vec<usize> {
+        let mut new: Vec<Found> = changed.into_iter().filter_map(|(id, object)| Some((id, object?))).collect();
+        self.members.extend(new.iter().cloned());
+        if new.len() == 1 {
+            let row = new.remove(0);
+            let place = self.place(&row).unwrap_or_else(|place| place);
+            self.rows.insert(place, row);
+            return vec![place];
+        }
+        new.sort_unstable_by(|a, b| self.compare(a, b));
+        self.merge(new)
+    }
+
+    /// Puts in many at once, in one pass from the end.
+    fn merge(&mut self, new: Vec<Found>) -> Vec<usize> {
+        let Some(first) = new.first() else { return Vec::new() };
+        let from = self.place(first).unwrap_or_else(|place| place);
+        let tail = self.rows.split_off(from);
+        let (mut tail, mut places) = (tail.into_iter().peekable(), Vec::with_capacity(new.len()));
+        for row in new {
+            while let Some(old) =
+                tail.next_if(|old| self.query.order.compare((&old.0, &old.1), (&row.0, &row.1)).is_lt())
+            {
+                self.rows.push(old);
+            }
+            places.push(self.rows.len());
+            self.rows.push(row);
+        }
+        self.rows.extend(tail);
+        places
+    }
+
+    /// What of a difference shows within the limit, and what it moves over the limit's edge.
+    fn clip(&self, was_shown: usize, removed: Vec<usize>, inserted: Vec<usize>) -> Moved {
+        let shown = self.shown();
+        let total = self.rows.len() + removed.len() - inserted.len();
+        let place_now = |was: usize| {
+            let survivor = was - removed.partition_point(|&place| place < was);
+            inserted.iter().fold(survivor, |now, &place| if place <= now { now + 1 } else { now })
+        };
+        let survives = |was: &usize| removed.binary_search(was).is_err();
+        let pushed_out = (0..was_shown).rev().filter(survives).take_while(|&was| place_now(was) >= shown);
+        let pulled_in = (was_shown..total).filter(survives).map(place_now).take_while(|&now| now < shown);
+        let mut out: Vec<usize> =
+            removed.iter().copied().filter(|&place| place < was_shown).chain(pushed_out).collect();
+        let mut into: Vec<usize> = inserted.iter().copied().filter(|&place| place < shown).chain(pulled_in).collect();
+        out.sort_unstable();
+        into.sort_unstable();
+        Moved { removed: out, inserted: into.into_iter().map(|place| (place, self.rows[place].clone())).collect() }
+    }
+
+    fn place(&self, row: &Found) -> Result<usize, usize> {
+        self.rows.binary_search_by(|other| self.compare(other, row))
+    }
+
+    fn compare(&self, a: &Found, b: &Found) -> std::cmp::Ordering {
+        self.query.order.compare((&a.0, &a.1), (&b.0, &b.1))
+    }
+}

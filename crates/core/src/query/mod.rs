@@ -1,0 +1,96 @@
+//! Queries: which objects of a collection, in which order, and how many of them.
+//!
+//! A query is written as a value, so that it reads the same in every language and on the wire:
+//!
+//! ```text
+//! { collection: "tasks",
+//!   where:      { done: false, priority: { ge: 2 }, or: [{ owner: "ana" }, { owner: { exists: false } }] },
+//!   orderBy:    ["-priority", "title"],
+//!   limit:      50 }
+//! ```
+//!
+//! `filter` says which objects, `order` how values compare, `live` keeps the answer up to date as objects change.
+
+mod filter;
+mod live;
+mod order;
+
+use crate::limits;
+use crate::name::{Collection, NameError};
+use crate::value::Value;
+
+pub use filter::Filter;
+pub use live::{LiveQuery, Moved};
+pub use order::{Direction, Order, compare};
+
+/// Which objects are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Of which collection.
+    pub collection: Collection,
+    /// Which of its objects.
+    pub filter: Filter,
+    /// In which order; ties are in the order of their ids.
+    pub order: Order,
+    /// How many at most.
+    pub limit: Option<usize>,
+}
+
+/// Why a value is not a query. Asking again gives the same answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The value has another shape.
+    #[error("{what} is {wanted}")]
+    Shape {
+        /// Which part.
+        what: &'static str,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// A part that no query has.
+    #[error("a query has no {0:?}; it has collection, where, orderBy and limit")]
+    UnknownPart(String),
+    /// A comparison that there is not.
+    #[error(
+        "there is no comparison {0:?}; there are eq, ne, lt, le, gt, ge, in, contains, prefix and exists \
+         (to compare with a map, write {{eq: …}})"
+    )]
+    UnknownComparison(String),
+    /// The query is too large.
+    #[error("the query has more than {} conditions, or nests too deep: ask for less at once", limits::QUERY_CONDITIONS)]
+    TooLarge,
+    /// A name in it is not one.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+impl Query {
+    /// All objects of a collection.
+    pub fn all(collection: Collection) -> Self {
+        Self { collection, filter: Filter::Everything, order: Order::default(), limit: None }
+    }
+
+    /// Reads a query.
+    ///
+    /// # Errors
+    /// Where the value is none; the message says what to write instead.
+    pub fn from_value(value: &Value) -> Result<Self, QueryError> {
+        let shape = |what, wanted| QueryError::Shape { what, wanted };
+        let Value::Map(parts) = value else { return Err(shape("a query", "a map with at least a collection")) };
+        let collection = parts.get("collection").and_then(Value::as_text);
+        let mut query = Self::all(Collection::new(collection.ok_or(shape("collection", "a name"))?)?);
+        for (part, value) in parts.iter().filter(|(_, value)| **value != Value::Null) {
+            match part.as_str() {
+                "collection" => {}
+                "where" => query.filter = Filter::from_value(value)?,
+                "orderBy" => query.order = Order::from_value(value)?,
+                "limit" => {
+                    let limit = value.as_int().and_then(|limit| usize::try_from(limit).ok());
+                    query.limit = Some(limit.ok_or(shape("limit", "a whole number, 0 or more"))?);
+                }
+                other => return Err(QueryError::UnknownPart(other.into())),
+            }
+        }
+        Ok(query)
+    }
+}

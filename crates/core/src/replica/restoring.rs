@@ -1,0 +1,109 @@
+//! Reading a replica back from the device, row by row in the order they were written.
+
+use super::outbox::Pending;
+use super::rows::{Meta, Row, RowError, Table};
+use super::{Keeping, Replica, Start};
+use crate::name::{Key, StreamName};
+use crate::numbers::{ClientId, EditId};
+use crate::object::Entry;
+
+/// A replica of which some rows were read. A later row under the same key takes the place of an earlier one.
+#[derive(Debug)]
+pub struct Restoring {
+    replica: Replica,
+    meta: Option<Meta>,
+}
+
+impl Restoring {
+    /// Nothing was read yet. Where nothing will be, it is a new replica under `client`.
+    pub fn new(stream: StreamName, client: ClientId, start: Start) -> Self {
+        Self { replica: Replica::new(stream, client, start, Keeping::Device), meta: None }
+    }
+
+    /// Takes a row.
+    ///
+    /// # Errors
+    /// Where the row cannot be read. The store is damaged or of a newer version: keep it, and tell the person.
+    pub fn row(&mut self, row: &Row) -> Result<(), RowError> {
+        let (replica, there) = (&mut self.replica, row.value.is_some());
+        let outbox = &mut replica.outbox;
+        match row.table {
+            Table::Meta => self.meta = Some(row.read_meta()?),
+            Table::Objects if there => {
+                let (key, entry): (Key, Entry) = row.read_object()?;
+                replica.changed.insert(key.clone());
+                replica.confirmed.replace(&key, Some(entry));
+            }
+            Table::Objects => {
+                let key = row.read_key()?;
+                replica.confirmed.replace(&key, None);
+                replica.confirmed.evict(&key);
+                replica.changed.insert(key);
+            }
+            Table::Outbox if there => {
+                let (edit, pending): (EditId, Pending) = row.read_pending()?;
+                outbox.pending.insert(edit, pending);
+            }
+            Table::Outbox => drop(outbox.pending.remove(&row.edit()?)),
+            Table::Kept if there => outbox.restore_kept(row.read_kept()?),
+            Table::Kept => outbox.forget_kept(row.edit()?),
+            Table::Parked if there => {
+                let (edit, parked) = row.read_parked()?;
+                outbox.parked.insert(edit, parked);
+            }
+            Table::Parked => drop(outbox.parked.remove(&row.edit()?)),
+        }
+        Ok(())
+    }
+
+    /// What was read so far: the confirmed objects, without what is pending.
+    pub fn so_far(&mut self) -> &mut Replica {
+        &mut self.replica
+    }
+
+    /// All rows were read.
+    pub fn done(mut self) -> Replica {
+        if let Some(meta) = self.meta.take() {
+            self.replica.restore_meta(meta);
+        }
+        self.replica
+    }
+}
+
+impl Replica {
+    /// A replica as it was stored; a new one under `client` where nothing was.
+    ///
+    /// # Errors
+    /// Where a row cannot be read. The store is damaged or of a newer version: keep it, and tell the person.
+    pub fn restore(
+        stream: StreamName,
+        client: ClientId,
+        start: Start,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Result<Self, RowError> {
+        let mut restoring = Restoring::new(stream, client, start);
+        rows.into_iter().try_for_each(|row| restoring.row(&row))?;
+        let mut replica = restoring.done();
+        replica.changed.clear();
+        Ok(replica)
+    }
+
+    fn restore_meta(&mut self, meta: Meta) {
+        self.identity.client = meta.client;
+        self.identity.former = meta.former.into();
+        self.identity.settled = meta.decided;
+        self.history.incarnation = meta.incarnation;
+        (self.history.played, self.history.chain, self.history.head) = (meta.played, meta.chain, meta.head);
+        self.storing.restored(meta.last_edit);
+        self.tabs.restore(meta.tabs);
+        self.outbox.restore(meta.last_edit, meta.decided, meta.client);
+        let mut keys = Vec::new();
+        for (&edit, pending) in &self.outbox.pending {
+            for (place, op) in pending.body.ops.iter().enumerate() {
+                self.view.add(&op.key, edit, place);
+                keys.push(op.key.clone());
+            }
+        }
+        self.reapply(keys);
+    }
+}

@@ -1,0 +1,123 @@
+//! Edits that were made in other tabs, on mirrors of this replica's view, and what those are told in return.
+//!
+//! A tab numbers its edits 1, 2, 3, … and sends them until it hears that they are on the device. The replica takes
+//! each exactly once: how many it has taken of each tab is stored in one transaction with them, so that a tab that
+//! sends again to a replica that was restored, in another tab, is answered and not doubled.
+
+use std::collections::BTreeSet;
+
+use super::Replica;
+use crate::limits;
+use crate::mirror::{Commit, Heard, Page, ViewChange};
+use crate::name::Key;
+use crate::numbers::{EditId, TabId};
+
+/// The tabs whose edits were taken, the latest at the end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tabs {
+    known: Vec<Tab>,
+    /// Those whose progress is yet to be told.
+    untold: BTreeSet<TabId>,
+}
+
+/// How far the replica is with the edits of one tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tab {
+    pub(super) tab: TabId,
+    /// The last edit that is in the outbox.
+    pub(super) taken: EditId,
+    /// The last edit that is on the device.
+    pub(super) stored: EditId,
+}
+
+impl Tabs {
+    /// What is stored of them.
+    pub(super) fn taken(&self) -> Vec<(TabId, EditId)> {
+        self.known.iter().map(|tab| (tab.tab, tab.taken)).collect()
+    }
+
+    pub(super) fn restore(&mut self, taken: Vec<(TabId, EditId)>) {
+        self.known = taken.into_iter().map(|(tab, taken)| Tab { tab, taken, stored: taken }).collect();
+    }
+
+    /// What was taken by then is on the device now.
+    pub(super) fn stored(&mut self, taken: &[(TabId, EditId)]) {
+        for &(tab, edit) in taken {
+            if let Some(known) = self.known.iter_mut().find(|known| known.tab == tab && known.stored < edit) {
+                known.stored = edit;
+                self.untold.insert(tab);
+            }
+        }
+    }
+
+    /// Whether an edit was not taken yet. It counts as taken from now on.
+    fn is_new(&mut self, tab: TabId, edit: EditId) -> bool {
+        let place = self.known.iter().position(|known| known.tab == tab);
+        let mut known = match place {
+            Some(place) => self.known.remove(place),
+            None => Tab { tab, taken: EditId::default(), stored: EditId::default() },
+        };
+        let new = known.taken < edit;
+        known.taken = known.taken.max(edit);
+        self.known.push(known);
+        if self.known.len() > limits::TABS {
+            self.known.remove(0);
+        }
+        self.untold.insert(tab);
+        new
+    }
+
+    fn heard(&self, which: impl Fn(TabId) -> bool, on_device: bool) -> Vec<Heard> {
+        let tabs = self.known.iter().filter(|known| which(known.tab));
+        let stored = |known: &Tab| if on_device { known.stored } else { known.taken };
+        tabs.map(|known| Heard { tab: known.tab, taken: known.taken, stored: stored(known) }).collect()
+    }
+}
+
+impl Replica {
+    /// Takes an edit that was made on a mirror, once however often it comes. It was checked there; what no longer fits
+    /// by now is for the server to decide on, so that its author hears of it.
+    pub fn take(&mut self, tab: TabId, commit: Commit) {
+        if !self.tabs.is_new(tab, commit.number) {
+            return;
+        }
+        let mut body = commit.body;
+        // A mirror of an earlier leader may have been ahead of what was stored.
+        body.base = body.base.min(self.history.played);
+        let edit = self.outbox.next_edit();
+        let mut keys: Vec<Key> = Vec::with_capacity(body.ops.len());
+        for (place, op) in body.ops.iter().enumerate() {
+            self.view.add(&op.key, edit, place);
+            keys.push(op.key.clone());
+        }
+        self.outbox.push(edit, body);
+        self.storing.pending(edit);
+        self.reapply(keys);
+    }
+
+    /// What changed since this was last asked, for mirrors that have begun; `None` where nothing did.
+    pub fn view_change(&mut self) -> Option<ViewChange> {
+        let keys: Vec<Key> = self.take_changed().collect();
+        let untold = std::mem::take(&mut self.tabs.untold);
+        let played = self.history.played;
+        if keys.is_empty() && untold.is_empty() && self.told == played {
+            return None;
+        }
+        self.told = played;
+        let tabs = self.tabs.heard(|tab| untold.contains(&tab), self.storing.on_device());
+        let objects = keys.into_iter().map(|key| (self.get(&key).cloned(), key));
+        let objects = objects.map(|(object, key)| (key, object)).collect();
+        Some(ViewChange { page: Page::Change, played, tabs, objects })
+    }
+
+    /// The whole view in pages, for a mirror that begins, or begins anew. What changes later is told on top of it.
+    pub fn whole_view(&self) -> Vec<ViewChange> {
+        let tabs = self.tabs.heard(|_| true, self.storing.on_device());
+        let collections = self.collections();
+        let objects = collections.iter().flat_map(|collection| {
+            let key = |id: &_| Key { collection: collection.clone(), id: Clone::clone(id) };
+            self.collection(collection).map(move |(id, object)| (key(id), Some(object.clone())))
+        });
+        ViewChange::pages(self.history.played, tabs, objects)
+    }
+}
