@@ -20,7 +20,7 @@ use crate::name::{Collection, NameError};
 use crate::value::Value;
 
 pub use filter::Filter;
-pub use live::{LiveQuery, Moved};
+pub use live::{Found, LiveQuery, Moved};
 pub use order::{Direction, Order, compare};
 
 /// Which objects are asked for.

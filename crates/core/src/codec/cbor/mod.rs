@@ -6,6 +6,7 @@
 mod client_frame;
 mod event;
 mod frame;
+mod local;
 mod op;
 mod reader;
 mod server_frame;
@@ -17,6 +18,7 @@ mod writer;
 pub use client_frame::{decode_client_frame, encode_client_frame};
 pub use event::{EncodedBody, RecordedHead, decode_recorded, encode_body, encode_recorded, encode_recorded_head};
 pub(crate) use event::{encode_authored, read_authored};
+pub use local::{decode_ops, decode_record, encode_moved, encode_parked, encode_record, encode_row, encode_rows};
 pub(crate) use op::{read_client, read_key};
 pub(crate) use reader::{Reader, array_len, check_end, read_array, read_map, read_null, read_tuple, split_bytes};
 pub use server_frame::{decode_server_frame, encode_events_frame, encode_events_head, encode_server_frame};
