@@ -1,0 +1,323 @@
+//! Tabs of one browser: mirrors that are edited at once, and a leader among them that may be killed at any moment.
+//!
+//! Whatever is delivered when, and whoever leads: each edit of each tab is recorded once, in the order it was made,
+//! and in the end all tabs show what the server has.
+
+mod peers;
+mod support;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use fastrand::Rng;
+use peers::{Server, inc, insert, key, set, upsert};
+use support::for_seeds;
+use tapeline_core::codec::cbor;
+use tapeline_core::mirror::{Commit, Mirror, ViewChange};
+use tapeline_core::name::Collection;
+use tapeline_core::numbers::{Channel, ClientId, EditId, Millis, TabId};
+use tapeline_core::op::{Action, Op};
+use tapeline_core::query::{Moved, Query};
+use tapeline_core::replica::{Moment, Replica, Restoring, Start, StoreBatch};
+use tapeline_core::sequencer::Peer;
+
+/// The browser: a device that keeps records, tabs, and the leader among them.
+struct Browser {
+    server: Server,
+    records: Vec<Vec<u8>>,
+    tabs: Vec<Tab>,
+    leader: Replica,
+    /// Which leader it is; messages to an earlier one are lost.
+    epoch: u64,
+    to_leader: VecDeque<(u64, TabId, ToLeader)>,
+    /// Records the device has not finished writing.
+    writing: VecDeque<StoreBatch>,
+    sessions: u64,
+    random: u128,
+}
+
+enum ToLeader {
+    Join,
+    Commit(Vec<u8>),
+}
+
+struct Tab {
+    id: TabId,
+    mirror: Mirror,
+    inbox: VecDeque<Vec<u8>>,
+    /// What a watched query's answer is, by what was told of it.
+    watch: u32,
+    answer: Vec<String>,
+}
+
+impl Browser {
+    fn new(tabs: u128) -> Self {
+        let mut browser = Self {
+            server: Server::new(),
+            records: Vec::new(),
+            tabs: Vec::new(),
+            leader: restored(&[]),
+            epoch: 0,
+            to_leader: VecDeque::new(),
+            writing: VecDeque::new(),
+            sessions: 0,
+            random: 1 << 100,
+        };
+        (1..=tabs).for_each(|tab| browser.open_tab(TabId(tab)));
+        browser.connect();
+        browser
+    }
+
+    fn open_tab(&mut self, id: TabId) {
+        let mut mirror = Mirror::new(id);
+        let watch = mirror.watch(Query::all(Collection::new("things").unwrap()));
+        self.to_leader.push_back((self.epoch, id, ToLeader::Join));
+        self.tabs.push(Tab { id, mirror, inbox: VecDeque::new(), watch, answer: Vec::new() });
+    }
+
+    fn connect(&mut self) {
+        self.sessions += 1;
+        self.leader.connected(Channel(1));
+    }
+
+    fn step(&mut self, random: &mut Rng) {
+        let tab = random.usize(..self.tabs.len());
+        match random.u8(..20) {
+            0..6 => self.edit(tab, random),
+            6..9 => self.hear_tab(),
+            9..13 => self.hear_leader(tab),
+            13 => self.tell(),
+            14 => self.store(random.bool()),
+            15 => self.finish_writing(random.bool()),
+            16 | 17 => self.talk(random.usize(1..4)),
+            18 if random.u8(..4) == 0 => self.reconnect(),
+            19 if random.u8(..4) == 0 => self.change_leader(random.bool()),
+            _ => self.look(tab),
+        }
+    }
+
+    fn edit(&mut self, tab: usize, random: &mut Rng) {
+        let tab = &mut self.tabs[tab];
+        let number = tab.mirror.last_edit().0 + 1;
+        let shared = format!("s{}", random.u8(..4));
+        let shared_op = match (random.u8(..5), tab.mirror.get(&key(&shared)).is_some()) {
+            (0, true) => Op { key: key(&shared), seen: None, action: Action::Delete },
+            (1, true) => inc(&shared, "count", 1),
+            (2, true) => set(&shared, "by", tab.id.0 as i64),
+            _ => upsert(&shared, &[("by", number as i64)]),
+        };
+        // Each edit leaves a trace that no other has.
+        let own = insert(&format!("{}-{number}", tab.id.0), &[]);
+        assert_eq!(tab.mirror.edit(Millis(1), vec![own, shared_op], None), Ok(EditId(number)));
+        while let Some(commit) = tab.mirror.poll_commit() {
+            self.to_leader.push_back((self.epoch, tab.id, ToLeader::Commit(commit.encode())));
+        }
+    }
+
+    fn hear_tab(&mut self) {
+        let Some((epoch, tab, message)) = self.to_leader.pop_front() else { return };
+        if epoch != self.epoch {
+            return;
+        }
+        match message {
+            ToLeader::Commit(commit) => self.leader.take(tab, Commit::decode(&commit).unwrap()),
+            ToLeader::Join => {
+                let view = self.leader.whole_view();
+                let tab = self.tabs.iter_mut().find(|known| known.id == tab).unwrap();
+                tab.inbox.extend(view.iter().map(ViewChange::encode));
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        if let Some(change) = self.leader.view_change() {
+            self.tabs.iter_mut().for_each(|tab| tab.inbox.push_back(change.encode()));
+        }
+    }
+
+    fn hear_leader(&mut self, tab: usize) {
+        let tab = &mut self.tabs[tab];
+        if let Some(change) = tab.inbox.pop_front() {
+            tab.mirror.hear(ViewChange::decode(&change).unwrap());
+        }
+    }
+
+    fn store(&mut self, flush: bool) {
+        let batch = if flush { self.leader.flush_store() } else { self.leader.poll_store() };
+        self.writing.extend(batch);
+    }
+
+    fn finish_writing(&mut self, fails: bool) {
+        let Some(batch) = self.writing.pop_front() else { return };
+        if fails {
+            self.writing.clear();
+            return self.leader.not_stored(batch.number);
+        }
+        if batch.whole {
+            self.records.clear();
+        }
+        self.records.extend(cbor::encode_record(&batch));
+        self.leader.stored(batch.number);
+    }
+
+    fn talk(&mut self, frames: usize) {
+        for _ in 0..frames {
+            let Some(frame) = self.leader.poll_frame(Millis(1)) else { return };
+            let peer = self.peer();
+            for (to, answer) in self.server.hear(peer, frame) {
+                if to == peer {
+                    self.random += 1;
+                    self.leader.receive(Moment { now: Millis(1), random: self.random }, answer);
+                }
+            }
+        }
+    }
+
+    fn peer(&self) -> Peer {
+        Peer { session: self.sessions, channel: Channel(1) }
+    }
+
+    fn reconnect(&mut self) {
+        self.server.drop_peer(self.peer());
+        self.leader.disconnected();
+        self.connect();
+    }
+
+    /// The leader is killed, with what the device has not finished writing; or it hands over in good order.
+    fn change_leader(&mut self, killed: bool) {
+        if !killed {
+            self.store(true);
+            while !self.writing.is_empty() {
+                self.finish_writing(false);
+            }
+        }
+        self.writing.clear();
+        self.server.drop_peer(self.peer());
+        self.leader = restored(&self.records);
+        self.epoch += 1;
+        self.connect();
+        for tab in &mut self.tabs {
+            // What the old leader had said may still arrive, before anything of the new one.
+            self.to_leader.push_back((self.epoch, tab.id, ToLeader::Join));
+            tab.mirror.send_again();
+            while let Some(commit) = tab.mirror.poll_commit() {
+                self.to_leader.push_back((self.epoch, tab.id, ToLeader::Commit(commit.encode())));
+            }
+        }
+    }
+
+    /// The answer to a watched query is what the mirror shows, put together from differences alone.
+    fn look(&mut self, tab: usize) {
+        let tab = &mut self.tabs[tab];
+        let Some(Moved { removed, inserted }) = tab.mirror.look(tab.watch) else { return };
+        removed.iter().rev().for_each(|&place| drop(tab.answer.remove(place)));
+        inserted.iter().for_each(|(place, row)| tab.answer.insert(*place, text(row)));
+        let now: Vec<String> = tab.mirror.find(things()).iter().map(text).collect();
+        assert_eq!(tab.answer, now, "what changed was told");
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            let busy = !self.to_leader.is_empty() || self.tabs.iter().any(|tab| !tab.inbox.is_empty());
+            self.hear_tab();
+            self.tell();
+            (0..self.tabs.len()).for_each(|tab| self.hear_leader(tab));
+            self.store(false);
+            self.finish_writing(false);
+            self.talk(10);
+            let status = self.leader.status();
+            if !busy && status.pending == 0 && status.stored && self.leader.is_caught_up() {
+                self.tell();
+                (0..self.tabs.len()).for_each(|tab| {
+                    while !self.tabs[tab].inbox.is_empty() {
+                        self.hear_leader(tab)
+                    }
+                });
+                return;
+            }
+        }
+        panic!("they never come to rest: {:?}", self.leader.status());
+    }
+
+    fn check(&mut self) {
+        let recorded: Vec<_> = self.server.log.encoded().map(|event| cbor::decode_recorded(event).unwrap()).collect();
+        let mut last: BTreeMap<String, u64> = BTreeMap::new();
+        for event in &recorded {
+            let own = event.body.ops.iter().chain(event.lost.iter().map(|lost| &lost.op));
+            let own = own.map(|op| op.key.id.to_string()).find(|id| id.contains('-')).unwrap();
+            let (tab, number) = own.split_once('-').unwrap();
+            let last = last.entry(tab.into()).or_default();
+            assert!(number.parse::<u64>().unwrap() > *last, "{own} came after {last}: doubled or out of order");
+            *last = number.parse().unwrap();
+        }
+        // An update of what another tab had deleted is refused, and parked; everything else is recorded.
+        let made: u64 = self.tabs.iter().map(|tab| tab.mirror.last_edit().0).sum();
+        assert_eq!(recorded.len() + self.leader.parked().len(), made as usize, "each edit has come to something");
+        let shown: Vec<String> = self.tabs[0].mirror.find(things()).iter().map(text).collect();
+        for place in 0..self.tabs.len() {
+            self.look(place);
+            let tab = &self.tabs[place];
+            assert_eq!(tab.answer, shown, "all tabs show the same");
+            assert_eq!(tab.mirror.stored_through(), tab.mirror.last_edit());
+            for (id, object) in tab.mirror.find(things()) {
+                let confirmed = self.leader.get(&key(&id.to_string())).expect("the leader shows it too");
+                assert!(object.has_fields_of(confirmed));
+            }
+        }
+        assert_eq!(shown.len(), self.leader.collection(&things().collection).count());
+    }
+}
+
+fn things() -> Query {
+    Query::all(Collection::new("things").unwrap())
+}
+
+fn text((id, object): &tapeline_core::query::Found) -> String {
+    format!("{id} {:?}", object.to_value())
+}
+
+/// A leader as the device has it.
+fn restored(records: &[Vec<u8>]) -> Replica {
+    let mut restoring = Restoring::new(peers::stream(), ClientId(9), Start::Played);
+    for record in records {
+        cbor::decode_record(record).unwrap().iter().for_each(|row| restoring.row(row).unwrap());
+    }
+    restoring.done()
+}
+
+#[test]
+fn each_edit_of_each_tab_is_recorded_once_whoever_leads() {
+    for_seeds(400, |_, random| {
+        let mut browser = Browser::new(3);
+        for step in 0..random.usize(..400) {
+            browser.step(random);
+            if step == 200 {
+                browser.open_tab(TabId(4));
+            }
+        }
+        browser.settle();
+        browser.check();
+    });
+}
+
+#[test]
+fn an_edit_shows_before_there_is_a_leader() {
+    let mut mirror = Mirror::new(TabId(1));
+    mirror.edit(Millis(1), vec![set("not heard of", "x", 1)], None).unwrap();
+    mirror.edit(Millis(1), vec![insert("new", &[("x", 2)])], None).unwrap();
+    assert!(mirror.get(&key("new")).is_some());
+    assert!(mirror.get(&key("not heard of")).is_none(), "nobody knows what it is");
+    assert!(!mirror.is_complete());
+    restored(&[]).whole_view().into_iter().for_each(|page| mirror.hear(page));
+    assert!(mirror.is_complete());
+    assert!(mirror.get(&key("new")).is_some(), "the leader has not taken it yet");
+    assert!(mirror.edit(Millis(1), vec![set("not there", "x", 1)], None).is_err());
+}
+
+#[test]
+fn a_message_of_another_version_is_refused() {
+    let change = restored(&[]).whole_view()[0].encode();
+    let mut newer = change.clone();
+    newer[1] += 1;
+    assert!(ViewChange::decode(&change).is_ok());
+    assert!(ViewChange::decode(&newer).unwrap_err().to_string().contains("version"));
+}
