@@ -173,6 +173,9 @@ pub struct Bench {
     /// Smaller sizes, for a quick look: figures are not comparable then.
     #[arg(long)]
     pub quick: bool,
+    /// With append and fanout: measure Redis, NATS and S2 lite beside us, those that are on PATH.
+    #[arg(long)]
+    pub peers: bool,
     /// Measure this server instead of one that is started for it; figures that need its process are left out.
     #[arg(long, value_name = "URL")]
     pub against: Option<String>,

@@ -1,24 +1,19 @@
 //! From a change to everybody having seen it, and what a client costs that only listens.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use hdrhistogram::Histogram;
-use tapeline_core::frame::{Live, ServerFrame};
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Channel, Seq};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
+use super::drive::{CHANGES_PER_S, Listeners, Reader, Target};
 use super::figures::Figures;
-use super::load::{Todos, Writer, opened, stream};
+use super::load::{Writer, stream};
+use super::ours::{Ours, Subscriber};
 use super::server::Server;
-use super::{Size, limit};
+use super::{Size, limit, peers};
 use crate::failure::Failure;
-use crate::wire;
 
-const EVENTS_PER_S: u64 = 50;
 const IDLE: u64 = 10_000;
 
 /// Measures both.
@@ -31,65 +26,31 @@ pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Re
 
 async fn latency(against: Option<&str>, size: Size, subscribers: u64, figures: &mut Figures) -> Result<(), Failure> {
     let server = Server::start(against).await?;
-    let name = stream(format!("bench/fanout-{:x}", fastrand::u32(..)));
-    let count = EVENTS_PER_S * size.seconds;
-    let sent: Arc<Vec<std::sync::OnceLock<Instant>>> = Arc::new((0..count).map(|_| Default::default()).collect());
-    let mut writer = Writer::open(&server.url, &name, 1).await?;
-    let mut listeners: Vec<JoinHandle<Result<Histogram<u64>, Failure>>> = Vec::new();
-    for place in 0..subscribers {
-        let (ready, mut is_ready) = watch::channel(false);
-        listeners.push(tokio::spawn(listen(server.url.clone(), name.clone(), place, sent.clone(), ready)));
-        is_ready.wait_for(|ready| *ready).await.map_err(Failure::failed)?;
-    }
+    let stream = Ours::new(&server.url, "fanout");
+    let changes = CHANGES_PER_S * size.seconds;
+    let writer = stream.writer(1).await?;
+    let listeners = Listeners::connect(&stream, subscribers, changes).await?;
     let before = server.processor_time();
-    let (mut todos, mut made) = (Todos::new(2), Vec::new());
-    let mut ticks = tokio::time::interval(Duration::from_micros(1_000_000 / EVENTS_PER_S));
-    for sent in sent.iter() {
-        ticks.tick().await;
-        let op = todos.next(&mut made);
-        let _ = sent.set(Instant::now());
-        writer.push_one(op).await?;
-    }
-    let mut times = limit::histogram();
-    for listener in listeners {
-        times.add(listener.await.map_err(Failure::failed)??).map_err(Failure::failed)?;
-    }
-    let milliseconds = |quantile| limit::quantile(&times, quantile).as_secs_f64() * 1e3;
-    figures.add(format!("fanout.p50_ms.{subscribers}"), milliseconds(0.5), "ms")?;
-    figures.add(format!("fanout.p99_ms.{subscribers}"), milliseconds(0.99), "ms")?;
+    let times = listeners.time(writer).await?;
+    add(figures, "", subscribers, &times)?;
     if let (Some(before), Some(after)) = (before, server.processor_time()) {
-        let each = (after - before).as_secs_f64() * 1e6 / (count * subscribers) as f64;
+        let each = (after - before).as_secs_f64() * 1e6 / (changes * subscribers) as f64;
         figures.add(format!("fanout.server_us_per_delivery.{subscribers}"), each, "us")?;
     }
-    Ok(())
+    drop(server);
+    match size.peers {
+        true => peers::fanout(subscribers, changes, figures).await,
+        false => Ok(()),
+    }
 }
 
-/// Takes all events of a stream as they come. Answers how long each was on its way.
-async fn listen(
-    url: String,
-    name: StreamName,
-    place: u64,
-    sent: Arc<Vec<std::sync::OnceLock<Instant>>>,
-    ready: watch::Sender<bool>,
-) -> Result<Histogram<u64>, Failure> {
-    let (mut sender, mut receiver) = wire::connect(&url).await?;
-    let client = Todos::new(1_000 + place).client();
-    sender.send(&wire::open(Channel(0), &name, client, Live::From(Seq::FIRST))).await?;
-    opened(&mut receiver).await?;
-    ready.send_replace(true);
-    let mut times = limit::histogram();
-    let mut next = Seq::FIRST;
-    while next.0 < sent.len() as u64 {
-        let ServerFrame::Events(events) = receiver.next().await? else { continue };
-        let now = Instant::now();
-        while next < events.block.end() {
-            if let Some(sent) = sent[next.0 as usize].get() {
-                limit::record(&mut times, now - *sent);
-            }
-            next = next.next();
-        }
+/// Adds the times from a change to seen; `whose` names a peer, with an underscore behind it.
+pub fn add(figures: &mut Figures, whose: &str, subscribers: u64, times: &Histogram<u64>) -> Result<(), Failure> {
+    for (name, quantile) in [("p50", 0.5), ("p99", 0.99)] {
+        let milliseconds = limit::quantile(times, quantile).as_secs_f64() * 1e3;
+        figures.add(format!("fanout.{whose}{name}_ms.{subscribers}"), milliseconds, "ms")?;
     }
-    Ok(times)
+    Ok(())
 }
 
 async fn idle(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {
@@ -126,14 +87,8 @@ async fn idle(against: Option<&str>, size: Size, figures: &mut Figures) -> Resul
     Ok(())
 }
 
-async fn subscribe(url: &str, name: &StreamName, place: u64) -> Result<(wire::Sender, wire::Receiver), Failure> {
-    let (mut sender, mut receiver) = wire::connect(url).await?;
-    let client = Todos::new(2_000_000 + place).client();
-    sender.send(&wire::open(Channel(0), name, client, Live::From(Seq::FIRST))).await?;
-    opened(&mut receiver).await?;
-    loop {
-        if let ServerFrame::Events(_) = receiver.next().await? {
-            return Ok((sender, receiver));
-        }
-    }
+async fn subscribe(url: &str, name: &StreamName, place: u64) -> Result<Subscriber, Failure> {
+    let mut subscriber = Subscriber::open(url, name, 2_000_000 + place).await?;
+    subscriber.seen().await?;
+    Ok(subscriber)
 }

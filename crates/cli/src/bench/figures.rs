@@ -28,6 +28,17 @@ impl Figures {
         Ok(())
     }
 
+    /// Takes one that could not be measured, and why.
+    pub fn miss(&mut self, measure: impl Into<String>, why: &str) -> Result<(), Failure> {
+        let (measure, why) = (measure.into(), format!("{why}: not measured"));
+        if self.json {
+            return output::line(json!({ "measure": measure, "value": null, "why": why }));
+        }
+        eprintln!("{measure}: {why}");
+        self.rows.push(vec![measure, why, String::new()]);
+        Ok(())
+    }
+
     /// Prints the table.
     pub fn finish(self) -> Result<(), Failure> {
         match self.json {

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tapeline_core::codec::Codec;
-use tapeline_core::event::{Authored, Body};
+use tapeline_core::codec::{Codec, cbor};
+use tapeline_core::event::{Authored, Body, Recorded};
 use tapeline_core::frame::{ClientFrame, Live, ServerFrame};
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Millis, Seq};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::value::Value;
 
+use super::drive;
 use crate::failure::Failure;
 use crate::wire::{self, Receiver, Sender};
 
@@ -133,12 +134,24 @@ impl Author {
     }
 }
 
+/// So many edits as a server records them: what a peer is given to keep.
+pub fn recorded(count: usize) -> Vec<Vec<u8>> {
+    let (mut todos, mut made) = (Todos::new(0), Vec::new());
+    let mut author = Author::new(todos.client());
+    let encoded = (0..count).map(|_| {
+        let Authored { client, n, body, .. } = author.event(todos.next(&mut made));
+        cbor::encode_recorded(&Recorded { seq: Seq(100_000), client, n, actor: None, body, lost: Vec::new() })
+    });
+    encoded.collect()
+}
+
 /// A writer of one stream that pushes without subscribing.
 pub struct Writer {
     sender: Sender,
     receiver: Receiver,
     author: Author,
     todos: Todos,
+    made: Vec<ObjectId>,
     channel: Channel,
 }
 
@@ -150,24 +163,7 @@ impl Writer {
         let (author, channel) = (Author::new(todos.client()), Channel(0));
         sender.send(&wire::open(channel, stream, author.client, Live::No)).await?;
         opened(&mut receiver).await?;
-        Ok(Self { sender, receiver, author, todos, channel })
-    }
-
-    /// Pushes, with at most `outstanding` events on their way, until `end`. Answers how many were acknowledged by then.
-    pub async fn push_until(
-        &mut self,
-        end: Instant,
-        outstanding: u64,
-        next: &mut impl FnMut(&mut Todos) -> Op,
-    ) -> Result<u64, Failure> {
-        let start = self.author.settled;
-        while Instant::now() < end {
-            self.fill(outstanding, u64::MAX, next).await?;
-            self.take_answer().await?;
-        }
-        let acknowledged = self.author.settled.since(start);
-        self.drain().await?;
-        Ok(acknowledged)
+        Ok(Self { sender, receiver, author, todos, made: Vec::new(), channel })
     }
 
     /// Pushes `count` events with at most `outstanding` on their way, and waits for all to be acknowledged.
@@ -206,28 +202,38 @@ impl Writer {
             return Ok(());
         }
         let events = (0..room).map(|_| self.author.event(next(&mut self.todos))).collect();
+        self.send_events(events).await
+    }
+
+    async fn send_events(&mut self, events: Vec<Authored>) -> Result<(), Failure> {
         self.sender.send(&ClientFrame::Push { channel: self.channel, events }).await
     }
 
-    async fn take_answer(&mut self) -> Result<(), Failure> {
+    /// Waits for a frame. Answers how many events it acknowledges.
+    async fn take_answer(&mut self) -> Result<u64, Failure> {
+        let settled = self.author.settled;
         match self.receiver.next().await? {
             ServerFrame::Ack { runs, .. } => {
                 for run in runs {
                     self.author.settled = run.n.plus(run.count - 1);
                 }
-                Ok(())
+                Ok(self.author.settled.since(settled))
             }
             ServerFrame::Refused { refusal, .. } => Err(Failure::Refused(refusal.reason)),
             ServerFrame::Error(error) => Err(Failure::Refused(error.message)),
-            _ => Ok(()),
+            _ => Ok(0),
         }
     }
+}
 
-    async fn drain(&mut self) -> Result<(), Failure> {
-        while self.author.outstanding() > 0 {
-            self.take_answer().await?;
-        }
-        Ok(())
+impl drive::Writer for Writer {
+    async fn send(&mut self, count: u64) -> Result<(), Failure> {
+        let events = (0..count).map(|_| self.author.event(self.todos.next(&mut self.made))).collect();
+        self.send_events(events).await
+    }
+
+    async fn acknowledged(&mut self) -> Result<u64, Failure> {
+        self.take_answer().await
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod append;
 mod cold;
+mod drive;
 mod fanout;
 mod figures;
 mod limit;
 mod load;
 mod many;
 mod offline;
+mod ours;
+mod peers;
 mod restart;
 mod returning;
 mod server;
@@ -24,6 +27,8 @@ pub struct Size {
     pub seconds: u64,
     /// Divides the sizes of the others.
     pub divide: u64,
+    /// Whether peers are measured too.
+    pub peers: bool,
 }
 
 /// Runs the measures that were named, or all.
@@ -31,8 +36,8 @@ pub async fn run(arguments: Bench, json: bool) -> Result<(), Failure> {
     let all = [Measure::Append, Measure::Fanout, Measure::Cold, Measure::Return, Measure::Offline];
     let measures = if arguments.measures.is_empty() { all.to_vec() } else { arguments.measures };
     let size = match arguments.quick {
-        true => Size { seconds: arguments.seconds.min(2), divide: 20 },
-        false => Size { seconds: arguments.seconds, divide: 1 },
+        true => Size { seconds: arguments.seconds.min(2), divide: 20, peers: arguments.peers },
+        false => Size { seconds: arguments.seconds, divide: 1, peers: arguments.peers },
     };
     let mut figures = Figures::new(json);
     let against = arguments.against.as_deref();

@@ -1,0 +1,66 @@
+//! A stream of ours as a target of the load.
+
+use tapeline_core::frame::{Live, ServerFrame};
+use tapeline_core::name::StreamName;
+use tapeline_core::numbers::{Channel, Seq};
+
+use super::drive::{Reader, Target};
+use super::load::{Todos, Writer, opened, stream};
+use crate::failure::Failure;
+use crate::wire::{self, Receiver};
+
+/// A stream of a server.
+pub struct Ours {
+    url: String,
+    name: StreamName,
+}
+
+impl Ours {
+    /// A stream that nobody has used.
+    pub fn new(url: &str, purpose: &str) -> Self {
+        Self { url: url.into(), name: stream(format!("bench/{purpose}-{:x}", fastrand::u32(..))) }
+    }
+}
+
+impl Target for Ours {
+    type Writer = Writer;
+    type Reader = Subscriber;
+
+    async fn writer(&self, seed: u64) -> Result<Writer, Failure> {
+        Writer::open(&self.url, &self.name, seed).await
+    }
+
+    async fn reader(&self, seed: u64) -> Result<Subscriber, Failure> {
+        Subscriber::open(&self.url, &self.name, seed).await
+    }
+}
+
+/// A client that plays a stream from its start.
+pub struct Subscriber {
+    _sender: wire::Sender,
+    receiver: Receiver,
+    seen: Seq,
+}
+
+impl Subscriber {
+    /// Connects and opens the stream.
+    pub async fn open(url: &str, name: &StreamName, seed: u64) -> Result<Self, Failure> {
+        let (mut sender, mut receiver) = wire::connect(url).await?;
+        let client = Todos::new(seed).client();
+        sender.send(&wire::open(Channel(0), name, client, Live::From(Seq::FIRST))).await?;
+        opened(&mut receiver).await?;
+        Ok(Self { _sender: sender, receiver, seen: Seq::FIRST })
+    }
+}
+
+impl Reader for Subscriber {
+    async fn seen(&mut self) -> Result<u64, Failure> {
+        loop {
+            if let ServerFrame::Events(events) = self.receiver.next().await? {
+                let seen = events.block.end().since(self.seen);
+                self.seen = events.block.end();
+                return Ok(seen);
+            }
+        }
+    }
+}
