@@ -79,6 +79,7 @@ pub mod limits;
 pub mod link;
 pub mod mirror;
 pub mod name;
+mod numbered;
 pub mod numbers;
 pub mod object;
 pub mod objects;

@@ -20,6 +20,14 @@ fn three() -> (Server, Device, Device) {
     (server, ann, ben)
 }
 
+/// The same, all of which have an object.
+fn three_with_x() -> (Server, Device, Device) {
+    let (mut server, mut ann, mut ben) = three();
+    ann.edit(vec![insert("x", &[("a", 1)])]);
+    talk(&mut server, &mut [&mut ann, &mut ben]);
+    (server, ann, ben)
+}
+
 fn refusals(device: &mut Device) -> Vec<RefusalCode> {
     let codes = device.notices().into_iter().filter_map(|notice| match notice {
         Notice::Refused { refusal, .. } => Some(refusal.code),
@@ -90,9 +98,7 @@ fn pending_edits_are_applied_again_on_what_others_did() {
 
 #[test]
 fn a_refused_edit_is_parked_and_does_not_block() {
-    let (mut server, mut ann, mut ben) = three();
-    ann.edit(vec![insert("x", &[("a", 1)])]);
-    talk(&mut server, &mut [&mut ann, &mut ben]);
+    let (mut server, mut ann, mut ben) = three_with_x();
     ben.disconnect(&mut server);
     let doomed = ben.edit(vec![inc("x", "a", 1)]);
     ben.edit(vec![upsert("y", &[("a", 1)])]);
@@ -118,9 +124,7 @@ fn a_refused_edit_is_parked_and_does_not_block() {
 
 #[test]
 fn a_restart_goes_on_from_the_rows() {
-    let (mut server, mut ann, mut ben) = three();
-    ann.edit(vec![insert("x", &[("a", 1)])]);
-    talk(&mut server, &mut [&mut ann, &mut ben]);
+    let (mut server, mut ann, mut ben) = three_with_x();
     ann.disconnect(&mut server);
     ann.edit(vec![inc("x", "a", 1)]);
     ann.edit(vec![insert("y", &[])]);
@@ -137,9 +141,7 @@ fn a_restart_goes_on_from_the_rows() {
 
 #[test]
 fn what_was_sent_and_not_answered_is_sent_again_and_takes_effect_once() {
-    let (mut server, mut ann, mut ben) = three();
-    ann.edit(vec![insert("x", &[("a", 1)])]);
-    talk(&mut server, &mut [&mut ann, &mut ben]);
+    let (mut server, mut ann, mut ben) = three_with_x();
     ann.edit(vec![inc("x", "a", 1)]);
     while ann.store() {}
     let push = ann.frame().unwrap();
@@ -227,9 +229,7 @@ fn two_copies_of_a_store_send_what_both_have_once() {
 
 #[test]
 fn a_server_restored_from_an_older_image_gets_back_what_was_acknowledged() {
-    let (mut server, mut ann, mut ben) = three();
-    ann.edit(vec![insert("x", &[("a", 1)])]);
-    talk(&mut server, &mut [&mut ann, &mut ben]);
+    let (mut server, mut ann, mut ben) = three_with_x();
     // The restored server has none of it, and somebody else writes there first.
     let mut server = server.restored(0);
     let mut cay = Device::new(5);
@@ -250,9 +250,7 @@ fn a_server_restored_from_an_older_image_gets_back_what_was_acknowledged() {
 
 #[test]
 fn a_server_that_has_forgotten_a_refusal_is_noticed() {
-    let (mut server, mut ann, mut ben) = three();
-    ann.edit(vec![insert("x", &[("a", 1)])]);
-    talk(&mut server, &mut [&mut ann, &mut ben]);
+    let (mut server, mut ann, mut ben) = three_with_x();
     ben.disconnect(&mut server);
     ben.edit(vec![inc("x", "a", 1)]);
     ann.edit(vec![update("x", "a", Edit::Set("text".into()))]);
@@ -320,9 +318,7 @@ fn later_puts_off_an_open_but_not_for_an_earlier_push() {
 
 #[test]
 fn objects_that_differ_are_played_anew_from_the_same_log() {
-    let (mut server, mut ann, mut ben) = three();
-    ann.edit(vec![insert("x", &[("a", 1)])]);
-    talk(&mut server, &mut [&mut ann, &mut ben]);
+    let (mut server, mut ann, mut ben) = three_with_x();
     ann.edit(vec![inc("x", "a", 1)]);
     while ann.store() {}
     let push = ann.frame().unwrap();
@@ -342,9 +338,7 @@ fn objects_that_differ_are_played_anew_from_the_same_log() {
 
 #[test]
 fn rows_that_could_not_be_stored_are_given_again() {
-    let (mut server, mut ann, mut ben) = three();
-    ann.edit(vec![insert("x", &[("a", 1)])]);
-    talk(&mut server, &mut [&mut ann, &mut ben]);
+    let (mut server, mut ann, mut ben) = three_with_x();
     ben.edit(vec![inc("x", "a", 1)]);
     ann.edit(vec![update("x", "a", Edit::Set("text".into()))]);
     talk(&mut server, &mut [&mut ann, &mut ben]);

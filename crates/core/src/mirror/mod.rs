@@ -14,7 +14,7 @@
 
 mod change;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -23,6 +23,7 @@ pub use change::{Commit, Heard, Page, VERSION, ViewChange};
 
 use crate::event::{Body, Command};
 use crate::name::{Collection, Key, ObjectId};
+use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
 use crate::object::{Entry, Object, Stamp, apply};
 use crate::op::Op;
@@ -47,9 +48,9 @@ pub struct Mirror {
     next_to_send: EditId,
     /// What the keys show that edits touch which the leader has not taken.
     ahead: FxHashMap<Key, Option<Entry>>,
-    watches: BTreeMap<u32, LiveQuery>,
+    watches: Numbered<u32, LiveQuery>,
     watched: u32,
-    changed: BTreeSet<u32>,
+    changed: Numbered<u32, ()>,
 }
 
 impl Mirror {
@@ -67,9 +68,9 @@ impl Mirror {
             stored: EditId::default(),
             next_to_send: EditId::FIRST,
             ahead: FxHashMap::default(),
-            watches: BTreeMap::new(),
+            watches: Numbered::default(),
             watched: 0,
-            changed: BTreeSet::new(),
+            changed: Numbered::default(),
         }
     }
 
@@ -186,25 +187,25 @@ impl Mirror {
         let collection = query.collection.clone();
         let live = LiveQuery::new(query, self.collection(&collection));
         self.watches.insert(self.watched, live);
-        self.changed.insert(self.watched);
+        self.changed.insert(self.watched, ());
         self.watched
     }
 
     /// No longer does.
     pub fn unwatch(&mut self, watch: u32) {
-        self.watches.remove(&watch);
-        self.changed.remove(&watch);
+        self.watches.remove(watch);
+        self.changed.remove(watch);
     }
 
     /// The next query whose answer may have changed.
     pub fn poll_changed(&mut self) -> Option<u32> {
-        self.changed.pop_first()
+        self.changed.pop_first().map(|(watch, ())| watch)
     }
 
     /// What became of the answer to a query since this was last asked, where something did.
     pub fn look(&mut self, watch: u32) -> Option<Moved> {
-        self.changed.remove(&watch);
-        let mut live = self.watches.remove(&watch)?;
+        self.changed.remove(watch);
+        let mut live = self.watches.remove(watch)?;
         let collection = live.query().collection.clone();
         let moved = live.look(|id| self.get(&Key { collection: collection.clone(), id: id.clone() }).cloned());
         self.watches.insert(watch, live);
@@ -267,10 +268,10 @@ impl Mirror {
 
     /// What is shown under a key may be something else now.
     fn touch(&mut self, key: &Key) {
-        for (&watch, live) in &mut self.watches {
+        for (watch, live) in self.watches.iter_mut() {
             if live.query().collection == key.collection {
                 live.touch(&key.id);
-                self.changed.insert(watch);
+                self.changed.insert(watch, ());
             }
         }
     }

@@ -200,7 +200,7 @@ impl Replica {
             return true;
         }
         self.outbox.undecided_numbers().take_while(|&n| n <= last).any(|n| {
-            let ours = self.outbox.undecided(n).and_then(|edit| self.outbox.pending.get(&edit)?.hash());
+            let ours = self.outbox.undecided(n).and_then(|edit| self.outbox.pending.get(edit)?.hash());
             let theirs = opened.verdicts.iter().find(|own| own.n == n).map(|own| own.hash);
             ours != theirs
         })

@@ -77,7 +77,7 @@ impl Replica {
     fn forget_other_history(&mut self, reason: ResyncReason, last: &[EventNumber]) -> Vec<EditId> {
         let identity = &self.identity;
         let known = |client, n| identity.place(client).and_then(|place| last.get(place)).is_none_or(|&last| n <= last);
-        for pending in self.outbox.pending.values_mut() {
+        for (_, pending) in self.outbox.pending.iter_mut() {
             let sent = pending.seal.map(|seal| (seal.client, seal.n)).or(pending.former);
             let sent = sent.filter(|&(client, n)| reason == ResyncReason::Forked && known(client, n));
             (pending.recorded, pending.seal, pending.former) = (None, None, sent);
@@ -86,7 +86,7 @@ impl Replica {
             }
         }
         self.outbox.index();
-        self.outbox.pending.keys().copied().collect()
+        self.outbox.pending.keys().collect()
     }
 
     /// One's own events that were on the other log are pending again, before what is pending.

@@ -32,7 +32,7 @@ mod tabs;
 mod verdict;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -52,6 +52,7 @@ use crate::event::{Lost, Refusal};
 use crate::frame::ResyncReason;
 use crate::hash::{Chain, Digest};
 use crate::name::{Collection, Key, ObjectId, StreamName};
+use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
 use crate::object::Object;
 use crate::objects::Objects;
@@ -91,7 +92,7 @@ struct History {
     /// The server's head as last heard.
     head: Seq,
     /// Blocks beyond a gap, by their first seq.
-    held: BTreeMap<Seq, EventBlock>,
+    held: Numbered<Seq, EventBlock>,
     /// Where the next live events begin.
     live: Seq,
     /// The range that was asked for and has not wholly come.

@@ -1,6 +1,6 @@
 //! The outbox: edits that are not yet on the log as far as the replica has played it, and what became of the rest.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
@@ -9,15 +9,16 @@ use crate::codec::cbor;
 use crate::event::{Authored, Body, Refusal, Sealed};
 use crate::hash::ContentHash;
 use crate::limits;
+use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, EventNumber, Millis, Seq};
 
 /// Edits in the order they were made.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    pub(super) pending: BTreeMap<EditId, Pending>,
+    pub(super) pending: Numbered<EditId, Pending>,
     /// One's own events that are on the log, kept for a server that comes back from an older backup.
     pub(super) kept: VecDeque<Kept>,
-    pub(super) parked: BTreeMap<EditId, Parked>,
+    pub(super) parked: Numbered<EditId, Parked>,
     /// The edits sealed under the present identity, by number from `first` on; those with a verdict are `None`.
     sealed: VecDeque<Option<EditId>>,
     /// The number of the first of `sealed`.
@@ -91,9 +92,9 @@ impl Pending {
 impl Default for Outbox {
     fn default() -> Self {
         Self {
-            pending: BTreeMap::new(),
+            pending: Numbered::default(),
             kept: VecDeque::new(),
-            parked: BTreeMap::new(),
+            parked: Numbered::default(),
             sealed: VecDeque::new(),
             first: EventNumber::FIRST,
             awaited: FxHashMap::default(),
@@ -113,7 +114,7 @@ impl Outbox {
 
     /// When the oldest edit that is not yet confirmed was made.
     pub(super) fn oldest(&self) -> Option<Millis> {
-        self.pending.values().next().map(|pending| pending.body.at)
+        self.pending.first().map(|(_, pending)| pending.body.at)
     }
 
     /// The number for the next edit.
@@ -165,7 +166,7 @@ impl Outbox {
 
     /// An edit is on the log, and yet to be played.
     pub(super) fn record(&mut self, edit: EditId, seq: Seq) {
-        let Some(pending) = self.pending.get_mut(&edit) else { return };
+        let Some(pending) = self.pending.get_mut(edit) else { return };
         pending.recorded = Some(seq);
         if let Some(seal) = pending.seal {
             self.awaited.insert((seal.client, seal.n), edit);
@@ -175,13 +176,13 @@ impl Outbox {
     /// The edit that is, or may be, on the log under this identity.
     pub(super) fn awaited(&self, client: ClientId, n: EventNumber) -> Option<(EditId, &Pending)> {
         let edit = *self.awaited.get(&(client, n))?;
-        Some((edit, self.pending.get(&edit)?))
+        Some((edit, self.pending.get(edit)?))
     }
 
     /// An edit is played.
     pub(super) fn confirm(&mut self, edit: EditId, client: ClientId, n: EventNumber) -> Option<Pending> {
         self.awaited.remove(&(client, n));
-        self.pending.remove(&edit)
+        self.pending.remove(edit)
     }
 
     /// Whether some edits may be on the log under a former identity.
@@ -193,7 +194,7 @@ impl Outbox {
     /// it, and is sent under the present one. Answers which edits.
     pub(super) fn settle_former(&mut self, played: Seq) -> Vec<EditId> {
         let mut settled = Vec::new();
-        for (&edit, pending) in &mut self.pending {
+        for (edit, pending) in self.pending.iter_mut() {
             if let Some(former) = pending.former.take() {
                 self.awaited.remove(&former);
                 if pending.body.base > played {
@@ -210,9 +211,9 @@ impl Outbox {
     pub(super) fn seal(&mut self, client: ClientId, settled: EventNumber, stored: bool) -> Vec<EditId> {
         let room = limits::IN_FLIGHT_EVENTS.saturating_sub(self.sealed.len());
         let mut sealed = Vec::new();
-        let unsealed = self.pending.range_mut(self.next_to_seal..);
+        let unsealed = self.pending.from_mut(self.next_to_seal);
         let unsealed = unsealed.filter(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
-        for (&edit, pending) in unsealed.take(room) {
+        for (edit, pending) in unsealed.take(room) {
             let n = self.first.plus(self.sealed.len() as u64);
             pending.seal = Some(Seal { client, n, settled, stored });
             self.sealed.push_back(Some(edit));
@@ -225,7 +226,7 @@ impl Outbox {
     /// The next events to send, as many as fit `most_bytes` and the limits of a push.
     pub(super) fn next_push(&mut self) -> Vec<Authored> {
         let (mut events, mut bytes) = (Vec::new(), 0);
-        for (&edit, pending) in self.pending.range(self.next_to_send..) {
+        for (edit, pending) in self.pending.from(self.next_to_send) {
             if pending.recorded.is_some() {
                 continue;
             }
@@ -253,7 +254,7 @@ impl Outbox {
     pub(super) fn unseal(&mut self, client: ClientId) -> Vec<EditId> {
         let mut unsealed = Vec::new();
         let mut next = self.first.plus(self.sealed.len() as u64);
-        for (&edit, pending) in self.pending.iter_mut().filter(|(_, pending)| pending.recorded.is_none()) {
+        for (edit, pending) in self.pending.iter_mut().filter(|(_, pending)| pending.recorded.is_none()) {
             let former = match (pending.seal.take(), pending.former) {
                 (Some(seal), _) => (seal.client, seal.n),
                 (None, Some(former)) => former,
@@ -277,7 +278,7 @@ impl Outbox {
     /// Looks anew for what is to be sealed and sent.
     pub(super) fn start_sealing(&mut self) {
         let unsealed = self.pending.iter().find(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
-        self.next_to_seal = unsealed.map_or(self.last_edit.next(), |(&edit, _)| edit);
+        self.next_to_seal = unsealed.map_or(self.last_edit.next(), |(edit, _)| edit);
         self.next_to_send = EditId::FIRST;
     }
 
@@ -310,7 +311,7 @@ impl Outbox {
     pub(super) fn index(&mut self) {
         self.awaited.clear();
         self.former = false;
-        for (&edit, pending) in &self.pending {
+        for (edit, pending) in self.pending.iter() {
             let recorded = pending.seal.filter(|_| pending.recorded.is_some()).map(|seal| (seal.client, seal.n));
             self.awaited.extend(pending.former.into_iter().chain(recorded).map(|id| (id, edit)));
             self.former |= pending.former.is_some();
@@ -322,9 +323,7 @@ impl Outbox {
         self.last_edit = last_edit;
         self.first = decided.next();
         self.sealed.clear();
-        let edits: Vec<EditId> = self.pending.keys().copied().collect();
-        for edit in edits {
-            let pending = &self.pending[&edit];
+        for (edit, pending) in self.pending.iter() {
             let Some(seal) = pending.seal else { continue };
             let recorded = pending.recorded.is_some();
             if seal.client != client || seal.n <= decided {
@@ -347,6 +346,6 @@ impl Outbox {
 impl Replica {
     /// The edits that are not yet confirmed, oldest first.
     pub fn outbox(&self) -> impl ExactSizeIterator<Item = (EditId, &Body)> {
-        self.outbox.pending.iter().map(|(&edit, pending)| (edit, &pending.body))
+        self.outbox.pending.iter().map(|(edit, pending)| (edit, &pending.body))
     }
 }

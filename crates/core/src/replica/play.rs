@@ -32,7 +32,7 @@ impl History {
 
     /// The first range that will not come by itself.
     pub(super) fn gap(&self) -> Option<Range<Seq>> {
-        let held = self.held.first_key_value().map_or(Seq::FIRST, |(&from, _)| from);
+        let held = self.held.first().map_or(Seq::FIRST, |&(from, _)| from);
         let known = self.live.max(held);
         if known <= self.played {
             return None;
@@ -60,10 +60,9 @@ impl Replica {
             false => self.hold(block),
         }
         while self.link.is_open()
-            && let Some(held) = self.history.held.first_entry()
-            && *held.key() <= self.history.played
+            && self.history.held.first().is_some_and(|&(from, _)| from <= self.history.played)
+            && let Some((_, block)) = self.history.held.pop_first()
         {
-            let block = held.remove();
             self.play(moment, &block);
         }
     }
@@ -146,7 +145,7 @@ impl Replica {
         // A copy of the store may have sent the very same event: its acknowledgement went there.
         let (edit, pending) = awaited.or_else(|| {
             let edit = self.outbox.undecided(event.n).filter(|_| event.client == self.identity.client)?;
-            Some((edit, self.outbox.pending.get(&edit)?))
+            Some((edit, self.outbox.pending.get(edit)?))
         })?;
         (pending.recorded.is_some() || pending.is(event)).then_some(edit)
     }
@@ -188,7 +187,7 @@ impl Replica {
             if self.view.shown(&key).is_some() {
                 let mut entry = self.confirmed.entry(&key).cloned();
                 for (edit, place) in self.view.ops(&key) {
-                    if let Some(pending) = self.outbox.pending.get(&edit) {
+                    if let Some(pending) = self.outbox.pending.get(edit) {
                         apply(&mut entry, &pending.body.ops[place], stamp);
                     }
                 }

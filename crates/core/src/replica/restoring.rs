@@ -44,14 +44,14 @@ impl Restoring {
                 let (edit, pending): (EditId, Pending) = row.read_pending()?;
                 outbox.pending.insert(edit, pending);
             }
-            Table::Outbox => drop(outbox.pending.remove(&row.edit()?)),
+            Table::Outbox => drop(outbox.pending.remove(row.edit()?)),
             Table::Kept if there => outbox.restore_kept(row.read_kept()?),
             Table::Kept => outbox.forget_kept(row.edit()?),
             Table::Parked if there => {
                 let (edit, parked) = row.read_parked()?;
                 outbox.parked.insert(edit, parked);
             }
-            Table::Parked => drop(outbox.parked.remove(&row.edit()?)),
+            Table::Parked => drop(outbox.parked.remove(row.edit()?)),
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Replica {
         self.tabs.restore(meta.tabs);
         self.outbox.restore(meta.last_edit, meta.decided, meta.client);
         let mut keys = Vec::new();
-        for (&edit, pending) in &self.outbox.pending {
+        for (edit, pending) in self.outbox.pending.iter() {
             for (place, op) in pending.body.ops.iter().enumerate() {
                 self.view.add(&op.key, edit, place);
                 keys.push(op.key.clone());

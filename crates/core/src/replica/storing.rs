@@ -4,7 +4,7 @@
 //! one: a burst of events costs one row for each object they changed. An edit is sent only once its seal is on the
 //! device; verdicts are settled only once they are.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use rustc_hash::FxHashSet;
 
@@ -12,6 +12,7 @@ use super::Replica;
 use super::connect::{Link, Phase};
 use super::rows::{Meta, Row};
 use crate::name::Key;
+use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, EventNumber, TabId};
 
 /// Where a replica keeps itself.
@@ -40,9 +41,9 @@ pub(super) struct Storing {
     meta: bool,
     whole: bool,
     objects: FxHashSet<Key>,
-    pending: BTreeSet<EditId>,
-    kept: BTreeSet<EditId>,
-    parked: BTreeSet<EditId>,
+    pending: Numbered<EditId, ()>,
+    kept: Numbered<EditId, ()>,
+    parked: Numbered<EditId, ()>,
     on_its_way: VecDeque<OnItsWay>,
     batches: u64,
     /// All edits up to here are on the device.
@@ -56,7 +57,7 @@ struct OnItsWay {
     client: ClientId,
     decided: EventNumber,
     last_edit: EditId,
-    pending: BTreeSet<EditId>,
+    pending: Numbered<EditId, ()>,
     tabs: Vec<(TabId, EditId)>,
 }
 
@@ -67,9 +68,9 @@ impl Storing {
             meta: true,
             whole: false,
             objects: FxHashSet::default(),
-            pending: BTreeSet::new(),
-            kept: BTreeSet::new(),
-            parked: BTreeSet::new(),
+            pending: Numbered::default(),
+            kept: Numbered::default(),
+            parked: Numbered::default(),
             on_its_way: VecDeque::new(),
             batches: 0,
             stored: EditId::default(),
@@ -96,20 +97,20 @@ impl Storing {
 
     pub(super) fn pending(&mut self, edit: EditId) {
         if self.on_device() {
-            self.pending.insert(edit);
+            self.pending.insert(edit, ());
         }
         self.meta = true;
     }
 
     pub(super) fn kept(&mut self, edit: EditId) {
         if self.on_device() {
-            self.kept.insert(edit);
+            self.kept.insert(edit, ());
         }
     }
 
     pub(super) fn parked(&mut self, edit: EditId) {
         if self.on_device() {
-            self.parked.insert(edit);
+            self.parked.insert(edit, ());
         }
         self.meta = true;
     }
@@ -184,10 +185,10 @@ impl Replica {
             self.identity.settled = done.decided;
         }
         let storing = &self.storing;
-        let changed_since = |edit: &EditId| {
+        let changed_since = |edit: EditId| {
             storing.pending.contains(edit) || storing.on_its_way.iter().any(|later| later.pending.contains(edit))
         };
-        for edit in done.pending.iter().filter(|edit| !changed_since(edit)) {
+        for edit in done.pending.keys().filter(|&edit| !changed_since(edit)) {
             let pending = self.outbox.pending.get_mut(edit);
             if let Some(seal) = pending.and_then(|pending| pending.seal.as_mut()) {
                 seal.stored = true;
@@ -205,9 +206,9 @@ impl Replica {
 
     fn mark_all(&mut self) {
         self.storing.objects.extend(self.confirmed.keys());
-        self.storing.pending.extend(self.outbox.pending.keys());
-        self.storing.kept.extend(self.outbox.kept.iter().map(|kept| kept.edit));
-        self.storing.parked.extend(self.outbox.parked.keys());
+        self.outbox.pending.keys().for_each(|edit| self.storing.pending.insert(edit, ()));
+        self.outbox.kept.iter().for_each(|kept| self.storing.kept.insert(kept.edit, ()));
+        self.outbox.parked.keys().for_each(|edit| self.storing.parked.insert(edit, ()));
     }
 
     /// All edits up to this one are on the device.
@@ -243,16 +244,16 @@ impl Replica {
             let live = self.confirmed.entry(&key).filter(|entry| entry.live().is_some());
             rows.push(Row::object(&key, live));
         }
-        rows.extend(self.storing.pending.iter().map(|&edit| Row::pending(edit, self.outbox.pending.get(&edit))));
+        rows.extend(self.storing.pending.keys().map(|edit| Row::pending(edit, self.outbox.pending.get(edit))));
         let mut forgotten = self.storing.kept.clone();
-        for kept in self.outbox.kept.iter().filter(|kept| self.storing.kept.contains(&kept.edit)) {
-            forgotten.remove(&kept.edit);
+        for kept in self.outbox.kept.iter().filter(|kept| self.storing.kept.contains(kept.edit)) {
+            forgotten.remove(kept.edit);
             rows.push(Row::kept(kept.edit, Some(kept)));
         }
-        for edit in forgotten {
+        for edit in forgotten.keys() {
             rows.push(Row::kept(edit, None));
         }
-        rows.extend(self.storing.parked.iter().map(|&edit| Row::parked(edit, self.outbox.parked.get(&edit))));
+        rows.extend(self.storing.parked.keys().map(|edit| Row::parked(edit, self.outbox.parked.get(edit))));
         rows
     }
 

@@ -4,8 +4,6 @@
 //! each exactly once: how many it has taken of each tab is stored in one transaction with them, so that a tab that
 //! sends again to a replica that was restored, in another tab, is answered and not doubled.
 
-use std::collections::BTreeSet;
-
 use super::Replica;
 use crate::limits;
 use crate::mirror::{Commit, Heard, Page, ViewChange};
@@ -17,7 +15,7 @@ use crate::numbers::{EditId, TabId};
 pub(super) struct Tabs {
     known: Vec<Tab>,
     /// Those whose progress is yet to be told.
-    untold: BTreeSet<TabId>,
+    untold: Vec<TabId>,
 }
 
 /// How far the replica is with the edits of one tab.
@@ -45,7 +43,7 @@ impl Tabs {
         for &(tab, edit) in taken {
             if let Some(known) = self.known.iter_mut().find(|known| known.tab == tab && known.stored < edit) {
                 known.stored = edit;
-                self.untold.insert(tab);
+                self.untold.push(tab);
             }
         }
     }
@@ -63,7 +61,7 @@ impl Tabs {
         if self.known.len() > limits::TABS {
             self.known.remove(0);
         }
-        self.untold.insert(tab);
+        self.untold.push(tab);
         new
     }
 

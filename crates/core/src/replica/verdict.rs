@@ -27,7 +27,7 @@ impl Replica {
     /// An edit is refused: it is taken off the view and parked. Nothing behind it waits.
     pub(super) fn refused(&mut self, n: EventNumber, refusal: Refusal) {
         let Some(edit) = self.outbox.decide(n) else { return };
-        let Some(pending) = self.outbox.pending.remove(&edit) else { return };
+        let Some(pending) = self.outbox.pending.remove(edit) else { return };
         let keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
         for key in &keys {
             self.view.remove(key, edit);
@@ -42,7 +42,7 @@ impl Replica {
 
     /// The edits that were refused, oldest first.
     pub fn parked(&self) -> impl ExactSizeIterator<Item = (EditId, &Parked)> {
-        self.outbox.parked.iter().map(|(&edit, parked)| (edit, parked))
+        self.outbox.parked.iter()
     }
 
     /// Makes a parked edit again, on what is shown now. It leaves the parked ones where that succeeds.
@@ -50,7 +50,7 @@ impl Replica {
     /// # Errors
     /// Where the edit does not fit what is shown. `None`: there is no such parked edit.
     pub fn retry(&mut self, now: Millis, edit: EditId) -> Option<Result<EditId, super::EditError>> {
-        let body = self.outbox.parked.get(&edit)?.body.clone();
+        let body = self.outbox.parked.get(edit)?.body.clone();
         let again = self.edit(now, body.ops, body.command);
         if again.is_ok() {
             self.discard(edit);
@@ -60,7 +60,7 @@ impl Replica {
 
     /// Drops a parked edit for good. Answers it, where there is one.
     pub fn discard(&mut self, edit: EditId) -> Option<Parked> {
-        let parked = self.outbox.parked.remove(&edit)?;
+        let parked = self.outbox.parked.remove(edit)?;
         self.storing.parked(edit);
         Some(parked)
     }

@@ -42,8 +42,6 @@ pub struct Sequencer {
     durable: Position,
     objects: Objects,
     clients: FxHashMap<ClientId, Option<ClientState>>,
-    /// All objects and clients of the stream are in memory: what is not there is nowhere.
-    complete: bool,
     batch: Batch,
     answers: Answers,
     on_their_way: VecDeque<Played>,
@@ -101,7 +99,6 @@ impl Sequencer {
             durable: state.position,
             objects: Objects::resume(state.live, state.digest),
             clients: FxHashMap::default(),
-            complete: state.position == Position::FIRST,
             batch: Batch::empty(state.head, state.chain),
             answers: Answers::default(),
             on_their_way: VecDeque::new(),
@@ -111,14 +108,14 @@ impl Sequencer {
         }
     }
 
-    /// Whether it is in memory what is under a key.
+    /// Whether it is in memory what is under a key. What is nowhere need not be loaded.
     pub fn knows_key(&self, key: &Key) -> bool {
-        self.complete || self.objects.knows(key)
+        self.objects.knows(key)
     }
 
-    /// Whether it is in memory what is known of a client.
+    /// Whether it is in memory what is known of a client. One that is known nowhere need not be loaded.
     pub fn knows_client(&self, client: ClientId) -> bool {
-        self.complete || self.clients.contains_key(&client)
+        self.clients.contains_key(&client)
     }
 
     /// Takes what storage has under a key.
@@ -304,7 +301,6 @@ impl Sequencer {
     pub fn forget(&mut self) -> Forgotten {
         let digest = self.objects.digest();
         let left = Objects::resume(self.objects.live(), digest);
-        self.complete = false;
         Forgotten { objects: std::mem::replace(&mut self.objects, left), clients: std::mem::take(&mut self.clients) }
     }
 
