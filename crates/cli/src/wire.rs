@@ -4,10 +4,9 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ClientFrame, Hello, Live, Open, PROTOCOL, ServerFrame};
-use tapeline_core::hash::Chain;
 use tapeline_core::limits;
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Channel, ClientId, EventNumber, Seq};
+use tapeline_core::numbers::{Channel, ClientId};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -52,17 +51,7 @@ pub async fn connect(server: &str) -> Result<(Sender, Receiver), Failure> {
 
 /// An `open` of a stream by a client that holds nothing.
 pub fn open(channel: Channel, stream: &StreamName, client: ClientId, live: Live) -> ClientFrame {
-    ClientFrame::Open(Open {
-        channel,
-        stream: stream.clone(),
-        client,
-        former: Vec::new(),
-        settled: EventNumber::default(),
-        incarnation: None,
-        played: Seq::FIRST,
-        chain: Chain::EMPTY,
-        live,
-    })
+    ClientFrame::Open(Open::new(channel, stream.clone(), client, live))
 }
 
 impl Sender {

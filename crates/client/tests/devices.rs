@@ -20,6 +20,16 @@ async fn open(server: &TestServer, path: &Path) -> (Tapeline, Stream) {
     (tapeline, stream)
 }
 
+/// Opens, writes a note, and waits until it is on the server and on the device.
+async fn open_and_note(server: &TestServer, path: &Path, text: &str) -> (Tapeline, Stream) {
+    let (tapeline, stream) = open(server, path).await;
+    tapeline.go_online();
+    note(&stream, text);
+    soon(stream.synced()).await.unwrap();
+    soon(stream.stored()).await.unwrap();
+    (tapeline, stream)
+}
+
 fn note(stream: &Stream, text: &str) -> ObjectId {
     stream.collection("notes").unwrap().insert([("text", text.into())]).unwrap().0
 }
@@ -97,10 +107,7 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_stored_and_doubles_nothing(
 async fn a_store_copied_to_a_second_device_is_noticed_and_both_go_on() {
     let (server, directory) = (TestServer::start().await, TempDir::new().unwrap());
     let (first, second) = (directory.path().join("first"), directory.path().join("second"));
-    let (a, here) = open(&server, &first).await;
-    a.go_online();
-    note(&here, "before");
-    soon(here.synced()).await.unwrap();
+    let (a, here) = open_and_note(&server, &first, "before").await;
     a.go_offline();
     note(&here, "pending at the copy");
     soon(here.stored()).await.unwrap();
@@ -132,11 +139,7 @@ async fn a_store_copied_to_a_second_device_is_noticed_and_both_go_on() {
 async fn two_copies_that_are_online_together_come_apart_and_lose_nothing() {
     let (server, directory) = (TestServer::start().await, TempDir::new().unwrap());
     let (first, second) = (directory.path().join("first"), directory.path().join("second"));
-    let (a, here) = open(&server, &first).await;
-    a.go_online();
-    note(&here, "before");
-    soon(here.synced()).await.unwrap();
-    soon(here.stored()).await.unwrap();
+    let (_a, here) = open_and_note(&server, &first, "before").await;
     copy_store(&first, &second);
 
     let (b, there) = open(&server, &second).await;
@@ -160,11 +163,7 @@ async fn two_copies_that_are_online_together_come_apart_and_lose_nothing() {
 async fn a_store_put_back_to_an_older_copy_loses_nothing_the_server_has() {
     let (server, directory) = (TestServer::start().await, TempDir::new().unwrap());
     let (path, backup) = (directory.path().join("app.tapeline"), directory.path().join("backup"));
-    let (tapeline, stream) = open(&server, &path).await;
-    tapeline.go_online();
-    note(&stream, "before");
-    soon(stream.synced()).await.unwrap();
-    soon(stream.stored()).await.unwrap();
+    let (tapeline, stream) = open_and_note(&server, &path, "before").await;
     copy_store(&path, &backup);
     note(&stream, "after the backup");
     soon(stream.synced()).await.unwrap();
@@ -229,11 +228,7 @@ async fn a_server_put_back_to_an_older_backup_gets_back_what_living_clients_know
 async fn a_copied_store_and_a_server_put_back_together_lose_nothing_either() {
     let (server, directory) = (TestServer::start().await, TempDir::new().unwrap());
     let (first, second) = (directory.path().join("first"), directory.path().join("second"));
-    let (a, here) = open(&server, &first).await;
-    a.go_online();
-    note(&here, "before");
-    soon(here.synced()).await.unwrap();
-    soon(here.stored()).await.unwrap();
+    let (a, here) = open_and_note(&server, &first, "before").await;
     copy_store(&first, &second);
     let backup = server.backup();
     note(&here, "of the original");

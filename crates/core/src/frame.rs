@@ -78,6 +78,14 @@ pub struct Open {
     pub live: Live,
 }
 
+impl Open {
+    /// An open by a client that holds nothing.
+    pub const fn new(channel: Channel, stream: StreamName, client: ClientId, live: Live) -> Self {
+        let (played, chain, settled) = (Seq::FIRST, Chain::EMPTY, EventNumber(0));
+        Self { channel, stream, client, former: Vec::new(), settled, incarnation: None, played, chain, live }
+    }
+}
+
 /// From where events are played live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Live {

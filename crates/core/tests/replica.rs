@@ -229,7 +229,7 @@ fn two_copies_of_a_store_send_what_both_have_once() {
 
 #[test]
 fn a_server_restored_from_an_older_image_gets_back_what_was_acknowledged() {
-    let (mut server, mut ann, mut ben) = three_with_x();
+    let (server, mut ann, mut ben) = three_with_x();
     // The restored server has none of it, and somebody else writes there first.
     let mut server = server.restored(0);
     let mut cay = Device::new(5);

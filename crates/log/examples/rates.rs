@@ -1,4 +1,4 @@
-//! Measures an embedded log on this disk: `cargo run --release -p tapeline-log --example rates [DIRECTORY] [SECONDS]`.
+//! Measures an embedded log on this disk: `cargo run --release -p tapeline-log --example rates [DIRECTORY] [SECONDS] [WHAT]`.
 //!
 //! Each event is one upsert of a to-do of some 150 bytes; what is acknowledged is applied at once by a second thread, as
 //! a server does it. Beside each rate stands what the disk does with nothing but the writes and syncs.
@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tapeline_core::batch::Batch;
@@ -19,7 +20,7 @@ use tapeline_core::object::{Entry, Stamp, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::state::{ClientState, StreamState};
 use tapeline_core::value::Value;
-use tapeline_log::embedded::{Embedded, bare_journal};
+use tapeline_log::embedded::{Embedded, Stats, bare_journal};
 use tapeline_log::{Append, EventLog, StateChanges, StateStore};
 
 const MANY: usize = 100_000;
@@ -30,27 +31,20 @@ fn main() {
     let seconds = arguments.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(10);
     let only = arguments.next();
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
-    let during = Duration::from_secs(seconds);
     let _ = std::fs::remove_dir_all(&root);
     std::fs::create_dir_all(&root).expect("a directory to measure in");
+    let hot = Load { streams: 1, batch: 1, outstanding: 64, during: Duration::from_secs(seconds), most: None };
+    let many = Load { streams: MANY, ..hot };
     if wanted("hot") {
-        rate(&root, "one hot stream, 64 out", Load { streams: 1, batch: 1, outstanding: 64, during, most: None });
-        rate(
-            &root,
-            "one hot stream, batches of 64, 64 out",
-            Load { streams: 1, batch: 64, outstanding: 64, during, most: None },
-        );
+        rate(&root, "one hot stream, 64 out", hot);
+        rate(&root, "one hot stream, batches of 64, 64 out", Load { batch: 64, ..hot });
     }
     if wanted("many") {
-        rate(&root, "100,000 streams, 64 out", Load { streams: MANY, batch: 1, outstanding: 64, during, most: None });
-        rate(
-            &root,
-            "100,000 streams, 4096 out",
-            Load { streams: MANY, batch: 1, outstanding: 4_096, during, most: None },
-        );
+        rate(&root, "100,000 streams, 64 out", many);
+        rate(&root, "100,000 streams, 4096 out", Load { outstanding: 4_096, ..many });
     }
     if wanted("sustained") {
-        let load = Load { streams: MANY, batch: 1, outstanding: 4_096, during: during * 6, most: Some(50_000) };
+        let load = Load { outstanding: 4_096, during: hot.during * 6, most: Some(50_000), ..many };
         rate(&root, "100,000 streams, 50,000 events/s", load);
     }
     if wanted("size") {
@@ -61,6 +55,7 @@ fn main() {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Load {
     streams: usize,
     batch: u64,
@@ -137,6 +132,13 @@ struct Out {
     less: Condvar,
 }
 
+impl Out {
+    /// Waits until fewer than `most` are out.
+    fn wait_below(&self, most: usize) -> MutexGuard<'_, usize> {
+        self.less.wait_while(self.count.lock().unwrap(), |count| *count >= most).unwrap()
+    }
+}
+
 /// What the applier is told of a durable batch.
 struct Durable {
     stream: usize,
@@ -147,134 +149,162 @@ struct Durable {
 }
 
 fn rate(root: &Path, title: &str, load: Load) {
-    let path = root.join("rate");
-    let _ = std::fs::remove_dir_all(&path);
+    let (path, crashed) = (root.join("rate"), root.join("crashed"));
+    for path in [&path, &crashed] {
+        let _ = std::fs::remove_dir_all(path);
+    }
     let log = Arc::new(Embedded::open(&path).expect("the log opens"));
-    let mut tapes = tapes(load.streams);
-    let names: Vec<_> = tapes.iter().map(|tape| tape.name.clone()).collect();
-    let (tell, hear): (SyncSender<Durable>, Receiver<Durable>) = sync_channel(load.outstanding);
-    let out = Arc::new(Out::default());
-    let applier = spawn_applier(log.clone(), names, hear, out.clone());
-    let mut latencies = Vec::new();
-    let mut random = fastrand::Rng::with_seed(1);
-    let main_before = processor_times().into_iter().find(|(name, _)| name == "rates").map_or(0, |(_, micros)| micros);
-    let (started, mut sent, mut latest, mut worst) = (Instant::now(), 0u64, Duration::ZERO, Duration::ZERO);
-    let measured = Arc::new(Mutex::new(Vec::<u32>::new()));
-    while started.elapsed() < load.during {
-        if sent.is_multiple_of(1_000) {
-            let stats = log.stats();
-            worst = worst.max(stats.unflushed_age);
-            latest = stats.unflushed_age;
-        }
-        while load.most.is_some_and(|most| sent > most * started.elapsed().as_millis() as u64 / 1_000) {
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        let stream = random.usize(..load.streams);
-        sent += load.batch;
-        send(&log, &mut tapes[stream], stream, load.batch, &mut random, &out, &tell, &measured, load.outstanding);
-    }
-    let mut count = out.count.lock().unwrap();
-    while *count > 0 {
-        count = out.less.wait(count).unwrap();
-    }
-    drop(count);
-    let took = started.elapsed();
-    let times: Vec<_> = processor_times()
-        .into_iter()
-        .map(|(name, micros)| {
-            format!("{name} {:.1}", (micros - if name == "rates" { main_before } else { 0 }) as f64 / sent as f64)
-        })
-        .collect();
-    drop(tell);
-    applier.join().unwrap();
-    latencies.append(&mut measured.lock().unwrap());
-    latencies.sort_unstable();
-    let stats = log.stats();
-    let crashed = root.join("crashed");
-    let _ = std::fs::remove_dir_all(&crashed);
+    let run = Run::of(&log, &load);
     copy(&path, &crashed);
-    let per_group = stats.events.max(1) / stats.groups.max(1);
-    let group_bytes = (stats.journal_written / stats.groups.max(1)) as usize;
-    let bare = bare_journal(root, group_bytes, Duration::from_secs(2)).expect("the disk can be written");
-    let percentile = |part: f64| latencies.get((latencies.len() as f64 * part) as usize).copied().unwrap_or(0);
-    println!(
-        "{title}: {:.0} events/s durable (bare journal {:.0}); p50 {} us, p99 {} us; {per_group} events a group; written \
-         behind at most {} ms late (now {}); memory {} MB; journal {} MB, store {} MB, {} checkpoints",
-        sent as f64 / took.as_secs_f64(),
-        bare.events_per_second(per_group),
-        percentile(0.5),
-        percentile(0.99),
-        worst.as_millis(),
-        latest.as_millis(),
-        resident_mb(),
-        stats.journal_bytes >> 20,
-        stats.store_bytes >> 20,
-        stats.checkpoints,
-    );
-    let buckets = stats.commit_durations.iter().enumerate().filter(|(_, count)| **count > 0);
-    let buckets: Vec<_> = buckets.map(|(bucket, count)| format!("<{}us: {count}", 1u64 << bucket)).collect();
-    println!("  commits {}", buckets.join(", "));
-    println!("  processor, microseconds an event: {}", times.join(", "));
+    println!("{title}: {}", run.report(root, &log.stats()));
     log.close().expect("the log closes");
     reopen("a crash", &crashed);
     reopen("a clean stop", &path);
     let _ = std::fs::remove_dir_all(&path);
 }
 
-#[allow(clippy::too_many_arguments)]
-fn send(
-    log: &Embedded,
-    tape: &mut Tape,
-    stream: usize,
-    events: u64,
-    random: &mut fastrand::Rng,
-    out: &Arc<Out>,
-    tell: &SyncSender<Durable>,
-    measured: &Arc<Mutex<Vec<u32>>>,
-    outstanding: usize,
-) {
-    let mut batch = Batch::empty(tape.seq, tape.chain);
-    let mut changed = Vec::with_capacity(events as usize);
-    for _ in 0..events {
-        let op = to_do(random.u64(..100) + stream as u64 * 100, true, random);
-        let recorded = event(batch.block.end(), op);
-        batch.block.push(&cbor::encode_recorded(&recorded));
-        let op = recorded.body.ops.into_iter().next().expect("one op");
-        let mut entry = None;
-        apply(&mut entry, &op, Stamp { seq: recorded.seq, client: recorded.client });
-        changed.extend(entry.map(|entry| (op.key, entry)));
-    }
-    let expected = tape.position;
-    (tape.position, tape.seq, tape.chain) = (expected.next(), batch.block.end(), batch.block.after());
-    let state = StreamState {
-        position: tape.position,
-        head: tape.seq,
-        chain: tape.chain,
-        ..StreamState::empty(Incarnation(1))
-    };
-    let durable = Durable { stream, state, changed, client: ClientId(stream as u128 + (7 << 100)), n: tape.seq.0 };
-    let mut count = out.count.lock().unwrap();
-    while *count >= outstanding {
-        count = out.less.wait(count).unwrap();
-    }
-    *count += 1;
-    drop(count);
-    let (tell, measured, started) = (tell.clone(), measured.clone(), Instant::now());
-    let done = Box::new(move |outcome: Result<Position, _>| {
-        outcome.expect("the append succeeds");
-        measured.lock().unwrap().push(started.elapsed().as_micros() as u32);
-        drop(tell.send(durable));
-    });
-    let name = tape.name.clone();
-    log.append(Append { stream: name, incarnation: Incarnation(1), expected, batch: Arc::new(batch) }, done);
+/// What a run under load has shown.
+struct Run {
+    sent: u64,
+    took: Duration,
+    /// From append to durable, in microseconds, sorted.
+    latencies: Vec<u32>,
+    /// How late the write-behind was at most, and at the end.
+    late: (Duration, Duration),
+    /// Microseconds of each thread, by its name.
+    processor: Vec<(String, u64)>,
 }
 
-fn spawn_applier(
+impl Run {
+    fn of(log: &Arc<Embedded>, load: &Load) -> Self {
+        let before = processor_times();
+        let mut writer = Writer::new(log.clone(), load);
+        let (started, mut late) = (Instant::now(), (Duration::ZERO, Duration::ZERO));
+        while started.elapsed() < load.during {
+            if writer.sent.is_multiple_of(1_000) {
+                late.1 = log.stats().unflushed_age;
+                late.0 = late.0.max(late.1);
+            }
+            while load.most.is_some_and(|most| writer.sent > most * started.elapsed().as_millis() as u64 / 1_000) {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            writer.send(load);
+        }
+        drop(writer.out.wait_below(1));
+        let (took, mut processor) = (started.elapsed(), processor_times());
+        for (name, micros) in &mut processor {
+            *micros -= before.iter().find(|(earlier, _)| earlier == name).map_or(0, |(_, micros)| *micros);
+        }
+        let sent = writer.sent;
+        Self { sent, took, latencies: writer.finish(), late, processor }
+    }
+
+    fn report(&self, root: &Path, stats: &Stats) -> String {
+        let per_group = stats.events.max(1) / stats.groups.max(1);
+        let group_bytes = (stats.journal_written / stats.groups.max(1)) as usize;
+        let bare = bare_journal(root, group_bytes, Duration::from_secs(2)).expect("the disk can be written");
+        let commits = stats.commit_durations.iter().enumerate().filter(|(_, count)| **count > 0);
+        let commits: Vec<_> = commits.map(|(bucket, count)| format!("<{}us: {count}", 1u64 << bucket)).collect();
+        let each = |(name, micros): &(String, u64)| format!("{name} {:.1}", *micros as f64 / self.sent as f64);
+        let processor: Vec<_> = self.processor.iter().map(each).collect();
+        format!(
+            "{:.0} events/s durable (bare journal {:.0}); p50 {} us, p99 {} us; {per_group} events a group; written \
+             behind at most {} ms late (now {}); memory {} MB; journal {} MB, store {} MB, {} checkpoints\n  \
+             commits {}\n  processor, microseconds an event: {}",
+            self.sent as f64 / self.took.as_secs_f64(),
+            bare.events_per_second(per_group),
+            self.latency(0.5),
+            self.latency(0.99),
+            self.late.0.as_millis(),
+            self.late.1.as_millis(),
+            resident_mb(),
+            stats.journal_bytes >> 20,
+            stats.store_bytes >> 20,
+            stats.checkpoints,
+            commits.join(", "),
+            processor.join(", "),
+        )
+    }
+
+    fn latency(&self, part: f64) -> u32 {
+        self.latencies.get((self.latencies.len() as f64 * part) as usize).copied().unwrap_or(0)
+    }
+}
+
+/// Appends to streams at random; what is durable goes to a thread that applies it.
+struct Writer {
     log: Arc<Embedded>,
-    names: Vec<StreamName>,
-    hear: Receiver<Durable>,
+    tapes: Vec<Tape>,
+    random: fastrand::Rng,
     out: Arc<Out>,
-) -> std::thread::JoinHandle<()> {
+    tell: SyncSender<Durable>,
+    applier: JoinHandle<()>,
+    measured: Arc<Mutex<Vec<u32>>>,
+    sent: u64,
+}
+
+impl Writer {
+    fn new(log: Arc<Embedded>, load: &Load) -> Self {
+        let (tapes, out) = (tapes(load.streams), Arc::new(Out::default()));
+        let (tell, hear) = sync_channel(load.outstanding);
+        let names = tapes.iter().map(|tape| tape.name.clone()).collect();
+        let applier = spawn_applier(log.clone(), names, hear, out.clone());
+        Self { log, tapes, random: fastrand::Rng::with_seed(1), out, tell, applier, measured: Arc::default(), sent: 0 }
+    }
+
+    /// Appends one batch once there is room for it.
+    fn send(&mut self, load: &Load) {
+        let stream = self.random.usize(..load.streams);
+        let (append, durable) = self.batch(stream, load.batch);
+        *self.out.wait_below(load.outstanding) += 1;
+        self.sent += load.batch;
+        let (tell, measured, started) = (self.tell.clone(), self.measured.clone(), Instant::now());
+        let done = Box::new(move |outcome: Result<Position, _>| {
+            outcome.expect("the append succeeds");
+            measured.lock().unwrap().push(started.elapsed().as_micros() as u32);
+            drop(tell.send(durable));
+        });
+        self.log.append(append, done);
+    }
+
+    fn batch(&mut self, stream: usize, events: u64) -> (Append, Durable) {
+        let tape = &mut self.tapes[stream];
+        let mut batch = Batch::empty(tape.seq, tape.chain);
+        let mut changed = Vec::with_capacity(events as usize);
+        for _ in 0..events {
+            let op = to_do(self.random.u64(..100) + stream as u64 * 100, true, &mut self.random);
+            let recorded = event(batch.block.end(), op);
+            batch.block.push(&cbor::encode_recorded(&recorded));
+            let op = recorded.body.ops.into_iter().next().expect("one op");
+            let mut entry = None;
+            apply(&mut entry, &op, Stamp { seq: recorded.seq, client: recorded.client });
+            changed.extend(entry.map(|entry| (op.key, entry)));
+        }
+        let expected = tape.position;
+        (tape.position, tape.seq, tape.chain) = (expected.next(), batch.block.end(), batch.block.after());
+        let state = state_after(expected, &batch);
+        let durable = Durable { stream, state, changed, client: ClientId(stream as u128 + (7 << 100)), n: tape.seq.0 };
+        let (stream, incarnation) = (tape.name.clone(), Incarnation(1));
+        (Append { stream, incarnation, expected, batch: Arc::new(batch) }, durable)
+    }
+
+    /// Lets the applier end. Answers the latencies, sorted.
+    fn finish(self) -> Vec<u32> {
+        drop(self.tell);
+        self.applier.join().unwrap();
+        let mut latencies = std::mem::take(&mut *self.measured.lock().unwrap());
+        latencies.sort_unstable();
+        latencies
+    }
+}
+
+/// The state of a stream after a batch, but for its objects.
+fn state_after(expected: Position, batch: &Batch) -> StreamState {
+    let (position, head, chain) = (expected.next(), batch.block.end(), batch.block.after());
+    StreamState { position, head, chain, ..StreamState::empty(Incarnation(1)) }
+}
+
+fn spawn_applier(log: Arc<Embedded>, names: Vec<StreamName>, hear: Receiver<Durable>, out: Arc<Out>) -> JoinHandle<()> {
     spawn("applier", move || {
         for durable in hear {
             let mut client = ClientState::new(None);
@@ -291,7 +321,7 @@ fn spawn_applier(
     })
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     std::thread::Builder::new().name(name.into()).spawn(run).expect("a thread")
 }
 
@@ -375,12 +405,7 @@ fn fill(log: &Embedded, name: &str, objects: u64, events: u64) -> usize {
         changed.insert(op.key.clone(), entry.clone().expect("it is there"));
         if batch.block.count() == 100 || place + 1 == events {
             bytes += batch.block.bytes().len();
-            let state = StreamState {
-                position: position.next(),
-                head: batch.block.end(),
-                chain: batch.block.after(),
-                ..StreamState::empty(Incarnation(1))
-            };
+            let state = state_after(position, &batch);
             let next = Batch::empty(batch.block.end(), batch.block.after());
             let append = Append {
                 stream: name.clone(),

@@ -22,8 +22,13 @@ pub trait EventLog: Send + Sync + 'static {
     /// An append at [`Position::FIRST`] to a stream that does not exist makes it.
     fn append(&self, append: Append, done: Done);
 
+    /// A stream as it is listed. `None` where there is no such stream.
+    fn info(&self, stream: &StreamName) -> impl Future<Output = Result<Option<StreamInfo>, LogError>> + Send;
+
     /// Where a stream ends, durably. `None` where there is no such stream.
-    fn head(&self, stream: &StreamName) -> impl Future<Output = Result<Option<Head>, LogError>> + Send;
+    fn head(&self, stream: &StreamName) -> impl Future<Output = Result<Option<Head>, LogError>> + Send {
+        async { Ok(self.info(stream).await?.map(|info| info.head)) }
+    }
 
     /// The durable events of a stream from `from` on, as many as `most_bytes` take but at least one where there is
     /// one. Empty at the head; empty, too, where there is no such stream.

@@ -6,7 +6,6 @@
 //! [`flush`](MemoryLog::flush). What survives is an [`Image`], from which a log can be opened again, also an older one.
 
 use std::collections::BTreeMap;
-use std::future::{Future, ready};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -70,6 +69,11 @@ impl Tape {
             self.batches.last().map_or((Seq::FIRST, Chain::EMPTY), |batch| (batch.block.end(), batch.block.after()));
         let position = Position(self.batches.len() as u64);
         Head { incarnation: self.incarnation, position, seq: end.0, chain: end.1 }
+    }
+
+    fn info(&self, stream: &StreamName) -> StreamInfo {
+        let bytes = self.batches.iter().map(|batch| batch.block.bytes().len() as u64).sum();
+        StreamInfo { stream: stream.clone(), head: self.head(), bytes }
     }
 }
 
@@ -193,12 +197,7 @@ impl MemoryLog {
     fn streams_now(&self, after: Option<&StreamName>, limit: usize) -> Vec<StreamInfo> {
         let inner = self.lock();
         let streams = inner.durable.streams.iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
-        let info = |(stream, tape): (&StreamName, &Tape)| StreamInfo {
-            stream: stream.clone(),
-            head: tape.head(),
-            bytes: tape.batches.iter().map(|batch| batch.block.bytes().len() as u64).sum(),
-        };
-        streams.take(limit).map(info).collect()
+        streams.take(limit).map(|(stream, tape)| tape.info(stream)).collect()
     }
 }
 
@@ -213,33 +212,20 @@ impl EventLog for MemoryLog {
         }
     }
 
-    fn head(&self, stream: &StreamName) -> impl Future<Output = Result<Option<Head>, LogError>> + Send {
-        ready(Ok(self.lock().durable.streams.get(stream).map(Tape::head)))
+    async fn info(&self, stream: &StreamName) -> Result<Option<StreamInfo>, LogError> {
+        Ok(self.lock().durable.streams.get(stream).map(|tape| tape.info(stream)))
     }
 
-    fn read(
-        &self,
-        stream: &StreamName,
-        from: Seq,
-        most_bytes: usize,
-    ) -> impl Future<Output = Result<EventBlock, LogError>> + Send {
-        ready(Ok(self.read_now(stream, from, most_bytes)))
+    async fn read(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
+        Ok(self.read_now(stream, from, most_bytes))
     }
 
-    fn replay(
-        &self,
-        stream: &StreamName,
-        after: Position,
-    ) -> impl Future<Output = Result<Vec<Arc<Batch>>, LogError>> + Send {
-        ready(Ok(self.replay_now(stream, after)))
+    async fn replay(&self, stream: &StreamName, after: Position) -> Result<Vec<Arc<Batch>>, LogError> {
+        Ok(self.replay_now(stream, after))
     }
 
-    fn streams(
-        &self,
-        after: Option<&StreamName>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<StreamInfo>, LogError>> + Send {
-        ready(Ok(self.streams_now(after, limit)))
+    async fn streams(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
+        Ok(self.streams_now(after, limit))
     }
 
     fn unapplied_streams(&self) -> Vec<StreamName> {

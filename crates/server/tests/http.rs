@@ -23,6 +23,7 @@ async fn what_is_recorded_can_be_read() {
     assert_eq!((&row["stream"], &row["head"], &row["subscribers"]), (&json!("lists/groceries"), &json!(20), &json!(1)));
     let status = world.get("/v1/streams/lists%2Fgroceries").await.json();
     assert_eq!((&status["head"], &status["objects"], &status["subscribers"]), (&json!(20), &json!(10), &json!(1)));
+    assert!(status["bytes"].as_u64().unwrap() > 20 * 50 && status["bytes"] == row["bytes"], "{status}");
     let opened = world.client().await.open(0, "lists/groceries", 2, Live::No).await;
     assert_eq!(status["digest"], opened.digest.to_string());
     for name in ["lists/groceries", "lists%2Fgroceries"] {

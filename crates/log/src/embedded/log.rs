@@ -1,7 +1,6 @@
 //! The log's side of the contract: appends are staged and handed to the journal, reads look through memory and store.
 
 use std::collections::BTreeMap;
-use std::future::{Future, ready};
 use std::sync::Arc;
 
 use tapeline_core::batch::Batch;
@@ -16,7 +15,7 @@ use super::load::decode_row;
 use super::rows::{StreamRow, table};
 use super::streams::{Stream, Table};
 use super::{Embedded, tape};
-use crate::contract::{Append, AppendError, Done, EventLog, Head, LogError, StreamInfo};
+use crate::contract::{Append, AppendError, Done, EventLog, LogError, StreamInfo};
 
 impl EventLog for Embedded {
     fn append(&self, append: Append, done: Done) {
@@ -38,34 +37,20 @@ impl EventLog for Embedded {
         }
     }
 
-    fn head(&self, stream: &StreamName) -> impl Future<Output = Result<Option<Head>, LogError>> + Send {
-        let table = self.table(stream);
-        ready(table.map(|table| table.streams.get(stream).and_then(|stream| stream.durable)))
+    async fn info(&self, stream: &StreamName) -> Result<Option<StreamInfo>, LogError> {
+        Ok(self.table(stream)?.streams.get(stream).and_then(|found| found.info(stream)))
     }
 
-    fn read(
-        &self,
-        stream: &StreamName,
-        from: Seq,
-        most_bytes: usize,
-    ) -> impl Future<Output = Result<EventBlock, LogError>> + Send {
-        ready(self.read_now(stream, from, most_bytes))
+    async fn read(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
+        self.read_now(stream, from, most_bytes)
     }
 
-    fn replay(
-        &self,
-        stream: &StreamName,
-        after: Position,
-    ) -> impl Future<Output = Result<Vec<Arc<Batch>>, LogError>> + Send {
-        ready(self.replay_now(stream, after))
+    async fn replay(&self, stream: &StreamName, after: Position) -> Result<Vec<Arc<Batch>>, LogError> {
+        self.replay_now(stream, after)
     }
 
-    fn streams(
-        &self,
-        after: Option<&StreamName>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<StreamInfo>, LogError>> + Send {
-        ready(self.streams_now(after, limit))
+    async fn streams(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
+        self.streams_now(after, limit)
     }
 
     fn unapplied_streams(&self) -> Vec<StreamName> {
@@ -139,9 +124,7 @@ impl Embedded {
     fn streams_now(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
         let table = self.shared.streams.lock();
         let in_memory = table.streams.iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
-        let recent = in_memory.filter_map(|(name, stream)| {
-            Some((name.clone(), StreamInfo { stream: name.clone(), head: stream.durable?, bytes: stream.bytes }))
-        });
+        let recent = in_memory.filter_map(|(name, stream)| Some((name.clone(), stream.info(name)?)));
         let mut found: BTreeMap<_, _> = recent.collect();
         let snapshot = self.shared.store.snapshot();
         drop(table);

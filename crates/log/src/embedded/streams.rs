@@ -21,7 +21,7 @@ use tapeline_core::state::StreamState;
 use super::outstanding::Outstanding;
 use super::rows::{StreamRow, head_of};
 use super::unflushed::{Generation, Unflushed};
-use crate::contract::{Head, LogError, StateChanges};
+use crate::contract::{Head, LogError, StateChanges, StreamInfo};
 use crate::limits;
 
 /// All streams.
@@ -120,6 +120,11 @@ impl Stream {
         self.durable = Some(after(&before, &pending.batch));
         self.bytes += pending.batch.block.bytes().len() as u64;
         self.pending.push_back(pending);
+    }
+
+    /// As it is listed under its name, where anything of it is durable.
+    pub(super) fn info(&self, name: &StreamName) -> Option<StreamInfo> {
+        Some(StreamInfo { stream: name.clone(), head: self.durable?, bytes: self.bytes })
     }
 
     fn is_clean(&self) -> bool {

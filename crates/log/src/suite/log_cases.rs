@@ -8,7 +8,7 @@ use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Position, Seq};
 
 use super::{Cases, Fresh, Writer, append, start_append, wait};
-use crate::contract::{Append, AppendError, EventLog, StateStore};
+use crate::contract::{Append, AppendError, EventLog, StateStore, StreamInfo};
 
 pub(super) fn all<B: EventLog + StateStore>() -> Cases<B> {
     vec![
@@ -46,6 +46,8 @@ fn dense_seqs<B: EventLog + StateStore>(fresh: Fresh<B>) {
     let head = wait(log.head(&writer.stream)).unwrap().expect("the stream is there");
     assert_eq!((head.position, head.seq, head.chain), (Position(4), Seq(40), written.after()));
     assert_eq!(head.incarnation, writer.state.incarnation);
+    let info = StreamInfo { stream: writer.stream.clone(), head, bytes: written.bytes().len() as u64 };
+    assert_eq!(wait(log.info(&writer.stream)).unwrap(), Some(info));
     let read = wait(log.read(&writer.stream, Seq::FIRST, usize::MAX)).unwrap();
     assert_eq!(read, written);
     for (place, event) in read.events().enumerate() {

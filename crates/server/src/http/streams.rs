@@ -47,8 +47,9 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
 ) -> Result<Answer, Problem> {
     exists(shared, stream).await?;
     let pin = shared.shards.settle(shared.hub.tape(stream)).await?;
-    let state = shared.store.stream(stream)?.ok_or_else(|| Problem::no_such_stream(stream.as_str()))?;
+    let (state, info) = (shared.store.stream(stream)?, shared.log.info(stream).await?);
     drop(pin);
+    let (Some(state), Some(info)) = (state, info) else { return Err(Problem::no_such_stream(stream.as_str())) };
     Ok(json_answer(&json!({
         "stream": stream.as_str(),
         "incarnation": state.incarnation.0,
@@ -56,6 +57,7 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
         "chain": state.chain.to_string(),
         "batches": state.position.0,
         "objects": state.live,
+        "bytes": info.bytes,
         "digest": state.digest.to_string(),
         "subscribers": subscribers(shared, stream),
     })))

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tapeline_core::batch::Batch;
+use tapeline_core::codec::CodecError;
 use tapeline_core::event::{Body, Sealed};
 use tapeline_core::name::{Key, StreamName};
 use tapeline_core::numbers::{ClientId, Incarnation, Position};
@@ -52,18 +54,22 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         };
         let mut sequencer = Sequencer::new(state);
         for batch in self.runtime.block_on(self.log.replay(stream, state.position))? {
-            let damaged =
-                |error| LogError::Damaged { place: format!("log of stream {stream}"), what: format!("{error}") };
-            let events = batch.events().map_err(damaged)?;
-            let keys = missing_keys(&sequencer, events.iter().map(|event| &event.body));
-            load_keys(&*self.store, stream, &mut sequencer, keys)?;
-            let clients = events.iter().map(|event| event.client);
-            let clients = clients.chain(batch.verdicts.iter().map(|verdict| verdict.client));
-            let clients = missing_clients(&sequencer, clients);
-            load_clients(&*self.store, stream, &mut sequencer, clients)?;
-            sequencer.replay(&batch).map_err(damaged)?;
+            if state.position > Position::FIRST {
+                self.load_played(stream, &mut sequencer, &batch)?;
+            }
+            sequencer.replay(&batch).map_err(|error| damaged(stream, &error))?;
         }
         Ok((sequencer, state.position))
+    }
+
+    /// Brings into memory what a batch on the log touches.
+    fn load_played(&self, stream: &StreamName, sequencer: &mut Sequencer, batch: &Batch) -> Result<(), LogError> {
+        let events = batch.events().map_err(|error| damaged(stream, &error))?;
+        let keys = missing_keys(sequencer, events.iter().map(|event| &event.body));
+        load_keys(&*self.store, stream, sequencer, keys)?;
+        let authors = events.iter().map(|event| event.client);
+        let clients = missing_clients(sequencer, authors.chain(batch.verdicts.iter().map(|verdict| verdict.client)));
+        load_clients(&*self.store, stream, sequencer, clients)
     }
 
     /// Brings into memory what events touch.
@@ -106,6 +112,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             self.dirty.push_back((place, slot.life, Instant::now()));
         }
     }
+}
+
+fn damaged(stream: &StreamName, error: &CodecError) -> LogError {
+    LogError::Damaged { place: format!("log of stream {stream}"), what: error.to_string() }
 }
 
 fn missing_keys<'b>(sequencer: &Sequencer, bodies: impl Iterator<Item = &'b Body>) -> Vec<Key> {

@@ -65,17 +65,7 @@ impl Bench {
         let (tape, inbox) = (self.hub.tape(&stream), Arc::new(Inbox::default()));
         let opening = Opening::new(&self.hub, ClientId(client), Channel(0), inbox.clone());
         tape.open(&opening);
-        let open = Open {
-            channel: Channel(0),
-            stream,
-            client: ClientId(client),
-            former: Vec::new(),
-            settled: EventNumber(0),
-            incarnation: None,
-            played: Seq(0),
-            chain: Chain::EMPTY,
-            live: Live::No,
-        };
+        let open = Open::new(Channel(0), stream, ClientId(client), Live::No);
         let _room = self.runtime.block_on(self.shard.mailbox.room(0)).unwrap();
         let (peer, chain_at_played) = (opening.peer(), Some(Chain::EMPTY));
         let request = OpenStream { tape: tape.clone(), peer, subject: None, open, chain_at_played, _room };

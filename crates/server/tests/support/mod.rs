@@ -12,7 +12,6 @@ use futures_util::{SinkExt, StreamExt};
 use tapeline_core::codec::Codec;
 use tapeline_core::event::{Authored, Body};
 use tapeline_core::frame::{AckRun, ClientFrame, ErrorFrame, Events, Hello, Live, Open, Opened, PROTOCOL, ServerFrame};
-use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Seq};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
@@ -189,17 +188,7 @@ pub fn stream(name: &str) -> StreamName {
 }
 
 pub fn open(channel: u32, name: &str, client: u128, live: Live) -> Open {
-    Open {
-        channel: Channel(channel),
-        stream: stream(name),
-        client: ClientId(client),
-        former: Vec::new(),
-        settled: EventNumber(0),
-        incarnation: None,
-        played: Seq(0),
-        chain: Chain::EMPTY,
-        live,
-    }
+    Open::new(Channel(channel), stream(name), ClientId(client), live)
 }
 
 pub fn key(id: &str) -> Key {
