@@ -59,6 +59,6 @@ impl Batch {
     /// # Errors
     /// Where the bytes are something else.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        cbor::decode_batch(bytes)
+        Ok(cbor::decode_batch(bytes)?)
     }
 }

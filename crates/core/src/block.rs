@@ -110,7 +110,7 @@ impl EventBlock {
 
     /// Its events.
     pub fn events(&self) -> impl Iterator<Item = Result<Recorded, CodecError>> {
-        self.encoded().map(cbor::decode_recorded)
+        self.encoded().map(|event| Ok(cbor::decode_recorded(event)?))
     }
 
     /// The part of it from `from` on, as many events as `most_bytes` take, but at least one where there is one.

@@ -52,7 +52,7 @@ impl StreamState {
     /// # Errors
     /// Where the bytes are something else.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        cbor::decode_stream_state(bytes)
+        Ok(cbor::decode_stream_state(bytes)?)
     }
 }
 
@@ -133,7 +133,7 @@ impl ClientState {
     /// # Errors
     /// Where the bytes are something else.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        cbor::decode_client_state(bytes)
+        Ok(cbor::decode_client_state(bytes)?)
     }
 }
 

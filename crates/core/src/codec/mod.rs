@@ -47,7 +47,7 @@ impl Codec {
     /// Where the bytes are no client frame, or break a limit.
     pub fn decode_client(self, bytes: &[u8]) -> Result<ClientFrame, CodecError> {
         match self {
-            Self::Cbor => cbor::decode_client_frame(bytes),
+            Self::Cbor => Ok(cbor::decode_client_frame(bytes)?),
             Self::Json => json::decode_client_frame(bytes),
         }
     }
@@ -66,7 +66,7 @@ impl Codec {
     /// Where the bytes are no server frame, or break a limit.
     pub fn decode_server(self, bytes: &[u8]) -> Result<ServerFrame, CodecError> {
         match self {
-            Self::Cbor => cbor::decode_server_frame(bytes),
+            Self::Cbor => Ok(cbor::decode_server_frame(bytes)?),
             Self::Json => json::decode_server_frame(bytes),
         }
     }
@@ -125,6 +125,32 @@ pub enum CodecError {
     /// There are bytes after the end.
     #[error("bytes after the end of {0}")]
     Trailing(&'static str),
+}
+
+/// Errors are rare and large; where much is read they travel in a box, so that what is read need not make room for
+/// them.
+impl From<Box<CodecError>> for CodecError {
+    fn from(error: Box<CodecError>) -> Self {
+        *error
+    }
+}
+
+impl From<NameError> for Box<CodecError> {
+    fn from(error: NameError) -> Self {
+        Box::new(error.into())
+    }
+}
+
+impl From<FieldMapError> for Box<CodecError> {
+    fn from(error: FieldMapError) -> Self {
+        Box::new(error.into())
+    }
+}
+
+impl From<NotANumber> for Box<CodecError> {
+    fn from(error: NotANumber) -> Self {
+        Box::new(error.into())
+    }
 }
 
 impl CodecError {

@@ -125,7 +125,7 @@ impl ViewChange {
     ///
     /// # Errors
     /// Where the bytes are none, or of another version.
-    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
         read_tuple(&mut reader, 5, "a change of a view")?;
         check_version(&mut reader)?;
@@ -156,7 +156,7 @@ impl Commit {
     ///
     /// # Errors
     /// Where the bytes are none, or of another version.
-    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
         read_tuple(&mut reader, 3, "an edit of a tab")?;
         check_version(&mut reader)?;
@@ -167,20 +167,22 @@ impl Commit {
     }
 }
 
-fn check_version(reader: &mut Reader<'_>) -> Result<(), CodecError> {
+fn check_version(reader: &mut Reader<'_>) -> Result<(), Box<CodecError>> {
     match reader.u64()? {
         VERSION => Ok(()),
-        other => Err(CodecError::Unknown { what: "version of the messages between tabs", found: other.to_string() }),
+        other => {
+            Err(CodecError::Unknown { what: "version of the messages between tabs", found: other.to_string() }.into())
+        }
     }
 }
 
-fn read_heard(reader: &mut Reader<'_>) -> Result<Heard, CodecError> {
+fn read_heard(reader: &mut Reader<'_>) -> Result<Heard, Box<CodecError>> {
     read_tuple(reader, 3, "a tab")?;
     let tab = TabId(cbor::read_client(reader)?.0);
     Ok(Heard { tab, taken: EditId(reader.u64()?), stored: EditId(reader.u64()?) })
 }
 
-fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), CodecError> {
+fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Box<CodecError>> {
     read_tuple(reader, 3, "an object")?;
     let key = cbor::read_key(reader)?;
     if cbor::read_null(reader)? {

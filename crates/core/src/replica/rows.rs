@@ -228,26 +228,26 @@ impl Row {
 
     pub(super) fn edit(&self) -> Result<EditId, RowError> {
         let bytes = self.key.as_slice().try_into();
-        let bytes = bytes.map_err(|_| self.damaged(CodecError::Cbor("an edit's key has 8 bytes".into())))?;
+        let bytes = bytes.map_err(|_| self.damaged(CodecError::Cbor("an edit's key has 8 bytes".into()).into()))?;
         Ok(EditId(u64::from_be_bytes(bytes)))
     }
 
-    fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Result<T, CodecError>) -> Result<T, RowError> {
+    fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Result<T, Box<CodecError>>) -> Result<T, RowError> {
         self.read_bytes(self.value.as_deref().unwrap_or_default(), read)
     }
 
     fn read_bytes<T>(
         &self,
         bytes: &[u8],
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, CodecError>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Box<CodecError>>,
     ) -> Result<T, RowError> {
         let mut reader = Reader::new(bytes);
         let value = read(&mut reader).and_then(|value| check_end(&reader, "a row").map(|()| value));
         value.map_err(|error| self.damaged(error))
     }
 
-    fn damaged(&self, error: CodecError) -> RowError {
-        RowError::Damaged { table: self.table.name(), error }
+    fn damaged(&self, error: Box<CodecError>) -> RowError {
+        RowError::Damaged { table: self.table.name(), error: *error }
     }
 }
 
@@ -259,12 +259,12 @@ fn authored(client: ClientId, n: EventNumber, body: &Body) -> Vec<u8> {
     cbor::encode_authored(&Authored { client, n, settled: EventNumber::default(), body: body.clone() })
 }
 
-fn read_tab(reader: &mut Reader<'_>) -> Result<(TabId, EditId), CodecError> {
+fn read_tab(reader: &mut Reader<'_>) -> Result<(TabId, EditId), Box<CodecError>> {
     cbor::read_tuple(reader, 2, "a tab")?;
     Ok((TabId(cbor::read_client(reader)?.0), EditId(reader.u64()?)))
 }
 
-fn maybe(reader: &mut Reader<'_>) -> Result<Option<u64>, CodecError> {
+fn maybe(reader: &mut Reader<'_>) -> Result<Option<u64>, Box<CodecError>> {
     if cbor::read_null(reader)? { Ok(None) } else { Ok(Some(reader.u64()?)) }
 }
 

@@ -90,7 +90,7 @@ impl Writer {
 ///
 /// # Errors
 /// Where the bytes are no client frame, or break a limit.
-pub fn decode_client_frame(bytes: &[u8]) -> Result<ClientFrame, CodecError> {
+pub fn decode_client_frame(bytes: &[u8]) -> Result<ClientFrame, Box<CodecError>> {
     let entries = Entries::find(bytes)?;
     Ok(match entries.kind {
         kind::HELLO => ClientFrame::Hello(Hello {
@@ -110,11 +110,11 @@ pub fn decode_client_frame(bytes: &[u8]) -> Result<ClientFrame, CodecError> {
         },
         kind::CLOSE => ClientFrame::Close { channel: entries.channel()? },
         kind::PING => ClientFrame::Ping,
-        other => return Err(CodecError::UnknownFrame(other.to_string())),
+        other => return Err(CodecError::UnknownFrame(other.to_string()).into()),
     })
 }
 
-fn read_open(entries: &Entries<'_>) -> Result<Open, CodecError> {
+fn read_open(entries: &Entries<'_>) -> Result<Open, Box<CodecError>> {
     let former = |reader: &mut _| read_array(reader, "former clients", limits::FORMER_CLIENTS, read_client);
     Ok(Open {
         channel: entries.channel()?,
@@ -129,7 +129,7 @@ fn read_open(entries: &Entries<'_>) -> Result<Open, CodecError> {
     })
 }
 
-fn read_live(reader: &mut Reader<'_>) -> Result<Live, CodecError> {
+fn read_live(reader: &mut Reader<'_>) -> Result<Live, Box<CodecError>> {
     if !reader.is_text() {
         return Ok(Live::From(Seq(reader.count()?)));
     }

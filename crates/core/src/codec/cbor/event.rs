@@ -159,7 +159,7 @@ impl Writer {
 ///
 /// # Errors
 /// Where the bytes are none.
-pub fn decode_recorded(bytes: &[u8]) -> Result<Recorded, CodecError> {
+pub fn decode_recorded(bytes: &[u8]) -> Result<Recorded, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     let (mut seq, mut client, mut n, mut actor) = (None, None, None, None);
     let (mut lost, mut body) = (Vec::new(), PartialBody::default());
@@ -187,7 +187,7 @@ pub fn decode_recorded(bytes: &[u8]) -> Result<Recorded, CodecError> {
 }
 
 /// Reads one authored event.
-pub(crate) fn read_authored(reader: &mut Reader<'_>) -> Result<Authored, CodecError> {
+pub(crate) fn read_authored(reader: &mut Reader<'_>) -> Result<Authored, Box<CodecError>> {
     let (mut client, mut n) = (None, None);
     let (mut settled, mut body) = (EventNumber::default(), PartialBody::default());
     read_map(reader, |key, reader| {
@@ -217,7 +217,7 @@ struct PartialBody {
 
 impl PartialBody {
     /// Reads one entry; `false` where the key is none of a body's.
-    fn read_entry(&mut self, key: u64, reader: &mut Reader<'_>) -> Result<bool, CodecError> {
+    fn read_entry(&mut self, key: u64, reader: &mut Reader<'_>) -> Result<bool, Box<CodecError>> {
         let body = &mut self.body;
         match key {
             key::BASE => body.base = Seq(reader.count()?),
@@ -241,15 +241,15 @@ impl PartialBody {
     }
 }
 
-fn read_command(reader: &mut Reader<'_>) -> Result<Command, CodecError> {
+fn read_command(reader: &mut Reader<'_>) -> Result<Command, Box<CodecError>> {
     read_tuple(reader, 2, "a command")?;
     Ok(Command { name: CommandName::new(reader.str()?)?, args: read_value(reader)? })
 }
 
-fn read_read(reader: &mut Reader<'_>) -> Result<Read, CodecError> {
+fn read_read(reader: &mut Reader<'_>) -> Result<Read, Box<CodecError>> {
     let items = reader.array()?;
     if !(2..=3).contains(&items) {
-        return Err(CodecError::Cbor("a read has a collection, an id and perhaps a field".into()));
+        return Err(CodecError::Cbor("a read has a collection, an id and perhaps a field".into()).into());
     }
     let key = read_key(reader)?;
     let field = if items == 3 { Some(FieldName::new(reader.str()?)?) } else { None };

@@ -58,7 +58,7 @@ pub(super) struct Entries<'b> {
 }
 
 impl<'b> Entries<'b> {
-    pub(super) fn find(bytes: &'b [u8]) -> Result<Self, CodecError> {
+    pub(super) fn find(bytes: &'b [u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
         let mut entries = Vec::with_capacity(10);
         let mut kind = None;
@@ -76,44 +76,44 @@ impl<'b> Entries<'b> {
     }
 
     /// Reads an entry where it is there.
-    pub(super) fn get<T, E: Into<CodecError>>(
+    pub(super) fn get<T>(
         &self,
         key: u64,
-        read: impl FnOnce(&mut Reader<'b>) -> Result<T, E>,
-    ) -> Result<Option<T>, CodecError> {
+        read: impl FnOnce(&mut Reader<'b>) -> Result<T, Box<CodecError>>,
+    ) -> Result<Option<T>, Box<CodecError>> {
         let entry = self.entries.iter().find(|(found, _)| *found == key);
-        entry.map(|(_, reader)| read(&mut reader.clone()).map_err(Into::into)).transpose()
+        entry.map(|(_, reader)| read(&mut reader.clone())).transpose()
     }
 
     /// Reads an entry that must be there.
-    pub(super) fn need<T, E: Into<CodecError>>(
+    pub(super) fn need<T>(
         &self,
         key: u64,
         part: &'static str,
-        read: impl FnOnce(&mut Reader<'b>) -> Result<T, E>,
-    ) -> Result<T, CodecError> {
-        self.get(key, read)?.ok_or(CodecError::Missing { what: "the frame", part })
+        read: impl FnOnce(&mut Reader<'b>) -> Result<T, Box<CodecError>>,
+    ) -> Result<T, Box<CodecError>> {
+        self.get(key, read)?.ok_or_else(|| CodecError::Missing { what: "the frame", part }.into())
     }
 
     /// Reads a count that must be there.
-    pub(super) fn count(&self, key: u64, part: &'static str) -> Result<u64, CodecError> {
+    pub(super) fn count(&self, key: u64, part: &'static str) -> Result<u64, Box<CodecError>> {
         self.need(key, part, Reader::count)
     }
 
-    pub(super) fn channel(&self) -> Result<Channel, CodecError> {
+    pub(super) fn channel(&self) -> Result<Channel, Box<CodecError>> {
         self.need(CHANNEL, "channel", Reader::u32).map(Channel)
     }
 
-    pub(super) fn channel_if_any(&self) -> Result<Option<Channel>, CodecError> {
+    pub(super) fn channel_if_any(&self) -> Result<Option<Channel>, Box<CodecError>> {
         Ok(self.get(CHANNEL, Reader::u32)?.map(Channel))
     }
 
-    pub(super) fn text(&self, key: u64) -> Result<Option<String>, CodecError> {
+    pub(super) fn text(&self, key: u64) -> Result<Option<String>, Box<CodecError>> {
         Ok(self.get(key, Reader::str)?.map(String::from))
     }
 }
 
 /// Reads the last numbers of the clients that an open named.
-pub(super) fn read_numbers(reader: &mut Reader<'_>) -> Result<Vec<EventNumber>, CodecError> {
+pub(super) fn read_numbers(reader: &mut Reader<'_>) -> Result<Vec<EventNumber>, Box<CodecError>> {
     read_array(reader, "clients named", limits::FORMER_CLIENTS + 1, |reader| Ok(EventNumber(reader.count()?)))
 }

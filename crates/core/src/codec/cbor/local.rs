@@ -23,7 +23,7 @@ use crate::replica::{Parked, Row, StoreBatch, Table};
 ///
 /// # Errors
 /// Where the bytes are none, or break a limit.
-pub fn decode_ops(bytes: &[u8]) -> Result<Vec<Op>, CodecError> {
+pub fn decode_ops(bytes: &[u8]) -> Result<Vec<Op>, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     let ops = read_array(&mut reader, "ops in one event", limits::EVENT_OPS, read_op)?;
     check_end(&reader, "ops")?;
@@ -104,14 +104,14 @@ fn encode_store_rows(rows: &[Row], bytes: usize) -> Vec<u8> {
 ///
 /// # Errors
 /// Where the bytes are none.
-pub fn decode_record(bytes: &[u8]) -> Result<Vec<Row>, CodecError> {
+pub fn decode_record(bytes: &[u8]) -> Result<Vec<Row>, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     let rows = read_array(&mut reader, "rows of a record", usize::MAX, read_row)?;
     check_end(&reader, "a record")?;
     Ok(rows)
 }
 
-fn read_row(reader: &mut Reader<'_>) -> Result<Row, CodecError> {
+fn read_row(reader: &mut Reader<'_>) -> Result<Row, Box<CodecError>> {
     read_tuple(reader, 3, "a row of a record")?;
     let table = reader.u64()?;
     let known = Table::ALL.into_iter().find(|known| *known as u64 == table);

@@ -92,33 +92,33 @@ fn count_edits(edits: &FieldMap<Edit>) -> (u64, u64) {
     (sets as u64, (edits.len() - sets) as u64)
 }
 
-pub(crate) fn read_client(reader: &mut Reader<'_>) -> Result<ClientId, CodecError> {
+pub(crate) fn read_client(reader: &mut Reader<'_>) -> Result<ClientId, Box<CodecError>> {
     read_bits(reader, "a client id has 16 bytes").map(ClientId)
 }
 
 /// Reads 128 bits: 16 bytes, the most significant first.
-pub(super) fn read_bits(reader: &mut Reader<'_>, otherwise: &str) -> Result<u128, CodecError> {
+pub(super) fn read_bits(reader: &mut Reader<'_>, otherwise: &str) -> Result<u128, Box<CodecError>> {
     as_bits(reader.bytes()?, otherwise)
 }
 
-fn as_bits(bytes: &[u8], otherwise: &str) -> Result<u128, CodecError> {
-    bytes.try_into().map(u128::from_be_bytes).map_err(|_| CodecError::Cbor(otherwise.into()))
+fn as_bits(bytes: &[u8], otherwise: &str) -> Result<u128, Box<CodecError>> {
+    bytes.try_into().map(u128::from_be_bytes).map_err(|_| CodecError::Cbor(otherwise.into()).into())
 }
 
-pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<Key, CodecError> {
+pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
     let collection = Collection::new(reader.str()?)?;
     let id = match reader.item()? {
         Item::Bytes(bytes) => ObjectId::from_uuid(as_bits(bytes, "an object id as bytes is a UUID: 16 of them")?),
         Item::Text(text) => ObjectId::new(text)?,
-        _ => return Err(CodecError::Cbor("an object id is text, or the 16 bytes of a UUID".into())),
+        _ => return Err(CodecError::Cbor("an object id is text, or the 16 bytes of a UUID".into()).into()),
     };
     Ok(Key { collection, id })
 }
 
-pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, CodecError> {
+pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
     let items = reader.array()?;
     if !(3..=4).contains(&items) {
-        return Err(CodecError::Cbor("an op has a kind, a collection, an id, and perhaps parts".into()));
+        return Err(CodecError::Cbor("an op has a kind, a collection, an id, and perhaps parts".into()).into());
     }
     let kind = reader.u64()?;
     let key = read_key(reader)?;
@@ -131,7 +131,7 @@ pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, CodecError> {
             parts.read::<Value>(reader, |_| None)?;
             Action::Delete
         }
-        other => return Err(CodecError::Unknown { what: "op", found: other.to_string() }),
+        other => return Err(CodecError::Unknown { what: "op", found: other.to_string() }.into()),
     };
     Ok(Op { key, seen: parts.seen, action })
 }
@@ -158,7 +158,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn read<T>(&mut self, reader: &mut Reader<'_>, made: fn(u64) -> Made<T>) -> Result<FieldMap<T>, CodecError> {
+    fn read<T>(&mut self, reader: &mut Reader<'_>, made: fn(u64) -> Made<T>) -> Result<FieldMap<T>, Box<CodecError>> {
         if !self.there {
             return Ok(FieldMap::default());
         }
@@ -168,7 +168,9 @@ impl Parts {
                 (part::SEEN, _) => self.seen = Some(Seq(reader.count()?)),
                 (_, Some(made)) => read_fields(reader, &mut fields, made)?,
                 // Skipping an edit that is not understood would record something else than was meant.
-                (_, None) => return Err(CodecError::Unknown { what: "part of such an op", found: part.to_string() }),
+                (_, None) => {
+                    return Err(CodecError::Unknown { what: "part of such an op", found: part.to_string() }.into());
+                }
             }
             Ok(true)
         })?;
@@ -180,7 +182,7 @@ fn read_fields<T>(
     reader: &mut Reader<'_>,
     fields: &mut Vec<(FieldName, T)>,
     made: fn(Value) -> T,
-) -> Result<(), CodecError> {
+) -> Result<(), Box<CodecError>> {
     let len = reader.map()?;
     CodecError::check_count("fields in one op", len, limits::OBJECT_FIELDS)?;
     fields.reserve_exact(len);

@@ -28,7 +28,7 @@ pub(crate) enum Item<'b> {
 /// Why CBOR cannot be read, and where.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("{why} at byte {at}")]
-pub(crate) struct Misread {
+struct Misread {
     at: usize,
     why: Why,
 }
@@ -67,10 +67,9 @@ fn describe(initial: u8) -> &'static str {
     }
 }
 
-impl From<Misread> for CodecError {
-    fn from(misread: Misread) -> Self {
-        Self::Cbor(misread.to_string())
-    }
+#[cold]
+fn misread(at: usize, why: Why) -> Box<CodecError> {
+    CodecError::Cbor(Misread { at, why }.to_string()).into()
 }
 
 impl<'b> Reader<'b> {
@@ -98,44 +97,44 @@ impl<'b> Reader<'b> {
         self.input.get(self.position..).unwrap_or_default()
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, Misread> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Box<CodecError>> {
         self.expect(major::UNSIGNED, "an unsigned integer")
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, Misread> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Box<CodecError>> {
         let at = self.position;
-        u32::try_from(self.u64()?).map_err(|_| Misread { at, why: Why::DoesNotFit("the most is 4294967295") })
+        u32::try_from(self.u64()?).map_err(|_| misread(at, Why::DoesNotFit("the most is 4294967295")))
     }
 
     /// Reads a number that counts something: at most 2^53, so that every JSON carries it.
-    pub(crate) fn count(&mut self) -> Result<u64, Misread> {
+    pub(crate) fn count(&mut self) -> Result<u64, Box<CodecError>> {
         let at = self.position;
         let count = self.u64()?;
         match count <= LARGEST_COUNT {
             true => Ok(count),
-            false => Err(Misread { at, why: Why::DoesNotFit("counts go up to 2^53") }),
+            false => Err(misread(at, Why::DoesNotFit("counts go up to 2^53"))),
         }
     }
 
-    pub(crate) fn str(&mut self) -> Result<&'b str, Misread> {
+    pub(crate) fn str(&mut self) -> Result<&'b str, Box<CodecError>> {
         let at = self.position;
         let len = self.expect(major::TEXT, "text")?;
         self.utf8(len, at)
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Misread> {
+    pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Box<CodecError>> {
         let len = self.expect(major::BYTES, "a byte string")?;
         self.take(len)
     }
 
     /// Reads the head of an array: how many items come next.
-    pub(crate) fn array(&mut self) -> Result<usize, Misread> {
+    pub(crate) fn array(&mut self) -> Result<usize, Box<CodecError>> {
         let len = self.expect(major::ARRAY, "an array")?;
         self.within(len, 1)
     }
 
     /// Reads the head of a map: how many keys, each with its value, come next.
-    pub(crate) fn map(&mut self) -> Result<usize, Misread> {
+    pub(crate) fn map(&mut self) -> Result<usize, Box<CodecError>> {
         let len = self.expect(major::MAP, "a map")?;
         self.within(len, 2)
     }
@@ -151,11 +150,10 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads whatever comes next.
-    pub(crate) fn item(&mut self) -> Result<Item<'b>, Misread> {
+    pub(crate) fn item(&mut self) -> Result<Item<'b>, Box<CodecError>> {
         let at = self.position;
         let (initial, argument) = self.head()?;
-        let fits =
-            |number| i64::try_from(number).map_err(|_| Misread { at, why: Why::DoesNotFit("integers have 64 bits") });
+        let fits = |number| i64::try_from(number).map_err(|_| misread(at, Why::DoesNotFit("integers have 64 bits")));
         Ok(match initial & major::MASK {
             major::UNSIGNED => Item::Int(fits(argument)?),
             major::NEGATIVE => Item::Int(!fits(argument)?),
@@ -170,13 +168,13 @@ impl<'b> Reader<'b> {
                 major::FLOAT_16 => Item::Float(half(argument as u16)),
                 major::FLOAT_32 => Item::Float(f32::from_bits(argument as u32).into()),
                 major::FLOAT_64 => Item::Float(f64::from_bits(argument)),
-                found => return Err(Misread { at, why: Why::Unexpected { found, wanted: "a value" } }),
+                found => return Err(misread(at, Why::Unexpected { found, wanted: "a value" })),
             },
         })
     }
 
     /// Reads over whatever comes next, with all that is in it.
-    pub(crate) fn skip(&mut self) -> Result<(), Misread> {
+    pub(crate) fn skip(&mut self) -> Result<(), Box<CodecError>> {
         let mut left = 1u64;
         while left > 0 {
             left -= 1;
@@ -192,17 +190,17 @@ impl<'b> Reader<'b> {
         Ok(())
     }
 
-    fn expect(&mut self, major: u8, wanted: &'static str) -> Result<u64, Misread> {
+    fn expect(&mut self, major: u8, wanted: &'static str) -> Result<u64, Box<CodecError>> {
         let at = self.position;
         let (initial, argument) = self.head()?;
         if initial & major::MASK != major {
-            return Err(Misread { at, why: Why::Unexpected { found: initial, wanted } });
+            return Err(misread(at, Why::Unexpected { found: initial, wanted }));
         }
         Ok(argument)
     }
 
     /// Reads an initial byte and its argument.
-    fn head(&mut self) -> Result<(u8, u64), Misread> {
+    fn head(&mut self) -> Result<(u8, u64), Box<CodecError>> {
         let at = self.position;
         let initial = u8::from_be_bytes(self.fixed()?);
         let argument = match initial & !major::MASK {
@@ -211,42 +209,42 @@ impl<'b> Reader<'b> {
             25 => u16::from_be_bytes(self.fixed()?).into(),
             26 => u32::from_be_bytes(self.fixed()?).into(),
             27 => u64::from_be_bytes(self.fixed()?),
-            31 => return Err(Misread { at, why: Why::Indefinite }),
-            _ => return Err(Misread { at, why: Why::Reserved }),
+            31 => return Err(misread(at, Why::Indefinite)),
+            _ => return Err(misread(at, Why::Reserved)),
         };
         match initial & major::MASK == major::TAG {
-            true => Err(Misread { at, why: Why::Tag }),
+            true => Err(misread(at, Why::Tag)),
             false => Ok((initial, argument)),
         }
     }
 
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Misread> {
-        let bytes = *self.rest().first_chunk().ok_or(self.ended())?;
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Box<CodecError>> {
+        let bytes = *self.rest().first_chunk().ok_or_else(|| self.ended())?;
         self.position += N;
         Ok(bytes)
     }
 
-    fn take(&mut self, len: u64) -> Result<&'b [u8], Misread> {
+    fn take(&mut self, len: u64) -> Result<&'b [u8], Box<CodecError>> {
         let len = self.within(len, 1)?;
         let bytes = &self.rest()[..len];
         self.position += len;
         Ok(bytes)
     }
 
-    fn utf8(&mut self, len: u64, at: usize) -> Result<&'b str, Misread> {
-        std::str::from_utf8(self.take(len)?).map_err(|_| Misread { at, why: Why::NotUtf8 })
+    fn utf8(&mut self, len: u64, at: usize) -> Result<&'b str, Box<CodecError>> {
+        std::str::from_utf8(self.take(len)?).map_err(|_| misread(at, Why::NotUtf8))
     }
 
     /// Checks that `count` things of at least `size` bytes can be in the rest of the input.
-    fn within(&self, count: u64, size: usize) -> Result<usize, Misread> {
+    fn within(&self, count: u64, size: usize) -> Result<usize, Box<CodecError>> {
         match usize::try_from(count) {
             Ok(count) if count <= self.rest().len() / size => Ok(count),
             _ => Err(self.ended()),
         }
     }
 
-    fn ended(&self) -> Misread {
-        Misread { at: self.input.len(), why: Why::Ended }
+    fn ended(&self) -> Box<CodecError> {
+        misread(self.input.len(), Why::Ended)
     }
 }
 
@@ -263,7 +261,7 @@ fn half(bits: u16) -> f64 {
 }
 
 /// Reads null where it stands there.
-pub(crate) fn read_null(reader: &mut Reader<'_>) -> Result<bool, CodecError> {
+pub(crate) fn read_null(reader: &mut Reader<'_>) -> Result<bool, Box<CodecError>> {
     let null = reader.is_null();
     if null {
         reader.skip()?;
@@ -272,30 +270,30 @@ pub(crate) fn read_null(reader: &mut Reader<'_>) -> Result<bool, CodecError> {
 }
 
 /// Reads the head of an array.
-pub(crate) fn array_len(reader: &mut Reader<'_>) -> Result<usize, CodecError> {
+pub(crate) fn array_len(reader: &mut Reader<'_>) -> Result<usize, Box<CodecError>> {
     Ok(reader.array()?)
 }
 
 /// Reads the head of an array of exactly `len` items.
-pub(crate) fn read_tuple(reader: &mut Reader<'_>, len: usize, what: &'static str) -> Result<(), CodecError> {
+pub(crate) fn read_tuple(reader: &mut Reader<'_>, len: usize, what: &'static str) -> Result<(), Box<CodecError>> {
     match reader.array()? == len {
         true => Ok(()),
-        false => Err(CodecError::Cbor(format!("{what} has {len} items"))),
+        false => Err(CodecError::Cbor(format!("{what} has {len} items")).into()),
     }
 }
 
 /// Reads a map with integer keys, handing each key to `entry`, which reads the value or answers `false` to skip it.
 pub(crate) fn read_map<'b>(
     reader: &mut Reader<'b>,
-    mut entry: impl FnMut(u64, &mut Reader<'b>) -> Result<bool, CodecError>,
-) -> Result<(), CodecError> {
+    mut entry: impl FnMut(u64, &mut Reader<'b>) -> Result<bool, Box<CodecError>>,
+) -> Result<(), Box<CodecError>> {
     let mut seen = 0u64;
     for _ in 0..reader.map()? {
         let key = reader.u64()?;
         // All keys with a meaning are small. What stands there twice without one does no harm.
         let bit = 1u64.checked_shl(key.try_into().unwrap_or(u32::MAX)).unwrap_or(0);
         if seen & bit != 0 {
-            return Err(CodecError::Cbor(format!("the key {key} stands in a map twice")));
+            return Err(CodecError::Cbor(format!("the key {key} stands in a map twice")).into());
         }
         seen |= bit;
         if !entry(key, reader)? {
@@ -310,8 +308,8 @@ pub(crate) fn read_array<'b, T>(
     reader: &mut Reader<'b>,
     what: &'static str,
     most: usize,
-    mut item: impl FnMut(&mut Reader<'b>) -> Result<T, CodecError>,
-) -> Result<Vec<T>, CodecError> {
+    mut item: impl FnMut(&mut Reader<'b>) -> Result<T, Box<CodecError>>,
+) -> Result<Vec<T>, Box<CodecError>> {
     let len = reader.array()?;
     CodecError::check_count(what, len, most)?;
     // Items are larger in memory than on the wire: room for many is made as they come.
@@ -323,10 +321,10 @@ pub(crate) fn read_array<'b, T>(
 }
 
 /// Fails where anything is left.
-pub(crate) fn check_end(reader: &Reader<'_>, what: &'static str) -> Result<(), CodecError> {
+pub(crate) fn check_end(reader: &Reader<'_>, what: &'static str) -> Result<(), Box<CodecError>> {
     match reader.rest().is_empty() {
         true => Ok(()),
-        false => Err(CodecError::Trailing(what)),
+        false => Err(CodecError::Trailing(what).into()),
     }
 }
 
@@ -334,7 +332,7 @@ pub(crate) fn check_end(reader: &Reader<'_>, what: &'static str) -> Result<(), C
 pub(crate) type Split<'b> = (&'b [u8], &'b [u8]);
 
 /// Splits the first byte string off a run of them. `None` at the end.
-pub(crate) fn split_bytes(input: &[u8]) -> Result<Option<Split<'_>>, CodecError> {
+pub(crate) fn split_bytes(input: &[u8]) -> Result<Option<Split<'_>>, Box<CodecError>> {
     if input.is_empty() {
         return Ok(None);
     }

@@ -140,7 +140,7 @@ impl Writer {
 ///
 /// # Errors
 /// Where the bytes are no server frame, or break a limit.
-pub fn decode_server_frame(bytes: &[u8]) -> Result<ServerFrame, CodecError> {
+pub fn decode_server_frame(bytes: &[u8]) -> Result<ServerFrame, Box<CodecError>> {
     let entries = Entries::find(bytes)?;
     Ok(match entries.kind {
         kind::WELCOME => ServerFrame::Welcome(read_welcome(&entries)?),
@@ -155,11 +155,11 @@ pub fn decode_server_frame(bytes: &[u8]) -> Result<ServerFrame, CodecError> {
         kind::RESYNC => ServerFrame::Resync(read_resync(&entries)?),
         kind::ERROR => ServerFrame::Error(read_error(&entries)?),
         kind::PONG => ServerFrame::Pong,
-        other => return Err(CodecError::UnknownFrame(other.to_string())),
+        other => return Err(CodecError::UnknownFrame(other.to_string()).into()),
     })
 }
 
-fn read_welcome(entries: &Entries<'_>) -> Result<Welcome, CodecError> {
+fn read_welcome(entries: &Entries<'_>) -> Result<Welcome, Box<CodecError>> {
     Ok(Welcome {
         protocol: entries.need(welcome::PROTOCOL, "protocol", Reader::u32)?,
         server: entries.text(welcome::SERVER)?.unwrap_or_default(),
@@ -168,7 +168,7 @@ fn read_welcome(entries: &Entries<'_>) -> Result<Welcome, CodecError> {
     })
 }
 
-fn read_opened(entries: &Entries<'_>) -> Result<Opened, CodecError> {
+fn read_opened(entries: &Entries<'_>) -> Result<Opened, Box<CodecError>> {
     let verdicts = |reader: &mut _| read_array(reader, "verdicts", limits::UNSETTLED_EVENTS, read_verdict);
     Ok(Opened {
         channel: entries.channel()?,
@@ -180,7 +180,7 @@ fn read_opened(entries: &Entries<'_>) -> Result<Opened, CodecError> {
     })
 }
 
-fn read_events(entries: &Entries<'_>) -> Result<Events, CodecError> {
+fn read_events(entries: &Entries<'_>) -> Result<Events, Box<CodecError>> {
     let from = Seq(entries.count(events::FROM, "from")?);
     let before = Chain(entries.need(events::CHAIN, "chain", Reader::u64)?);
     Ok(Events {
@@ -192,7 +192,7 @@ fn read_events(entries: &Entries<'_>) -> Result<Events, CodecError> {
 }
 
 /// The items of an array of byte strings, as they are: events are read when they are played.
-fn read_run_of_bytes(reader: &mut Reader<'_>) -> Result<Vec<u8>, CodecError> {
+fn read_run_of_bytes(reader: &mut Reader<'_>) -> Result<Vec<u8>, Box<CodecError>> {
     let count = reader.array()?;
     let start = reader.position();
     for _ in 0..count {
@@ -201,7 +201,7 @@ fn read_run_of_bytes(reader: &mut Reader<'_>) -> Result<Vec<u8>, CodecError> {
     Ok(reader.input()[start..reader.position()].to_vec())
 }
 
-fn read_ack(entries: &Entries<'_>) -> Result<ServerFrame, CodecError> {
+fn read_ack(entries: &Entries<'_>) -> Result<ServerFrame, Box<CodecError>> {
     let runs = |reader: &mut _| read_array(reader, "runs", usize::MAX, read_run);
     let lost = |reader: &mut _| read_array(reader, "events with lost ops", usize::MAX, read_lost_of);
     Ok(ServerFrame::Ack {
@@ -211,17 +211,17 @@ fn read_ack(entries: &Entries<'_>) -> Result<ServerFrame, CodecError> {
     })
 }
 
-fn read_run(reader: &mut Reader<'_>) -> Result<AckRun, CodecError> {
+fn read_run(reader: &mut Reader<'_>) -> Result<AckRun, Box<CodecError>> {
     read_tuple(reader, 3, "a run")?;
-    check_run(AckRun { n: EventNumber(reader.count()?), seq: Seq(reader.count()?), count: reader.count()? })
+    Ok(check_run(AckRun { n: EventNumber(reader.count()?), seq: Seq(reader.count()?), count: reader.count()? })?)
 }
 
-fn read_lost_of(reader: &mut Reader<'_>) -> Result<LostOf, CodecError> {
+fn read_lost_of(reader: &mut Reader<'_>) -> Result<LostOf, Box<CodecError>> {
     read_tuple(reader, 2, "what an event lost")?;
     Ok(LostOf { n: EventNumber(reader.count()?), lost: read_lost(reader)? })
 }
 
-fn read_resync(entries: &Entries<'_>) -> Result<Resync, CodecError> {
+fn read_resync(entries: &Entries<'_>) -> Result<Resync, Box<CodecError>> {
     let reason = |reader: &mut _| read_word(reader, "reason to resync", ResyncReason::from_code);
     Ok(Resync {
         channel: entries.channel()?,
@@ -230,7 +230,7 @@ fn read_resync(entries: &Entries<'_>) -> Result<Resync, CodecError> {
     })
 }
 
-fn read_error(entries: &Entries<'_>) -> Result<ErrorFrame, CodecError> {
+fn read_error(entries: &Entries<'_>) -> Result<ErrorFrame, Box<CodecError>> {
     let code = |reader: &mut _| read_word(reader, "error code", ErrorCode::from_code);
     Ok(ErrorFrame {
         channel: entries.channel_if_any()?,
@@ -241,6 +241,6 @@ fn read_error(entries: &Entries<'_>) -> Result<ErrorFrame, CodecError> {
     })
 }
 
-fn read_digest(reader: &mut Reader<'_>) -> Result<Digest, CodecError> {
+fn read_digest(reader: &mut Reader<'_>) -> Result<Digest, Box<CodecError>> {
     read_bits(reader, "a digest has 16 bytes").map(Digest)
 }

@@ -31,7 +31,7 @@ pub fn encode_batch(batch: &Batch) -> Vec<u8> {
 ///
 /// # Errors
 /// Where the bytes are something else.
-pub fn decode_batch(bytes: &[u8]) -> Result<Batch, CodecError> {
+pub fn decode_batch(bytes: &[u8]) -> Result<Batch, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     read_tuple(&mut reader, 4, "a batch")?;
     let (from, before) = (Seq(reader.u64()?), Chain(reader.u64()?));
@@ -56,7 +56,7 @@ pub fn encode_stream_state(state: &StreamState) -> Vec<u8> {
 ///
 /// # Errors
 /// Where the bytes are something else.
-pub fn decode_stream_state(bytes: &[u8]) -> Result<StreamState, CodecError> {
+pub fn decode_stream_state(bytes: &[u8]) -> Result<StreamState, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     read_tuple(&mut reader, 6, "a stream's state")?;
     let state = StreamState {
@@ -83,7 +83,7 @@ pub fn encode_client_state(state: &ClientState) -> Vec<u8> {
 ///
 /// # Errors
 /// Where the bytes are something else.
-pub fn decode_client_state(bytes: &[u8]) -> Result<ClientState, CodecError> {
+pub fn decode_client_state(bytes: &[u8]) -> Result<ClientState, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     read_tuple(&mut reader, 4, "a client's state")?;
     let subject = read_subject(&mut reader)?;
@@ -103,7 +103,7 @@ impl Writer {
     }
 }
 
-fn read_subject(reader: &mut Reader<'_>) -> Result<Option<Subject>, CodecError> {
+fn read_subject(reader: &mut Reader<'_>) -> Result<Option<Subject>, Box<CodecError>> {
     if read_null(reader)? {
         return Ok(None);
     }
@@ -190,7 +190,7 @@ impl Writer {
 ///
 /// # Errors
 /// Where the bytes are something else.
-pub fn decode_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
+pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     let parts = reader.array()?;
     let clients = read_array(&mut reader, "clients of one object", limits::OBJECT_FIELDS + 2, read_client)?;
@@ -208,24 +208,24 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
         let version = read_index(&mut reader, &versions, "version of an object")?;
         Ok((name, Field { value, version }))
     });
-    let fields = fields.collect::<Result<_, CodecError>>()?;
+    let fields = fields.collect::<Result<_, Box<CodecError>>>()?;
     check_end(&reader, "an object")?;
     Ok(Entry::Live(Arc::new(Object::from_sorted(created, own, fields))))
 }
 
 /// Reads the values of an object's fields.
-pub(crate) fn read_values(reader: &mut Reader<'_>) -> Result<Vec<(FieldName, Value)>, CodecError> {
+pub(crate) fn read_values(reader: &mut Reader<'_>) -> Result<Vec<(FieldName, Value)>, Box<CodecError>> {
     let len = reader.map()?;
     CodecError::check_count("fields of one object", len, limits::OBJECT_FIELDS)?;
     let values = (0..len).map(|_| Ok((FieldName::new(reader.str()?)?, read_value(reader)?)));
-    let values = values.collect::<Result<Vec<_>, CodecError>>()?;
+    let values = values.collect::<Result<Vec<_>, Box<CodecError>>>()?;
     match values.is_sorted_by(|(a, _), (b, _)| a < b) {
         true => Ok(values),
-        false => Err(CodecError::Cbor("the fields of an object are not in order".into())),
+        false => Err(CodecError::Cbor("the fields of an object are not in order".into()).into()),
     }
 }
 
-fn read_version(reader: &mut Reader<'_>, clients: &[ClientId]) -> Result<Version, CodecError> {
+fn read_version(reader: &mut Reader<'_>, clients: &[ClientId]) -> Result<Version, Box<CodecError>> {
     let parts = reader.array()?;
     let seq = Seq(reader.u64()?);
     let client = read_index(reader, clients, "client of an object")?;
@@ -234,8 +234,8 @@ fn read_version(reader: &mut Reader<'_>, clients: &[ClientId]) -> Result<Version
 }
 
 /// Reads the place of something in a list.
-fn read_index<T: Copy>(reader: &mut Reader<'_>, list: &[T], what: &'static str) -> Result<T, CodecError> {
+fn read_index<T: Copy>(reader: &mut Reader<'_>, list: &[T], what: &'static str) -> Result<T, Box<CodecError>> {
     let index = reader.u64()?;
     let found = usize::try_from(index).ok().and_then(|index| list.get(index)).copied();
-    found.ok_or_else(|| CodecError::Unknown { what, found: index.to_string() })
+    found.ok_or_else(|| CodecError::Unknown { what, found: index.to_string() }.into())
 }

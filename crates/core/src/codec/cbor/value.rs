@@ -20,7 +20,7 @@ pub fn encode_value(value: &Value) -> Vec<u8> {
 ///
 /// # Errors
 /// Where the bytes are no value, or nest too deep.
-pub fn decode_value(bytes: &[u8]) -> Result<Value, CodecError> {
+pub fn decode_value(bytes: &[u8]) -> Result<Value, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     let value = read_value(&mut reader)?;
     check_end(&reader, "a value")?;
@@ -45,11 +45,11 @@ impl Writer {
     }
 }
 
-pub(crate) fn read_value(reader: &mut Reader<'_>) -> Result<Value, CodecError> {
+pub(crate) fn read_value(reader: &mut Reader<'_>) -> Result<Value, Box<CodecError>> {
     read_nested(reader, limits::VALUE_DEPTH)
 }
 
-fn read_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Value, CodecError> {
+fn read_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Value, Box<CodecError>> {
     let within = || depth.checked_sub(1).ok_or(CodecError::TooDeep);
     Ok(match reader.item()? {
         Item::Null => Value::Null,
@@ -63,12 +63,12 @@ fn read_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Value, CodecErro
     })
 }
 
-fn read_list(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Arc<[Value]>, CodecError> {
+fn read_list(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Arc<[Value]>, Box<CodecError>> {
     (0..len).map(|_| read_nested(reader, depth)).collect()
 }
 
-fn read_entries(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Entries, CodecError> {
+fn read_entries(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Entries, Box<CodecError>> {
     let entries = (0..len).map(|_| Ok((SmolStr::new(reader.str()?), read_nested(reader, depth)?)));
-    let entries = entries.collect::<Result<_, CodecError>>()?;
-    Entries::new(entries).map_err(|name| CodecError::Cbor(format!("the key {name:?} stands in a map twice")))
+    let entries = entries.collect::<Result<_, Box<CodecError>>>()?;
+    Entries::new(entries).map_err(|name| CodecError::Cbor(format!("the key {name} stands in a map twice")).into())
 }

@@ -54,7 +54,7 @@ impl Writer {
     }
 }
 
-pub(super) fn read_lost(reader: &mut Reader<'_>) -> Result<Vec<Lost>, CodecError> {
+pub(super) fn read_lost(reader: &mut Reader<'_>) -> Result<Vec<Lost>, Box<CodecError>> {
     read_array(reader, "lost ops in one event", limits::EVENT_OPS, |reader| {
         read_tuple(reader, 2, "a lost op")?;
         let op = read_op(reader)?;
@@ -63,7 +63,7 @@ pub(super) fn read_lost(reader: &mut Reader<'_>) -> Result<Vec<Lost>, CodecError
     })
 }
 
-pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, CodecError> {
+pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, Box<CodecError>> {
     let (mut code, mut reason, mut about, mut current) = (None, String::new(), None, None);
     read_map(reader, |key, reader| {
         match key {
@@ -82,7 +82,7 @@ pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, CodecErro
     Ok(Refusal { code, reason, about, current })
 }
 
-pub(super) fn read_verdict(reader: &mut Reader<'_>) -> Result<OwnVerdict, CodecError> {
+pub(super) fn read_verdict(reader: &mut Reader<'_>) -> Result<OwnVerdict, Box<CodecError>> {
     read_tuple(reader, 4, "a verdict")?;
     let (n, hash) = (EventNumber(reader.count()?), ContentHash(reader.u64()?));
     let verdict = match reader.u64()? {
@@ -91,7 +91,7 @@ pub(super) fn read_verdict(reader: &mut Reader<'_>) -> Result<OwnVerdict, CodecE
             Verdict::Recorded { seq: Seq(reader.count()?), lost: read_lost(reader)? }
         }
         outcome::REFUSED => Verdict::Refused(Box::new(read_refusal(reader)?)),
-        other => return Err(CodecError::Unknown { what: "verdict", found: other.to_string() }),
+        other => return Err(CodecError::Unknown { what: "verdict", found: other.to_string() }.into()),
     };
     Ok(OwnVerdict { n, hash, verdict })
 }
@@ -101,7 +101,7 @@ pub(super) fn read_word<T>(
     reader: &mut Reader<'_>,
     what: &'static str,
     meaning: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, CodecError> {
+) -> Result<T, Box<CodecError>> {
     let word = reader.str()?;
-    meaning(word).ok_or_else(|| CodecError::Unknown { what, found: word.into() })
+    meaning(word).ok_or_else(|| CodecError::Unknown { what, found: word.into() }.into())
 }
