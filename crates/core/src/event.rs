@@ -6,6 +6,7 @@ use crate::name::{CommandName, FieldName, Key, Subject};
 use crate::numbers::{ClientId, EventNumber, Millis, Seq};
 use crate::op::Op;
 use crate::value::Value;
+use crate::word::Word;
 
 /// An event as its author made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,19 +107,22 @@ pub struct Lost {
 pub enum LostReason {
     /// The object was deleted concurrently.
     Gone,
+    /// Something that this version does not know.
+    Other(Word),
 }
 
 impl LostReason {
     /// The word for it on the wire.
-    pub const fn code(self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Gone => "gone",
+            Self::Other(word) => word.as_str(),
         }
     }
 
-    /// The reason with this word.
+    /// The reason with this word. `None` where it cannot be one.
     pub fn from_code(code: &str) -> Option<Self> {
-        (code == "gone").then_some(Self::Gone)
+        if code == "gone" { Some(Self::Gone) } else { Word::new(code).map(Self::Other) }
     }
 }
 
@@ -162,25 +166,28 @@ pub enum RefusalCode {
     Invalid,
     /// The author may not do this.
     Forbidden,
+    /// Something that this version does not know.
+    Other(Word),
 }
 
 impl RefusalCode {
     const ALL: [Self; 5] = [Self::Exists, Self::NotFound, Self::Stale, Self::Invalid, Self::Forbidden];
 
     /// The word for it on the wire.
-    pub const fn code(self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Exists => "exists",
             Self::NotFound => "not_found",
             Self::Stale => "stale",
             Self::Invalid => "invalid",
             Self::Forbidden => "forbidden",
+            Self::Other(word) => word.as_str(),
         }
     }
 
-    /// The code with this word.
+    /// The code with this word. `None` where it cannot be one.
     pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.code() == code)
+        Self::ALL.into_iter().find(|known| known.code() == code).or_else(|| Word::new(code).map(Self::Other))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::event::{Authored, Lost, OwnVerdict, Refusal};
 use crate::hash::{Chain, Digest};
 use crate::name::StreamName;
 use crate::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Seq};
+use crate::word::Word;
 
 /// The protocol version this code speaks.
 pub const PROTOCOL: u32 = 1;
@@ -213,20 +214,24 @@ pub enum ResyncReason {
     Forked,
     /// The stream was deleted and created again.
     Recreated,
+    /// Something that this version does not know: to be taken as a fork, which loses nothing.
+    Other(Word),
 }
 
 impl ResyncReason {
     /// The word for it on the wire.
-    pub const fn code(self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Forked => "forked",
             Self::Recreated => "recreated",
+            Self::Other(word) => word.as_str(),
         }
     }
 
-    /// The reason with this word.
+    /// The reason with this word. `None` where it cannot be one.
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Forked, Self::Recreated].into_iter().find(|known| known.code() == code)
+        let known = [Self::Forked, Self::Recreated].into_iter().find(|known| known.code() == code);
+        known.or_else(|| Word::new(code).map(Self::Other))
     }
 }
 
@@ -268,10 +273,12 @@ pub enum ErrorCode {
     Displaced,
     /// Something is wrong with the server. It has logged what.
     Internal,
+    /// Something that this version does not know: to be taken as `Later`.
+    Other(Word),
 }
 
 impl ErrorCode {
-    /// All of them.
+    /// All that have a meaning here.
     pub const ALL: [Self; 10] = [
         Self::BadFrame,
         Self::UnknownFrame,
@@ -286,7 +293,7 @@ impl ErrorCode {
     ];
 
     /// The word for it on the wire.
-    pub const fn code(self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::BadFrame => "bad_frame",
             Self::UnknownFrame => "unknown_frame",
@@ -298,16 +305,17 @@ impl ErrorCode {
             Self::UpgradeRequired => "upgrade_required",
             Self::Displaced => "displaced",
             Self::Internal => "internal",
+            Self::Other(word) => word.as_str(),
         }
     }
 
-    /// The code with this word.
+    /// The code with this word. `None` where it cannot be one.
     pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.code() == code)
+        Self::ALL.into_iter().find(|known| known.code() == code).or_else(|| Word::new(code).map(Self::Other))
     }
 
     /// Whether the same may succeed when sent again.
     pub const fn is_retryable(self) -> bool {
-        matches!(self, Self::Resume | Self::Later | Self::Displaced | Self::Internal)
+        matches!(self, Self::Resume | Self::Later | Self::Displaced | Self::Internal | Self::Other(_))
     }
 }

@@ -90,3 +90,4 @@ pub mod replica;
 pub mod sequencer;
 pub mod state;
 pub mod value;
+pub mod word;

@@ -8,6 +8,8 @@ use crate::numbers::Millis;
 pub const STREAM_NAME_BYTES: usize = 200;
 /// Bytes of one collection, field or command name.
 pub const NAME_BYTES: usize = 64;
+/// Bytes of a code or reason that this version does not know.
+pub const WORD_BYTES: usize = 23;
 /// Bytes of one object id.
 pub const OBJECT_ID_BYTES: usize = 128;
 /// How deep lists and maps may nest in one value.

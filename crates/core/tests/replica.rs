@@ -4,12 +4,13 @@ mod peers;
 
 use peers::*;
 use tapeline_core::block::EventBlock;
-use tapeline_core::event::RefusalCode;
-use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Events, Live, ServerFrame};
+use tapeline_core::event::{Refusal, RefusalCode};
+use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Events, Live, Resync, ResyncReason, ServerFrame};
 use tapeline_core::hash::{Chain, Digest};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Millis, Seq};
 use tapeline_core::op::Edit;
 use tapeline_core::replica::{Notice, Start};
+use tapeline_core::word::Word;
 
 /// A server and two devices that are connected.
 fn three() -> (Server, Device, Device) {
@@ -284,6 +285,45 @@ fn an_open_under_somebody_elses_id_goes_on_under_another() {
 fn error(code: ErrorCode, n: Option<u64>) -> ServerFrame {
     let (channel, retry) = (Some(Channel(1)), Some(Millis(500)));
     ServerFrame::Error(ErrorFrame { channel, code, message: String::new(), n: n.map(EventNumber), retry })
+}
+
+#[test]
+fn what_a_newer_server_says_is_understood_as_far_as_it_goes() {
+    let (mut server, mut ann, mut ben) = three_with_x();
+    let newer = Word::new("over_the_quota").unwrap();
+
+    // Another kind of error: the event is sent again after a while, as with `later`.
+    ann.edit(vec![set("x", "a", 2)]);
+    while ann.store() {}
+    assert!(ann.frame().is_some());
+    ann.receive(error(ErrorCode::Other(newer), Some(2)));
+    assert_eq!(ann.frame(), None);
+    ann.now = Millis(1_500);
+    talk(&mut server, &mut [&mut ann, &mut ben]);
+    assert_eq!((ann.replica.pending(), ben.int("x", "a")), (0, Some(2)));
+
+    // Another kind of refusal: the edit is parked with it.
+    let doomed = ann.edit(vec![set("x", "a", 3)]);
+    while ann.store() {}
+    assert!(ann.frame().is_some());
+    let code = RefusalCode::Other(newer);
+    let refusal = Refusal { code, reason: "full".into(), about: None, current: None };
+    ann.receive(ServerFrame::Refused { channel: Channel(1), n: EventNumber(3), refusal });
+    assert_eq!(refusals(&mut ann), [code]);
+    while ann.store() {}
+    let mut ann = Device::from_rows(1, Start::Played, ann.rows);
+    let parked: Vec<_> = ann.replica.parked().map(|(edit, parked)| (edit, parked.refusal.code)).collect();
+    assert_eq!(parked, [(doomed, code)]);
+
+    // Another reason to start over: nothing that was acknowledged is lost.
+    let mut server = server.restored(0);
+    ann.connect();
+    assert!(matches!(ann.frame(), Some(ClientFrame::Open(_))));
+    let (channel, reason) = (Channel(1), ResyncReason::Other(newer));
+    ann.receive(ServerFrame::Resync(Resync { channel, reason, last: vec![EventNumber(0)] }));
+    talk(&mut server, &mut [&mut ann]);
+    assert!(has_started_over(&mut ann));
+    assert_eq!((ann.int("x", "a"), server.log.end()), (Some(2), Seq(2)));
 }
 
 #[test]

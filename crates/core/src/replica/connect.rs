@@ -213,7 +213,7 @@ impl Replica {
             return;
         }
         match error.code {
-            ErrorCode::Later | ErrorCode::Internal => {
+            ErrorCode::Later | ErrorCode::Internal | ErrorCode::Other(_) => {
                 self.pause(moment.now, error.retry.unwrap_or(limits::LATER_PAUSE))
             }
             ErrorCode::Forbidden | ErrorCode::Forked => self.take_new_identity(moment),

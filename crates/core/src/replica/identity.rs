@@ -59,7 +59,7 @@ impl Replica {
     /// what does not show up there. Of one's own events on the other log, that is found out by their content alone: a
     /// copy of the store may have sent others under the same numbers since.
     pub(super) fn start_over(&mut self, moment: Moment, reason: ResyncReason, last: &[EventNumber]) {
-        if reason == ResyncReason::Forked {
+        if reason != ResyncReason::Recreated {
             self.requeue_kept();
         }
         for edit in self.forget_other_history(reason, last) {
@@ -79,7 +79,7 @@ impl Replica {
         let known = |client, n| identity.place(client).and_then(|place| last.get(place)).is_none_or(|&last| n <= last);
         for (_, pending) in self.outbox.pending.iter_mut() {
             let sent = pending.seal.map(|seal| (seal.client, seal.n)).or(pending.former);
-            let sent = sent.filter(|&(client, n)| reason == ResyncReason::Forked && known(client, n));
+            let sent = sent.filter(|&(client, n)| reason != ResyncReason::Recreated && known(client, n));
             (pending.recorded, pending.seal, pending.former) = (None, None, sent);
             if sent.is_none() {
                 pending.body.base = Seq::FIRST;

@@ -155,9 +155,9 @@ impl Sequencer {
     /// `chain_at_played` is the chain of the log at [`Open::played`], where the log is that long. Client and former
     /// clients must be loaded. The answer comes when it rests on durable batches alone.
     pub fn open(&mut self, peer: Peer, subject: Option<&Subject>, open: &Open, chain_at_played: Option<Chain>) {
-        let answer = match self.check_open(subject, open, chain_at_played) {
-            Err(frame) => frame,
-            Ok(()) => {
+        let answer = match self.objection(subject, open, chain_at_played) {
+            Some(frame) => frame,
+            None => {
                 self.settle(open.client, open.settled);
                 ServerFrame::Opened(self.opened(peer, open))
             }
@@ -165,22 +165,18 @@ impl Sequencer {
         self.answer(peer, Answer::Frame(answer));
     }
 
-    fn check_open(
-        &self,
-        subject: Option<&Subject>,
-        open: &Open,
-        chain_at_played: Option<Chain>,
-    ) -> Result<(), ServerFrame> {
+    /// What stands against opening the stream as a peer would.
+    fn objection(&self, subject: Option<&Subject>, open: &Open, chain_at_played: Option<Chain>) -> Option<ServerFrame> {
         let owner = self.known_client(open.client).map(|state| state.subject.as_ref());
         if owner.is_some_and(|owner| owner != subject) {
-            return Err(not_yours(open.channel, None));
+            return Some(not_yours(open.channel, None));
         }
         let reason = match open.incarnation {
             Some(incarnation) if incarnation != self.staged.incarnation => ResyncReason::Recreated,
             _ if chain_at_played != Some(open.chain) => ResyncReason::Forked,
-            _ => return Ok(()),
+            _ => return None,
         };
-        Err(ServerFrame::Resync(Resync { channel: open.channel, reason, last: self.last_of(open) }))
+        Some(ServerFrame::Resync(Resync { channel: open.channel, reason, last: self.last_of(open) }))
     }
 
     fn opened(&mut self, peer: Peer, open: &Open) -> Opened {

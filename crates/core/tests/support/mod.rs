@@ -97,12 +97,12 @@ pub fn server_frame(random: &mut Rng) -> ServerFrame {
         4 => ServerFrame::Refused { channel, n: EventNumber(count(random)), refusal: refusal(random) },
         5 => ServerFrame::Resync(Resync {
             channel,
-            reason: *random.choice(&[ResyncReason::Forked, ResyncReason::Recreated]).unwrap(),
+            reason: ResyncReason::from_code(random.choice(&["forked", "recreated", NEWER]).unwrap()).unwrap(),
             last: some(random, 9, |random| EventNumber(count(random))),
         }),
         6 => ServerFrame::Error(ErrorFrame {
             channel: maybe(random, |_| channel),
-            code: *random.choice(&ErrorCode::ALL).unwrap(),
+            code: error_code(random),
             message: text(random),
             n: maybe(random, |random| EventNumber(count(random))),
             retry: maybe(random, |random| Millis(count(random))),
@@ -163,6 +163,14 @@ pub fn op(random: &mut Rng) -> Op {
     Op { key: key(random), seen: maybe(random, |random| Seq(count(random))), action }
 }
 
+/// A word that a newer peer may say.
+const NEWER: &str = "over_the_quota";
+
+fn error_code(random: &mut Rng) -> ErrorCode {
+    let newer = ErrorCode::from_code(NEWER);
+    ErrorCode::ALL.into_iter().chain(newer).nth(random.usize(..=ErrorCode::ALL.len())).unwrap()
+}
+
 pub fn verdict(random: &mut Rng) -> OwnVerdict {
     let verdict = match random.bool() {
         true => Verdict::Recorded { seq: Seq(count(random)), lost: some(random, 2, lost) },
@@ -172,7 +180,7 @@ pub fn verdict(random: &mut Rng) -> OwnVerdict {
 }
 
 pub fn refusal(random: &mut Rng) -> Refusal {
-    let codes = ["exists", "not_found", "stale", "invalid", "forbidden"];
+    let codes = ["exists", "not_found", "stale", "invalid", "forbidden", NEWER];
     Refusal {
         code: RefusalCode::from_code(random.choice(&codes).unwrap()).unwrap(),
         reason: text(random),
@@ -182,7 +190,8 @@ pub fn refusal(random: &mut Rng) -> Refusal {
 }
 
 fn lost(random: &mut Rng) -> Lost {
-    Lost { op: op(random), reason: LostReason::Gone }
+    let reasons = ["gone", NEWER];
+    Lost { op: op(random), reason: LostReason::from_code(random.choice(&reasons).unwrap()).unwrap() }
 }
 
 pub fn value(random: &mut Rng) -> Value {

@@ -16,7 +16,7 @@ use crate::websocket::UpgradeError;
 pub(crate) struct Problem {
     status: StatusCode,
     /// The kind, for programs.
-    code: &'static str,
+    code: String,
     /// The kind, for people.
     title: &'static str,
     /// What exactly, and what to do.
@@ -29,9 +29,9 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    fn new(status: StatusCode, code: &str, title: &'static str, detail: impl Into<String>) -> Self {
         let retryable = status == StatusCode::SERVICE_UNAVAILABLE;
-        Self { status, code, title, detail: detail.into(), retryable, more: Vec::new(), allow: None }
+        Self { status, code: code.into(), title, detail: detail.into(), retryable, more: Vec::new(), allow: None }
     }
 
     pub(crate) fn no_such_path(path: &str) -> Self {
@@ -92,6 +92,8 @@ impl Problem {
             RefusalCode::NotFound => (StatusCode::NOT_FOUND, "The object does not exist"),
             RefusalCode::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "The event is invalid"),
             RefusalCode::Forbidden => (StatusCode::FORBIDDEN, "The event is not allowed"),
+            // Decided by a newer version of the server.
+            RefusalCode::Other(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The event is refused"),
         };
         let mut problem = Self::new(status, refusal.code.code(), title, refusal.reason.clone());
         if let Some(key) = &refusal.about {
