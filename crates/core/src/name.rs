@@ -29,7 +29,7 @@ pub enum NameError {
         most: usize,
     },
     /// The name has a character that names may not have.
-    #[error("the {what} has the character {found:?}; use letters, digits and punctuation without {refused}")]
+    #[error("the {what} has the character '{}'; use letters, digits and punctuation without {refused}", found.escape_default())]
     Character {
         /// What was to be named.
         what: &'static str,

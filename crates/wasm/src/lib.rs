@@ -1,29 +1,35 @@
 //! The browser's way into Tapeline's core: the thinnest shell around replicas, mirrors and links. It decides nothing.
 //!
-//! What is structured goes over as CBOR, which the npm package reads and writes anyway; times are milliseconds, random
-//! numbers come in as 16 bytes. Errors are `Error`s with the core's own words.
+//! Plain exported functions and two buffers instead of generated bindings, which would be a fifth of the download. The
+//! other side of it is `packages/tapeline/src/core.ts`.
+//!
+//! ```text
+//! input(bytes) -> place      JavaScript writes what a function takes there …
+//! function(handle, …)        … calls it …
+//! output() -> place          … and reads what it answers there.
+//! ```
+//!
+//! An answer is the number of bytes in the output, [`NOTHING`], or [`FAILED`] with the error's words in the output.
+//! What is structured is CBOR; times are milliseconds; random numbers and ids are 16 bytes.
 
 mod link;
 mod mirror;
 mod replica;
 mod socket;
+mod state;
 
 use smol_str::SmolStr;
 use tapeline_core::numbers::Millis;
 use tapeline_core::value::{Entries, Value};
-use wasm_bindgen::JsError;
 
-type Result<T> = std::result::Result<T, JsError>;
+/// There is no answer.
+const NOTHING: i32 = -1;
+/// The output holds the words of an error.
+const FAILED: i32 = -2;
 
 /// A time from JavaScript. What is none there (before 1970, not a number) is 0 here.
 fn millis(time: f64) -> Millis {
     Millis(time as u64)
-}
-
-/// 16 bytes from JavaScript.
-fn bits(bytes: &[u8]) -> Result<u128> {
-    let bytes = bytes.try_into().map_err(|_| JsError::new("an id has 16 bytes"))?;
-    Ok(u128::from_be_bytes(bytes))
 }
 
 /// A number for JavaScript, as far as it has it.

@@ -1,118 +1,137 @@
-//! A tab's copy of the view.
+//! A tab's copy of the view: read and edited at once.
 
 use tapeline_core::codec::cbor;
-use tapeline_core::mirror::{Mirror as CoreMirror, ViewChange};
+use tapeline_core::mirror::{Mirror, ViewChange};
 use tapeline_core::name::{Collection, Key, ObjectId};
-use tapeline_core::numbers::TabId;
+use tapeline_core::numbers::{EditId, TabId};
 use tapeline_core::query::Query;
-use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::{Result, bits, millis};
+use crate::millis;
+use crate::state::{Answer, Answered, Words, answer, split_bits, text, with};
 
-/// A tab's copy of the view of one stream: read and edited at once.
-#[wasm_bindgen]
-pub struct Mirror(pub(crate) CoreMirror);
-
-#[wasm_bindgen]
-impl Mirror {
-    /// An empty mirror of the tab with this id, 16 bytes.
-    ///
-    /// # Errors
-    /// Where the id has another length.
-    #[wasm_bindgen(constructor)]
-    pub fn new(tab: &[u8]) -> Result<Mirror> {
-        Ok(Mirror(CoreMirror::new(TabId(bits(tab)?))))
-    }
-
-    /// Makes an edit, all of its ops or none, and answers its number in this tab. It shows at once.
-    ///
-    /// # Errors
-    /// Where it does not fit what is shown, or breaks a limit. Nothing has changed then.
-    pub fn edit(&mut self, ops: &[u8], now: f64) -> Result<f64> {
-        let edit = self.0.edit(millis(now), cbor::decode_ops(ops)?, None)?;
-        Ok(edit.0 as f64)
-    }
-
-    /// The next edit to be sent to the leader of another tab.
-    pub fn poll_commit(&mut self) -> Option<Vec<u8>> {
-        self.0.poll_commit().map(|commit| commit.encode())
-    }
-
-    /// There is a new leader: what is not known to be on the device goes to it.
-    pub fn send_again(&mut self) {
-        self.0.send_again();
-    }
-
-    /// Takes a change of the view of another tab's leader.
-    ///
-    /// # Errors
-    /// Where the bytes are none, or of another version.
-    pub fn hear(&mut self, change: &[u8]) -> Result<()> {
-        self.0.hear(ViewChange::decode(change)?);
-        Ok(())
-    }
-
-    /// Whether a whole view was heard.
-    pub fn is_complete(&self) -> bool {
-        self.0.is_complete()
-    }
-
-    /// This tab's last edit.
-    pub fn last_edit(&self) -> f64 {
-        self.0.last_edit().0 as f64
-    }
-
-    /// The last edit of this tab that the leader has in its outbox.
-    pub fn taken_through(&self) -> f64 {
-        self.0.taken_through().0 as f64
-    }
-
-    /// The last edit of this tab that is on the device.
-    pub fn stored_through(&self) -> f64 {
-        self.0.stored_through().0 as f64
-    }
-
-    /// One object, as a row.
-    ///
-    /// # Errors
-    /// Where a name is none.
-    pub fn get(&self, collection: &str, id: &str) -> Result<Option<Vec<u8>>> {
-        let key = Key { collection: Collection::new(collection)?, id: ObjectId::new(id)? };
-        Ok(self.0.get(&key).map(|object| cbor::encode_row(&key.id, object)))
-    }
-
-    /// The answer to a query now, as rows.
-    ///
-    /// # Errors
-    /// Where the query is none.
-    pub fn find(&self, query: &[u8]) -> Result<Vec<u8>> {
-        Ok(cbor::encode_rows(&self.0.find(read_query(query)?)))
-    }
-
-    /// Keeps the answer to a query up to date, under the number that is answered.
-    ///
-    /// # Errors
-    /// Where the query is none.
-    pub fn watch(&mut self, query: &[u8]) -> Result<u32> {
-        Ok(self.0.watch(read_query(query)?))
-    }
-
-    /// No longer does.
-    pub fn unwatch(&mut self, watch: u32) {
-        self.0.unwatch(watch);
-    }
-
-    /// The next query whose answer may have changed.
-    pub fn poll_changed(&mut self) -> Option<u32> {
-        self.0.poll_changed()
-    }
-
-    /// What became of the answer to a query since this was last asked: places taken out, and rows put in.
-    pub fn look(&mut self, watch: u32) -> Option<Vec<u8>> {
-        self.0.look(watch).map(|moved| cbor::encode_moved(&moved))
-    }
+/// An empty mirror. Input: the tab's id.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_new(bytes: usize) -> i32 {
+    answer(bytes, |state, input| {
+        let (tab, _) = split_bits(input)?;
+        Ok(state.mirrors.add(Mirror::new(TabId(tab))))
+    })
 }
 
-fn read_query(query: &[u8]) -> Result<Query> {
+/// It is not needed any more.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_free(mirror: u32) {
+    with(|state| state.mirrors.free(mirror));
+}
+
+/// Makes an edit of the ops in the input: all of them, or none. It shows at once.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_edit(mirror: u32, bytes: usize, now: f64) -> i32 {
+    on(mirror, bytes, |mirror, ops| {
+        mirror.edit(millis(now), cbor::decode_ops(ops)?, None)?;
+        Ok(Answer::Nothing)
+    })
+}
+
+/// The next edit to be sent to the leader of another tab.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_poll_commit(mirror: u32) -> i32 {
+    on(mirror, 0, |mirror, _| Ok(mirror.poll_commit().map(|commit| commit.encode()).into()))
+}
+
+/// There is a new leader: what is not known to be on the device goes to it.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_send_again(mirror: u32) -> i32 {
+    on(mirror, 0, |mirror, _| {
+        mirror.send_again();
+        Ok(Answer::Nothing)
+    })
+}
+
+/// Takes a change of the view of another tab's leader.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_hear(mirror: u32, bytes: usize) -> i32 {
+    on(mirror, bytes, |mirror, change| {
+        mirror.hear(ViewChange::decode(change)?);
+        Ok(Answer::Nothing)
+    })
+}
+
+/// Whether a whole view was heard.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_is_complete(mirror: u32) -> i32 {
+    on(mirror, 0, |mirror, _| Ok(mirror.is_complete().into()))
+}
+
+/// This tab's last edit.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_last_edit(mirror: u32) -> f64 {
+    edit(mirror, Mirror::last_edit)
+}
+
+/// The last edit of this tab that the leader has in its outbox.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_taken_through(mirror: u32) -> f64 {
+    edit(mirror, Mirror::taken_through)
+}
+
+/// The last edit of this tab that is on the device.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_stored_through(mirror: u32) -> f64 {
+    edit(mirror, Mirror::stored_through)
+}
+
+fn edit(mirror: u32, which: impl FnOnce(&Mirror) -> EditId) -> f64 {
+    with(|state| state.mirrors.get(mirror).map_or(0.0, |mirror| which(mirror).0 as f64))
+}
+
+/// One object, as a row. Input: the collection, then, after `collection` bytes of it, the id.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_get(mirror: u32, collection: usize, bytes: usize) -> i32 {
+    on(mirror, bytes, |mirror, input| {
+        let (collection, id) = input.split_at_checked(collection).ok_or("the input is too short")?;
+        let key = Key { collection: Collection::new(text(collection)?)?, id: ObjectId::new(text(id)?)? };
+        Ok(mirror.get(&key).map(|object| cbor::encode_row(&key.id, object)).into())
+    })
+}
+
+/// The answer to a query now, as rows.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_find(mirror: u32, bytes: usize) -> i32 {
+    on(mirror, bytes, |mirror, query| Ok(Answer::Bytes(cbor::encode_rows(&mirror.find(read_query(query)?)))))
+}
+
+/// Keeps the answer to a query up to date, under the number that is answered.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_watch(mirror: u32, bytes: usize) -> i32 {
+    on(mirror, bytes, |mirror, query| Ok(Answer::Number(mirror.watch(read_query(query)?) as i32)))
+}
+
+/// No longer does.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_unwatch(mirror: u32, watch: u32) -> i32 {
+    on(mirror, 0, |mirror, _| {
+        mirror.unwatch(watch);
+        Ok(Answer::Nothing)
+    })
+}
+
+/// The next query whose answer may have changed.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_poll_changed(mirror: u32) -> i32 {
+    on(mirror, 0, |mirror, _| Ok(mirror.poll_changed().map_or(Answer::Nothing, |watch| Answer::Number(watch as i32))))
+}
+
+/// What became of the answer to a query since this was last asked: places taken out, and rows put in.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_look(mirror: u32, watch: u32) -> i32 {
+    on(mirror, 0, |mirror, _| Ok(mirror.look(watch).map(|moved| cbor::encode_moved(&moved)).into()))
+}
+
+fn on(mirror: u32, bytes: usize, run: impl FnOnce(&mut Mirror, &[u8]) -> Answered) -> i32 {
+    answer(bytes, |state, input| run(state.mirrors.get(mirror)?, input))
+}
+
+fn read_query(query: &[u8]) -> Result<Query, Words> {
     Ok(Query::from_value(&cbor::decode_value(query)?)?)
 }

@@ -1,6 +1,5 @@
 //! The replica of one stream, in the tab that leads.
 
-use js_sys::Uint8Array;
 use tapeline_core::codec::cbor;
 use tapeline_core::mirror::Commit;
 use tapeline_core::name::StreamName;
@@ -9,203 +8,222 @@ use tapeline_core::replica::{
     Keeping, Moment, Notice, Replica as CoreReplica, Restoring, Start, Status, StoreBatch, Table,
 };
 use tapeline_core::value::Value;
-use wasm_bindgen::JsError;
-use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::mirror::Mirror;
-use crate::{Result, bits, millis, number, record};
+use crate::state::{Answer, Answered, answer, split_bits, text, with};
+use crate::{millis, number, record};
 
-/// The replica of one stream: its outbox, its confirmed objects, its place on the log.
-#[wasm_bindgen]
-pub struct Replica {
+/// A replica, perhaps one that is still being read from the device.
+pub(crate) struct Replica {
     replica: CoreReplica,
     restoring: Option<Restoring>,
 }
 
-#[wasm_bindgen]
-impl Replica {
-    /// A replica of a stream. `client`: 16 random bytes, used where nothing is stored. One that is kept on the device
-    /// is restored first: all records in the order they were written, then `restored()`.
-    ///
-    /// # Errors
-    /// Where the stream's name is none.
-    #[wasm_bindgen(constructor)]
-    pub fn new(stream: &str, client: &[u8], on_device: bool) -> Result<Replica> {
-        let (stream, client) = (StreamName::new(stream)?, ClientId(bits(client)?));
+/// A replica of a stream. Input: 16 random bytes for a client id, used where nothing is stored, then the stream's name.
+/// One that is kept on the device is restored first: all records in the order they were written, then
+/// `replica_restored`.
+#[unsafe(no_mangle)]
+extern "C" fn replica_new(bytes: usize, on_device: bool) -> i32 {
+    answer(bytes, |state, input| {
+        let (client, stream) = split_bits(input)?;
+        let (stream, client) = (StreamName::new(text(stream)?)?, ClientId(client));
         let restoring = on_device.then(|| Restoring::new(stream.clone(), client, Start::Played));
-        Ok(Replica { replica: CoreReplica::new(stream, client, Start::Played, Keeping::Memory), restoring })
-    }
+        let replica = CoreReplica::new(stream, client, Start::Played, Keeping::Memory);
+        Ok(state.replicas.add(Replica { replica, restoring }))
+    })
+}
 
-    /// Takes one part of a stored record.
-    ///
-    /// # Errors
-    /// Where it cannot be read: it is damaged, or of a newer version. Leave the store as it is, then.
-    pub fn restore(&mut self, part: &[u8]) -> Result<()> {
-        let restoring = self.restoring.as_mut().ok_or(JsError::new("the replica is restored already"))?;
+/// It is not needed any more.
+#[unsafe(no_mangle)]
+extern "C" fn replica_free(replica: u32) {
+    with(|state| state.replicas.free(replica));
+}
+
+/// Takes one part of a stored record. Fails where it is damaged, or of a newer version: leave the store as it is, then.
+#[unsafe(no_mangle)]
+extern "C" fn replica_restore(replica: u32, bytes: usize) -> i32 {
+    on(replica, bytes, |replica, part| {
+        let restoring = replica.restoring.as_mut().ok_or("the replica is restored already")?;
         for row in cbor::decode_record(part)? {
             restoring.row(&row)?;
         }
-        Ok(())
-    }
+        Ok(Answer::Nothing)
+    })
+}
 
-    /// All records were read.
-    pub fn restored(&mut self) {
-        if let Some(restoring) = self.restoring.take() {
-            self.replica = restoring.done();
+/// All records were read.
+#[unsafe(no_mangle)]
+extern "C" fn replica_restored(replica: u32) -> i32 {
+    on(replica, 0, |replica, _| {
+        if let Some(restoring) = replica.restoring.take() {
+            replica.replica = restoring.done();
         }
-    }
+        Ok(Answer::Nothing)
+    })
+}
 
-    /// There is a connection, and the stream is spoken of as `channel` there.
-    pub fn connected(&mut self, channel: u32) {
-        self.replica.connected(Channel(channel));
-    }
+/// There is a connection, and the stream is spoken of as `channel` there.
+#[unsafe(no_mangle)]
+extern "C" fn replica_connected(replica: u32, channel: u32) -> i32 {
+    does(replica, |replica| replica.connected(Channel(channel)))
+}
 
-    /// The connection is gone.
-    pub fn disconnected(&mut self) {
-        self.replica.disconnected();
-    }
+/// The connection is gone.
+#[unsafe(no_mangle)]
+extern "C" fn replica_disconnected(replica: u32) -> i32 {
+    does(replica, CoreReplica::disconnected)
+}
 
-    /// Takes a frame of this stream's channel.
-    ///
-    /// # Errors
-    /// Where the bytes are no frame.
-    pub fn receive(&mut self, frame: &[u8], now: f64, random: &[u8]) -> Result<()> {
-        let moment = Moment { now: millis(now), random: bits(random)? };
-        self.replica.receive(moment, cbor::decode_server_frame(frame)?);
-        Ok(())
-    }
+/// Takes a frame of this stream's channel. Input: 16 random bytes, then the frame.
+#[unsafe(no_mangle)]
+extern "C" fn replica_receive(replica: u32, bytes: usize, now: f64) -> i32 {
+    on(replica, bytes, |replica, input| {
+        let (random, frame) = split_bits(input)?;
+        replica.replica.receive(Moment { now: millis(now), random }, cbor::decode_server_frame(frame)?);
+        Ok(Answer::Nothing)
+    })
+}
 
-    /// The next frame to send.
-    pub fn poll_frame(&mut self, now: f64) -> Option<Vec<u8>> {
-        self.replica.poll_frame(millis(now)).map(|frame| cbor::encode_client_frame(&frame))
-    }
+/// The next frame to send.
+#[unsafe(no_mangle)]
+extern "C" fn replica_poll_frame(replica: u32, now: f64) -> i32 {
+    gives(replica, |replica| replica.poll_frame(millis(now)).map(|frame| cbor::encode_client_frame(&frame)))
+}
 
-    /// When to ask for a frame again though nothing else happened.
-    pub fn poll_timeout(&self) -> Option<f64> {
-        self.replica.poll_timeout().map(|at| at.0 as f64)
-    }
+/// When to ask for a frame again though nothing else happened; -1: not at all.
+#[unsafe(no_mangle)]
+extern "C" fn replica_poll_timeout(replica: u32) -> f64 {
+    let timeout = with(|state| state.replicas.get(replica).ok()?.replica.poll_timeout());
+    timeout.map_or(-1.0, |at| at.0 as f64)
+}
 
-    /// The next record to store: `{number, whole, urgent, parts}`. One is on its way at a time, unless they are to be
-    /// flushed. `whole`: it takes the place of all earlier ones. `urgent`: it carries edits.
-    pub fn poll_record(&mut self, flush: bool) -> Option<Vec<u8>> {
-        let batch = if flush { self.replica.flush_store() } else { self.replica.poll_store() };
+/// The next record to store: `{number, whole, urgent, parts}`. One is on its way at a time, unless they are to be
+/// flushed. `whole`: it takes the place of all earlier ones. `urgent`: it carries edits.
+#[unsafe(no_mangle)]
+extern "C" fn replica_poll_record(replica: u32, flush: bool) -> i32 {
+    gives(replica, |replica| {
+        let batch = if flush { replica.flush_store() } else { replica.poll_store() };
         batch.map(|batch| store_record(&batch))
-    }
+    })
+}
 
-    /// A record is durable.
-    pub fn stored(&mut self, number: f64) {
-        self.replica.stored(number as u64);
-    }
+/// A record is durable, and all before it.
+#[unsafe(no_mangle)]
+extern "C" fn replica_stored(replica: u32, number: f64) -> i32 {
+    does(replica, |replica| replica.stored(number as u64))
+}
 
-    /// A record could not be stored. All there is will be given again.
-    pub fn not_stored(&mut self, number: f64) {
-        self.replica.not_stored(number as u64);
-    }
+/// A record could not be stored. All there is will be given again.
+#[unsafe(no_mangle)]
+extern "C" fn replica_not_stored(replica: u32, number: f64) -> i32 {
+    does(replica, |replica| replica.not_stored(number as u64))
+}
 
-    /// The next record is to be all there is, in place of the earlier ones.
-    pub fn store_whole(&mut self) {
-        self.replica.store_whole();
-    }
+/// The next record is to be all there is, in place of the earlier ones.
+#[unsafe(no_mangle)]
+extern "C" fn replica_store_whole(replica: u32) -> i32 {
+    does(replica, CoreReplica::store_whole)
+}
 
-    /// Takes an edit of another tab, once however often it comes.
-    ///
-    /// # Errors
-    /// Where the bytes are none, or of another version.
-    pub fn take(&mut self, tab: &[u8], commit: &[u8]) -> Result<()> {
-        self.replica.take(TabId(bits(tab)?), Commit::decode(commit)?);
-        Ok(())
-    }
+/// Takes an edit of another tab, once however often it comes. Input: the tab's id, then the edit.
+#[unsafe(no_mangle)]
+extern "C" fn replica_take(replica: u32, bytes: usize) -> i32 {
+    on(replica, bytes, |replica, input| {
+        let (tab, commit) = split_bits(input)?;
+        replica.replica.take(TabId(tab), Commit::decode(commit)?);
+        Ok(Answer::Nothing)
+    })
+}
 
-    /// Takes the edits of this tab's own mirror.
-    ///
-    /// # Errors
-    /// Where the tab's id does not have 16 bytes.
-    pub fn take_from(&mut self, tab: &[u8], mirror: &mut Mirror) -> Result<()> {
-        let tab = TabId(bits(tab)?);
-        while let Some(commit) = mirror.0.poll_commit() {
-            self.replica.take(tab, commit.clone());
+/// Takes the edits of this tab's own mirror. Input: the tab's id.
+#[unsafe(no_mangle)]
+extern "C" fn replica_take_from(replica: u32, mirror: u32, bytes: usize) -> i32 {
+    answer(bytes, |state, input| {
+        let (tab, _) = split_bits(input)?;
+        let (replica, mirror) = (state.replicas.get(replica)?, state.mirrors.get(mirror)?);
+        while let Some(commit) = mirror.poll_commit() {
+            replica.replica.take(TabId(tab), commit.clone());
         }
-        Ok(())
-    }
+        Ok(Answer::Nothing)
+    })
+}
 
-    /// The whole view in pages, for mirrors of other tabs that begin.
-    pub fn view(&mut self) -> Vec<Uint8Array> {
-        let pages = self.shown().whole_view();
-        pages.iter().map(|page| Uint8Array::from(page.encode().as_slice())).collect()
-    }
+/// Makes pages of the whole view, for mirrors of other tabs that begin: as many as `view_page` will give.
+#[unsafe(no_mangle)]
+extern "C" fn replica_view(replica: u32) -> i32 {
+    answer(0, |state, _| {
+        let view = state.replicas.get(replica)?.shown().whole_view();
+        state.pages = view.iter().rev().map(|page| page.encode()).collect();
+        Ok(Answer::Nothing)
+    })
+}
 
-    /// The whole view, for this tab's own mirror that begins.
-    pub fn view_to(&mut self, mirror: &mut Mirror) {
-        self.shown().whole_view().into_iter().for_each(|page| mirror.0.hear(page));
-    }
+/// The next page of the view.
+#[unsafe(no_mangle)]
+extern "C" fn view_page() -> i32 {
+    answer(0, |state, _| Ok(state.pages.pop().into()))
+}
 
-    /// What changed since this or `changes_to` was last asked, for the mirrors of other tabs.
-    pub fn changes(&mut self) -> Option<Vec<u8>> {
-        self.shown().view_change().map(|change| change.encode())
-    }
+/// Gives the whole view to this tab's own mirror that begins.
+#[unsafe(no_mangle)]
+extern "C" fn replica_view_to(replica: u32, mirror: u32) -> i32 {
+    answer(0, |state, _| {
+        let (replica, mirror) = (state.replicas.get(replica)?, state.mirrors.get(mirror)?);
+        replica.shown().whole_view().into_iter().for_each(|page| mirror.hear(page));
+        Ok(Answer::Nothing)
+    })
+}
 
-    /// Tells this tab's own mirror what changed. Answers the same for the others where there are `others`, empty bytes
-    /// where there are none, and nothing where nothing changed.
-    pub fn changes_to(&mut self, mirror: &mut Mirror, others: bool) -> Option<Vec<u8>> {
-        let change = self.shown().view_change()?;
+/// What changed since this or `replica_changes_to` was last asked, for the mirrors of other tabs.
+#[unsafe(no_mangle)]
+extern "C" fn replica_changes(replica: u32) -> i32 {
+    on(replica, 0, |replica, _| Ok(replica.shown().view_change().map(|change| change.encode()).into()))
+}
+
+/// Tells this tab's own mirror what changed. Answers the same for the others where there are `others`, no bytes where
+/// there are none, and nothing where nothing changed.
+#[unsafe(no_mangle)]
+extern "C" fn replica_changes_to(replica: u32, mirror: u32, others: bool) -> i32 {
+    answer(0, |state, _| {
+        let (replica, mirror) = (state.replicas.get(replica)?, state.mirrors.get(mirror)?);
+        let Some(change) = replica.shown().view_change() else { return Ok(Answer::Nothing) };
         let encoded = if others { change.encode() } else { Vec::new() };
-        mirror.0.hear(change);
-        Some(encoded)
-    }
+        mirror.hear(change);
+        Ok(Answer::Bytes(encoded))
+    })
+}
 
-    /// How the replica stands: `{open, played, head, behind, pending, oldestPending?, parked, stored, agreedSeq?,
-    /// agreedAt?, diverged, caughtUp, client}`.
-    pub fn status(&self) -> Vec<u8> {
-        let Status { open, played, head, behind, pending, oldest_pending, parked, stored, agreed, diverged } =
-            self.replica.status();
-        record([
-            ("open", open.into()),
-            ("played", number(played.0)),
-            ("head", number(head.0)),
-            ("behind", number(behind)),
-            ("pending", number(pending as u64)),
-            ("oldestPending", oldest_pending.map_or(Value::Null, |at| number(at.0))),
-            ("parked", number(parked as u64)),
-            ("stored", stored.into()),
-            ("agreedSeq", agreed.map_or(Value::Null, |(seq, _)| number(seq.0))),
-            ("agreedAt", agreed.map_or(Value::Null, |(_, at)| number(at.0))),
-            ("diverged", number(diverged)),
-            ("caughtUp", self.replica.is_caught_up().into()),
-            ("client", self.replica.client().to_string().into()),
-        ])
-    }
+/// How the replica stands: `{open, played, head, behind, pending, oldestPending?, parked, stored, agreedSeq?,
+/// agreedAt?, diverged, caughtUp, client}`.
+#[unsafe(no_mangle)]
+extern "C" fn replica_status(replica: u32) -> i32 {
+    gives(replica, |replica| Some(status(replica)))
+}
 
-    /// The digest over the confirmed objects, 32 hexadecimal digits.
-    pub fn digest(&mut self) -> String {
-        self.replica.digest().to_string()
-    }
+/// The digest over the confirmed objects, 32 hexadecimal digits.
+#[unsafe(no_mangle)]
+extern "C" fn replica_digest(replica: u32) -> i32 {
+    gives(replica, |replica| Some(replica.digest().to_string().into_bytes()))
+}
 
-    /// The edits that were refused: `[[edit, at, refusal, ops], …]`.
-    pub fn parked(&self) -> Vec<u8> {
-        cbor::encode_parked(self.replica.parked())
-    }
+/// The edits that were refused: `[[edit, at, refusal, ops], …]`.
+#[unsafe(no_mangle)]
+extern "C" fn replica_parked(replica: u32) -> i32 {
+    gives(replica, |replica| Some(cbor::encode_parked(replica.parked())))
+}
 
-    /// Makes a refused edit again, on what is shown now. `false`: there is no such edit.
-    ///
-    /// # Errors
-    /// Where the edit does not fit what is shown now.
-    pub fn retry(&mut self, edit: f64, now: f64) -> Result<bool> {
-        match self.replica.retry(millis(now), EditId(edit as u64)) {
-            Some(again) => Ok(again.map(|_| true)?),
-            None => Ok(false),
-        }
-    }
+/// Drops a refused edit for good: 0 where there is no such edit. To make it again, edit a mirror with its ops first.
+#[unsafe(no_mangle)]
+extern "C" fn replica_discard(replica: u32, edit: f64) -> i32 {
+    on(replica, 0, |replica, _| Ok(replica.replica.discard(EditId(edit as u64)).is_some().into()))
+}
 
-    /// Drops a refused edit for good. `false`: there is no such edit.
-    pub fn discard(&mut self, edit: f64) -> bool {
-        self.replica.discard(EditId(edit as u64)).is_some()
-    }
+/// The next notice: `{kind, edit?, seq?, lost?, code?, reason?}`.
+#[unsafe(no_mangle)]
+extern "C" fn replica_poll_notice(replica: u32) -> i32 {
+    gives(replica, |replica| replica.poll_notice().map(notice))
+}
 
-    /// The next notice: `{kind, edit?, seq?, lost?, code?, reason?}`.
-    pub fn poll_notice(&mut self) -> Option<Vec<u8>> {
-        self.replica.poll_notice().map(notice)
-    }
-
+impl Replica {
     /// What is shown so far, while records are still being read.
     fn shown(&mut self) -> &mut CoreReplica {
         match &mut self.restoring {
@@ -213,6 +231,41 @@ impl Replica {
             None => &mut self.replica,
         }
     }
+}
+
+fn on(replica: u32, bytes: usize, run: impl FnOnce(&mut Replica, &[u8]) -> Answered) -> i32 {
+    answer(bytes, |state, input| run(state.replicas.get(replica)?, input))
+}
+
+fn does(replica: u32, run: impl FnOnce(&mut CoreReplica)) -> i32 {
+    on(replica, 0, |replica, _| {
+        run(&mut replica.replica);
+        Ok(Answer::Nothing)
+    })
+}
+
+fn gives(replica: u32, run: impl FnOnce(&mut CoreReplica) -> Option<Vec<u8>>) -> i32 {
+    on(replica, 0, |replica, _| Ok(run(&mut replica.replica).into()))
+}
+
+fn status(replica: &CoreReplica) -> Vec<u8> {
+    let Status { open, played, head, behind, pending, oldest_pending, parked, stored, agreed, diverged } =
+        replica.status();
+    record([
+        ("open", open.into()),
+        ("played", number(played.0)),
+        ("head", number(head.0)),
+        ("behind", number(behind)),
+        ("pending", number(pending as u64)),
+        ("oldestPending", oldest_pending.map_or(Value::Null, |at| number(at.0))),
+        ("parked", number(parked as u64)),
+        ("stored", stored.into()),
+        ("agreedSeq", agreed.map_or(Value::Null, |(seq, _)| number(seq.0))),
+        ("agreedAt", agreed.map_or(Value::Null, |(_, at)| number(at.0))),
+        ("diverged", number(diverged)),
+        ("caughtUp", replica.is_caught_up().into()),
+        ("client", replica.client().to_string().into()),
+    ])
 }
 
 fn store_record(batch: &StoreBatch) -> Vec<u8> {

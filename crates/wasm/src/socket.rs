@@ -4,47 +4,57 @@ use tapeline_core::codec::cbor;
 use tapeline_core::frame::{ClientFrame, ErrorFrame, Hello, PROTOCOL, ServerFrame};
 use tapeline_core::numbers::Channel;
 use tapeline_core::value::Value;
-use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::{Result, number, record};
+use crate::state::{Answer, answer, text};
+use crate::{number, record};
 
-/// The first frame on a socket.
-#[wasm_bindgen]
-pub fn hello(agent: String, token: Option<String>) -> Vec<u8> {
-    cbor::encode_client_frame(&ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token }))
+fn say(frame: &ClientFrame) -> i32 {
+    answer(0, |_, _| Ok(Answer::Bytes(cbor::encode_client_frame(frame))))
+}
+
+/// The first frame on a socket. Input: what the client is, then, after `agent` bytes of it, a token where there is one.
+#[unsafe(no_mangle)]
+extern "C" fn hello(agent: usize, bytes: usize) -> i32 {
+    answer(bytes, |_, input| {
+        let (agent, token) = input.split_at_checked(agent).ok_or("the input is too short")?;
+        let token = if token.is_empty() { None } else { Some(text(token)?.into()) };
+        let hello = Hello { protocol: PROTOCOL, agent: text(agent)?.into(), token };
+        Ok(Answer::Bytes(cbor::encode_client_frame(&ClientFrame::Hello(hello))))
+    })
 }
 
 /// Asks for a sign of life.
-#[wasm_bindgen]
-pub fn ping() -> Vec<u8> {
-    cbor::encode_client_frame(&ClientFrame::Ping)
+#[unsafe(no_mangle)]
+extern "C" fn ping() -> i32 {
+    say(&ClientFrame::Ping)
 }
 
 /// Closes a stream.
-#[wasm_bindgen]
-pub fn close(channel: u32) -> Vec<u8> {
-    cbor::encode_client_frame(&ClientFrame::Close { channel: Channel(channel) })
+#[unsafe(no_mangle)]
+extern "C" fn close(channel: u32) -> i32 {
+    say(&ClientFrame::Close { channel: Channel(channel) })
 }
 
 /// What a frame of the server is about: `{kind, channel?, code?, message?, silence?}`; `kind` is `welcome`, `pong`,
-/// `error`, `presence`, or `stream` for what a replica takes.
-///
-/// # Errors
-/// Where the bytes are no frame.
-#[wasm_bindgen]
-pub fn about(frame: &[u8]) -> Result<Vec<u8>> {
-    let (kind, channel) = match cbor::decode_server_frame(frame)? {
+/// `error`, or `stream` for what a replica takes.
+#[unsafe(no_mangle)]
+extern "C" fn about(bytes: usize) -> i32 {
+    answer(bytes, |_, frame| Ok(Answer::Bytes(about_frame(cbor::decode_server_frame(frame)?))))
+}
+
+fn about_frame(frame: ServerFrame) -> Vec<u8> {
+    let (kind, channel) = match frame {
         ServerFrame::Welcome(welcome) => {
-            return Ok(record([("kind", "welcome".into()), ("silence", number(welcome.silence.0))]));
+            return record([("kind", "welcome".into()), ("silence", number(welcome.silence.0))]);
         }
-        ServerFrame::Error(error) => return Ok(about_error(error)),
+        ServerFrame::Error(error) => return about_error(error),
         ServerFrame::Pong => ("pong", None),
         ServerFrame::Opened(opened) => ("stream", Some(opened.channel)),
         ServerFrame::Events(events) => ("stream", Some(events.channel)),
         ServerFrame::Resync(resync) => ("stream", Some(resync.channel)),
         ServerFrame::Ack { channel, .. } | ServerFrame::Refused { channel, .. } => ("stream", Some(channel)),
     };
-    Ok(record([("kind", kind.into()), ("channel", channel_value(channel))]))
+    record([("kind", kind.into()), ("channel", channel_value(channel))])
 }
 
 fn about_error(error: ErrorFrame) -> Vec<u8> {

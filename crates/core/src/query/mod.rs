@@ -48,11 +48,11 @@ pub enum QueryError {
         wanted: &'static str,
     },
     /// A part that no query has.
-    #[error("a query has no {0:?}; it has collection, where, orderBy and limit")]
+    #[error("a query has no \"{0}\"; it has collection, where, orderBy and limit")]
     UnknownPart(String),
     /// A comparison that there is not.
     #[error(
-        "there is no comparison {0:?}; there are eq, ne, lt, le, gt, ge, in, contains, prefix and exists \
+        "there is no comparison \"{0}\"; there are eq, ne, lt, le, gt, ge, in, contains, prefix and exists \
          (to compare with a map, write {{eq: …}})"
     )]
     UnknownComparison(String),

@@ -1,0 +1,337 @@
+/**
+ * The core, compiled to WebAssembly, as classes: the other side of `crates/wasm`.
+ *
+ * Nothing is decided here. What goes over is bytes: an argument is written to the core's input, an answer is copied from
+ * its output. What is structured is CBOR (see `values.ts`); times are milliseconds, ids and random numbers 16 bytes.
+ */
+
+/** The functions the module exports. All answer numbers: lengths, handles, -1 for nothing, -2 for an error. */
+type Exports = Record<string, (...values: (number | boolean)[]) => number> & { memory: WebAssembly.Memory };
+
+const NOTHING = -1;
+const FAILED = -2;
+
+let core: Exports | undefined;
+let memory = new Uint8Array(0);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Starts the core from its compiled or its fetched module. Once is enough. */
+export async function start(source: WebAssembly.Module | Response | Promise<Response>): Promise<void> {
+  if (core) return;
+  const instance =
+    source instanceof WebAssembly.Module
+      ? await WebAssembly.instantiate(source, {})
+      : (await instantiate(await source)).instance;
+  core ??= instance.exports as Exports;
+}
+
+/** Compiles while it downloads, where the server says what it is. */
+function instantiate(response: Response): Promise<WebAssembly.WebAssemblyInstantiatedSource> {
+  if (response.headers.get("content-type") === "application/wasm") return WebAssembly.instantiateStreaming(response, {});
+  return response.arrayBuffer().then((bytes) => WebAssembly.instantiate(bytes, {}));
+}
+
+function running(): Exports {
+  if (!core) throw new Error("the core is not started");
+  return core;
+}
+
+/** The core's memory, which moves when it grows. */
+function bytesOf(exports: Exports): Uint8Array {
+  if (memory.buffer !== exports.memory.buffer) memory = new Uint8Array(exports.memory.buffer);
+  return memory;
+}
+
+/** Writes parts to the core's input, one after the other, and answers their length. */
+function put(...parts: Uint8Array[]): number {
+  const exports = running();
+  let length = 0;
+  for (const part of parts) length += part.length;
+  let place = exports.input(length);
+  for (const part of parts) {
+    bytesOf(exports).set(part, place);
+    place += part.length;
+  }
+  return length;
+}
+
+/** A copy of the first bytes of the core's output. */
+function taken(length: number): Uint8Array {
+  const exports = running();
+  const place = exports.output();
+  return bytesOf(exports).slice(place, place + length);
+}
+
+/** A number that was answered; an error is thrown. */
+function told(answer: number): number {
+  if (answer === FAILED) throw new Error(decoder.decode(taken(running().output_bytes())));
+  return answer;
+}
+
+/** Bytes that were answered, where there are any; an error is thrown. */
+function given(answer: number): Uint8Array | undefined {
+  const length = told(answer);
+  return length === NOTHING ? undefined : taken(length);
+}
+
+/** Bytes that there always are. */
+function always(answer: number): Uint8Array {
+  return given(answer) ?? new Uint8Array(0);
+}
+
+/** The replica of one stream: its outbox, its confirmed objects, its place on the log. It lives where the leader is. */
+export class Replica {
+  readonly handle: number;
+
+  /** `client`: used where nothing is stored. One that is kept on the device is restored first. */
+  constructor(stream: string, client: Uint8Array, onDevice: boolean) {
+    this.handle = told(running().replica_new(put(client, encoder.encode(stream)), onDevice));
+  }
+
+  /** Takes one part of a stored record, in the order they were written. Throws where it is damaged or newer. */
+  restore(part: Uint8Array): void {
+    told(running().replica_restore(this.handle, put(part)));
+  }
+
+  /** All records were read. */
+  restored(): void {
+    told(running().replica_restored(this.handle));
+  }
+
+  connected(channel: number): void {
+    told(running().replica_connected(this.handle, channel));
+  }
+
+  disconnected(): void {
+    told(running().replica_disconnected(this.handle));
+  }
+
+  receive(frame: Uint8Array, now: number, random: Uint8Array): void {
+    told(running().replica_receive(this.handle, put(random, frame), now));
+  }
+
+  /** The next frame to send; ask until there is none, after every other call. */
+  pollFrame(now: number): Uint8Array | undefined {
+    return given(running().replica_poll_frame(this.handle, now));
+  }
+
+  /** When to ask for a frame again though nothing else happened. */
+  pollTimeout(): number | undefined {
+    const at = running().replica_poll_timeout(this.handle);
+    return at < 0 ? undefined : at;
+  }
+
+  /** The next record to store, `{number, whole, urgent, parts}`; `flush`: though one is on its way. */
+  pollRecord(flush: boolean): Uint8Array | undefined {
+    return given(running().replica_poll_record(this.handle, flush));
+  }
+
+  stored(record: number): void {
+    told(running().replica_stored(this.handle, record));
+  }
+
+  notStored(record: number): void {
+    told(running().replica_not_stored(this.handle, record));
+  }
+
+  /** The next record is to be all there is, in place of the earlier ones. */
+  storeWhole(): void {
+    told(running().replica_store_whole(this.handle));
+  }
+
+  /** Takes an edit of another tab, once however often it comes. */
+  take(tab: Uint8Array, commit: Uint8Array): void {
+    told(running().replica_take(this.handle, put(tab, commit)));
+  }
+
+  /** Takes the edits of this tab's own mirror. */
+  takeFrom(tab: Uint8Array, mirror: Mirror): void {
+    told(running().replica_take_from(this.handle, mirror.handle, put(tab)));
+  }
+
+  /** The whole view in pages, for mirrors of other tabs that begin. */
+  view(): Uint8Array[] {
+    told(running().replica_view(this.handle));
+    const pages: Uint8Array[] = [];
+    for (let page = given(running().view_page()); page; page = given(running().view_page())) pages.push(page);
+    return pages;
+  }
+
+  /** Gives the whole view to this tab's own mirror. */
+  viewTo(mirror: Mirror): void {
+    told(running().replica_view_to(this.handle, mirror.handle));
+  }
+
+  /** What changed since it was last asked, for the mirrors of other tabs. */
+  changes(): Uint8Array | undefined {
+    return given(running().replica_changes(this.handle));
+  }
+
+  /** Tells this tab's own mirror what changed; the same for the others, or no bytes where there are no `others`. */
+  changesTo(mirror: Mirror, others: boolean): Uint8Array | undefined {
+    return given(running().replica_changes_to(this.handle, mirror.handle, others));
+  }
+
+  /** `{open, played, head, behind, pending, oldestPending?, parked, stored, agreedSeq?, agreedAt?, diverged, …}` */
+  status(): Uint8Array {
+    return always(running().replica_status(this.handle));
+  }
+
+  digest(): string {
+    return decoder.decode(always(running().replica_digest(this.handle)));
+  }
+
+  /** `[[edit, at, refusal, ops], …]` */
+  parked(): Uint8Array {
+    return always(running().replica_parked(this.handle));
+  }
+
+  /** Drops a refused edit. `false`: there is no such edit. */
+  discard(edit: number): boolean {
+    return told(running().replica_discard(this.handle, edit)) === 1;
+  }
+
+  /** `{kind, edit?, seq?, lost?, code?, reason?}` */
+  pollNotice(): Uint8Array | undefined {
+    return given(running().replica_poll_notice(this.handle));
+  }
+
+  free(): void {
+    running().replica_free(this.handle);
+  }
+}
+
+/** A tab's copy of the view of one stream: read and edited at once. */
+export class Mirror {
+  readonly handle: number;
+
+  constructor(tab: Uint8Array) {
+    this.handle = told(running().mirror_new(put(tab)));
+  }
+
+  /** Makes an edit of these ops: all of them, or none. Throws where it does not fit what is shown. */
+  edit(ops: Uint8Array, now: number): void {
+    told(running().mirror_edit(this.handle, put(ops), now));
+  }
+
+  /** The next edit to be sent to the leader of another tab. */
+  pollCommit(): Uint8Array | undefined {
+    return given(running().mirror_poll_commit(this.handle));
+  }
+
+  /** There is a new leader: what is not known to be on the device goes to it. */
+  sendAgain(): void {
+    told(running().mirror_send_again(this.handle));
+  }
+
+  /** Takes a change of the view of another tab's leader. Throws where it is of another version. */
+  hear(change: Uint8Array): void {
+    told(running().mirror_hear(this.handle, put(change)));
+  }
+
+  isComplete(): boolean {
+    return told(running().mirror_is_complete(this.handle)) === 1;
+  }
+
+  lastEdit(): number {
+    return running().mirror_last_edit(this.handle);
+  }
+
+  takenThrough(): number {
+    return running().mirror_taken_through(this.handle);
+  }
+
+  storedThrough(): number {
+    return running().mirror_stored_through(this.handle);
+  }
+
+  /** One object, as a row `[id, {field: value}]`. */
+  get(collection: string, id: string): Uint8Array | undefined {
+    const name = encoder.encode(collection);
+    return given(running().mirror_get(this.handle, name.length, put(name, encoder.encode(id))));
+  }
+
+  /** The answer to a query now, `[row, …]`. */
+  find(query: Uint8Array): Uint8Array {
+    return always(running().mirror_find(this.handle, put(query)));
+  }
+
+  watch(query: Uint8Array): number {
+    return told(running().mirror_watch(this.handle, put(query)));
+  }
+
+  unwatch(watch: number): void {
+    told(running().mirror_unwatch(this.handle, watch));
+  }
+
+  /** The next query whose answer may have changed. */
+  pollChanged(): number | undefined {
+    const watch = told(running().mirror_poll_changed(this.handle));
+    return watch === NOTHING ? undefined : watch;
+  }
+
+  /** What became of an answer since it was last asked: `[[place, …], [[place, row], …]]`, take out, then put in. */
+  look(watch: number): Uint8Array | undefined {
+    return given(running().mirror_look(this.handle, watch));
+  }
+
+  free(): void {
+    running().mirror_free(this.handle);
+  }
+}
+
+/** When to connect, to ask for a sign of life, and to give up. Times are monotonic milliseconds. */
+export class Link {
+  private readonly handle: number;
+
+  constructor(now: number) {
+    this.handle = told(running().link_new(now));
+  }
+
+  /** -1 connect, -2 send a ping, -3 give the socket up; else nothing before this time. */
+  poll(now: number): number {
+    return running().link_poll(this.handle, now);
+  }
+
+  connected(now: number): void {
+    told(running().link_connected(this.handle, now));
+  }
+
+  heard(now: number): void {
+    told(running().link_heard(this.handle, now));
+  }
+
+  lost(now: number, random: number): void {
+    told(running().link_lost(this.handle, now, random));
+  }
+
+  nudge(now: number): void {
+    told(running().link_nudge(this.handle, now));
+  }
+
+  free(): void {
+    running().link_free(this.handle);
+  }
+}
+
+/** The first frame on a socket. */
+export function hello(agent: string, token: string | undefined): Uint8Array {
+  const name = encoder.encode(agent);
+  return always(running().hello(name.length, put(name, encoder.encode(token ?? ""))));
+}
+
+/** Asks for a sign of life. */
+export function ping(): Uint8Array {
+  return always(running().ping());
+}
+
+/** Closes a stream. */
+export function closeStream(channel: number): Uint8Array {
+  return always(running().close(channel));
+}
+
+/** What a frame of the server is about: `{kind, channel?, code?, message?, silence?}`. */
+export function about(frame: Uint8Array): Uint8Array {
+  return always(running().about(put(frame)));
+}
