@@ -79,13 +79,13 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
     }
 
     /// All from `first` on.
-    pub(crate) fn from(&self, first: K) -> impl Iterator<Item = (K, &V)> {
+    pub(crate) fn since(&self, first: K) -> impl Iterator<Item = (K, &V)> {
         let place = self.place(first).unwrap_or_else(|place| place);
         self.0.range(place..).map(|(key, value)| (*key, value))
     }
 
     /// All from `first` on.
-    pub(crate) fn from_mut(&mut self, first: K) -> impl Iterator<Item = (K, &mut V)> {
+    pub(crate) fn since_mut(&mut self, first: K) -> impl Iterator<Item = (K, &mut V)> {
         let place = self.place(first).unwrap_or_else(|place| place);
         self.0.range_mut(place..).map(|(key, value)| (*key, value))
     }
@@ -123,7 +123,7 @@ mod tests {
                     }
                 }
                 assert!(numbered.iter().eq(plain.iter().map(|(key, value)| (*key, value))), "seed {seed}");
-                assert!(numbered.from(key).eq(plain.range(key..).map(|(key, value)| (*key, value))), "seed {seed}");
+                assert!(numbered.since(key).eq(plain.range(key..).map(|(key, value)| (*key, value))), "seed {seed}");
                 assert_eq!(numbered.get(key), plain.get(&key), "seed {seed}");
             }
         }

@@ -118,6 +118,12 @@ extern "C" fn replica_not_stored(replica: u32, number: f64) -> i32 {
     does(replica, |replica| replica.not_stored(number as u64))
 }
 
+/// Goes on in memory alone where the device cannot be used, and back to the device when it can.
+#[unsafe(no_mangle)]
+extern "C" fn replica_keep(replica: u32, on_device: bool) -> i32 {
+    does(replica, |replica| replica.keep(if on_device { Keeping::Device } else { Keeping::Memory }))
+}
+
 /// The next record is to be all there is, in place of the earlier ones.
 #[unsafe(no_mangle)]
 extern "C" fn replica_store_whole(replica: u32) -> i32 {

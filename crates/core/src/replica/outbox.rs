@@ -211,7 +211,7 @@ impl Outbox {
     pub(super) fn seal(&mut self, client: ClientId, settled: EventNumber, stored: bool) -> Vec<EditId> {
         let room = limits::IN_FLIGHT_EVENTS.saturating_sub(self.sealed.len());
         let mut sealed = Vec::new();
-        let unsealed = self.pending.from_mut(self.next_to_seal);
+        let unsealed = self.pending.since_mut(self.next_to_seal);
         let unsealed = unsealed.filter(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
         for (edit, pending) in unsealed.take(room) {
             let n = self.first.plus(self.sealed.len() as u64);
@@ -226,7 +226,7 @@ impl Outbox {
     /// The next events to send, as many as fit `most_bytes` and the limits of a push.
     pub(super) fn next_push(&mut self) -> Vec<Authored> {
         let (mut events, mut bytes) = (Vec::new(), 0);
-        for (edit, pending) in self.pending.from(self.next_to_send) {
+        for (edit, pending) in self.pending.since(self.next_to_send) {
             if pending.recorded.is_some() {
                 continue;
             }

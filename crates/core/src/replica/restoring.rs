@@ -66,6 +66,7 @@ impl Restoring {
         if let Some(meta) = self.meta.take() {
             self.replica.restore_meta(meta);
         }
+        self.replica.changed.clear();
         self.replica
     }
 }
@@ -83,9 +84,7 @@ impl Replica {
     ) -> Result<Self, RowError> {
         let mut restoring = Restoring::new(stream, client, start);
         rows.into_iter().try_for_each(|row| restoring.row(&row))?;
-        let mut replica = restoring.done();
-        replica.changed.clear();
-        Ok(replica)
+        Ok(restoring.done())
     }
 
     fn restore_meta(&mut self, meta: Meta) {

@@ -71,7 +71,7 @@ pub enum RowError {
         /// In which table.
         table: &'static str,
         /// What is wrong.
-        error: CodecError,
+        error: Box<CodecError>,
     },
 }
 
@@ -247,7 +247,7 @@ impl Row {
     }
 
     fn damaged(&self, error: Box<CodecError>) -> RowError {
-        RowError::Damaged { table: self.table.name(), error: *error }
+        RowError::Damaged { table: self.table.name(), error }
     }
 }
 

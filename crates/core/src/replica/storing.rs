@@ -165,6 +165,20 @@ impl Replica {
         Some(StoreBatch { number: storing.batches, whole, rows })
     }
 
+    /// Goes on with what it has in memory alone where the device cannot be used, and back to the device when it can.
+    pub fn keep(&mut self, keeping: Keeping) {
+        self.storing.keeping = keeping;
+        self.storing.on_its_way.clear();
+        match keeping {
+            Keeping::Device => self.store_whole(),
+            Keeping::Memory => {
+                let seals = self.outbox.pending.iter_mut().filter_map(|(_, pending)| pending.seal.as_mut());
+                seals.for_each(|seal| seal.stored = true);
+                self.tabs.all_untold();
+            }
+        }
+    }
+
     /// The next rows to store are to be all there are, in place of those that were stored one after the other.
     pub fn store_whole(&mut self) {
         self.storing.whole();

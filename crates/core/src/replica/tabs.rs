@@ -48,6 +48,11 @@ impl Tabs {
         }
     }
 
+    /// How far the replica is with all of them is to be told anew.
+    pub(super) fn all_untold(&mut self) {
+        self.untold = self.known.iter().map(|known| known.tab).collect();
+    }
+
     /// Whether an edit was not taken yet. It counts as taken from now on.
     fn is_new(&mut self, tab: TabId, edit: EditId) -> bool {
         let place = self.known.iter().position(|known| known.tab == tab);

@@ -271,7 +271,7 @@ pub(crate) fn read_null(reader: &mut Reader<'_>) -> Result<bool, Box<CodecError>
 
 /// Reads the head of an array.
 pub(crate) fn array_len(reader: &mut Reader<'_>) -> Result<usize, Box<CodecError>> {
-    Ok(reader.array()?)
+    reader.array()
 }
 
 /// Reads the head of an array of exactly `len` items.
