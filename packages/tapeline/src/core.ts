@@ -6,7 +6,65 @@
  */
 
 /** The functions the module exports. All answer numbers: lengths, handles, -1 for nothing, -2 for an error. */
-type Exports = Record<string, (...values: (number | boolean)[]) => number> & { memory: WebAssembly.Memory };
+type Exports = Record<Name, (...values: (number | boolean)[]) => number> & { memory: WebAssembly.Memory };
+
+type Name =
+  | "about"
+  | "close"
+  | "hello"
+  | "input"
+  | "link_connected"
+  | "link_free"
+  | "link_heard"
+  | "link_lost"
+  | "link_new"
+  | "link_nudge"
+  | "link_poll"
+  | "mirror_edit"
+  | "mirror_find"
+  | "mirror_free"
+  | "mirror_get"
+  | "mirror_hear"
+  | "mirror_is_complete"
+  | "mirror_last_edit"
+  | "mirror_look"
+  | "mirror_new"
+  | "mirror_poll_changed"
+  | "mirror_poll_commit"
+  | "mirror_send_again"
+  | "mirror_stored_through"
+  | "mirror_taken_through"
+  | "mirror_unwatch"
+  | "mirror_watch"
+  | "output"
+  | "output_bytes"
+  | "ping"
+  | "replica_changes"
+  | "replica_changes_to"
+  | "replica_connected"
+  | "replica_digest"
+  | "replica_discard"
+  | "replica_disconnected"
+  | "replica_free"
+  | "replica_keep"
+  | "replica_new"
+  | "replica_not_stored"
+  | "replica_parked"
+  | "replica_poll_frame"
+  | "replica_poll_notice"
+  | "replica_poll_record"
+  | "replica_poll_timeout"
+  | "replica_receive"
+  | "replica_restore"
+  | "replica_restored"
+  | "replica_status"
+  | "replica_store_whole"
+  | "replica_stored"
+  | "replica_take"
+  | "replica_take_from"
+  | "replica_view"
+  | "replica_view_to"
+  | "view_page";
 
 const NOTHING = -1;
 const FAILED = -2;
@@ -23,7 +81,7 @@ export async function start(source: WebAssembly.Module | Response | Promise<Resp
     source instanceof WebAssembly.Module
       ? await WebAssembly.instantiate(source, {})
       : (await instantiate(await source)).instance;
-  core ??= instance.exports as Exports;
+  core ??= instance.exports as unknown as Exports;
 }
 
 /** Compiles while it downloads, where the server says what it is. */
@@ -133,6 +191,11 @@ export class Replica {
 
   notStored(record: number): void {
     told(running().replica_not_stored(this.handle, record));
+  }
+
+  /** Goes on in memory alone where the device cannot be used, and back to the device when it can. */
+  keep(onDevice: boolean): void {
+    told(running().replica_keep(this.handle, onDevice));
   }
 
   /** The next record is to be all there is, in place of the earlier ones. */

@@ -1,0 +1,244 @@
+/**
+ * The line to the server: one socket after another for all streams, by the rules of the core's `Link`.
+ *
+ * A socket that did not hold for long counts as a failed attempt, whatever was said on it: where a server hangs up on
+ * everybody, the pauses grow all the same.
+ */
+
+import * as core from "../core.js";
+import { SLEPT, SOCKET_BYTES, TICK } from "../limits.js";
+import type { Connection } from "../status.js";
+import { decode } from "../values.js";
+
+const AGENT = "tapeline-js/0.1";
+const SUBPROTOCOL = "tapeline.v1.cbor";
+/** A socket that held this long was a good one. */
+const HELD = 15_000;
+
+/** One way of carrying frames: a WebSocket, or what stands in for it. */
+export interface Socket {
+  readonly bufferedAmount: number;
+  send(frame: Uint8Array): void;
+  close(): void;
+}
+
+export interface SocketEvents {
+  open(): void;
+  frame(bytes: Uint8Array): void;
+  /** It is gone, or could not be had. */
+  gone(why: string): void;
+}
+
+export type Dial = (server: string, events: SocketEvents) => Socket;
+
+export interface ConnectionEvents {
+  /** A frame for the stream with this channel. */
+  frame(channel: number, frame: Uint8Array): void;
+  /** A frame about presence. */
+  presence(channel: number, frame: Uint8Array): void;
+  /** There is another socket, or none. */
+  turned(connected: boolean): void;
+  /** The connection stands otherwise than before. */
+  changed(): void;
+  /** The socket takes frames again. */
+  room(): void;
+}
+
+export class LineToServer {
+  private link = new core.Link(performance.now());
+  private socket: Socket | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private welcomed = false;
+  private connectedAt = 0;
+  private failures = 0;
+  private trouble: { why: string; retryAt: Date } | undefined;
+  private refused: string | undefined;
+  private ticked = Date.now();
+  private closed = false;
+  offline = false;
+
+  constructor(
+    private readonly server: string,
+    private readonly token: (() => Promise<string>) | undefined,
+    private readonly dial: Dial,
+    private readonly events: ConnectionEvents,
+  ) {
+    this.timer = setTimeout(this.tick, 0);
+  }
+
+  get connected(): boolean {
+    return this.welcomed;
+  }
+
+  /** Whether the socket takes more frames now. */
+  get hasRoom(): boolean {
+    return this.socket !== undefined && this.welcomed && this.socket.bufferedAmount < SOCKET_BYTES;
+  }
+
+  get connection(): Connection {
+    if (this.closed) return { state: "closed" };
+    if (this.offline) return { state: "offline", why: "the app was told to stay offline" };
+    if (this.refused) return { state: "upgrade_required", why: this.refused };
+    if (this.welcomed) return { state: "connected" };
+    if (this.trouble && !this.socket) return { state: "waiting", ...this.trouble };
+    return { state: "connecting" };
+  }
+
+  send(frame: Uint8Array): void {
+    this.socket?.send(frame);
+  }
+
+  /** There is reason to believe that the server can be reached now. */
+  nudge(): void {
+    this.link.nudge(performance.now());
+    this.tick();
+  }
+
+  setOffline(offline: boolean): void {
+    if (this.offline === offline) return;
+    this.offline = offline;
+    if (offline) this.drop();
+    else this.startAnew();
+    this.tick();
+    this.events.changed();
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.drop();
+    this.link.free();
+  }
+
+  /** Does what is due, and comes back when something will be. */
+  private tick = (): void => {
+    if (this.closed) return;
+    clearTimeout(this.timer);
+    this.noticeSleep();
+    if (!this.offline && !this.refused) this.steer();
+    if (this.socket && this.welcomed) this.events.room();
+    this.timer = setTimeout(this.tick, this.patience());
+    (this.timer as { unref?: () => void }).unref?.();
+  };
+
+  private steer(): void {
+    switch (this.link.poll(performance.now())) {
+      case -1:
+        return this.connect();
+      case -2:
+        return this.send(core.ping());
+      case -3:
+        this.lost("the server has not answered for long");
+    }
+  }
+
+  private patience(): number {
+    if (this.offline || this.refused) return TICK;
+    const next = this.link.poll(performance.now());
+    return next < 0 ? 0 : Math.min(Math.max(next - performance.now(), 1), TICK);
+  }
+
+  /** After a sleep of the machine the socket is most likely dead: a sign of life is asked for at once. */
+  private noticeSleep(): void {
+    const now = Date.now();
+    if (now - this.ticked > SLEPT) {
+      if (this.socket && this.welcomed) this.lost("the machine was asleep");
+      this.link.nudge(performance.now());
+    }
+    this.ticked = now;
+  }
+
+  private connect(): void {
+    const mine: { socket?: Socket } = {};
+    const current = () => this.socket === mine.socket && mine.socket !== undefined;
+    mine.socket = this.dial(this.server, {
+      open: () => current() && void this.greet(mine.socket!),
+      frame: (bytes) => current() && this.heard(bytes),
+      gone: (why) => current() && this.lost(why),
+    });
+    this.socket = mine.socket;
+    this.events.changed();
+  }
+
+  private async greet(socket: Socket): Promise<void> {
+    this.link.connected(performance.now());
+    try {
+      const token = await this.token?.();
+      if (this.socket === socket) socket.send(core.hello(AGENT, token));
+    } catch (error) {
+      if (this.socket === socket) this.lost(`no token: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  private heard(frame: Uint8Array): void {
+    this.link.heard(performance.now());
+    const about = decode(core.about(frame));
+    switch (about.kind) {
+      case "welcome":
+        this.welcomed = true;
+        this.connectedAt = performance.now();
+        this.events.turned(true);
+        return this.events.changed();
+      case "error":
+        return this.complain(about, frame);
+      case "presence":
+        return this.events.presence(about.channel, frame);
+      case "stream":
+        return this.events.frame(about.channel, frame);
+    }
+  }
+
+  private complain(error: { channel?: number; code: string; message: string }, frame: Uint8Array): void {
+    if (error.code === "upgrade_required") this.refused = error.message;
+    if (error.code === "upgrade_required" || error.code === "displaced") return this.lost(error.message);
+    if (error.channel !== undefined) this.events.frame(error.channel, frame);
+  }
+
+  private lost(why: string): void {
+    const now = performance.now();
+    const held = this.welcomed && now - this.connectedAt > HELD;
+    this.failures = held ? 1 : this.failures + 1;
+    this.drop();
+    this.link.free();
+    this.link = new core.Link(now);
+    for (let failure = Math.min(this.failures, 16); failure > 0; failure--) this.link.lost(now, Math.random());
+    this.trouble = { why, retryAt: new Date(Date.now() + Math.max(0, this.link.poll(now) - now)) };
+    this.events.changed();
+    this.tick();
+  }
+
+  private drop(): void {
+    const { socket, welcomed } = this;
+    this.socket = undefined;
+    this.welcomed = false;
+    socket?.close();
+    if (welcomed) this.events.turned(false);
+  }
+
+  private startAnew(): void {
+    this.link.free();
+    this.link = new core.Link(performance.now());
+    this.failures = 0;
+    this.trouble = undefined;
+    this.refused = undefined;
+  }
+}
+
+/** Carries frames over a WebSocket. */
+export function dialWebSocket(Socket: typeof WebSocket): Dial {
+  return (server, events) => {
+    const socket = new Socket(`${server.replace(/\/$/, "")}/v1/sync`, SUBPROTOCOL);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => events.open();
+    socket.onmessage = (message) => events.frame(new Uint8Array(message.data));
+    socket.onclose = (event) => events.gone(event.reason || `the connection was closed (${event.code})`);
+    socket.onerror = () => {};
+    return {
+      get bufferedAmount() {
+        return socket.bufferedAmount;
+      },
+      send: (frame) => socket.send(frame as Uint8Array<ArrayBuffer>),
+      close: () => socket.close(),
+    };
+  };
+}

@@ -1,0 +1,22 @@
+/** Tapeline in Node. */
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import WebSocket from "ws";
+import { start } from "./core.js";
+import { dialWebSocket } from "./leader/connection.js";
+import { FileStore } from "./store/file.js";
+import { runIn } from "./tapeline.js";
+
+runIn({
+  start: async () => start(await WebAssembly.compile(await readFile(new URL("./tapeline.wasm", import.meta.url)))),
+  server: () => process.env.TAPELINE_SERVER,
+  dial: () => dialWebSocket(WebSocket as unknown as typeof globalThis.WebSocket),
+  platform: (app, storage) => ({
+    shared: undefined,
+    openStore: async () =>
+      typeof storage === "object" ? FileStore.open(join(storage.directory, encodeURIComponent(app))) : undefined,
+  }),
+});
+
+export * from "./index.js";

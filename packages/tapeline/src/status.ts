@@ -1,0 +1,100 @@
+/** The status that tells the truth: of the connection, and of each stream. */
+
+/** How the app stands to its server. */
+export interface Connection {
+  readonly state: "offline" | "connecting" | "connected" | "waiting" | "upgrade_required" | "outdated" | "closed";
+  /** Why it is so, for people. */
+  readonly why?: string;
+  /** When the next attempt is due. */
+  readonly retryAt?: Date;
+}
+
+/** How a stream's replica stands, as the core says it. */
+export interface ReplicaStatus {
+  readonly open: boolean;
+  readonly played: number;
+  readonly head: number;
+  readonly behind: number;
+  readonly pending: number;
+  readonly oldestPending?: number;
+  readonly parked: number;
+  readonly stored: boolean;
+  readonly agreedSeq?: number;
+  readonly agreedAt?: number;
+  readonly diverged: number;
+  readonly caughtUp: boolean;
+  readonly client: string;
+  /** Added by the leader: where edits are kept, and why not on the device. */
+  readonly storage: "device" | "memory" | "full" | "missing";
+  readonly storageWhy?: string;
+}
+
+/** How a stream stands. */
+export interface Status {
+  readonly connection: Connection;
+  /** What is on the device is shown, all of it. */
+  readonly loaded: boolean;
+  /** The stream is open at the server. */
+  readonly open: boolean;
+  /** How many events were played, of how many. */
+  readonly played: number;
+  readonly head: number;
+  readonly behind: number;
+  /** How many edits are not yet confirmed, and since when the oldest waits. */
+  readonly pending: number;
+  readonly oldestPending?: Date;
+  /** How many edits were refused and wait for a decision. */
+  readonly parked: number;
+  /** Whether everything is on the device; and where it is kept, if not there. */
+  readonly stored: boolean;
+  readonly storage: "device" | "memory" | "full" | "missing";
+  readonly storageWhy?: string;
+  /** Whether this tab leads. */
+  readonly leader: boolean;
+  /** When the digest of all objects last agreed with the server's, and how often it did not. */
+  readonly agreedAt?: Date;
+  readonly diverged: number;
+}
+
+/** Something an app may want to tell the person. */
+export type Notice =
+  | { readonly kind: "recorded"; readonly edit: number; readonly seq: number; readonly lost: number }
+  | { readonly kind: "refused"; readonly edit: number; readonly code: string; readonly reason: string }
+  | { readonly kind: "new_identity"; readonly client: string }
+  | { readonly kind: "started_over"; readonly reason: string }
+  | { readonly kind: "diverged"; readonly seq: number };
+
+/** An edit the server refused, kept until it is made again or discarded. */
+export interface ParkedEdit {
+  readonly edit: number;
+  readonly at: Date;
+  readonly code: string;
+  readonly reason: string;
+  /** What the server had, where it said so. */
+  readonly current?: unknown;
+  /** What was to be done. */
+  readonly ops: readonly ParkedOp[];
+}
+
+export interface ParkedOp {
+  readonly op: "insert" | "update" | "upsert" | "delete";
+  readonly collection: string;
+  readonly id: string;
+  readonly set?: Readonly<Record<string, unknown>>;
+  readonly inc?: Readonly<Record<string, number | bigint>>;
+}
+
+/** What a stream's status says before anything is known of it. */
+export const UNKNOWN: ReplicaStatus = {
+  open: false,
+  played: 0,
+  head: 0,
+  behind: 0,
+  pending: 0,
+  parked: 0,
+  stored: false,
+  diverged: 0,
+  caughtUp: false,
+  client: "",
+  storage: "memory",
+};

@@ -1,0 +1,161 @@
+/**
+ * The device in Node: one file a stream, to which records are appended; a directory belongs to one process at a time.
+ *
+ * ```text
+ * file   = "TAPELINE" version:u8 record*
+ * record = bytes:u32 crc32:u32 (bytes:u32 part)*        numbers little-endian; the checksum is over what follows it
+ * ```
+ *
+ * A record that was cut off by a crash ends the file; it is cut away. One that is damaged before the end is an error.
+ */
+
+import { type FileHandle, mkdir, open, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { TapelineError } from "../errors.js";
+import { VERSION } from "../versions.js";
+import { NewerStore, type Store, type StoreRecord } from "./store.js";
+
+const MAGIC = Buffer.from("TAPELINE");
+const HEADER = MAGIC.length + 1;
+
+export class FileStore implements Store {
+  private readonly files = new Map<string, FileHandle>();
+  /** Writes of each stream, one after the other. */
+  private readonly turns = new Map<string, Promise<void>>();
+
+  private constructor(private readonly directory: string) {}
+
+  static async open(directory: string): Promise<FileStore> {
+    await mkdir(directory, { recursive: true });
+    await lock(join(directory, "lock"));
+    return new FileStore(directory);
+  }
+
+  async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
+    const path = this.path(stream);
+    const bytes = await readFile(path).catch((error) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    const end = bytes && bytes.length >= HEADER ? read(bytes, path, page) : 0;
+    const file = await open(path, end ? "r+" : "w+");
+    if (end) await file.truncate(end);
+    else await file.write(header());
+    this.files.set(stream, file);
+  }
+
+  write(stream: string, record: StoreRecord): Promise<void> {
+    const turn = (this.turns.get(stream) ?? Promise.resolve()).then(() => this.writeNow(stream, record));
+    this.turns.set(
+      stream,
+      turn.catch(() => {}),
+    );
+    return turn;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.turns.values());
+    await Promise.all([...this.files.values()].map((file) => file.close()));
+    await unlink(join(this.directory, "lock"));
+  }
+
+  private async writeNow(stream: string, record: StoreRecord): Promise<void> {
+    const file = this.files.get(stream);
+    if (!file) throw new Error(`the records of ${stream} were not read`);
+    const bytes = encode(record.parts);
+    if (record.whole) return this.replace(stream, file, bytes);
+    const { size } = await file.stat();
+    await file.write(bytes, 0, bytes.length, size);
+    if (record.urgent) await file.datasync();
+  }
+
+  /** Writes a new file beside the old one and puts it in its place. */
+  private async replace(stream: string, old: FileHandle, bytes: Buffer): Promise<void> {
+    const path = this.path(stream);
+    const file = await open(`${path}.new`, "w+");
+    await file.write(Buffer.concat([header(), bytes]));
+    await file.datasync();
+    await rename(`${path}.new`, path);
+    this.files.set(stream, file);
+    await old.close();
+  }
+
+  private path(stream: string): string {
+    return join(this.directory, `${encodeURIComponent(stream)}.tape`);
+  }
+}
+
+function header(): Buffer {
+  return Buffer.concat([MAGIC, Buffer.from([VERSION])]);
+}
+
+function encode(parts: readonly Uint8Array[]): Buffer {
+  const content = Buffer.concat(parts.flatMap((part) => [uint32(part.length), part]));
+  return Buffer.concat([uint32(content.length), uint32(crc32(content)), content]);
+}
+
+function uint32(number: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(number);
+  return bytes;
+}
+
+/** Reads all whole records. Answers where they end. */
+function read(bytes: Buffer, path: string, page: (parts: Uint8Array[]) => void): number {
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw damaged(path, "it is not a tape");
+  if (bytes[MAGIC.length]! > VERSION) throw new NewerStore(`${path} is of a newer version of this program`);
+  let at = HEADER;
+  while (at + 8 <= bytes.length) {
+    const content = bytes.subarray(at + 8, at + 8 + bytes.readUInt32LE(at));
+    const end = at + 8 + bytes.readUInt32LE(at);
+    if (end > bytes.length) break;
+    if (crc32(content) !== bytes.readUInt32LE(at + 4)) {
+      if (end === bytes.length) break;
+      throw damaged(path, `the record at byte ${at} does not match its checksum`);
+    }
+    page(partsOf(content));
+    at = end;
+  }
+  return at;
+}
+
+function partsOf(content: Buffer): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at + 4 <= content.length; ) {
+    const end = at + 4 + content.readUInt32LE(at);
+    parts.push(content.subarray(at + 4, end));
+    at = end;
+  }
+  return parts;
+}
+
+function damaged(path: string, why: string): TapelineError {
+  return new TapelineError("storage", `${path} is damaged: ${why}. Keep a copy, and open another directory`);
+}
+
+/** Takes the directory for this process. A lock whose process is gone is taken over. */
+async function lock(path: string): Promise<void> {
+  try {
+    await writeFile(path, String(process.pid), { flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const holder = Number(await readFile(path, "utf8").catch(() => ""));
+    if (holder !== process.pid && !isRunning(holder)) {
+      await unlink(path).catch(() => {});
+      return lock(path);
+    }
+    const words = `${path}: the directory is in use by process ${holder}; close that client, or open another directory`;
+    throw new TapelineError("storage", words, true);
+  }
+}
+
+function isRunning(process_: number): boolean {
+  if (!process_) return false;
+  try {
+    process.kill(process_, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

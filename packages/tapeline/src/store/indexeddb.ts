@@ -1,0 +1,125 @@
+/**
+ * The device in a browser: an append log of records in IndexedDB, a handful of entries however many objects there are.
+ *
+ * ```text
+ * records  [stream, number] -> one part of a record
+ * leaders  epoch -> 1           the leader that may write is the newest
+ * ```
+ *
+ * A leader that was frozen or stolen from must not write any more. Each transaction therefore begins by claiming the
+ * epoch after its own: where a newer leader has it already, that fails, and the transaction with it. No answer has to be
+ * waited for in between, so that a page that is being closed can still commit.
+ */
+
+import { VERSION } from "../versions.js";
+import { RECORDS_AT_ONCE } from "../limits.js";
+import { NewerStore, NoStorage, Superseded, type Store, type StoreRecord } from "./store.js";
+
+const RECORDS = "records";
+const LEADERS = "leaders";
+
+export class IndexedDbStore implements Store {
+  /** The number of the last part of each stream. */
+  private readonly last = new Map<string, number>();
+
+  private constructor(
+    private readonly database: IDBDatabase,
+    private readonly epoch: number,
+  ) {}
+
+  /** Opens the store of an app, or makes it, and takes it over from any earlier leader. */
+  static async open(name: string): Promise<IndexedDbStore> {
+    if (typeof indexedDB === "undefined") throw new NoStorage("missing", "there is no IndexedDB here");
+    const opening = indexedDB.open(name, VERSION);
+    opening.onupgradeneeded = () => {
+      for (const store of [RECORDS, LEADERS]) opening.result.createObjectStore(store);
+    };
+    const database = await done(opening).catch((error) => {
+      if (nameOf(error) === "VersionError") throw new NewerStore("the device's data is of a newer version of this app");
+      throw asNoStorage(error);
+    });
+    return new IndexedDbStore(database, await claim(database));
+  }
+
+  /** Called when a newer version of the app wants to upgrade the store. */
+  set onversionchange(listener: () => void) {
+    this.database.onversionchange = listener;
+  }
+
+  async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
+    let after = 0;
+    for (;;) {
+      const records = this.database.transaction(RECORDS).objectStore(RECORDS);
+      const range = IDBKeyRange.bound([stream, after], [stream, Number.MAX_SAFE_INTEGER], true);
+      const [keys, parts] = await Promise.all([
+        done(records.getAllKeys(range, RECORDS_AT_ONCE)),
+        done(records.getAll(range, RECORDS_AT_ONCE)),
+      ]);
+      if (keys.length === 0) break;
+      after = (keys[keys.length - 1] as [string, number])[1];
+      page(parts);
+    }
+    this.last.set(stream, after);
+  }
+
+  async write(stream: string, record: StoreRecord): Promise<void> {
+    try {
+      const durability = record.urgent ? "strict" : "relaxed";
+      const transaction = this.database.transaction([RECORDS, LEADERS], "readwrite", { durability });
+      const leaders = transaction.objectStore(LEADERS);
+      leaders.add(1, this.epoch + 1);
+      leaders.delete(this.epoch + 1);
+      const records = transaction.objectStore(RECORDS);
+      if (record.whole) records.delete(IDBKeyRange.bound([stream, 0], [stream, Number.MAX_SAFE_INTEGER]));
+      let number = this.last.get(stream) ?? 0;
+      for (const part of record.parts) records.put(part, [stream, ++number]);
+      this.last.set(stream, number);
+      transaction.commit();
+      await finished(transaction);
+    } catch (error) {
+      if (nameOf(error) === "ConstraintError") throw new Superseded("another tab has taken the store over");
+      throw asNoStorage(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.database.close();
+  }
+}
+
+/** Makes this leader the newest. */
+async function claim(database: IDBDatabase): Promise<number> {
+  const transaction = database.transaction(LEADERS, "readwrite");
+  const leaders = transaction.objectStore(LEADERS);
+  const epochs = (await done(leaders.getAllKeys())) as number[];
+  const epoch = Math.max(0, ...epochs) + 1;
+  leaders.clear();
+  leaders.put(1, epoch);
+  await finished(transaction);
+  return epoch;
+}
+
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function finished(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof DOMException ? error.name : "";
+}
+
+function asNoStorage(error: unknown): NoStorage {
+  if (error instanceof NoStorage) return error;
+  const words = error instanceof Error ? error.message : "the transaction was aborted";
+  const kind = nameOf(error) === "QuotaExceededError" ? "full" : "missing";
+  return new NoStorage(kind, words, { cause: error });
+}

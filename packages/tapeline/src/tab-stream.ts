@@ -1,0 +1,215 @@
+/** One stream in one tab: its mirror, who watches it, and what the leader says of it. */
+
+import { Mirror } from "./core.js";
+import { byCore } from "./errors.js";
+import { type Notice, type ParkedEdit, type ParkedOp, type ReplicaStatus, type Status, UNKNOWN } from "./status.js";
+import type { Tab } from "./tab.js";
+import type { FromLeader } from "./tabs/messages.js";
+import { decode } from "./values.js";
+import { type Listener, Watch } from "./watch.js";
+
+/** Somebody who waits until something is true. */
+interface Waiting {
+  readonly until: () => boolean;
+  readonly resolve: () => void;
+}
+
+type Said = Exclude<FromLeader, { kind: "leading" | "connection" }>;
+
+export class TabStream {
+  readonly mirror: Mirror;
+  readonly noticeListeners = new Set<(notice: Notice) => void>();
+  readonly statusListeners = new Set<(status: Status) => void>();
+  private readonly watches = new Map<number, Watch<{ id: string }>>();
+  private waiting: Waiting[] = [];
+  private replica: ReplicaStatus = UNKNOWN;
+  private parkedBytes: Uint8Array | undefined;
+  private parkedEdits: ParkedEdit[] | undefined;
+  private known: Status | undefined;
+  private edited = false;
+
+  constructor(
+    readonly name: string,
+    private readonly tab: Tab,
+  ) {
+    this.mirror = new Mirror(tab.id);
+  }
+
+  /** Makes an edit of ops. It shows at once; watchers are told in the next microtask. */
+  edit(ops: Uint8Array): void {
+    this.tab.checkEdit();
+    byCore(() => this.mirror.edit(ops, Date.now()));
+    this.edited = true;
+    this.statusChanged();
+    this.tab.schedule();
+  }
+
+  /** Whether there are edits the leader may not have been given. */
+  takeEdited(): boolean {
+    const edited = this.edited;
+    this.edited = false;
+    return edited;
+  }
+
+  watch<Row extends { id: string }>(query: Uint8Array, listener: Listener<Row>): () => void {
+    this.tab.check();
+    const watch = new Watch(
+      byCore(() => this.mirror.watch(query)),
+      listener,
+    );
+    this.watches.set(watch.handle, watch as unknown as Watch<{ id: string }>);
+    this.tab.schedule();
+    return () => {
+      if (this.watches.delete(watch.handle)) this.mirror.unwatch(watch.handle);
+    };
+  }
+
+  /** Takes what the leader says of this stream. The own leader's mirror has heard of changes already. */
+  hear(message: Said, own: boolean): void {
+    switch (message.kind) {
+      case "view":
+        for (const page of message.pages) this.mirror.hear(page);
+        break;
+      case "changes":
+        if (!own) this.mirror.hear(message.bytes);
+        break;
+      case "status":
+        this.replica = message.status;
+        this.parkedBytes = message.parked;
+        this.parkedEdits = undefined;
+        break;
+      case "notice":
+        for (const listener of [...this.noticeListeners]) listener(message.notice);
+        return;
+      case "peers":
+        return;
+    }
+    this.statusChanged();
+  }
+
+  statusChanged(): void {
+    this.known = undefined;
+  }
+
+  /** Tells whoever listens what has changed. */
+  tellListeners(): void {
+    if (this.watches.size > 0) this.tellWatches();
+    if (this.known === undefined && this.statusListeners.size > 0) {
+      const status = this.status();
+      for (const listener of [...this.statusListeners]) listener(status);
+    }
+    if (this.waiting.length > 0) {
+      const [over, on] = [this.waiting.filter(({ until }) => until()), this.waiting.filter(({ until }) => !until())];
+      this.waiting = on;
+      for (const { resolve } of over) resolve();
+    }
+  }
+
+  status(): Status {
+    this.known ??= this.makeStatus();
+    return this.known;
+  }
+
+  parked(): readonly ParkedEdit[] {
+    this.parkedEdits ??= this.parkedBytes ? decode(this.parkedBytes).map(parkedEdit) : [];
+    return this.parkedEdits!;
+  }
+
+  /** Resolves once all edits made so far are on the device. */
+  stored(): Promise<void> {
+    const last = this.mirror.lastEdit();
+    return this.until(() => this.mirror.storedThrough() >= last && this.mirror.isComplete());
+  }
+
+  /** Resolves once all edits made so far are recorded by the server, and all it had is played. */
+  synced(): Promise<void> {
+    const last = this.mirror.lastEdit();
+    return this.until(
+      () => this.mirror.takenThrough() >= last && this.replica.caughtUp && this.replica.pending === 0,
+    );
+  }
+
+  /** Whether an edit, or the question what there is, waits for the leader's answer. */
+  waits(): boolean {
+    return !this.mirror.isComplete() || this.mirror.takenThrough() < this.mirror.lastEdit();
+  }
+
+  close(): void {
+    this.watches.clear();
+    this.waiting = [];
+    this.mirror.free();
+  }
+
+  private until(until: () => boolean): Promise<void> {
+    this.tab.check();
+    if (until()) return Promise.resolve();
+    this.tab.schedule();
+    return new Promise((resolve) => this.waiting.push({ until, resolve }));
+  }
+
+  private tellWatches(): void {
+    for (let handle = this.mirror.pollChanged(); handle !== undefined; handle = this.mirror.pollChanged()) {
+      const watch = this.watches.get(handle);
+      const moved = watch && this.mirror.look(handle);
+      if (!watch || !moved) continue;
+      const change = watch.take(moved);
+      // Before all is known, an empty answer says nothing.
+      if (watch.told || watch.rows.length > 0) watch.tell(change);
+    }
+    if (!this.mirror.isComplete()) return;
+    for (const watch of this.watches.values()) {
+      if (!watch.told) watch.tell({ added: [], changed: [], removed: [] });
+    }
+  }
+
+  private makeStatus(): Status {
+    const { replica } = this;
+    const { oldestPending, agreedAt, storageWhy } = replica;
+    const untaken = this.mirror.lastEdit() - this.mirror.takenThrough();
+    return {
+      connection: this.tab.connection,
+      loaded: this.mirror.isComplete(),
+      open: replica.open,
+      played: replica.played,
+      head: replica.head,
+      behind: replica.behind,
+      pending: replica.pending + untaken,
+      ...(oldestPending === undefined ? {} : { oldestPending: new Date(oldestPending) }),
+      parked: replica.parked,
+      stored: this.mirror.storedThrough() >= this.mirror.lastEdit() && replica.stored,
+      storage: replica.storage,
+      ...(storageWhy === undefined ? {} : { storageWhy }),
+      leader: this.tab.leads,
+      ...(agreedAt === undefined ? {} : { agreedAt: new Date(agreedAt) }),
+      diverged: replica.diverged,
+    };
+  }
+}
+
+const KINDS = ["insert", "update", "upsert", "delete"] as const;
+
+// biome-ignore lint/suspicious/noExplicitAny: it is as the core wrote it.
+function parkedEdit([edit, at, refusal, ops]: any): ParkedEdit {
+  const current = refusal[3];
+  return {
+    edit,
+    at: new Date(at),
+    code: refusal[0],
+    reason: refusal[1] ?? "",
+    ...(current === undefined ? {} : { current }),
+    ops: ops.map(parkedOp),
+  };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: it is as the core wrote it.
+function parkedOp([kind, collection, id, parts]: any): ParkedOp {
+  const { 0: set, 1: inc } = parts ?? {};
+  return { op: KINDS[kind as 0]!, collection, id: textOf(id), ...(set ? { set } : {}), ...(inc ? { inc } : {}) };
+}
+
+/** UUIDs travel as 16 bytes. */
+function textOf(id: string | Uint8Array): string {
+  if (typeof id === "string") return id;
+  const hex = Array.from(id, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

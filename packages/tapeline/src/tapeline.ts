@@ -1,0 +1,101 @@
+/** An app's streams: opened once, shared by all tabs. */
+
+import { invalid } from "./errors.js";
+import type { Dial } from "./leader/connection.js";
+import type { Connection } from "./status.js";
+import { Stream } from "./stream.js";
+import { type Platform, Tab } from "./tab.js";
+
+export interface Options {
+  /** The server's address, like `wss://example.org`. In a browser: where the page came from, unless said. */
+  readonly server?: string;
+  /** The app's name: what is on the device belongs to it. */
+  readonly name: string;
+  /** Who is signed in: what is on the device belongs to them. Nobody else sees or sends it. */
+  readonly subject?: string;
+  /** Who one speaks for, asked for anew for each connection. */
+  readonly token?: () => Promise<string>;
+  /** Where streams are kept: on the device (the default in a browser), in memory, or, in Node, in a directory. */
+  readonly storage?: "device" | "memory" | { readonly directory: string };
+}
+
+/** What browsers and Node do differently. */
+export interface Environment {
+  /** Starts the core. */
+  start(): Promise<void>;
+  /** The server that is meant where none is named. */
+  server(): string | undefined;
+  platform(app: string, storage: Options["storage"]): Platform;
+  dial(): Dial;
+}
+
+let environment: Environment | undefined;
+
+/** Called once by the module that knows where it runs. */
+export function runIn(where: Environment): void {
+  environment = where;
+}
+
+export class Tapeline {
+  private readonly streams = new Map<string, Stream>();
+
+  private constructor(private readonly tab: Tab) {}
+
+  /** Opens an app's streams. It is usable as soon as this returns, with a network or without. */
+  static async open(options: Options): Promise<Tapeline> {
+    if (!environment) throw new Error("import tapeline, not a part of it");
+    if (!options?.name) throw invalid('an app needs a name: Tapeline.open({ name: "my-app", … })');
+    const server = options.server ?? environment.server();
+    if (!server) throw invalid('name the server: Tapeline.open({ server: "wss://example.org", … })');
+    if (!/^(ws|http)s?:\/\//.test(server)) throw invalid(`the server ${server} is none: write it like wss://example.org`);
+    await environment.start();
+    const app = [options.name, options.subject ?? ""].map(encodeURIComponent).join(":");
+    const tab = new Tab({
+      server: server.replace(/^http/, "ws"),
+      token: options.token,
+      dial: environment.dial(),
+      platform: environment.platform(`tapeline:${app}`, options.storage),
+    });
+    return new Tapeline(tab);
+  }
+
+  /** A stream, by its name, like `lists/groceries`. The same one each time. */
+  stream(name: string): Stream {
+    const known = this.streams.get(name);
+    if (known) return known;
+    if (typeof name !== "string" || !/^[^/](.*[^/])?$/su.test(name) || /\/\//.test(name)) {
+      throw invalid(`${JSON.stringify(name)} is no name for a stream: write it like lists/groceries`);
+    }
+    const stream = new Stream(this.tab.stream(name), this.tab);
+    this.streams.set(name, stream);
+    return stream;
+  }
+
+  /** How the app stands to its server. */
+  get connection(): Connection {
+    return this.tab.connection;
+  }
+
+  /** Tells a listener how, whenever that changes. Answers how to stop. */
+  onConnection(listener: (connection: Connection) => void): () => void {
+    this.tab.connectionListeners.add(listener);
+    return () => void this.tab.connectionListeners.delete(listener);
+  }
+
+  /** Stays away from the network, in all tabs, until told otherwise. */
+  goOffline(): void {
+    this.tab.check();
+    this.tab.setOffline(true);
+  }
+
+  /** Goes back to it. */
+  goOnline(): void {
+    this.tab.check();
+    this.tab.setOffline(false);
+  }
+
+  /** Lets go of everything, once all edits are on the device. */
+  close(): Promise<void> {
+    return this.tab.close();
+  }
+}
