@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tapeline_log::LogError;
-use tapeline_log::embedded::{self, Verified};
+use tapeline_log::embedded::{self, OpenError, Verified};
 
 use crate::failure::Failure;
 use crate::output;
@@ -17,7 +17,10 @@ pub fn run(data: &Path, json: bool) -> Result<(), Failure> {
     let spinner = output::spinner("records read");
     let verified = embedded::verify(data, |records| spinner.set_position(records));
     spinner.finish_and_clear();
-    let verified = verified.map_err(Failure::failed)?;
+    let verified = verified.map_err(|error| match error {
+        OpenError::NoLog { .. } => Failure::Usage(format!("{error}: name a server's data directory with --data")),
+        other => Failure::failed(other),
+    })?;
     verified.damage.iter().try_for_each(|damage| print_damage(damage, json))?;
     let Verified { journal_batches, streams, events, entries, clients, ref damage } = verified;
     match json {

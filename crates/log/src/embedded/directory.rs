@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use super::OpenError;
 
+const LOCK: &str = "LOCK";
+const FORMAT_FILE: &str = "FORMAT";
 const FORMAT: u32 = 1;
 const FORMAT_WORDS: &str = "tapeline log ";
 
@@ -26,10 +28,25 @@ impl Directory {
     /// Takes a directory, making it where there is none.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         fs::create_dir_all(path)?;
-        let directory = Self { path: path.to_owned(), _lock: lock(path)? };
-        directory.check_format()?;
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK))?;
+        let directory = Self { path: path.to_owned(), _lock: locked(lock, path)? };
+        if directory.read_format()?.is_none() {
+            write_format(&path.join(FORMAT_FILE))?;
+        }
         fs::create_dir_all(directory.journal())?;
         sync_directory(path)?;
+        Ok(directory)
+    }
+
+    /// Takes a directory that has a log, and changes nothing.
+    pub(super) fn look(path: &Path) -> Result<Self, OpenError> {
+        let no_log = || OpenError::NoLog { directory: path.to_owned() };
+        let lock = File::open(path.join(LOCK)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => no_log(),
+            _ => error.into(),
+        })?;
+        let directory = Self { path: path.to_owned(), _lock: locked(lock, path)? };
+        directory.read_format()?.ok_or_else(no_log)?;
         Ok(directory)
     }
 
@@ -41,27 +58,27 @@ impl Directory {
         self.path.join("store")
     }
 
-    fn check_format(&self) -> Result<(), OpenError> {
-        let path = self.path.join("FORMAT");
+    /// Checks that it has the format that is known here. `None` where it does not say.
+    fn read_format(&self) -> Result<Option<()>, OpenError> {
+        let path = self.path.join(FORMAT_FILE);
         let text = match fs::read_to_string(&path) {
             Ok(text) if !text.is_empty() => text,
-            Ok(_) => return write_format(&path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return write_format(&path),
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let found = text.trim_end().strip_prefix(FORMAT_WORDS).and_then(|number| number.parse().ok());
         match found {
-            Some(FORMAT) => Ok(()),
+            Some(FORMAT) => Ok(Some(())),
             Some(newer) if newer > FORMAT => Err(OpenError::Newer { found: newer, known: FORMAT }),
             _ => Err(OpenError::Foreign { path, text }),
         }
     }
 }
 
-fn lock(directory: &Path) -> Result<File, OpenError> {
-    let file = File::options().create(true).truncate(false).write(true).open(directory.join("LOCK"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+fn locked(lock: File, directory: &Path) -> Result<File, OpenError> {
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { directory: directory.to_owned() }),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }

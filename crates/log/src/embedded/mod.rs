@@ -25,6 +25,7 @@ mod tape;
 mod thin;
 mod unflushed;
 mod verify;
+mod view;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -71,6 +72,12 @@ pub enum OpenError {
         found: u32,
         /// The newest that is known here.
         known: u32,
+    },
+    /// There is no log in it, and none was to be made.
+    #[error("there is no log in {directory}")]
+    NoLog {
+        /// The directory.
+        directory: PathBuf,
     },
     /// It is not a log.
     #[error("{path} says {text:?}, which is not the format of a log")]

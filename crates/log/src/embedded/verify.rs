@@ -15,6 +15,7 @@ use super::journal::recover::inspect;
 use super::load::{decode_client, decode_row};
 use super::rows::{StreamRow, prefix, table};
 use super::store::{Snapshot, Store};
+use super::view::View;
 use super::{OpenError, objects, tape};
 use crate::contract::LogError;
 
@@ -44,21 +45,24 @@ pub struct Verified {
 /// chained up to the stream's own row.
 ///
 /// # Errors
-/// Where the directory cannot be opened at all.
+/// Where the directory has no log, another process has it, or it cannot be read at all.
 pub fn verify(path: &Path, mut progress: impl FnMut(u64)) -> Result<Verified, OpenError> {
-    let directory = Directory::take(path)?;
+    let directory = Directory::look(path)?;
     let mut verified = Verified::default();
     let (mut batches, mut damage) = (0, Vec::new());
     inspect(&directory.journal(), |_, _| batches += 1, |error| damage.push(error))?;
     (verified.journal_batches, verified.damage) = (batches, damage);
-    let store = match Store::open(&directory.store()) {
-        Ok(store) => store,
-        Err(error) => {
-            verified.damage.push(error);
-            return Ok(verified);
-        }
-    };
-    let mut look = Look { snapshot: store.snapshot(), verified: &mut verified, progress: &mut progress, read: batches };
+    let view = View::new(&directory.store())?;
+    match Store::open(view.path()) {
+        Ok(store) => verify_store(&store, &view, &mut verified, &mut progress),
+        Err(error) => verified.damage.push(view.in_words_of_the_original(error)),
+    }
+    Ok(verified)
+}
+
+fn verify_store(store: &Store, view: &View, verified: &mut Verified, progress: &mut dyn FnMut(u64)) {
+    let read = verified.journal_batches;
+    let mut look = Look { snapshot: store.snapshot(), verified, progress, read };
     look.streams();
     look.table(table::ENTRY, |verified, key, value| {
         verified.entries += 1;
@@ -69,10 +73,8 @@ pub fn verify(path: &Path, mut progress: impl FnMut(u64)) -> Result<Verified, Op
         decode_client(key, value).map(drop)
     });
     drop(look);
-    for (path, check) in store.files() {
-        verified.damage.extend(check_file(&path, check));
-    }
-    Ok(verified)
+    let damaged = store.files().into_iter().filter_map(|(path, check)| check_file(&path, check));
+    verified.damage.extend(damaged.map(|error| view.in_words_of_the_original(error)));
 }
 
 /// Reads a whole file, so that bytes are checked too that no record needs.
