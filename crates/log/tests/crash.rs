@@ -102,6 +102,58 @@ fn damage_in_the_middle_of_the_journal_is_named() {
     assert_eq!(verified.damage.len(), 1, "{:?}", verified.damage);
 }
 
+/// Otherwise what waits to be written behind would grow for as long as the disk is full.
+#[test]
+fn nothing_more_is_taken_once_the_store_cannot_be_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Embedded::open(directory.path()).unwrap();
+    let tables = directory.path().join("store/tables");
+    fs::remove_dir_all(&tables).unwrap();
+    fs::write(&tables, "in the way").unwrap();
+    Story::new(0).go_on(&log, 200);
+    let mut writer = Writer::new("s");
+    let refused = (0..100).find_map(|id| {
+        std::thread::sleep(Duration::from_millis(100));
+        append(&log, writer.upserts(&[id], "a")).err()
+    });
+    assert!(matches!(refused, Some(AppendError::Unknown(_))), "{refused:?}");
+    assert!(log.close().is_err());
+}
+
+#[test]
+fn verifying_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(matches!(verify(directory.path(), |_| ()), Err(OpenError::NoLog { .. })));
+    assert_eq!(files(directory.path()), []);
+
+    let log = Embedded::open(directory.path()).unwrap();
+    let mut story = Story::new(0);
+    story.go_on(&log, 30);
+    log.close().unwrap();
+    let log = Embedded::open(directory.path()).unwrap();
+    story.go_on(&log, 3);
+    drop(log);
+    // As a merge leaves it that was killed: a server that opens the store removes it.
+    fs::write(directory.path().join("store/tables/999"), "half").unwrap();
+    let before = files(directory.path());
+    let verified = verify(directory.path(), |_| ()).unwrap();
+    assert!(verified.damage.is_empty() && verified.journal_batches > 0 && verified.events > 0, "{verified:?}");
+    assert_eq!(files(directory.path()), before);
+}
+
+/// All files below a directory, with their bytes.
+fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        match entry.is_dir() {
+            true => found.extend(files(&entry)),
+            false => found.push((entry.clone(), fs::read(&entry).unwrap())),
+        }
+    }
+    found.sort();
+    found
+}
+
 /// A stream whose batches follow from their number, so that anyone can tell what it should be.
 struct Story {
     number: u64,

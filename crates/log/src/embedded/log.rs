@@ -22,15 +22,14 @@ impl EventLog for Embedded {
         self.shared.journal.wait_for_room();
         let encoded = append.batch.encode();
         let refused = match self.table(&append.stream) {
-            Ok(mut table) => {
-                let append = self.stage(&mut table, append);
-                self.shared
-                    .journal
-                    .push(Waiting { append, done }, &encoded)
-                    .err()
-                    .map(|waiting| (waiting.done, "the log is closed".into()))
-            }
             Err(error) => Some((done, error.to_string())),
+            // What is durable and cannot be written behind would only grow.
+            Ok(table) if table.broken.is_some() => Some((done, "the store cannot be written".into())),
+            Ok(mut table) => {
+                let waiting = Waiting { append: self.stage(&mut table, append), done };
+                let refused = self.shared.journal.push(waiting, &encoded).err();
+                refused.map(|waiting| (waiting.done, "the log is closed".into()))
+            }
         };
         if let Some((done, why)) = refused {
             done(Err(AppendError::Unknown(why)));

@@ -46,7 +46,7 @@ pub(super) struct Table {
     /// How often streams were dropped from memory.
     evictions: u64,
     /// Why nothing is written behind any more.
-    broken: Option<LogError>,
+    pub(super) broken: Option<LogError>,
     pub(super) closing: bool,
     /// The flusher is to write now.
     pub(super) flush_now: bool,
