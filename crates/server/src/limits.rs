@@ -10,7 +10,8 @@ pub const CONNECTIONS: usize = 65_536;
 pub const HELLO_BYTES: usize = 16 << 10;
 /// Bytes taken from a socket in one go.
 pub const RECEIVE_BYTES: usize = 64 << 10;
-/// Bytes of unfinished messages of all sockets together, past which the socket that would add to them is closed.
+/// Bytes of unfinished messages and bodies of all sockets together, past which the socket that would add to them is
+/// closed, or its request put off.
 pub const UNFINISHED_BYTES: usize = 128 << 20;
 /// Bytes of unfinished messages of one socket that do not count for that.
 pub const UNFINISHED_FREE_BYTES: usize = 4 << 10;
@@ -88,6 +89,8 @@ pub const REQUEST_WITHIN: Duration = Duration::from_secs(30);
 pub const LISTED_STREAMS: usize = 1_000;
 /// Events in one answer that is a single JSON document.
 pub const LISTED_EVENTS: u64 = 10_000;
+/// Bytes of such an answer, past which it has no more events.
+pub const LISTED_BYTES: usize = 4 << 20;
 /// Bytes of one part of a streamed answer.
 pub const PART_BYTES: usize = 64 << 10;
 /// Parts of a streamed answer that wait for the client.

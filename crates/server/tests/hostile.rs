@@ -15,6 +15,35 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+/// Bodies that never end take from what all unfinished messages have together.
+#[tokio::test]
+async fn many_large_requests_at_once_are_put_off() {
+    let world = World::new().await;
+    let bystander = bystander(&world).await;
+    let most = tapeline_server::limits::UNFINISHED_BYTES / (limits::FRAME_BYTES - 1);
+    let head =
+        format!("POST /v1/streams/s/events HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", limits::FRAME_BYTES);
+    let part = vec![b' '; limits::FRAME_BYTES - 1];
+    let mut sockets = Vec::new();
+    let answer = loop {
+        let mut socket = TcpStream::connect(world.address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        // Where it is answered before all of it has come, the rest may not be taken.
+        let _ = socket.write_all(&part).await;
+        sockets.push(socket);
+        assert!(sockets.len() <= most + 8, "all of them are held");
+        if sockets.len() > most {
+            let mut answer = vec![0; 12];
+            let last = sockets.last_mut().unwrap();
+            if tokio::time::timeout(support::PATIENCE / 20, last.read_exact(&mut answer)).await.is_ok() {
+                break answer;
+            }
+        }
+    };
+    assert_eq!(answer, b"HTTP/1.1 503");
+    is_untouched(bystander).await;
+}
+
 /// A seed, printed so that a failure can be had again with `SEED=…`.
 fn random() -> fastrand::Rng {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;

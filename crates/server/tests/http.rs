@@ -4,11 +4,35 @@ mod support;
 
 use serde_json::{Value, json};
 use support::http::request;
-use support::{World, titles, update};
+use support::{World, title, titles, update};
 use tapeline_core::frame::Live;
 use tapeline_core::numbers::Seq;
 
 const CLIENT: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+/// One document is held in memory as a whole, however large the events are.
+#[tokio::test]
+async fn a_document_ends_after_some_bytes() {
+    let world = World::new().await;
+    let mut client = world.client().await;
+    client.open(0, "large", 1, Live::No).await;
+    let text = "x".repeat(900_000);
+    for n in 1..=12 {
+        client.push(0, vec![title(1, n, "a", &text)]).await;
+        client.hear_acks(1).await;
+    }
+    let mut seqs = Vec::new();
+    while seqs.len() < 12 {
+        let path = format!("/v1/streams/large/events?from={}", seqs.len());
+        let ask = format!("GET {path} HTTP/1.0\r\naccept: application/json\r\n\r\n");
+        let document = request(world.address, &ask).await.json();
+        assert_eq!(document["head"], 12);
+        let events = document["events"].as_array().unwrap();
+        assert!((1..12).contains(&events.len()), "{} events", events.len());
+        seqs.extend(events.iter().map(|event| event["seq"].as_u64().unwrap()));
+    }
+    assert_eq!(seqs, (0..12).collect::<Vec<_>>());
+}
 
 #[tokio::test]
 async fn what_is_recorded_can_be_read() {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::{Body, Incoming};
 use serde::Deserialize;
@@ -47,7 +46,7 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
     if shared.is_stopping() {
         return Err(Problem::stopping());
     }
-    let body = take_body(request).await?;
+    let body = take_body(shared, request.into_body()).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
     let head = shared.log.head(&stream).await?.map_or(Seq::FIRST, |head| head.seq);
     let (events, is_one) = read_events(text, head)?;
@@ -66,19 +65,24 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
     Ok(with_type(JSON, document.into()))
 }
 
-async fn take_body(request: Request<Incoming>) -> Result<Bytes, Problem> {
-    if request.body().size_hint().lower() > limits::REQUEST_BODY_BYTES as u64 {
-        return Err(Problem::too_large(limits::REQUEST_BODY_BYTES));
+/// Takes a body, as long as all bodies and messages that have not come whole are not too many bytes together.
+async fn take_body<L: EventLog, S: StateStore>(shared: &Shared<L, S>, mut body: Incoming) -> Result<Vec<u8>, Problem> {
+    const MOST: usize = limits::REQUEST_BODY_BYTES;
+    if body.size_hint().lower() > MOST as u64 {
+        return Err(Problem::too_large(MOST));
     }
-    let body = Limited::new(request.into_body(), limits::REQUEST_BODY_BYTES).collect().await;
-    Ok(body.map_err(too_large_or_gone)?.to_bytes())
-}
-
-fn too_large_or_gone(error: Box<dyn std::error::Error + Send + Sync>) -> Problem {
-    match error.is::<LengthLimitError>() {
-        true => Problem::too_large(limits::REQUEST_BODY_BYTES),
-        false => Problem::bad_request("the body does not come whole"),
+    let (mut taken, mut held) = (Vec::new(), shared.unfinished.hold(0));
+    while let Some(part) = body.frame().await {
+        let part = part.map_err(|_| Problem::bad_request("the body does not come whole"))?;
+        taken.extend_from_slice(part.data_ref().map_or(&[], |data| data));
+        if taken.len() > MOST {
+            return Err(Problem::too_large(MOST));
+        }
+        if !held.resize(taken.len()) {
+            return Err(Problem::busy("too many large requests at once; send it again later"));
+        }
     }
+    Ok(taken)
 }
 
 /// Reads the events of a request, and whether it is a single one. Where nothing is said of it, the author knows the

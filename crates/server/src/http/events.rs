@@ -92,12 +92,13 @@ async fn document<L: EventLog, S: StateStore>(
     mut range: Range,
     head: u64,
 ) -> Result<Answer, Problem> {
-    let mut events = Vec::new();
-    loop {
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while bytes < limits::LISTED_BYTES {
         let part = range.next(shared).await?;
         if part.is_empty() {
             break;
         }
+        bytes += part.iter().map(String::len).sum::<usize>();
         events.extend(part);
     }
     // Each event is JSON already, so that its numbers stay as they are.
