@@ -6,11 +6,12 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tapeline_core::event::Command;
 use tapeline_core::frame::{ClientFrame, ServerFrame};
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Channel, EditId, Millis};
+use tapeline_core::numbers::{Channel, EditId};
 use tapeline_core::op::Op;
 use tapeline_core::replica::{EditError, Notice, Replica, StoreBatch};
 use tokio::sync::{broadcast, watch};
@@ -174,9 +175,10 @@ impl Cell {
         self.with(|replica| replica.poll_frame(chance::now()))
     }
 
-    /// Until when the server asked for nothing to be sent.
-    pub(crate) fn paused_until(&self) -> Option<Millis> {
-        self.with(|replica| replica.poll_timeout()).filter(|until| *until > chance::now())
+    /// How long the server asked for nothing to be sent; none where the pause ended since a frame was asked for.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let until = self.with(|replica| replica.poll_timeout())?;
+        Some(Duration::from_millis(until.since(chance::now()).0))
     }
 
     fn announce(&self, inner: &mut Inner) {

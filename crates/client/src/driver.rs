@@ -4,14 +4,15 @@
 //! streams concerned, all of them in one go. However many edits were made meanwhile, they wake it once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use tapeline_core::frame::{ErrorFrame, ServerFrame};
-use tapeline_core::numbers::{Channel, Millis};
+use tapeline_core::numbers::Channel;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
 
 use crate::cell::Cell;
-use crate::chance;
 use crate::error::StoreError;
 use crate::hub::Hub;
 use crate::line::{Heard, Line};
@@ -25,8 +26,8 @@ pub(crate) struct Driver {
     line: Line,
     /// Streams that have more to send than the socket takes now.
     waiting_for_room: Vec<Arc<Cell>>,
-    /// Streams that were asked to pause, and until when.
-    paused: FxHashMap<Channel, Millis>,
+    /// Streams that were asked to pause, and when they are looked after again.
+    paused: FxHashMap<Channel, Instant>,
 }
 
 impl Driver {
@@ -52,7 +53,7 @@ impl Driver {
         let wants_room = !self.waiting_for_room.is_empty();
         let heard = tokio::select! {
             () = self.hub.woken() => return,
-            () = tokio::time::sleep(alarm) => return self.end_pauses(),
+            () = tokio::time::sleep_until(alarm) => return self.end_pauses(),
             heard = self.line.next(wants_room) => heard,
         };
         self.hear(heard);
@@ -70,15 +71,14 @@ impl Driver {
         }
     }
 
-    fn alarm(&self) -> std::time::Duration {
-        let now = chance::now();
-        let pauses = self.paused.values().map(|until| until.since(now));
-        let next = pauses.chain([self.line.patience()]).min().unwrap_or_default();
-        std::time::Duration::from_millis(next.0)
+    /// When there is something to do though nothing happens.
+    fn alarm(&self) -> Instant {
+        let line = Instant::now() + Duration::from_millis(self.line.patience().0);
+        self.paused.values().copied().fold(line, Instant::min)
     }
 
     fn end_pauses(&mut self) {
-        let now = chance::now();
+        let now = Instant::now();
         let over = self.paused.extract_if(|_, until| *until <= now);
         over.filter_map(|(channel, _)| self.hub.on_channel(channel)).for_each(|cell| self.hub.attend(&cell));
     }
@@ -122,14 +122,14 @@ impl Driver {
                 },
                 Err(TrySendError::Full(())) => {
                     self.waiting_for_room.push(cell.clone());
-                    break;
+                    return;
                 }
                 // The line will say so itself.
                 Err(TrySendError::Closed(())) => break,
             }
         }
-        match cell.paused_until() {
-            Some(until) => self.paused.insert(cell.channel(), until),
+        match cell.pause() {
+            Some(pause) => self.paused.insert(cell.channel(), Instant::now() + pause),
             None => self.paused.remove(&cell.channel()),
         };
     }
