@@ -11,9 +11,9 @@ use tapeline_core::numbers::Seq;
 #[derive(Debug, Parser)]
 #[command(name = "tapeline", version, propagate_version = true, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The server to speak to.
-    #[arg(long, global = true, env = "TAPELINE_SERVER", default_value = "ws://127.0.0.1:7070", value_name = "URL")]
-    pub server: String,
+    /// The server to speak to. [env: TAPELINE_SERVER=] [default: ws://127.0.0.1:7070]
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
     /// Print JSON for programs instead of text for people.
     #[arg(long, global = true)]
     pub json: bool,
@@ -85,6 +85,9 @@ pub enum Command {
         data: PathBuf,
     },
     /// Measure: throughput, latency, catching up, memory, disk.
+    ///
+    /// Measures a server that it starts for it, or the one named with --server (TAPELINE_SERVER alone does not count): then
+    /// figures that need the server's process are left out.
     #[command(after_help = "Examples:
   tapeline bench append                 against a server it starts itself
   tapeline bench fanout --json          one line a figure
@@ -176,9 +179,14 @@ pub struct Bench {
     /// With append and fanout: measure Redis, NATS and S2 lite beside us, those that are on PATH.
     #[arg(long)]
     pub peers: bool,
-    /// Measure this server instead of one that is started for it; figures that need its process are left out.
-    #[arg(long, value_name = "URL")]
-    pub against: Option<String>,
+}
+
+impl Arguments {
+    /// The server to speak to: the one that was said, or that of the environment, or the one of `tapeline serve`.
+    pub fn server(&self) -> String {
+        let environment = || std::env::var("TAPELINE_SERVER").ok().filter(|server| !server.is_empty());
+        self.server.clone().or_else(environment).unwrap_or_else(|| "ws://127.0.0.1:7070".into())
+    }
 }
 
 /// A group of measures.

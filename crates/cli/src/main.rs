@@ -9,6 +9,7 @@ mod failure;
 mod http;
 mod output;
 mod replay;
+mod stop;
 mod wire;
 
 use std::process::ExitCode;
@@ -39,7 +40,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { server, json, command } = arguments;
+    let server = arguments.server();
+    let Arguments { server: named, json, command } = arguments;
     match command {
         Command::Serve(serve) => commands::serve::run(serve, json).await,
         Command::Streams => commands::streams::run(&server, json),
@@ -54,7 +56,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::History(object) => commands::objects::history(&server, &object),
         Command::Replay(arguments) => replay::run(&server, arguments, json).await,
         Command::Verify { data } => commands::verify::run(&data, json),
-        Command::Bench(arguments) => bench::run(arguments, json).await,
+        Command::Bench(arguments) => bench::run(arguments, named.as_deref(), json).await,
         Command::Completions { shell } => {
             arguments::print_completions(shell);
             Ok(())

@@ -39,13 +39,13 @@ pub trait Writer: Send + 'static {
     /// Sends so many events in as few messages as the protocol allows, without waiting for anything.
     fn send(&mut self, count: u64) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Waits for acknowledgements. Answers of how many events.
+    /// Waits for what comes next. Answers how many events it acknowledges.
     fn acknowledged(&mut self) -> impl Future<Output = Result<u64, Failure>> + Send;
 }
 
 /// A connection that reads events.
 pub trait Reader: Send + 'static {
-    /// Waits for events. Answers how many came.
+    /// Waits for what comes next. Answers how many events came with it.
     fn seen(&mut self) -> impl Future<Output = Result<u64, Failure>> + Send;
 }
 
@@ -60,15 +60,20 @@ pub async fn rate(target: &impl Target, time: Duration) -> Result<f64, Failure> 
     let start = Instant::now();
     let pushes = writers.into_iter().map(|writer| spawned(write_until(writer, start + time)));
     let acknowledged: u64 = try_join_all(pushes).await?.into_iter().sum();
-    seen.wait_for(|seen| *seen >= acknowledged).await.map_err(Failure::failed)?;
+    if seen.wait_for(|seen| *seen >= acknowledged).await.is_err() {
+        return Err(observer.await.map_err(Failure::failed)?);
+    }
     observer.abort();
     Ok(acknowledged as f64 / start.elapsed().as_secs_f64())
 }
 
-async fn observe(mut reader: impl Reader, seen: watch::Sender<u64>) -> Result<(), Failure> {
+/// Counts what is seen. Answers why no more is.
+async fn observe(mut reader: impl Reader, seen: watch::Sender<u64>) -> Failure {
     loop {
-        let count = reader.seen().await?;
-        seen.send_modify(|seen| *seen += count);
+        match reader.seen().await {
+            Ok(count) => seen.send_modify(|seen| *seen += count),
+            Err(failure) => return failure,
+        }
     }
 }
 

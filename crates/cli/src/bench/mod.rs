@@ -18,6 +18,7 @@ mod single;
 
 use crate::arguments::{Bench, Measure};
 use crate::failure::Failure;
+use crate::stop;
 use figures::Figures;
 
 /// How large the measures are.
@@ -32,7 +33,7 @@ pub struct Size {
 }
 
 /// Runs the measures that were named, or all.
-pub async fn run(arguments: Bench, json: bool) -> Result<(), Failure> {
+pub async fn run(arguments: Bench, against: Option<&str>, json: bool) -> Result<(), Failure> {
     let all = [Measure::Append, Measure::Fanout, Measure::Cold, Measure::Return, Measure::Offline];
     let measures = if arguments.measures.is_empty() { all.to_vec() } else { arguments.measures };
     let size = match arguments.quick {
@@ -40,20 +41,33 @@ pub async fn run(arguments: Bench, json: bool) -> Result<(), Failure> {
         false => Size { seconds: arguments.seconds, divide: 1, peers: arguments.peers },
     };
     let mut figures = Figures::new(json);
-    let against = arguments.against.as_deref();
+    // Stopped in the middle, it ends the processes that it has started.
+    tokio::select! {
+        done = measure(&measures, against, size, &mut figures) => done?,
+        told = stop::told() => return told.and_then(|()| Err(Failure::Failed("stopped".into()))),
+    }
+    figures.finish()
+}
+
+async fn measure(
+    measures: &[Measure],
+    against: Option<&str>,
+    size: Size,
+    figures: &mut Figures,
+) -> Result<(), Failure> {
     for measure in measures {
         match measure {
             Measure::Append => {
-                append::run(against, size, &mut figures).await?;
-                single::run(against, size, &mut figures).await?;
-                many::run(against, size, &mut figures).await?;
-                restart::run(against, size, &mut figures).await?;
+                append::run(against, size, figures).await?;
+                single::run(against, size, figures).await?;
+                many::run(against, size, figures).await?;
+                restart::run(against, size, figures).await?;
             }
-            Measure::Fanout => fanout::run(against, size, &mut figures).await?,
-            Measure::Cold => cold::run(against, size, &mut figures).await?,
-            Measure::Return => returning::run(against, size, &mut figures).await?,
-            Measure::Offline => offline::run(against, size, &mut figures).await?,
+            Measure::Fanout => fanout::run(against, size, figures).await?,
+            Measure::Cold => cold::run(against, size, figures).await?,
+            Measure::Return => returning::run(against, size, figures).await?,
+            Measure::Offline => offline::run(against, size, figures).await?,
         }
     }
-    figures.finish()
+    Ok(())
 }

@@ -94,7 +94,7 @@ impl Server {
 }
 
 fn not_ours() -> Failure {
-    Failure::Usage("this measure needs a server of its own: leave --against out".into())
+    Failure::Usage("this measure needs a server of its own: leave --server out".into())
 }
 
 async fn spawn(directory: &Path) -> Result<(String, Child), Failure> {

@@ -12,7 +12,7 @@ use tapeline_server::{Reading, Readings, Server, ServerConfig};
 
 use crate::arguments::Serve;
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, stop};
 
 /// The settings of a configuration file.
 #[derive(Debug, Default, Deserialize)]
@@ -38,7 +38,7 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let config = ServerConfig { listen, insecure, unapplied, readings: Some(readings) };
     let server = Server::start(config, storage.clone(), storage.clone()).await.map_err(Failure::failed)?;
     announce(server.address(), &data, json)?;
-    told_to_stop().await?;
+    stop::told().await?;
     eprintln!("tapeline: stopping");
     server.stop().await;
     storage.close().map_err(Failure::failed)
@@ -84,19 +84,4 @@ fn announce(address: SocketAddr, data: &Path, json: bool) -> Result<(), Failure>
         output::line("nothing asks who connects, so only this machine can")?;
     }
     Ok(())
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn told_to_stop() -> Result<(), Failure> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
-        tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::Runtime),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(Failure::Runtime)
 }

@@ -22,6 +22,9 @@ use nats::Nats;
 use redis::Redis;
 use s2_lite::S2Lite;
 
+/// How much longer than the time that is measured a peer may take in all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Measures the hot stream of each peer; `ours` is our own rate.
 pub async fn append(ours: f64, time: Duration, figures: &mut Figures) -> Result<(), Failure> {
     add_rate("s2_lite", rate(S2Lite::start(), time).await, ours, figures)?;
@@ -32,7 +35,7 @@ pub async fn append(ours: f64, time: Duration, figures: &mut Figures) -> Result<
 }
 
 async fn rate<T: Target>(peer: impl Future<Output = Result<T, Failure>>, time: Duration) -> Result<f64, Failure> {
-    drive::rate(&peer.await?, time).await
+    in_time(time, async { drive::rate(&peer.await?, time).await }).await
 }
 
 fn add_rate(peer: &str, rate: Result<f64, Failure>, ours: f64, figures: &mut Figures) -> Result<(), Failure> {
@@ -57,9 +60,18 @@ async fn times<T: Target>(
     subscribers: u64,
     changes: u64,
 ) -> Result<Histogram<u64>, Failure> {
-    let peer = peer.await?;
-    let writer = peer.writer(1).await?;
-    Listeners::connect(&peer, subscribers, changes).await?.time(writer).await
+    let times = async {
+        let peer = peer.await?;
+        let writer = peer.writer(1).await?;
+        Listeners::connect(&peer, subscribers, changes).await?.time(writer).await
+    };
+    in_time(Duration::from_secs(changes / drive::CHANGES_PER_S), times).await
+}
+
+/// A peer that does not get done keeps nobody waiting.
+async fn in_time<T>(time: Duration, measure: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let measured = tokio::time::timeout(time + PATIENCE, measure).await;
+    measured.map_err(|_| Failure::Failed("it does not get done".into()))?
 }
 
 fn add_times(

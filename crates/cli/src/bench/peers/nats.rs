@@ -29,7 +29,7 @@ impl Nats {
         let mut create = Vec::new();
         connection.write_publish(&mut create, CREATE, br#"{"name":"bench","subjects":["bench"]}"#);
         connection.write(&create).await?;
-        connection.acknowledgement().await?;
+        while !connection.acknowledgement().await? {}
         Ok(nats)
     }
 
@@ -80,8 +80,7 @@ impl Writer for Publisher {
     async fn acknowledged(&mut self) -> Result<u64, Failure> {
         let mut count = 0;
         while count == 0 || !self.connection.socket.buffer().is_empty() {
-            self.connection.acknowledgement().await?;
-            count += 1;
+            count += u64::from(self.connection.acknowledgement().await?);
         }
         Ok(count)
     }
@@ -95,7 +94,7 @@ pub struct Connection {
 
 impl Reader for Connection {
     async fn seen(&mut self) -> Result<u64, Failure> {
-        self.message().await.map(|_| 1)
+        Ok(u64::from(self.message().await?.is_some()))
     }
 }
 
@@ -110,30 +109,30 @@ impl Connection {
         self.socket.write_all(bytes).await.map_err(Failure::failed)
     }
 
-    /// The next message that says how JetStream answered.
-    async fn acknowledgement(&mut self) -> Result<(), Failure> {
-        let answer = self.message().await?;
+    /// Takes what comes next. Answers whether it was JetStream's word that it has a message.
+    async fn acknowledgement(&mut self) -> Result<bool, Failure> {
+        let Some(answer) = self.message().await? else { return Ok(false) };
         match answer.windows(8).any(|part| part == b"\"error\":") {
             true => Err(Failure::Failed(format!("NATS answered {}", String::from_utf8_lossy(&answer)))),
-            false => Ok(()),
+            false => Ok(true),
         }
     }
 
-    /// The next message of the subscription.
-    async fn message(&mut self) -> Result<Vec<u8>, Failure> {
-        loop {
-            let line = self.line().await?;
-            if line.starts_with("PING") {
-                self.write(b"PONG\r\n").await?;
-            } else if line.starts_with("MSG ") {
-                // MSG subject subscription [where to answer] size
-                let size = line.split_whitespace().next_back().unwrap_or_default();
-                let mut message = vec![0; size.parse::<usize>().map_err(Failure::failed)? + 2];
-                self.socket.read_exact(&mut message).await.map_err(Failure::failed)?;
-                message.truncate(message.len() - 2);
-                return Ok(message);
-            }
+    /// Takes what comes next. Answers with the message, where it was one.
+    async fn message(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let line = self.line().await?;
+        if line.starts_with("PING") {
+            self.write(b"PONG\r\n").await?;
         }
+        if !line.starts_with("MSG ") {
+            return Ok(None);
+        }
+        // MSG subject subscription [where to answer] size
+        let size = line.split_whitespace().next_back().unwrap_or_default();
+        let mut message = vec![0; size.parse::<usize>().map_err(Failure::failed)? + 2];
+        self.socket.read_exact(&mut message).await.map_err(Failure::failed)?;
+        message.truncate(message.len() - 2);
+        Ok(Some(message))
     }
 
     async fn line(&mut self) -> Result<String, Failure> {
