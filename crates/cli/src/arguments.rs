@@ -23,13 +23,15 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tapeline serve                                   a server on 127.0.0.1:7070, data in ./tapeline-data
+  tapeline serve                       on 127.0.0.1:7070, data in ./tapeline-data
   tapeline insert lists/home tasks t1 '{\"title\":\"Buy milk\"}'
-  tapeline tail lists/home --follow                events as they are recorded
+  tapeline tail lists/home --follow    events as they are recorded
   tapeline objects lists/home | jq .fields.title
 
-Exit codes: 0 done · 1 it failed, or what was checked is not so · 2 wrong use · 3 the server cannot be reached ·
-4 the server refused · 5 stored data are damaged";
+Exit codes:
+  0 done                         3 the server cannot be reached
+  1 it failed, or is not so      4 the server refused
+  2 wrong use                    5 stored data are damaged";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -162,7 +164,7 @@ pub struct Replay {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// How many replicas may be online at once.
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    #[arg(long, default_value = "4", value_name = "N", value_parser = parse_count)]
     pub replicas_in_flight: usize,
 }
 
@@ -171,7 +173,7 @@ pub struct Bench {
     /// What to measure; everything where nothing is named.
     pub measures: Vec<Measure>,
     /// Seconds for each measure that runs for a time.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub seconds: u64,
     /// Smaller sizes, for a quick look: figures are not comparable then.
     #[arg(long)]
@@ -207,6 +209,10 @@ pub enum Measure {
 /// Prints completions for a shell.
 pub fn print_completions(shell: clap_complete::Shell) {
     clap_complete::generate(shell, &mut Arguments::command(), "tapeline", &mut std::io::stdout());
+}
+
+fn parse_count(text: &str) -> Result<usize, std::num::ParseIntError> {
+    text.parse().map(std::num::NonZeroUsize::get)
 }
 
 fn parse_seq(text: &str) -> Result<Seq, std::num::ParseIntError> {

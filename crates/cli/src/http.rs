@@ -14,6 +14,11 @@ struct Problem {
     detail: String,
 }
 
+/// Asks whether the server is there: before a client is started, which would try again and again.
+pub fn check(server: &str) -> Result<(), Failure> {
+    get(server, "/healthz").map(drop)
+}
+
 /// Gets a path and reads the answer as JSON.
 pub fn get_json<T: serde::de::DeserializeOwned>(server: &str, path: &str) -> Result<T, Failure> {
     let mut text = String::new();
@@ -53,7 +58,7 @@ fn get(server: &str, path: &str) -> Result<impl Read + use<>, Failure> {
 }
 
 /// The address for plain HTTP of a server named by its address for WebSocket.
-fn base(server: &str) -> Result<String, Failure> {
+pub fn base(server: &str) -> Result<String, Failure> {
     let server = server.trim_end_matches('/');
     match server.split_once("://") {
         Some(("ws" | "http", rest)) => Ok(format!("http://{rest}")),

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use crate::failure::Failure;
+use crate::http;
 
 /// What is read from the socket at once. The library clears as much before each read: more is slower.
 const READ_BYTES: usize = 16 << 10;
@@ -30,7 +31,7 @@ pub struct Receiver(SplitStream<Socket>);
 /// Connects, and says hello.
 pub async fn connect(server: &str) -> Result<(Sender, Receiver), Failure> {
     let unreachable = |why: String| Failure::Unreachable { server: server.into(), why };
-    let url = format!("{}/v1/sync", server.trim_end_matches('/'));
+    let url = http::base(server)?.replacen("http", "ws", 1) + "/v1/sync";
     let mut request = url.into_client_request().map_err(|error| Failure::Usage(format!("{server}: {error}")))?;
     let subprotocol = HeaderValue::from_static(Codec::Cbor.subprotocol());
     request.headers_mut().insert("sec-websocket-protocol", subprotocol);

@@ -2,8 +2,11 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::{Value, json};
-use support::{Server, free_address, tapeline};
+use support::{Server, fixture, free_address, tapeline};
 
 #[test]
 fn one_object_from_birth_to_death() {
@@ -39,13 +42,18 @@ fn one_object_from_birth_to_death() {
 fn what_cannot_be_is_refused_with_the_reason_and_a_code() {
     let server = Server::start();
     server.lines(&["insert", "s", "c", "1"]);
-    let cases: [(&[&str], i32, &str); 6] = [
+    let cases: [(&[&str], i32, &str); 11] = [
         (&["insert", "s", "c", "1"], 4, "exists"),
         (&["update", "s", "c", "2", r#"{"a":1}"#], 4, "does not exist"),
         (&["insert", "s", "c", "3", "[1]"], 2, "no JSON object"),
         (&["insert", "s//x", "c", "3"], 2, "empty part"),
         (&["insert", "s", "c", "3", "--inc", r#"{"a":1}"#], 2, "update alone"),
+        (&["update", "s", "c", "1"], 2, "nothing is to be changed"),
+        (&["delete", "s", "c", "2"], 4, "nothing to delete"),
         (&["frobnicate"], 2, "unrecognized subcommand"),
+        (&["bench", "append", "--seconds", "0"], 2, "not in 1"),
+        (&["replay", "x", "--stream", "s", "--replicas-in-flight", "0"], 2, "would be zero"),
+        (&["verify", "--data", "/"], 2, "no log in /"),
     ];
     for (arguments, code, words) in cases {
         let output = server.run(arguments);
@@ -56,11 +64,31 @@ fn what_cannot_be_is_refused_with_the_reason_and_a_code() {
 }
 
 #[test]
+fn a_server_may_be_named_by_its_address_for_http() {
+    let server = Server::start();
+    server.lines(&["insert", "s", "c", "1"]);
+    let url = server.url.replacen("ws", "http", 1);
+    let mut tail = tapeline().args(["--server", &url, "tail", "s", "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(tail.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    tail.kill().and_then(|()| tail.wait()).unwrap();
+    assert!(line.starts_with("{\"seq\":0"), "{line}");
+}
+
+#[test]
 fn a_server_that_is_not_there_is_told_at_once() {
     let url = format!("ws://{}", free_address());
-    for arguments in
-        [&["streams"] as &[&str], &["insert", "s", "c", "1"], &["tail", "s", "--follow"], &["objects", "s"]]
-    {
+    let recording = fixture("history-linear.ndjson.gz");
+    let recording = recording.to_str().expect("a path in UTF-8");
+    let cases: [&[&str]; 6] = [
+        &["streams"],
+        &["insert", "s", "c", "1"],
+        &["tail", "s", "--follow"],
+        &["objects", "s"],
+        &["replay", recording, "--stream", "s"],
+        &["bench", "offline", "--quick"],
+    ];
+    for arguments in cases {
         let output = tapeline().args(["--server", &url]).args(arguments).output().expect("the binary runs");
         assert_eq!(output.status.code(), Some(3), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("tapeline serve"), "{arguments:?}");
@@ -113,12 +141,12 @@ fn settings_come_from_flag_then_environment_then_file() {
         .args(["--json", "serve", "--config"])
         .arg(path("tapeline.toml"))
         .env("TAPELINE_DATA", path("from-environment"))
-        .stdout(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .expect("the binary starts");
     let mut line = String::new();
     let output = process.stdout.take().expect("piped");
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).expect("the server speaks");
+    BufReader::new(output).read_line(&mut line).expect("the server speaks");
     process.kill().and_then(|()| process.wait()).expect("ended");
     let announced: Value = serde_json::from_str(&line).expect("an announcement");
     assert!(announced["data"].as_str().is_some_and(|data| data.ends_with("from-environment")), "{announced}");

@@ -18,7 +18,7 @@ mod single;
 
 use crate::arguments::{Bench, Measure};
 use crate::failure::Failure;
-use crate::stop;
+use crate::{http, stop};
 use figures::Figures;
 
 /// How large the measures are.
@@ -40,6 +40,7 @@ pub async fn run(arguments: Bench, against: Option<&str>, json: bool) -> Result<
         true => Size { seconds: arguments.seconds.min(2), divide: 20, peers: arguments.peers },
         false => Size { seconds: arguments.seconds, divide: 1, peers: arguments.peers },
     };
+    against.map_or(Ok(()), http::check)?;
     let mut figures = Figures::new(json);
     // Stopped in the middle, it ends the processes that it has started.
     tokio::select! {

@@ -47,6 +47,9 @@ fn action(verb: Verb, edit: &Edit) -> Result<Action, Failure> {
         (Verb::Update, inc) => {
             let set: Vec<(FieldName, op::Edit)> = map(&set, op::Edit::Set);
             let inc = inc.as_deref().map(fields).transpose()?.unwrap_or_default();
+            if set.is_empty() && inc.is_empty() {
+                return Err(Failure::Usage("nothing is to be changed: give fields, or numbers with --inc".into()));
+            }
             let edits = FieldMap::new(set.into_iter().chain(map(&inc, op::Edit::Inc)).collect());
             Ok(Action::Update(edits.map_err(|error| Failure::Usage(error.to_string()))?))
         }
@@ -63,8 +66,7 @@ fn map(fields: &FieldMap<Value>, of: fn(Value) -> op::Edit) -> Vec<(FieldName, o
 async fn make(server: &str, object: Object, action: Action) -> Result<(), Failure> {
     let slow =
         |_| Failure::Unreachable { server: server.into(), why: format!("no answer in {} s", PATIENCE.as_secs()) };
-    // Asked first, so that a server that is not there is told at once rather than after retries.
-    http::get_json::<serde_json::Value>(server, "/v1/streams?limit=1")?;
+    http::check(server)?;
     tokio::time::timeout(PATIENCE, make_and_print(server, object, action)).await.map_err(slow)?
 }
 
@@ -73,6 +75,9 @@ async fn make_and_print(server: &str, object: Object, action: Action) -> Result<
     let stream = tapeline.stream(object.stream.as_str()).await.map_err(Failure::failed)?;
     stream.caught_up().await.map_err(Failure::failed)?;
     let key = Key { collection: object.collection, id: object.id };
+    if action == Action::Delete && stream.get(&key).is_none() {
+        return Err(Failure::Refused(format!("{key} does not exist: there is nothing to delete")));
+    }
     let receipt = stream.edit(vec![Op { key, seen: None, action }]);
     let receipt = receipt.map_err(|error| Failure::Refused(error.to_string()))?;
     let outcome = receipt.recorded().await.map_err(Failure::failed)?;

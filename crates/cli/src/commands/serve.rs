@@ -53,6 +53,7 @@ fn read_config(path: &Path) -> Result<File, Failure> {
 fn open(data: &Path) -> Result<Embedded, Failure> {
     Embedded::open(data).map_err(|error| match error {
         OpenError::Log(LogError::Damaged { .. }) => Failure::Damaged(error.to_string()),
+        OpenError::Io(error) => Failure::File { place: data.display().to_string(), error },
         other => Failure::failed(other),
     })
 }

@@ -12,7 +12,7 @@ use tapeline_core::hash::Digest;
 
 use crate::arguments::Replay;
 use crate::failure::Failure;
-use crate::output;
+use crate::{http, output};
 use player::{Counts, Player};
 use recording::Recording;
 use schedule::{Schedule, Step};
@@ -20,6 +20,7 @@ use schedule::{Schedule, Step};
 /// Plays a recording and checks that everybody ends the same.
 pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Failure> {
     let recording = Recording::read(&arguments.file)?;
+    http::check(server)?;
     let started = Instant::now();
     let bar = output::bar(recording.len() as u64, "playing");
     let mut players = Vec::new();
@@ -31,7 +32,7 @@ pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Fail
     let took = started.elapsed();
     let digests = settle(&mut players).await?;
     let status: serde_json::Value =
-        crate::http::get_json(server, &format!("/v1/streams/{}", crate::http::encode(arguments.stream.as_str())))?;
+        http::get_json(server, &format!("/v1/streams/{}", http::encode(arguments.stream.as_str())))?;
     let server_digest = status["digest"].as_str().unwrap_or_default().to_owned();
     let equal = digests.iter().all(|digest| digest.to_string() == server_digest);
     let counts = players.iter().fold(Counts::default(), |all, player| all.plus(player.counts()));
@@ -55,7 +56,7 @@ async fn play(
     let mut under_way = FuturesUnordered::new();
     let mut resting: Vec<Option<Player>> = players.drain(..).map(Some).collect();
     loop {
-        while under_way.len() < arguments.replicas_in_flight.max(1)
+        while under_way.len() < arguments.replicas_in_flight
             && let Some(step) = schedule.next()
         {
             let replica = step.replica();
