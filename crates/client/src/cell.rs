@@ -34,6 +34,7 @@ pub(crate) struct Cell {
     queued: AtomicBool,
     stored: watch::Sender<EditId>,
     turned: watch::Sender<()>,
+    peers: watch::Sender<()>,
     notices: broadcast::Sender<Notice>,
     connection: watch::Receiver<Connection>,
 }
@@ -55,6 +56,7 @@ impl Cell {
             queued: AtomicBool::new(false),
             stored: watch::Sender::new(replica.stored_through()),
             turned: watch::Sender::new(()),
+            peers: watch::Sender::new(()),
             notices: broadcast::Sender::new(NOTICES),
             connection,
             inner: Mutex::new(Inner {
@@ -110,6 +112,11 @@ impl Cell {
     /// Changes whenever the driver has looked after the stream.
     pub(crate) fn turned(&self) -> watch::Receiver<()> {
         self.turned.subscribe()
+    }
+
+    /// Changes whenever somebody came, went or said something of themselves.
+    pub(crate) fn peers_changed(&self) -> watch::Receiver<()> {
+        self.peers.subscribe()
     }
 
     pub(crate) fn connection(&self) -> watch::Receiver<Connection> {
@@ -196,6 +203,9 @@ impl Cell {
             }
             // Where nobody listens, the receipts and the status still say it.
             self.notices.send(notice).unwrap_or_default();
+        }
+        if inner.replica.take_peers_changed() {
+            self.peers.send_replace(());
         }
         let through = inner.replica.stored_through();
         self.stored.send_if_modified(|stored| std::mem::replace(stored, through) != through);

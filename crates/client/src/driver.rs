@@ -170,6 +170,7 @@ fn channel_of(frame: &ServerFrame) -> Option<Channel> {
         ServerFrame::Events(events) => Some(events.channel),
         ServerFrame::Ack { channel, .. } | ServerFrame::Refused { channel, .. } => Some(*channel),
         ServerFrame::Resync(resync) => Some(resync.channel),
+        ServerFrame::Presence(presence) => Some(presence.channel),
         ServerFrame::Error(ErrorFrame { channel, .. }) => *channel,
         ServerFrame::Welcome(_) | ServerFrame::Pong => None,
     }

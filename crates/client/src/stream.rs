@@ -16,7 +16,7 @@ use crate::error::{Closed, EditError};
 use crate::hub::Shared;
 use crate::status::{Status, StatusChanges};
 use crate::watch::{Changes, Scope};
-use crate::{Batch, Collection, Receipt, Typed};
+use crate::{Batch, Collection, Presence, Receipt, Typed};
 
 /// A stream of a client. Cheap to clone; it keeps its client open.
 ///
@@ -70,6 +70,11 @@ impl Stream {
     /// The names of all collections in which something is or was shown, sorted.
     pub fn collections(&self) -> Vec<name::Collection> {
         self.cell.with(|replica| replica.collections())
+    }
+
+    /// A peer of this client on the stream, and the others there.
+    pub fn presence(&self) -> Presence {
+        Presence::new(self.shared.clone(), self.cell.clone())
     }
 
     /// An object as it is shown.

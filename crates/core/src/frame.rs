@@ -6,7 +6,8 @@ use crate::block::EventBlock;
 use crate::event::{Authored, Lost, OwnVerdict, Refusal};
 use crate::hash::{Chain, Digest};
 use crate::name::StreamName;
-use crate::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Seq};
+use crate::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, Seq};
+use crate::value::Value;
 use crate::word::Word;
 
 /// The protocol version this code speaks.
@@ -40,6 +41,8 @@ pub enum ClientFrame {
         /// The open stream.
         channel: Channel,
     },
+    /// Says what peers of this client say of themselves, and asks who else is there.
+    Presence(Presence),
     /// Asks for a sign of life.
     Ping,
 }
@@ -129,8 +132,21 @@ pub enum ServerFrame {
     Resync(Resync),
     /// Something was wrong. The socket stays open unless the code says otherwise.
     Error(ErrorFrame),
+    /// Says who is there.
+    Presence(Presence),
     /// The answer to [`ClientFrame::Ping`].
     Pong,
+}
+
+/// Who is present on a stream, and what they say of themselves. It never touches the log, and is gone when they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// The open stream.
+    pub channel: Channel,
+    /// From a client: say who is there now, and whenever that changes. From a server: these are all of them.
+    pub anew: bool,
+    /// Peers, each with what it says of itself; `None` where it is gone.
+    pub peers: Vec<(PeerId, Option<Value>)>,
 }
 
 /// The answer to [`Hello`].

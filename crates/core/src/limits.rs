@@ -31,7 +31,15 @@ pub const CHANNELS: usize = 1_000_000;
 /// Earlier client ids a replica may name when it opens a stream.
 pub const FORMER_CLIENTS: usize = 8;
 
+/// Bytes of what one peer says of itself, encoded.
+pub const PRESENCE_BYTES: usize = 4 << 10;
+/// Peers in one presence frame of a client.
+pub const PRESENCE_PEERS: usize = 64;
+
 // What the server holds.
+
+/// Peers present on one stream. Past it others are told `later`.
+pub const PEERS: usize = 1_000;
 
 /// Events of one client on one stream whose verdicts it has not yet stored. Past it pushes are answered `later`.
 pub const UNSETTLED_EVENTS: usize = 16_384;
@@ -81,6 +89,14 @@ pub const BACKOFF_FIRST: Millis = Millis(200);
 pub const BACKOFF_MOST: Millis = Millis(15_000);
 /// How long a replica waits before it pushes again after `later`.
 pub const LATER_PAUSE: Millis = Millis(500);
+
+/// How long a peer is present after it last said so.
+pub const PRESENCE_LIFETIME: Millis = Millis(30_000);
+/// How often a client says that its peers are still present.
+pub const PRESENCE_RENEWAL: Millis = Millis(10_000);
+/// How long after one presence frame a stream waits with the next, in either direction; what changes meanwhile goes
+/// together.
+pub const PRESENCE_PAUSE: Millis = Millis(50);
 
 // Checks.
 

@@ -37,6 +37,8 @@ pub(crate) struct Mail {
     pub(crate) answers: Vec<Answer>,
     /// Streams of which there is something new.
     pub(crate) news: Vec<(OpeningId, Channel)>,
+    /// Streams on which somebody came, went or said something of themselves.
+    pub(crate) presence: Vec<(OpeningId, Channel)>,
     /// The server stops.
     pub(crate) stop: bool,
     /// The client gives no sign of life.
@@ -56,7 +58,7 @@ pub(crate) struct Answer {
 
 impl Mail {
     fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.news.is_empty() && !self.stop && !self.end
+        self.answers.is_empty() && self.news.is_empty() && self.presence.is_empty() && !self.stop && !self.end
     }
 }
 
@@ -69,6 +71,11 @@ impl Inbox {
     /// There is something new on a stream.
     pub(crate) fn tell(&self, opening: OpeningId, channel: Channel) {
         self.put(|mail| mail.news.push((opening, channel)));
+    }
+
+    /// Somebody came, went or said something of themselves.
+    pub(crate) fn tell_presence(&self, opening: OpeningId, channel: Channel) {
+        self.put(|mail| mail.presence.push((opening, channel)));
     }
 
     /// The server stops.

@@ -190,7 +190,11 @@ impl Checks {
                 Some((_, Verdict::Refused(durable))) if **durable == *refusal => Ok(()),
                 durable => Err(format!("{n} is refused with {refusal:?}; durable is {durable:?}")),
             },
-            ServerFrame::Welcome(_) | ServerFrame::Resync(_) | ServerFrame::Error(_) | ServerFrame::Pong => Ok(()),
+            ServerFrame::Welcome(_)
+            | ServerFrame::Resync(_)
+            | ServerFrame::Error(_)
+            | ServerFrame::Presence(_)
+            | ServerFrame::Pong => Ok(()),
         }
     }
 

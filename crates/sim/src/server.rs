@@ -165,6 +165,8 @@ impl Server {
             }
             ClientFrame::Fetch { channel, from, to } => self.fetch(id, channel, from, to, &mut outs),
             ClientFrame::Close { .. } => session.reader = None,
+            // Who is there decides nothing: no device of this world asks.
+            ClientFrame::Presence(_) => {}
             ClientFrame::Ping => outs.push(Out::Send(id, client, ServerFrame::Pong)),
         }
         self.answer(&mut outs);

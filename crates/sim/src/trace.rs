@@ -69,6 +69,7 @@ pub fn client_frame(frame: &ClientFrame) -> String {
         }
         ClientFrame::Fetch { from, to, .. } => format!("fetch {from}..{to}"),
         ClientFrame::Close { .. } => "close".into(),
+        ClientFrame::Presence(_) => "presence".into(),
         ClientFrame::Ping => "ping".into(),
     }
 }
@@ -100,6 +101,7 @@ pub fn server_frame(frame: &ServerFrame) -> String {
         ServerFrame::Error(error) => {
             format!("error {} n {}", error.code.code(), error.n.map_or("-".into(), |n| n.to_string()))
         }
+        ServerFrame::Presence(_) => "presence".into(),
         ServerFrame::Pong => "pong".into(),
     }
 }

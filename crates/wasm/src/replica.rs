@@ -3,11 +3,11 @@
 use tapeline_core::codec::cbor;
 use tapeline_core::mirror::Commit;
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Channel, ClientId, EditId, TabId};
+use tapeline_core::numbers::{Channel, ClientId, EditId, PeerId, TabId};
 use tapeline_core::replica::{
     Keeping, Moment, Notice, Replica as CoreReplica, Restoring, Start, Status, StoreBatch, Table,
 };
-use tapeline_core::value::Value;
+use tapeline_core::value::{Entries, Value};
 
 use crate::state::{Answer, Answered, answer, split_bits, text, with};
 use crate::{millis, number, record};
@@ -198,6 +198,30 @@ extern "C" fn replica_changes_to(replica: u32, mirror: u32, others: bool) -> i32
     })
 }
 
+/// A peer says something of itself. Input: its id, 8 bytes, then a value; null: it goes.
+#[unsafe(no_mangle)]
+extern "C" fn replica_present(replica: u32, bytes: usize) -> i32 {
+    on(replica, bytes, |replica, input| {
+        let (peer, state) = input.split_first_chunk().ok_or("a peer's id has 8 bytes")?;
+        let state = Some(cbor::decode_value(state)?).filter(|state| *state != Value::Null);
+        replica.replica.present(PeerId(u64::from_be_bytes(*peer)), state)?;
+        Ok(Answer::Nothing)
+    })
+}
+
+/// Hears of others from now on.
+#[unsafe(no_mangle)]
+extern "C" fn replica_watch_peers(replica: u32) -> i32 {
+    does(replica, CoreReplica::watch_peers)
+}
+
+/// Everybody who is present, `{id: state}`, ids as 16 hexadecimal digits, where that has changed since this was last
+/// asked.
+#[unsafe(no_mangle)]
+extern "C" fn replica_poll_peers(replica: u32) -> i32 {
+    gives(replica, |replica| replica.take_peers_changed().then(|| peers(replica)))
+}
+
 /// How the replica stands: `{open, played, head, behind, pending, oldestPending?, parked, stored, agreedSeq?,
 /// agreedAt?, diverged, caughtUp, client}`.
 #[unsafe(no_mangle)]
@@ -252,6 +276,12 @@ fn does(replica: u32, run: impl FnOnce(&mut CoreReplica)) -> i32 {
 
 fn gives(replica: u32, run: impl FnOnce(&mut CoreReplica) -> Option<Vec<u8>>) -> i32 {
     on(replica, 0, |replica, _| Ok(run(&mut replica.replica).into()))
+}
+
+fn peers(replica: &CoreReplica) -> Vec<u8> {
+    let peers = replica.peers().map(|(peer, state)| (format!("{:016x}", peer.0).into(), state.clone()));
+    let peers = Entries::new(peers.collect()).map(Value::Map);
+    cbor::encode_value(&peers.unwrap_or(Value::Null))
 }
 
 fn status(replica: &CoreReplica) -> Vec<u8> {

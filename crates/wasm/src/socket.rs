@@ -52,6 +52,7 @@ fn about_frame(frame: ServerFrame) -> Vec<u8> {
         ServerFrame::Opened(opened) => ("stream", Some(opened.channel)),
         ServerFrame::Events(events) => ("stream", Some(events.channel)),
         ServerFrame::Resync(resync) => ("stream", Some(resync.channel)),
+        ServerFrame::Presence(presence) => ("stream", Some(presence.channel)),
         ServerFrame::Ack { channel, .. } | ServerFrame::Refused { channel, .. } => ("stream", Some(channel)),
     };
     record([("kind", kind.into()), ("channel", channel_value(channel))])

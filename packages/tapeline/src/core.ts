@@ -55,6 +55,9 @@ type Name =
   | "replica_poll_record"
   | "replica_poll_timeout"
   | "replica_receive"
+  | "replica_poll_peers"
+  | "replica_present"
+  | "replica_watch_peers"
   | "replica_restore"
   | "replica_restored"
   | "replica_status"
@@ -234,6 +237,21 @@ export class Replica {
   /** Tells this tab's own mirror what changed; the same for the others, or no bytes where there are no `others`. */
   changesTo(mirror: Mirror, others: boolean): Uint8Array | undefined {
     return given(running().replica_changes_to(this.handle, mirror.handle, others));
+  }
+
+  /** A peer, 8 bytes of id, says something of itself, an encoded value; null: it goes. */
+  present(peer: Uint8Array, state: Uint8Array): void {
+    told(running().replica_present(this.handle, put(peer, state)));
+  }
+
+  /** Hears of others from now on. */
+  watchPeers(): void {
+    told(running().replica_watch_peers(this.handle));
+  }
+
+  /** Everybody who is present, `{id: state}`, where that has changed. */
+  pollPeers(): Uint8Array | undefined {
+    return given(running().replica_poll_peers(this.handle));
   }
 
   /** `{open, played, head, behind, pending, oldestPending?, parked, stored, agreedSeq?, agreedAt?, diverged, …}` */

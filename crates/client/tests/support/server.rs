@@ -210,7 +210,7 @@ impl World {
                     frames.into_iter().for_each(|frame| self.send(reader.session, frame));
                 }
             }
-            ClientFrame::Fetch { .. } | ClientFrame::Close { .. } => {}
+            ClientFrame::Fetch { .. } | ClientFrame::Close { .. } | ClientFrame::Presence(_) => {}
         }
     }
 

@@ -68,12 +68,14 @@ impl Replica {
     pub fn connected(&mut self, channel: Channel) {
         self.link = Link::Up { channel, phase: Phase::ToOpen, unanswered: 0, pause: None };
         self.history.fetching = None;
+        self.peers.forget();
     }
 
     /// The connection is gone. What was sent and not answered will be sent again.
     pub fn disconnected(&mut self) {
         self.link = Link::Down;
         self.history.fetching = None;
+        self.peers.forget();
     }
 
     /// Whether the stream is open on a connection.
@@ -88,6 +90,7 @@ impl Replica {
             ServerFrame::Resync(resync) if self.is_answered() => self.start_over(moment, resync.reason, &resync.last),
             ServerFrame::Error(error) => self.error(moment, error),
             ServerFrame::Events(events) if self.link.is_open() => self.events(moment, events),
+            ServerFrame::Presence(presence) if self.link.is_open() => self.peers.receive(presence),
             ServerFrame::Ack { runs, .. } if self.link.is_open() => self.acknowledged(&runs),
             ServerFrame::Refused { n, refusal, .. } if self.link.is_open() => self.refused(n, refusal),
             _ => {}
@@ -123,18 +126,21 @@ impl Replica {
         if let Some(fetch) = self.next_fetch(channel) {
             return Some(fetch);
         }
-        if paused {
-            return None;
+        let events = if paused { Vec::new() } else { self.outbox.next_push() };
+        match events.is_empty() {
+            false => Some(ClientFrame::Push { channel, events }),
+            true => self.poll_presence(now),
         }
-        let events = self.outbox.next_push();
-        (!events.is_empty()).then_some(ClientFrame::Push { channel, events })
     }
 
     /// When [`poll_frame`](Self::poll_frame) may have something to send though nothing else happened.
     pub fn poll_timeout(&self) -> Option<Millis> {
         match self.link {
             Link::Down | Link::Up { phase: Phase::Opening, .. } => None,
-            Link::Up { pause, .. } => pause.map(|pause| pause.until),
+            Link::Up { pause, phase, .. } => {
+                let peers = if phase == Phase::ToOpen { None } else { self.peers.due() };
+                pause.map(|pause| pause.until).into_iter().chain(peers).min()
+            }
         }
     }
 

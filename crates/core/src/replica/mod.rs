@@ -17,13 +17,14 @@
 //! One file an idea: `outbox` holds what is not yet on the log, `view` shows it, `connect` opens the stream and finds
 //! out whether both sides still speak of the same history, `play` takes events in, `verdict` takes answers in,
 //! `identity` changes who the replica is where its store was copied or the server restored, `storing` writes to the
-//! device and `restoring` reads back, `tabs` takes edits from mirrors and tells them what changed.
+//! device and `restoring` reads back, `tabs` takes edits from mirrors and tells them what changed, `presence` knows who else is there.
 
 mod connect;
 mod edit;
 mod identity;
 mod outbox;
 mod play;
+mod presence;
 mod restoring;
 mod rows;
 mod status;
@@ -42,6 +43,7 @@ pub use connect::Start;
 pub use edit::EditError;
 pub(crate) use edit::rehearse;
 pub use outbox::Parked;
+pub use presence::PresenceError;
 pub use restoring::Restoring;
 pub use rows::{Row, RowError, Table};
 pub use status::Status;
@@ -59,6 +61,7 @@ use crate::objects::Objects;
 use connect::Link;
 use identity::Identity;
 use outbox::Outbox;
+use presence::Peers;
 use storing::Storing;
 use tabs::Tabs;
 use view::View;
@@ -76,6 +79,7 @@ pub struct Replica {
     link: Link,
     storing: Storing,
     tabs: Tabs,
+    peers: Peers,
     /// How many events were played when mirrors were last told.
     told: Seq,
     changed: FxHashSet<Key>,
@@ -160,6 +164,7 @@ impl Replica {
             link: Link::Down,
             storing: Storing::new(keeping),
             tabs: Tabs::default(),
+            peers: Peers::default(),
             told: Seq::FIRST,
             changed: FxHashSet::default(),
             notices: VecDeque::new(),

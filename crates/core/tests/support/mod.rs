@@ -13,13 +13,13 @@ use tapeline_core::event::{
     Authored, Body, Command, Lost, LostReason, OwnVerdict, Read, Recorded, Refusal, RefusalCode, Verdict,
 };
 use tapeline_core::frame::{
-    AckRun, ClientFrame, ErrorCode, ErrorFrame, Events, Hello, Live, LostOf, Open, Opened, Resync, ResyncReason,
-    ServerFrame, Welcome,
+    AckRun, ClientFrame, ErrorCode, ErrorFrame, Events, Hello, Live, LostOf, Open, Opened, Presence, Resync,
+    ResyncReason, ServerFrame, Welcome,
 };
 use tapeline_core::hash::{Chain, ContentHash, Digest};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, StreamName, Subject};
-use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Seq};
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, Seq};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::value::{Entries, Value};
 
@@ -38,7 +38,8 @@ pub fn from_hex(digits: &str) -> Vec<u8> {
 
 pub fn client_frame(random: &mut Rng) -> ClientFrame {
     let channel = channel(random);
-    match random.u8(0..6) {
+    match random.u8(0..7) {
+        5 => ClientFrame::Presence(presence(random)),
         0 => ClientFrame::Hello(Hello { protocol: random.u32(..), agent: text(random), token: maybe(random, text) }),
         1 => ClientFrame::Open(Open {
             channel,
@@ -62,9 +63,16 @@ pub fn client_frame(random: &mut Rng) -> ClientFrame {
     }
 }
 
+pub fn presence(random: &mut Rng) -> Presence {
+    let state = |random: &mut Rng| Some(value(random)).filter(|state| *state != Value::Null);
+    let peer = |random: &mut Rng| (PeerId(random.u64(..)), state(random));
+    Presence { channel: channel(random), anew: random.bool(), peers: some(random, 4, peer) }
+}
+
 pub fn server_frame(random: &mut Rng) -> ServerFrame {
     let channel = channel(random);
-    match random.u8(0..8) {
+    match random.u8(0..9) {
+        7 => ServerFrame::Presence(presence(random)),
         0 => ServerFrame::Welcome(Welcome {
             protocol: random.u32(..),
             server: text(random),

@@ -11,6 +11,7 @@ use tapeline_core::numbers::{Channel, ClientId, Seq};
 use tapeline_core::sequencer::{Peer, Played};
 
 use super::Hub;
+use super::presence::Room;
 use super::tail::{Recent, Run, Tail};
 use crate::inbox::{Answer, Inbox, OpeningId};
 use crate::limits;
@@ -25,6 +26,7 @@ pub(crate) struct Tape {
     head: AtomicU64,
     recent: Mutex<RecentPart>,
     audience: Mutex<Audience>,
+    pub(super) room: Mutex<Room>,
 }
 
 #[derive(Debug, Default)]
@@ -46,10 +48,10 @@ struct Audience {
 /// A stream as one session has it open.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    id: OpeningId,
+    pub(super) id: OpeningId,
     client: ClientId,
-    channel: Channel,
-    inbox: Arc<Inbox>,
+    pub(super) channel: Channel,
+    pub(super) inbox: Arc<Inbox>,
     /// Whether events are played as they come.
     live: AtomicBool,
     /// Whether the session knows that there may be something new.
@@ -94,8 +96,8 @@ impl Opening {
 
 impl Tape {
     pub(super) fn new(stream: StreamName, hub: Arc<Hub>) -> Self {
-        let (recent, audience) = Default::default();
-        Self { stream, hub, head: AtomicU64::new(0), recent, audience }
+        let (recent, audience, room) = Default::default();
+        Self { stream, hub, head: AtomicU64::new(0), recent, audience, room }
     }
 
     pub(crate) fn stream(&self) -> &StreamName {

@@ -9,7 +9,7 @@ use tapeline_log::{EventLog, StateStore};
 
 use super::playing::Job;
 use super::{STOPPING, Session, close_code};
-use crate::hub::{Opening, Tape};
+use crate::hub::{Opening, Tape, Told};
 use crate::inbox::{Answer, OpeningId};
 
 /// The streams a client has open.
@@ -20,6 +20,19 @@ pub(super) struct OpenChannel {
     pub(super) tape: Arc<Tape>,
     pub(super) opening: Arc<Opening>,
     pub(super) phase: Phase,
+    /// Whether the client hears who is present, and how far it was told.
+    pub(super) presence: Presence,
+}
+
+/// Whether and how far a client was told who is present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It has nothing to do with it.
+    Unused,
+    /// It says who is there on its side.
+    Said,
+    /// It is to be told, and was told so far.
+    Watched(Option<Told>),
 }
 
 /// How far opening a stream is.
@@ -32,6 +45,14 @@ pub(super) enum Phase {
 }
 
 impl OpenChannel {
+    /// Closes it, in good order or because the client is gone.
+    fn close(&self, in_good_order: bool) {
+        self.tape.close(&self.opening);
+        if self.presence != Presence::Unused {
+            self.tape.leave_presence(&self.opening, in_good_order);
+        }
+    }
+
     /// The opening, if it is still this one.
     pub(super) fn is(&self, opening: OpeningId) -> bool {
         self.opening.id() == opening
@@ -44,20 +65,21 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         self.close_channel(channel);
         tape.open(&opening);
         self.shared.metrics.openings.inc();
-        self.channels.insert(channel, OpenChannel { tape, opening, phase: Phase::Opening(live) });
+        let (phase, presence) = (Phase::Opening(live), Presence::Unused);
+        self.channels.insert(channel, OpenChannel { tape, opening, phase, presence });
     }
 
     /// Closes a channel, where it is open.
     pub(super) fn close_channel(&mut self, channel: Channel) {
         if let Some(closed) = self.channels.remove(&channel) {
-            closed.tape.close(&closed.opening);
+            closed.close(true);
             self.shared.metrics.openings.dec();
         }
     }
 
     pub(super) fn close_all(&mut self) {
         for (_, closed) in std::mem::take(&mut self.channels) {
-            closed.tape.close(&closed.opening);
+            closed.close(self.said_goodbye);
             self.shared.metrics.openings.dec();
         }
     }

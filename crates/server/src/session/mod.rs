@@ -4,10 +4,11 @@
 //! waits to be sent, then takes what the client says as long as few answers wait. It queues nothing for its client: where
 //! the client does not read, positions stay where they are.
 //!
-//! `requests` does what the client says, `channels` knows which streams it has open, `playing` sends it events.
+//! `requests` does what the client says, `channels` knows which streams it has open, `playing` sends it events, `presence` says who is there.
 
 mod channels;
 mod playing;
+mod presence;
 mod requests;
 
 use std::collections::VecDeque;
@@ -51,6 +52,8 @@ pub(crate) struct Session<L: EventLog, S: StateStore> {
     /// Bytes of an unfinished message, where it is large.
     unfinished: Option<Held>,
     goodbye: Option<Goodbye>,
+    /// Whether the client ended it in good order.
+    said_goodbye: bool,
 }
 
 /// Why the server closes a socket.
@@ -100,6 +103,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             delivered: Delivered::default(),
             unfinished: None,
             goodbye: None,
+            said_goodbye: false,
         }
     }
 
@@ -175,7 +179,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
                 Ok(None) => return self.hold_unfinished(),
                 Ok(Some(Message::Data(message))) => self.take_frame(&message).await,
                 Ok(Some(Message::Ping(content))) => self.socket.outgoing.push(Kind::Pong, &content, Tail::None),
-                Ok(Some(Message::Close)) => self.say_goodbye(close_code::NORMAL, ""),
+                Ok(Some(Message::Close)) => {
+                    self.said_goodbye = true;
+                    self.say_goodbye(close_code::NORMAL, "");
+                }
                 Err(violation) => self.say_goodbye(violation.close_code(), violation.to_string()),
             }
             self.is_alive();
@@ -202,6 +209,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             self.take_answer(answer);
         }
         self.jobs.extend(mail.news.into_iter().map(|(opening, channel)| Job::Live { opening, channel }));
+        self.jobs.extend(mail.presence.into_iter().map(|(opening, channel)| Job::Presence { opening, channel }));
         if mail.stop {
             self.take_leave();
         }

@@ -23,6 +23,13 @@ pub(super) enum Job {
         /// Under this channel.
         channel: Channel,
     },
+    /// Who is present on a stream.
+    Presence {
+        /// As it was opened.
+        opening: OpeningId,
+        /// Under this channel.
+        channel: Channel,
+    },
     /// A range that was asked for.
     Range {
         /// Of the stream as it was opened.
@@ -68,6 +75,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             let Some(job) = self.jobs.pop_front() else { return };
             let done = match job {
                 Job::Live { opening, channel } => self.play_live(opening, channel).await,
+                Job::Presence { opening, channel } => {
+                    self.tell_presence(opening, channel);
+                    Ok(None)
+                }
                 Job::Range { opening, channel, from, to } => self.play_range(opening, channel, from, to).await,
             };
             match done {
@@ -155,7 +166,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// A stream cannot be read: the client is to come back later, and find it readable or hear it again.
     fn give_up(&mut self, job: Job, error: &LogError) {
-        let (Job::Live { channel, .. } | Job::Range { channel, .. }) = job;
+        let (Job::Live { channel, .. } | Job::Presence { channel, .. } | Job::Range { channel, .. }) = job;
         tracing::error!(%error, "a stream cannot be read");
         let message = format!("the stream cannot be read: {error}");
         self.say_error(Some(channel), ErrorCode::Internal, message, None);

@@ -17,7 +17,7 @@ use crate::hub::{Opening, Tape};
 use crate::limits;
 use crate::shard::{Closed, Command, OpenStream, Push};
 
-const NOT_OPEN: &str = "the channel is not open: open the stream, and wait for opened";
+pub(super) const NOT_OPEN: &str = "the channel is not open: open the stream, and wait for opened";
 
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Takes one message.
@@ -36,6 +36,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             ClientFrame::Push { channel, events } => Box::pin(self.push(channel, events, message.len())).await,
             ClientFrame::Fetch { channel, from, to } => self.fetch(channel, from, to),
             ClientFrame::Close { channel } => self.close_channel(channel),
+            ClientFrame::Presence(presence) => self.present(presence),
             ClientFrame::Ping => self.say(&ServerFrame::Pong),
         }
     }
@@ -101,7 +102,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     async fn push(&mut self, channel: Channel, events: Vec<Authored>, bytes: usize) {
         let Some(first) = events.first().map(|event| event.n) else { return };
-        let Some(OpenChannel { tape, opening, phase: Phase::Open(_) }) = self.channels.get(&channel) else {
+        let Some(OpenChannel { tape, opening, phase: Phase::Open(_), .. }) = self.channels.get(&channel) else {
             return self.say_error(Some(channel), ErrorCode::NotOpen, NOT_OPEN, Some(first));
         };
         if self.shared.is_stopping() {

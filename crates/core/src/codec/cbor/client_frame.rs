@@ -3,6 +3,7 @@
 use super::event::read_authored;
 use super::frame::{Entries, kind};
 use super::op::read_client;
+use super::presence::read_presence;
 use super::verdict::read_word;
 use super::{CodecError, Reader, Writer, read_array};
 use crate::frame::{ClientFrame, Hello, Live, Open};
@@ -52,6 +53,7 @@ pub fn encode_client_frame(frame: &ClientFrame) -> Vec<u8> {
             writer.uint(fetch::FROM).uint(from.0).uint(fetch::TO).uint(to.0)
         }
         ClientFrame::Close { channel } => writer.frame(kind::CLOSE, 1).channel(*channel),
+        ClientFrame::Presence(presence) => writer.presence(kind::PRESENCE, presence),
         ClientFrame::Ping => writer.frame(kind::PING, 0),
     };
     writer.finish()
@@ -109,6 +111,7 @@ pub fn decode_client_frame(bytes: &[u8]) -> Result<ClientFrame, Box<CodecError>>
             to: Seq(entries.count(fetch::TO, "to")?),
         },
         kind::CLOSE => ClientFrame::Close { channel: entries.channel()? },
+        kind::PRESENCE => ClientFrame::Presence(read_presence(&entries, limits::PRESENCE_PEERS)?),
         kind::PING => ClientFrame::Ping,
         other => return Err(CodecError::UnknownFrame(other.to_string()).into()),
     })

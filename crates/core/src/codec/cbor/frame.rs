@@ -4,12 +4,13 @@ use super::{CodecError, Reader, Writer, check_end, read_array, read_map};
 use crate::limits;
 use crate::numbers::{Channel, EventNumber};
 
-/// Frame kinds. Numbers not listed are free; `presence` (5, 23) and `page` (19) are set aside.
+/// Frame kinds. Numbers not listed are free; `page` (19) is set aside.
 pub(super) mod kind {
     pub(crate) const HELLO: u64 = 1;
     pub(crate) const OPEN: u64 = 2;
     pub(crate) const PUSH: u64 = 3;
     pub(crate) const FETCH: u64 = 4;
+    pub(crate) const PRESENCE: u64 = 5;
     pub(crate) const CLOSE: u64 = 6;
     pub(crate) const PING: u64 = 7;
     pub(crate) const WELCOME: u64 = 17;
@@ -17,6 +18,7 @@ pub(super) mod kind {
     pub(crate) const EVENTS: u64 = 20;
     pub(crate) const ACK: u64 = 21;
     pub(crate) const REFUSED: u64 = 22;
+    pub(crate) const PRESENCE_OF: u64 = 23;
     pub(crate) const RESYNC: u64 = 24;
     pub(crate) const ERROR: u64 = 25;
     pub(crate) const PONG: u64 = 26;

@@ -2,6 +2,7 @@
 
 use super::frame::{Entries, kind, read_numbers};
 use super::op::read_bits;
+use super::presence::read_presence;
 use super::verdict::{read_lost, read_refusal, read_verdict, read_word};
 use super::{CodecError, Reader, Writer, read_array, read_tuple};
 use crate::block::EventBlock;
@@ -75,6 +76,7 @@ pub fn encode_server_frame(frame: &ServerFrame) -> Vec<u8> {
             writer.uint(resync::REASON).text(resync.reason.code()).uint(resync::LAST).numbers(&resync.last)
         }
         ServerFrame::Error(error) => writer.error(error),
+        ServerFrame::Presence(presence) => writer.presence(kind::PRESENCE_OF, presence),
         ServerFrame::Pong => writer.frame(kind::PONG, 0),
     };
     writer.finish()
@@ -154,6 +156,7 @@ pub fn decode_server_frame(bytes: &[u8]) -> Result<ServerFrame, Box<CodecError>>
         },
         kind::RESYNC => ServerFrame::Resync(read_resync(&entries)?),
         kind::ERROR => ServerFrame::Error(read_error(&entries)?),
+        kind::PRESENCE_OF => ServerFrame::Presence(read_presence(&entries, limits::PEERS)?),
         kind::PONG => ServerFrame::Pong,
         other => return Err(CodecError::UnknownFrame(other.to_string()).into()),
     })

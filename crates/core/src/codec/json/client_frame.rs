@@ -3,6 +3,7 @@
 use super::event::read_authored;
 use super::members::Members;
 use super::op::read_client;
+use super::presence::read_presence;
 use super::tree::{Json, parse};
 use super::{CodecError, Writer};
 use crate::frame::{ClientFrame, Hello, Live, Open};
@@ -26,6 +27,7 @@ pub fn encode_client_frame(frame: &ClientFrame) -> Vec<u8> {
         ClientFrame::Close { channel } => writer.frame("close", |frame| {
             frame.channel(*channel);
         }),
+        ClientFrame::Presence(presence) => writer.presence(presence),
         ClientFrame::Ping => writer.frame("ping", |_| {}),
     }
     writer.finish().into()
@@ -80,6 +82,7 @@ pub fn decode_client_frame(text: &[u8]) -> Result<ClientFrame, CodecError> {
             to: Seq(frame.count("to")?),
         },
         "close" => ClientFrame::Close { channel: frame.channel()? },
+        "presence" => ClientFrame::Presence(read_presence(frame, limits::PRESENCE_PEERS)?),
         "ping" => ClientFrame::Ping,
         other => return Err(CodecError::UnknownFrame(other.into())),
     })

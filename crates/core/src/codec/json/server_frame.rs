@@ -3,6 +3,7 @@
 use super::event::read_recorded;
 use super::frame::read_numbers;
 use super::members::Members;
+use super::presence::read_presence;
 use super::tree::{Json, parse};
 use super::verdict::{read_lost, read_refusal, read_verdict};
 use super::{CodecError, Writer};
@@ -32,6 +33,7 @@ pub fn encode_server_frame(frame: &ServerFrame) -> Vec<u8> {
             frame.channel(resync.channel).key("reason").text(resync.reason.code()).key("last").numbers(&resync.last);
         }),
         ServerFrame::Error(error) => writer.frame("error", |frame| frame.error(error)),
+        ServerFrame::Presence(presence) => writer.presence(presence),
         ServerFrame::Pong => writer.frame("pong", |_| {}),
     }
     writer.finish().into()
@@ -130,6 +132,7 @@ pub fn decode_server_frame(text: &[u8]) -> Result<ServerFrame, CodecError> {
             last: frame.read_if_any("last", read_numbers)?.unwrap_or_default(),
         }),
         "error" => ServerFrame::Error(read_error(frame)?),
+        "presence" => ServerFrame::Presence(read_presence(frame, limits::PEERS)?),
         "pong" => ServerFrame::Pong,
         other => return Err(CodecError::UnknownFrame(other.into())),
     })

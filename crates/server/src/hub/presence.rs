@@ -1,0 +1,235 @@
+//! Who is present on a stream: one table, told as changes, never on the log.
+//!
+//! Each session that watches keeps how far it has been told, so that one that reads slowly is told the latest of
+//! each peer and not all that was said in between. Sessions are told at most once a
+//! [`PRESENCE_PAUSE`](tapeline_core::limits::PRESENCE_PAUSE): a task paces a stream for as long as somebody is there.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tapeline_core::limits as core_limits;
+use tapeline_core::numbers::{Millis, PeerId};
+use tapeline_core::value::Value;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::{Opening, Tape};
+use crate::inbox::OpeningId;
+use crate::lock::lock;
+
+/// How many changes there were: what a session has been told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
+pub(crate) struct Told(u64);
+
+/// Who is present on one stream.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    peers: FxHashMap<PeerId, Peer>,
+    watchers: FxHashMap<OpeningId, Arc<Opening>>,
+    changes: u64,
+    /// How many changes the watchers were told of.
+    told: u64,
+    /// What of those that are gone is forgotten: a session that was told less is told everything anew.
+    forgotten: u64,
+    /// Wakes the task that paces the stream, where there is one.
+    pacer: Option<Arc<Notify>>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    /// `None`: gone, which is remembered until all can have been told.
+    state: Option<Value>,
+    changed: u64,
+    until: Instant,
+    opening: OpeningId,
+}
+
+/// What a session is to be told.
+#[derive(Debug)]
+pub(crate) struct News {
+    pub(crate) peers: Vec<(PeerId, Option<Value>)>,
+    /// These are all there are.
+    pub(crate) anew: bool,
+    /// How far the session is told then.
+    pub(crate) told: Told,
+}
+
+/// Somebody's presence cannot be taken: too many are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Crowded;
+
+const PAUSE: Duration = duration(core_limits::PRESENCE_PAUSE);
+const LIFETIME: Duration = duration(core_limits::PRESENCE_LIFETIME);
+
+const fn duration(millis: Millis) -> Duration {
+    Duration::from_millis(millis.0)
+}
+
+impl Tape {
+    /// Takes what peers of a session say of themselves.
+    pub(crate) fn present(
+        self: &Arc<Self>,
+        opening: OpeningId,
+        peers: Vec<(PeerId, Option<Value>)>,
+    ) -> Result<(), Crowded> {
+        let mut room = lock(&self.room);
+        let now = Instant::now();
+        let taken = peers.into_iter().try_for_each(|(peer, state)| room.take(now, opening, peer, state));
+        self.pace(&mut room);
+        taken
+    }
+
+    /// Tells a session who is present, and whenever that changes.
+    pub(crate) fn watch_presence(self: &Arc<Self>, opening: &Arc<Opening>) {
+        lock(&self.room).watchers.insert(opening.id, opening.clone());
+        opening.inbox.tell_presence(opening.id, opening.channel);
+    }
+
+    /// What changed since a session was told, or everything.
+    pub(crate) fn presence_since(&self, told: Option<Told>) -> News {
+        lock(&self.room).since(told)
+    }
+
+    /// A session leaves the stream. In good order, its peers are gone at once; otherwise they may come back on another
+    /// connection, and have their lifetime for that.
+    pub(crate) fn leave_presence(self: &Arc<Self>, opening: &Opening, in_good_order: bool) {
+        let mut room = lock(&self.room);
+        room.watchers.remove(&opening.id);
+        if in_good_order {
+            let of_it = room.peers.iter().filter(|(_, peer)| peer.opening == opening.id && peer.state.is_some());
+            let of_it: Vec<PeerId> = of_it.map(|(id, _)| *id).collect();
+            of_it.into_iter().for_each(|peer| room.set(Instant::now(), opening.id, peer, None));
+        }
+        self.pace(&mut room);
+    }
+
+    fn pace(self: &Arc<Self>, room: &mut Room) {
+        match &room.pacer {
+            Some(pacer) if room.told < room.changes => pacer.notify_one(),
+            None if !room.peers.is_empty() => {
+                let pacer = Arc::new(Notify::new());
+                room.pacer = Some(pacer.clone());
+                tokio::spawn(pace(Arc::downgrade(self), pacer));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Tells watchers what changed, a pause between, until nobody is there.
+async fn pace(tape: Weak<Tape>, pacer: Arc<Notify>) {
+    while let Some(next) = tape.upgrade().and_then(|tape| lock(&tape.room).turn(Instant::now())) {
+        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            () = pacer.notified() => {}
+            () = tokio::time::sleep_until(next) => {}
+        }
+    }
+}
+
+impl Room {
+    fn take(&mut self, now: Instant, opening: OpeningId, peer: PeerId, state: Option<Value>) -> Result<(), Crowded> {
+        let is_full = self.peers.len() >= core_limits::PEERS;
+        match self.peers.get_mut(&peer) {
+            None if state.is_none() => {}
+            None if is_full => return Err(Crowded),
+            Some(known) if known.state == state => {
+                (known.until, known.opening) = (now + LIFETIME, opening);
+            }
+            _ => self.set(now, opening, peer, state),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, now: Instant, opening: OpeningId, peer: PeerId, state: Option<Value>) {
+        self.changes += 1;
+        self.peers.insert(peer, Peer { state, changed: self.changes, until: now + LIFETIME, opening });
+    }
+
+    fn since(&self, told: Option<Told>) -> News {
+        let told = told.filter(|Told(told)| *told >= self.forgotten);
+        let since = |peer: &Peer| match told {
+            Some(Told(told)) => peer.changed > told,
+            None => peer.state.is_some(),
+        };
+        let changed = self.peers.iter().filter(|(_, peer)| since(peer));
+        let peers = changed.map(|(id, peer)| (*id, peer.state.clone())).collect();
+        News { peers, anew: told.is_none(), told: Told(self.changes) }
+    }
+
+    /// Lets those go whose time is over, and tells the watchers. Answers when to come back; not at all where nobody is
+    /// there.
+    fn turn(&mut self, now: Instant) -> Option<Instant> {
+        let over: Vec<PeerId> = self.peers.iter().filter(|(_, peer)| peer.until <= now).map(|(id, _)| *id).collect();
+        for peer in over {
+            match self.peers.remove(&peer) {
+                Some(Peer { state: Some(_), opening, .. }) => self.set(now, opening, peer, None),
+                Some(gone) => self.forgotten = self.forgotten.max(gone.changed),
+                None => {}
+            }
+        }
+        if self.told < self.changes {
+            self.told = self.changes;
+            self.watchers.values().for_each(|opening| opening.inbox.tell_presence(opening.id, opening.channel));
+        }
+        let next = self.peers.values().map(|peer| peer.until).min();
+        if next.is_none() {
+            self.pacer = None;
+        }
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANA: PeerId = PeerId(1);
+    const BEN: PeerId = PeerId(2);
+    const SESSION: OpeningId = OpeningId(1);
+
+    #[test]
+    fn a_watcher_is_told_the_latest_of_each_once() {
+        let (mut room, now) = (Room::default(), Instant::now());
+        for step in 0..5 {
+            room.take(now, SESSION, ANA, Some(Value::Int(step))).unwrap();
+        }
+        let first = room.since(None);
+        assert!(first.anew);
+        assert_eq!(first.peers, [(ANA, Some(Value::Int(4)))]);
+        room.take(now, SESSION, BEN, Some(Value::Int(9))).unwrap();
+        let second = room.since(Some(first.told));
+        assert_eq!((second.anew, second.peers), (false, vec![(BEN, Some(Value::Int(9)))]));
+        assert!(room.since(Some(second.told)).peers.is_empty());
+    }
+
+    #[test]
+    fn who_does_not_renew_is_gone_after_a_lifetime() {
+        let (mut room, now) = (Room::default(), Instant::now());
+        room.take(now, SESSION, ANA, Some(Value::Int(1))).unwrap();
+        room.take(now, SESSION, BEN, Some(Value::Int(1))).unwrap();
+        let told = room.since(None).told;
+        let later = now + LIFETIME / 2;
+        room.take(later, SESSION, BEN, Some(Value::Int(1))).unwrap();
+        assert_eq!(room.turn(later), Some(now + LIFETIME));
+        assert!(room.since(Some(told)).peers.is_empty(), "to renew is no change");
+        assert_eq!(room.turn(now + LIFETIME), Some(later + LIFETIME));
+        assert_eq!(room.since(Some(told)).peers, [(ANA, None)]);
+        let end = now + LIFETIME * 4;
+        while room.turn(end).is_some_and(|next| next <= end) {}
+        room.turn(end + LIFETIME);
+        assert_eq!(room.turn(end + LIFETIME * 2), None, "nobody is left, and nothing of them");
+        assert!(room.since(Some(told)).anew, "what is forgotten cannot be told as a change");
+    }
+
+    #[test]
+    fn a_stream_has_room_for_so_many() {
+        let (mut room, now) = (Room::default(), Instant::now());
+        for peer in 0..core_limits::PEERS as u64 {
+            room.take(now, SESSION, PeerId(peer), Some(Value::Int(1))).unwrap();
+        }
+        assert_eq!(room.take(now, SESSION, PeerId(u64::MAX), Some(Value::Int(1))), Err(Crowded));
+        assert_eq!(room.take(now, SESSION, PeerId(0), Some(Value::Int(2))), Ok(()), "who is there may speak");
+    }
+}

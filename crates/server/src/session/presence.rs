@@ -1,0 +1,42 @@
+//! Who is present: what the client says of its own peers, and what it is told of others.
+
+use tapeline_core::frame::{ErrorCode, Presence as PresenceFrame, ServerFrame};
+use tapeline_core::limits as core_limits;
+use tapeline_core::numbers::Channel;
+use tapeline_log::{EventLog, StateStore};
+
+use super::Session;
+use super::channels::Presence;
+use super::requests::NOT_OPEN;
+use crate::hub::News;
+use crate::inbox::OpeningId;
+
+impl<L: EventLog, S: StateStore> Session<L, S> {
+    /// Takes what the client's peers say of themselves.
+    pub(super) fn present(&mut self, PresenceFrame { channel, anew, peers }: PresenceFrame) {
+        let Some(open) = self.channels.get_mut(&channel) else {
+            return self.say_error(Some(channel), ErrorCode::NotOpen, NOT_OPEN, None);
+        };
+        if anew {
+            open.presence = Presence::Watched(None);
+            open.tape.watch_presence(&open.opening);
+        } else if open.presence == Presence::Unused {
+            open.presence = Presence::Said;
+        }
+        if open.tape.present(open.opening.id(), peers).is_err() {
+            let message = format!("the most is {} peers on one stream: try again later", core_limits::PEERS);
+            self.say_error(None, ErrorCode::Later, message, None);
+        }
+    }
+
+    /// Tells the client who came, went, or said something new.
+    pub(super) fn tell_presence(&mut self, opening: OpeningId, channel: Channel) {
+        let Some(open) = self.channels.get_mut(&channel).filter(|open| open.is(opening)) else { return };
+        let Presence::Watched(told) = open.presence else { return };
+        let News { peers, anew, told } = open.tape.presence_since(told);
+        open.presence = Presence::Watched(Some(told));
+        if anew || !peers.is_empty() {
+            self.say(&ServerFrame::Presence(PresenceFrame { channel, anew, peers }));
+        }
+    }
+}
