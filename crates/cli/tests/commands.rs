@@ -63,16 +63,25 @@ fn what_cannot_be_is_refused_with_the_reason_and_a_code() {
     }
 }
 
+/// The server is named by its address for HTTP, which serves as well.
 #[test]
-fn a_server_may_be_named_by_its_address_for_http() {
-    let server = Server::start();
-    server.lines(&["insert", "s", "c", "1"]);
+fn following_goes_on_across_restarts() {
+    let mut server = Server::start();
     let url = server.url.replacen("ws", "http", 1);
     let mut tail = tapeline().args(["--server", &url, "tail", "s", "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(tail.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["seq"].as_u64();
+    server.lines(&["insert", "s", "c", "1"]);
+    assert_eq!(next(), Some(0));
+    assert!(server.stop());
+    server.restart();
+    server.lines(&["insert", "s", "c", "2"]);
+    assert_eq!(next(), Some(1));
+    server.kill();
+    server.restart();
+    server.lines(&["insert", "s", "c", "3"]);
+    assert_eq!(next(), Some(2));
     tail.kill().and_then(|()| tail.wait()).unwrap();
-    assert!(line.starts_with("{\"seq\":0"), "{line}");
 }
 
 #[test]

@@ -15,6 +15,9 @@ use crate::{http, output, wire};
 /// How long to wait before connecting again, while following.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Pings in a row that nothing answers, after which the server is taken to be gone.
+const PINGS: u32 = 3;
+
 /// Prints events.
 pub async fn run(server: &str, tail: Tail) -> Result<(), Failure> {
     if !tail.follow {
@@ -42,20 +45,35 @@ async fn follow(server: &str, stream: &StreamName, from: &mut Seq, was_there: &m
     let nobody = ClientId(fastrand::u128(..));
     sender.send(&wire::open(Channel(0), stream, nobody, Live::From(*from))).await?;
     let mut ping = tokio::time::interval(Duration::from_millis(limits::HEARTBEAT.0));
+    let mut unanswered = 0;
     loop {
         tokio::select! {
-            _ = ping.tick() => sender.send(&ClientFrame::Ping).await?,
-            frame = receiver.next() => match frame? {
-                ServerFrame::Events(events) => {
-                    for event in events.block.events() {
-                        let event = event.map_err(Failure::failed)?;
-                        output::line(json::recorded_to_json(&event))?;
-                        *from = event.seq.next();
-                    }
+            _ = ping.tick() => {
+                if unanswered == PINGS {
+                    return Err(Failure::Failed("the server has not answered for long".into()));
                 }
-                ServerFrame::Error(error) => return Err(Failure::Refused(error.message)),
-                _ => {}
-            },
+                unanswered += 1;
+                sender.send(&ClientFrame::Ping).await?;
+            }
+            frame = receiver.next() => {
+                unanswered = 0;
+                print_events(frame?, from)?;
+            }
         }
+    }
+}
+
+fn print_events(frame: ServerFrame, from: &mut Seq) -> Result<(), Failure> {
+    match frame {
+        ServerFrame::Events(events) => events.block.events().try_for_each(|event| {
+            let event = event.map_err(Failure::failed)?;
+            output::line(json::recorded_to_json(&event))?;
+            *from = event.seq.next();
+            Ok(())
+        }),
+        // It stops, most likely, and another one will take its place.
+        ServerFrame::Error(error) if error.code.is_retryable() => Err(Failure::Failed(error.message)),
+        ServerFrame::Error(error) => Err(Failure::Refused(error.message)),
+        _ => Ok(()),
     }
 }
