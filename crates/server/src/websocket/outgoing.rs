@@ -32,6 +32,8 @@ pub(crate) struct Outgoing {
 
 /// Parts that are written in one go.
 const SLICES: usize = 16;
+/// Bytes that were written and are kept before it is worth moving what follows them.
+const WRITTEN_BYTES: usize = 4 << 10;
 /// Bytes of the longest head of a frame.
 const HEAD_BYTES: usize = 10;
 
@@ -95,6 +97,11 @@ impl Outgoing {
             self.parts.pop_front();
         }
         self.written += written;
+        // Whoever always has something waiting would else keep all that it was ever sent.
+        if self.written > WRITTEN_BYTES && self.written > self.last.len() / 2 {
+            self.last.drain(..self.written);
+            self.written = 0;
+        }
     }
 }
 
@@ -134,6 +141,19 @@ pub(crate) fn no_slices<'a>() -> [IoSlice<'a>; SLICES] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A client that takes as much as comes, but is never done.
+    #[test]
+    fn what_was_written_is_let_go_though_something_always_waits() {
+        let mut outgoing = Outgoing::default();
+        for _ in 0..10_000 {
+            outgoing.push(Kind::Binary, b"head", Tail::Copied(&[7; 1_000]));
+            let waiting = outgoing.len();
+            outgoing.advance(waiting - 1);
+        }
+        assert_eq!(outgoing.len(), 1);
+        assert!(outgoing.last.capacity() < 16_384, "{} bytes", outgoing.last.capacity());
+    }
 
     #[test]
     fn messages_leave_in_order_however_they_are_cut() {
