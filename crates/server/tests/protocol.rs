@@ -245,7 +245,7 @@ async fn what_is_wrong_is_said_and_the_socket_stays_open() {
         client.say_bytes(b"{}".to_vec()).await;
         let error = client.hear_error().await;
         assert_eq!((error.channel, error.code), (None, ErrorCode::BadFrame));
-        let unknown = if codec == Codec::Cbor { vec![0xa1, 0x00, 0x05] } else { br#"{"frame":"presence"}"#.to_vec() };
+        let unknown = if codec == Codec::Cbor { vec![0xa1, 0x00, 0x0f] } else { br#"{"frame":"dance"}"#.to_vec() };
         client.say_bytes(unknown).await;
         assert_eq!(client.hear_error().await.code, ErrorCode::UnknownFrame);
         client.push(8, titles(1, 5..6)).await;
