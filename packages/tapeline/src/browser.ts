@@ -3,15 +3,21 @@
 import { start } from "./core.js";
 import { dialWebSocket } from "./leader/connection.js";
 import { IndexedDbStore } from "./store/indexeddb.js";
+import { NoStorage } from "./store/store.js";
 import { runIn } from "./tapeline.js";
 
 runIn({
-  start: () => start(fetch(new URL("./tapeline.wasm", import.meta.url))),
+  start: () => start(new URL("./tapeline.wasm", import.meta.url)),
   server: () => (/^http/.test(location.origin) ? location.origin : undefined),
   dial: () => dialWebSocket(WebSocket),
   platform: (app, storage) => ({
-    shared: typeof navigator.locks === "undefined" || storage === "memory" ? undefined : app,
-    openStore: async () => (storage === "memory" ? undefined : IndexedDbStore.open(app)),
+    shared: !navigator.locks || storage === "memory" ? undefined : app,
+    openStore: async () => {
+      if (storage === "memory") return undefined;
+      // Tabs that cannot agree on who leads must not share the device.
+      if (!navigator.locks) throw new NoStorage("missing", "this page has no Web Locks: serve it over https, or from localhost");
+      return IndexedDbStore.open(app);
+    },
   }),
 });
 

@@ -1,10 +1,10 @@
 /** Objects of one kind on a stream: read at once, edited at once. */
 
-import { byCore, invalid } from "./errors.js";
+import { invalid } from "./errors.js";
 import { newId } from "./ids.js";
 import type { Query, Where } from "./query.js";
 import type { TabStream } from "./tab-stream.js";
-import { Reader, Writer, encode } from "./values.js";
+import { encode, isPlain, Reader, Writer } from "./values.js";
 import type { Change } from "./watch.js";
 
 /** An object as it is read: its fields and its id. Frozen; a changed one is another. */
@@ -24,7 +24,7 @@ export class Ops {
   private count = 0;
 
   insert(collection: string, fields: object): string {
-    const { id = newId(), ...rest } = fields as { id?: string };
+    const { id = newId(), ...rest } = checkFields(fields) as { id?: string };
     this.op(INSERT, collection, id, SET, rest);
     return id;
   }
@@ -55,17 +55,22 @@ export class Ops {
 
   private op(kind: number, collection: string, id: string, part: number, fields: object): void {
     if (typeof id !== "string") throw invalid(`the id of an object is text, not ${typeof id}`);
-    if (typeof fields !== "object" || fields === null) throw invalid("the fields are an object, like { title: \"…\" }");
-    const names = Object.keys(fields);
+    const names = Object.keys(checkFields(fields));
     if ("id" in fields) throw invalid("the id of an object never changes: insert another object, and delete this one");
     const { writer } = this;
-    writer.array(names.length ? 4 : 3).uint(kind).text(collection).text(id);
+    writer.array(names.length ? 4 : 3).uint(kind).name(collection, "the collection").name(id, "the id");
     if (names.length) {
       writer.map(1).uint(part).map(names.length);
-      for (const name of names) writer.text(name).value((fields as Record<string, unknown>)[name], name);
+      for (const name of names) writer.name(name, "the field").value((fields as Record<string, unknown>)[name], name);
     }
     this.count++;
   }
+}
+
+/** The fields of an object are a plain one. */
+function checkFields(fields: object): object {
+  if (isPlain(fields)) return fields;
+  throw invalid('the fields are a plain object, like { title: "Buy milk" }');
 }
 
 export class Collection<Fields extends object> {
@@ -106,19 +111,19 @@ export class Collection<Fields extends object> {
 
   /** One object, as it is now. */
   get(id: string): Row<Fields> | undefined {
-    const row = byCore(() => this.stream.mirror.get(this.name, id));
+    const row = this.stream.get(this.name, id);
     return row && new Reader(row).row();
   }
 
   /** The objects that a query asks for, as they are now. */
   all(query: Query<Fields> = {}): readonly Row<Fields>[] {
-    const rows = byCore(() => this.stream.mirror.find(this.encode(query)));
+    const rows = this.stream.find(this.encode(query));
     return Object.freeze(new Reader(rows).rows<Row<Fields>>());
   }
 
   /** How many objects there are. */
   count(where?: Where<Fields>): number {
-    return new Reader(byCore(() => this.stream.mirror.find(this.encode({ where })))).size();
+    return new Reader(this.stream.find(this.encode({ where }))).size();
   }
 
   /**

@@ -77,20 +77,19 @@ let memory = new Uint8Array(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Starts the core from its compiled or its fetched module. Once is enough. */
-export async function start(source: WebAssembly.Module | Response | Promise<Response>): Promise<void> {
+/** Starts the core from its module: its bytes, or where to fetch them. Once is enough. */
+export async function start(source: URL | (() => Promise<BufferSource>)): Promise<void> {
   if (core) return;
-  const instance =
-    source instanceof WebAssembly.Module
-      ? await WebAssembly.instantiate(source, {})
-      : (await instantiate(await source)).instance;
+  const { instance } = await (source instanceof URL ? download(source) : WebAssembly.instantiate(await source(), {}));
   core ??= instance.exports as unknown as Exports;
 }
 
 /** Compiles while it downloads, where the server says what it is. */
-function instantiate(response: Response): Promise<WebAssembly.WebAssemblyInstantiatedSource> {
+async function download(url: URL): Promise<WebAssembly.WebAssemblyInstantiatedSource> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} answers ${response.status}: serve tapeline.wasm beside the script`);
   if (response.headers.get("content-type") === "application/wasm") return WebAssembly.instantiateStreaming(response, {});
-  return response.arrayBuffer().then((bytes) => WebAssembly.instantiate(bytes, {}));
+  return WebAssembly.instantiate(await response.arrayBuffer(), {});
 }
 
 function running(): Exports {
@@ -143,7 +142,7 @@ function always(answer: number): Uint8Array {
 
 /** The replica of one stream: its outbox, its confirmed objects, its place on the log. It lives where the leader is. */
 export class Replica {
-  readonly handle: number;
+  handle: number;
 
   /** `client`: used where nothing is stored. One that is kept on the device is restored first. */
   constructor(stream: string, client: Uint8Array, onDevice: boolean) {
@@ -280,12 +279,13 @@ export class Replica {
 
   free(): void {
     running().replica_free(this.handle);
+    this.handle = NOTHING;
   }
 }
 
 /** A tab's copy of the view of one stream: read and edited at once. */
 export class Mirror {
-  readonly handle: number;
+  handle: number;
 
   constructor(tab: Uint8Array) {
     this.handle = told(running().mirror_new(put(tab)));
@@ -359,6 +359,7 @@ export class Mirror {
 
   free(): void {
     running().mirror_free(this.handle);
+    this.handle = NOTHING;
   }
 }
 

@@ -34,6 +34,17 @@ export function invalid(message: string): TapelineError {
   return new TapelineError("invalid", message);
 }
 
+/** Runs something of the app. Its own mistake is reported as its own, and must not keep others from being told. */
+export function reportErrors(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
 /** Runs something of the core, whose errors are words alone. */
 export function byCore<T>(run: () => T): T {
   try {

@@ -45,3 +45,8 @@ export function toHex(bytes: Uint8Array): string {
   for (const byte of bytes) text += hex[byte];
   return text;
 }
+
+/** The bytes again. */
+export function fromHex(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length / 2 }, (_, at) => Number.parseInt(text.slice(at * 2, at * 2 + 2), 16));
+}

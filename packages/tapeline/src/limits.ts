@@ -2,6 +2,8 @@
 
 /** How deep lists and maps may nest in one value. */
 export const VALUE_DEPTH = 32;
+/** Bytes of what a tab says of itself, encoded. */
+export const PRESENCE_BYTES = 4 << 10;
 /** Bytes of stored records after which they are written anew as a whole, at least; and as a share of that whole. */
 export const COMPACT_BYTES = 256 << 10;
 export const COMPACT_SHARE = 0.5;
@@ -9,8 +11,10 @@ export const COMPACT_SHARE = 0.5;
 export const RECORDS_AT_ONCE = 64;
 /** Bytes waiting in a socket past which no more is given to it. */
 export const SOCKET_BYTES = 1 << 20;
-/** How long a leader may leave an edit or a question of a visible tab unanswered before it is taken for dead. */
+/** How long a leader may say nothing to a visible tab before it is taken for dead. */
 export const LEADER_SILENCE = 5_000;
+/** How long closing waits for edits to get to the device. */
+export const CLOSING = 10_000;
 /** Pauses before the device's storage is tried again. */
 export const STORAGE_PAUSE = 5_000;
 /** A timer that comes this much too late means that the machine slept. */

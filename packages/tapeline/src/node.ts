@@ -9,7 +9,7 @@ import { FileStore } from "./store/file.js";
 import { runIn } from "./tapeline.js";
 
 runIn({
-  start: async () => start(await WebAssembly.compile(await readFile(new URL("./tapeline.wasm", import.meta.url)))),
+  start: () => start(() => readFile(new URL("./tapeline.wasm", import.meta.url))),
   server: () => process.env.TAPELINE_SERVER,
   dial: () => dialWebSocket(WebSocket as unknown as typeof globalThis.WebSocket),
   platform: (app, storage) => ({

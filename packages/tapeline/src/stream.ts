@@ -1,6 +1,7 @@
 /** A stream: the unit of sharing. What must change together, lives on one. */
 
 import { Collection, type Edits, Ops, editsOf } from "./collection.js";
+import type { Presence } from "./presence.js";
 import type { Notice, ParkedEdit, ParkedOp, Status } from "./status.js";
 import type { Tab } from "./tab.js";
 import type { TabStream } from "./tab-stream.js";
@@ -36,6 +37,11 @@ export class Stream {
     const ops = new Ops();
     make((collection) => editsOf(ops, collection));
     this.inner.edit(ops.finish());
+  }
+
+  /** Who else is there. */
+  get presence(): Presence {
+    return this.inner.presence;
   }
 
   /** Resolves once all edits made so far are on the device. */

@@ -1,10 +1,11 @@
 /** One stream in one tab: its mirror, who watches it, and what the leader says of it. */
 
 import { Mirror } from "./core.js";
-import { byCore } from "./errors.js";
+import { byCore, reportErrors, type TapelineError } from "./errors.js";
+import { Presence } from "./presence.js";
 import { type Notice, type ParkedEdit, type ParkedOp, type ReplicaStatus, type Status, UNKNOWN } from "./status.js";
 import type { Tab } from "./tab.js";
-import type { FromLeader } from "./tabs/messages.js";
+import type { FromLeader, Standing } from "./tabs/messages.js";
 import { decode } from "./values.js";
 import { type Listener, Watch } from "./watch.js";
 
@@ -12,12 +13,14 @@ import { type Listener, Watch } from "./watch.js";
 interface Waiting {
   readonly until: () => boolean;
   readonly resolve: () => void;
+  readonly reject: (error: TapelineError) => void;
 }
 
 type Said = Exclude<FromLeader, { kind: "leading" | "connection" }>;
 
 export class TabStream {
   readonly mirror: Mirror;
+  readonly presence: Presence;
   readonly noticeListeners = new Set<(notice: Notice) => void>();
   readonly statusListeners = new Set<(status: Status) => void>();
   private readonly watches = new Map<number, Watch<{ id: string }>>();
@@ -33,6 +36,7 @@ export class TabStream {
     private readonly tab: Tab,
   ) {
     this.mirror = new Mirror(tab.id);
+    this.presence = new Presence(tab.name.slice(0, 16), (state) => tab.present(name, state));
   }
 
   /** Makes an edit of ops. It shows at once; watchers are told in the next microtask. */
@@ -65,26 +69,20 @@ export class TabStream {
   }
 
   /** Takes what the leader says of this stream. The own leader's mirror has heard of changes already. */
-  hear(message: Said, own: boolean): void {
-    switch (message.kind) {
+  hear(said: Said, own: boolean): void {
+    switch (said.kind) {
       case "view":
-        for (const page of message.pages) this.mirror.hear(page);
-        break;
+        for (const page of said.pages) this.mirror.hear(page);
+        return this.stands(said.standing);
       case "changes":
-        if (!own) this.mirror.hear(message.bytes);
-        break;
-      case "status":
-        this.replica = message.status;
-        this.parkedBytes = message.parked;
-        this.parkedEdits = undefined;
-        break;
+        if (!own && said.bytes) this.mirror.hear(said.bytes);
+        return this.stands(said.standing);
       case "notice":
-        for (const listener of [...this.noticeListeners]) listener(message.notice);
+        for (const listener of [...this.noticeListeners]) reportErrors(() => listener(said.notice));
         return;
       case "peers":
-        return;
+        return this.presence.hear(said.peers);
     }
-    this.statusChanged();
   }
 
   statusChanged(): void {
@@ -93,10 +91,10 @@ export class TabStream {
 
   /** Tells whoever listens what has changed. */
   tellListeners(): void {
-    if (this.watches.size > 0) this.tellWatches();
+    this.tellWatches();
     if (this.known === undefined && this.statusListeners.size > 0) {
       const status = this.status();
-      for (const listener of [...this.statusListeners]) listener(status);
+      for (const listener of [...this.statusListeners]) reportErrors(() => listener(status));
     }
     if (this.waiting.length > 0) {
       const [over, on] = [this.waiting.filter(({ until }) => until()), this.waiting.filter(({ until }) => !until())];
@@ -115,6 +113,11 @@ export class TabStream {
     return this.parkedEdits!;
   }
 
+  /** Whether all edits made so far are on the device. */
+  isStored(): boolean {
+    return this.mirror.storedThrough() >= this.mirror.lastEdit();
+  }
+
   /** Resolves once all edits made so far are on the device. */
   stored(): Promise<void> {
     const last = this.mirror.lastEdit();
@@ -123,28 +126,43 @@ export class TabStream {
 
   /** Resolves once all edits made so far are recorded by the server, and all it had is played. */
   synced(): Promise<void> {
+    this.tab.check();
     const last = this.mirror.lastEdit();
     return this.until(
       () => this.mirror.takenThrough() >= last && this.replica.caughtUp && this.replica.pending === 0,
     );
   }
 
-  /** Whether an edit, or the question what there is, waits for the leader's answer. */
-  waits(): boolean {
-    return !this.mirror.isComplete() || this.mirror.takenThrough() < this.mirror.lastEdit();
+  get(collection: string, id: string): Uint8Array | undefined {
+    this.tab.check();
+    return byCore(() => this.mirror.get(collection, id));
   }
 
-  close(): void {
+  find(query: Uint8Array): Uint8Array {
+    this.tab.check();
+    return byCore(() => this.mirror.find(query));
+  }
+
+  /** Ends. Its last status stays. */
+  close(error: TapelineError): void {
+    this.known = this.makeStatus();
     this.watches.clear();
-    this.waiting = [];
+    for (const { reject } of this.waiting.splice(0)) reject(error);
     this.mirror.free();
   }
 
   private until(until: () => boolean): Promise<void> {
-    this.tab.check();
     if (until()) return Promise.resolve();
     this.tab.schedule();
-    return new Promise((resolve) => this.waiting.push({ until, resolve }));
+    return new Promise((resolve, reject) => this.waiting.push({ until, resolve, reject }));
+  }
+
+  private stands(standing: Standing | undefined): void {
+    this.statusChanged();
+    if (!standing) return;
+    this.replica = standing.status;
+    this.parkedBytes = standing.parked;
+    this.parkedEdits = undefined;
   }
 
   private tellWatches(): void {
@@ -157,8 +175,9 @@ export class TabStream {
       if (watch.told || watch.rows.length > 0) watch.tell(change);
     }
     if (!this.mirror.isComplete()) return;
-    for (const watch of this.watches.values()) {
-      if (!watch.told) watch.tell({ added: [], changed: [], removed: [] });
+    // What listeners begin to watch meanwhile is told next time.
+    for (const watch of [...this.watches.values()]) {
+      if (!watch.told && this.watches.has(watch.handle)) watch.tell({ added: [], changed: [], removed: [] });
     }
   }
 
@@ -176,7 +195,7 @@ export class TabStream {
       pending: replica.pending + untaken,
       ...(oldestPending === undefined ? {} : { oldestPending: new Date(oldestPending) }),
       parked: replica.parked,
-      stored: this.mirror.storedThrough() >= this.mirror.lastEdit() && replica.stored,
+      stored: this.isStored() && replica.stored,
       storage: replica.storage,
       ...(storageWhy === undefined ? {} : { storageWhy }),
       leader: this.tab.leads,

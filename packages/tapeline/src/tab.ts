@@ -6,16 +6,16 @@
  * `flush` follows once in the same microtask: edits to the leader, changes to the app.
  */
 
-import type { Mirror } from "./core.js";
-import { TapelineError } from "./errors.js";
+import { reportErrors, TapelineError } from "./errors.js";
 import { random16, toHex } from "./ids.js";
 import { Leader, type LeaderOptions } from "./leader/leader.js";
-import { LEADER_SILENCE } from "./limits.js";
+import { CLOSING, LEADER_SILENCE } from "./limits.js";
 import type { Connection } from "./status.js";
 import { NewerStore, NoStorage, type Store } from "./store/store.js";
 import { TabStream } from "./tab-stream.js";
 import { Election } from "./tabs/election.js";
 import type { FromLeader, Message, ToLeader } from "./tabs/messages.js";
+import { isVisible, listenToPage } from "./tabs/page.js";
 import { VERSION } from "./versions.js";
 
 /** What differs between a browser and Node. */
@@ -36,33 +36,33 @@ export class Tab {
   readonly streams = new Map<string, TabStream>();
   readonly connectionListeners = new Set<(connection: Connection) => void>();
   connection: Connection = { state: "connecting" };
-  offline = false;
+  /** Where no other tab can lead: resolves once this one does, or cannot. */
+  readonly alone: Promise<void> | undefined;
+  private offline = false;
   private leader: Leader | undefined;
   private store: Store | undefined;
-  private readonly channel: BroadcastChannel | undefined;
-  private readonly election: Election | undefined;
-  /** Whether another tab is known to lead. */
-  private following = false;
+  private channel: BroadcastChannel | undefined;
+  private election: Election | undefined;
+  /** The newest term that was heard of. */
+  private term = 0;
+  /** The term of the leader that is followed; 0: none is known. */
+  private following = 0;
+  /** When that leader was last heard, and when that was last asked. */
+  private heardAt = 0;
+  private lookedAt = 0;
+  private patience: ReturnType<typeof setInterval> | undefined;
+  private stopListening: (() => void) | undefined;
   private outdated = false;
+  private closing: Promise<void> | undefined;
   private closed = false;
   private scheduled = false;
-  /** When somebody who leads was first left without an answer. */
-  private askedAt: number | undefined;
-  private patience: ReturnType<typeof setInterval> | undefined;
-  private terms = 0;
+  /** How often this tab began to lead, or ceased to. */
+  private turns = 0;
 
   constructor(private readonly options: TabOptions) {
     const { shared } = options.platform;
-    if (shared === undefined) {
-      void this.lead();
-      return;
-    }
-    this.channel = new BroadcastChannel(shared);
-    this.channel.onmessage = ({ data }) => this.heard(data as Message);
-    this.election = new Election(shared, { elected: () => void this.lead(), deposed: () => this.stepDown() });
-    this.listenToPage();
-    this.election.stand();
-    this.patience = setInterval(() => this.doubt(), LEADER_SILENCE / 5);
+    if (shared === undefined) this.alone = this.lead();
+    else this.meetOthers(shared);
   }
 
   get leads(): boolean {
@@ -76,15 +76,16 @@ export class Tab {
     const stream = new TabStream(name, this);
     this.streams.set(name, stream);
     if (this.leader) this.begin(this.leader, stream);
-    else this.say({ kind: "join", tab: this.name, stream: name });
+    else this.ask({ kind: "join", tab: this.name, stream: name });
     return stream;
   }
 
-  /** Throws where edits cannot be taken any more. */
+  /** Throws where it was closed. */
   check(): void {
-    if (this.closed) throw new TapelineError("closed", "it was closed: open it again with Tapeline.open()");
+    if (this.closing) throw closedError();
   }
 
+  /** Throws where edits cannot be taken any more. */
   checkEdit(): void {
     this.check();
     if (this.outdated) throw new TapelineError("outdated", OUTDATED);
@@ -102,31 +103,55 @@ export class Tab {
 
   discard(stream: string, edit: number): void {
     if (this.leader) this.leader.discard(stream, edit);
-    else this.say({ kind: "discard", stream, edit });
+    else this.ask({ kind: "discard", stream, edit });
+  }
+
+  present(stream: string, state: Uint8Array): void {
+    if (this.closing) return;
+    if (this.leader) this.leader.present(stream, this.name, state);
+    else this.ask({ kind: "presence", tab: this.name, stream, state });
   }
 
   setOffline(offline: boolean): void {
     this.offline = offline;
     if (this.leader) this.leader.setOffline(offline);
-    else this.say({ kind: "offline", offline });
+    else this.ask({ kind: "offline", offline });
   }
 
   digest(stream: string): string | undefined {
     return this.leader?.digest(stream);
   }
 
-  async close(): Promise<void> {
-    if (this.closed) return;
+  /** Ends, once all edits are on the device, or cannot get there in time. */
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
     this.flush();
-    await Promise.all([...this.streams.values()].map((stream) => (this.leader ? stream.stored() : undefined)));
+    await this.untilStored();
+    this.ask({ kind: "leave", tab: this.name });
     this.closed = true;
     clearInterval(this.patience);
-    this.say({ kind: "leave", tab: this.name });
-    await this.stepDown();
+    this.stopListening?.();
+    const over = this.stepDown(true);
+    this.setConnection({ state: "closed" });
+    for (const stream of this.streams.values()) stream.close(closedError());
+    await over;
     this.election?.resign();
     this.channel?.close();
-    for (const stream of this.streams.values()) stream.close();
-    this.setConnection({ state: "closed" });
+  }
+
+  private async untilStored(): Promise<void> {
+    const unstored = [...this.streams.values()].filter((stream) => !stream.isStored());
+    if (unstored.length === 0 || this.connection.state === "closed" || this.outdated) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const enough = new Promise((resolve) => {
+      timer = setTimeout(resolve, CLOSING);
+    });
+    await Promise.race([enough, Promise.all(unstored.map((stream) => stream.stored()))]);
+    clearTimeout(timer);
   }
 
   // What follows from an edit, a message, or a word of the leader.
@@ -144,79 +169,86 @@ export class Tab {
     if (this.leader) return this.leader.takeOwn(stream.name);
     if (!this.following) return;
     for (let bytes = stream.mirror.pollCommit(); bytes; bytes = stream.mirror.pollCommit()) {
-      this.say({ kind: "edit", tab: this.name, stream: stream.name, bytes });
+      this.ask({ kind: "edit", tab: this.name, stream: stream.name, bytes });
     }
   }
 
-  private say(message: ToLeader | FromLeader): void {
-    this.channel?.postMessage({ ...message, version: VERSION } satisfies Message);
+  private ask(asked: ToLeader): void {
+    this.channel?.postMessage({ version: VERSION, term: this.following, asked } satisfies Message);
+  }
+
+  private say(said: FromLeader): void {
+    this.channel?.postMessage({ version: VERSION, term: this.term, said } satisfies Message);
   }
 
   private heard(message: Message): void {
-    if (message.version > VERSION) return this.becomeOutdated();
-    if ("tab" in message && this.leader) return this.leader.take(message, fromHex(message.tab));
-    switch (message.kind) {
-      case "discard":
-      case "offline":
-        return this.leader?.take(message, this.id);
-      case "leading":
-        return this.follow();
-      case "view":
-      case "changes":
-      case "status":
-      case "connection":
-      case "notice":
-      case "peers":
-        if (!this.leader) this.hear(message);
-    }
+    if (message.version > VERSION) return this.meetNewer(message);
+    if ("said" in message) return this.listenTo(message.term, message.said);
+    if (this.leader && (message.asked.kind !== "edit" || message.term === this.term)) this.leader.take(message.asked);
+  }
+
+  /** A leader of another tab says something. */
+  private listenTo(term: number, said: FromLeader): void {
+    // Its time is over, which it has yet to notice.
+    if (term < this.term) return;
+    if (this.leader) this.deposed();
+    this.heardAt = performance.now();
+    if (term !== this.following) this.follow(term, said.kind === "leading");
+    this.hear(said);
   }
 
   /** Takes what a leader says, the own one or another. */
-  private hear(message: FromLeader): void {
-    this.askedAt = undefined;
-    if (!this.leader) this.following = true;
-    switch (message.kind) {
-      case "leading":
-        return;
-      case "connection":
-        this.offline = message.offline;
-        return this.setConnection(message.connection);
-      case "view":
-        if (message.to !== this.name) return;
+  private hear(said: FromLeader): void {
+    if (said.kind === "leading") return;
+    if (said.kind === "connection") {
+      this.offline = said.offline;
+      return this.setConnection(said.connection);
     }
-    const stream = this.streams.get(message.stream);
-    if (!stream) return;
-    try {
-      stream.hear(message, this.leader !== undefined);
-    } catch {
-      // It is of another version, which the next message will say.
-    }
+    const stream = this.streams.get(said.stream);
+    if (!stream || (said.kind === "view" && said.to !== this.name)) return;
+    stream.hear(said, this.leader !== undefined);
     this.schedule();
   }
 
   private setConnection(connection: Connection): void {
     this.connection = this.outdated ? { state: "outdated", why: OUTDATED } : connection;
-    for (const listener of [...this.connectionListeners]) listener(this.connection);
     for (const stream of this.streams.values()) stream.statusChanged();
+    for (const listener of [...this.connectionListeners]) reportErrors(() => listener(this.connection));
     if (!this.closed) this.schedule();
   }
 
   // Who leads.
 
+  private meetOthers(shared: string): void {
+    this.channel = new BroadcastChannel(shared);
+    this.channel.onmessage = ({ data }) => this.heard(data as Message);
+    this.election = new Election(shared, { elected: () => void this.lead(), deposed: () => this.deposed() });
+    this.stopListening = listenToPage({
+      nudge: () => this.leader?.nudge(),
+      hidden: () => this.leader?.flush(),
+      pause: () => this.pause(),
+      resume: () => this.resume(),
+    });
+    this.heardAt = this.lookedAt = performance.now();
+    this.patience = setInterval(() => this.doubt(), LEADER_SILENCE / 5);
+    this.election.stand();
+  }
+
   private async lead(): Promise<void> {
-    const term = ++this.terms;
+    const turn = ++this.turns;
     const opened = await this.openStore();
-    if (this.closed || this.outdated || term !== this.terms) return void opened.store?.close();
+    if (turn !== this.turns || this.closed || !opened) return void opened?.store?.close();
     this.store = opened.store;
+    this.following = 0;
+    this.term = Math.max(Date.now(), this.term + 1);
     const { platform: _, ...options } = this.options;
-    this.following = false;
     this.leader = new Leader(
       {
         id: this.id,
         mirrorOf: (stream) => this.streams.get(stream)?.mirror,
-        say: (message) => this.say(message),
-        hear: (message) => this.hear(message),
-        superseded: () => this.stepDown(),
+        say: (said) => this.say(said),
+        hear: (said) => this.hear(said),
+        superseded: () => this.deposed(),
         failed: (error) => this.failed(error),
       },
       { ...options, ...opened, offline: this.offline },
@@ -226,45 +258,47 @@ export class Tab {
     this.setConnection(this.leader.connection);
   }
 
-  private async openStore(): Promise<{ store: Store | undefined; noStorage: NoStorage | undefined }> {
+  /** Opens the store, or says why there is none; `undefined` where this tab must not lead. */
+  private async openStore(): Promise<Pick<LeaderOptions, "store" | "noStorage"> | undefined> {
     try {
-      const store = await this.options.platform.openStore();
-      return { store, noStorage: undefined };
+      return { store: await this.options.platform.openStore(), noStorage: undefined };
     } catch (error) {
+      if (error instanceof NoStorage) return { store: undefined, noStorage: error };
       if (error instanceof NewerStore) this.becomeOutdated();
-      if (error instanceof TapelineError) throw error;
-      const noStorage = error instanceof NoStorage ? error : new NoStorage("missing", String(error));
-      return { store: undefined, noStorage };
+      else this.failed(error);
+      if (this.alone) throw error;
+      return undefined;
     }
   }
 
   private begin(leader: Leader, stream: TabStream): void {
     stream.mirror.sendAgain();
-    const tape = leader.open(stream.name);
-    if (!tape.loaded) return;
-    leader.takeOwn(stream.name);
-    tape.replica.viewTo(stream.mirror);
-    if (tape.status) {
-      this.hear({ kind: "status", stream: stream.name, status: tape.status, parked: tape.replica.parked() });
-    }
+    leader.begin(stream.name);
+    stream.presence.again();
     this.schedule();
   }
 
   /** Another tab leads from now on: it is told what this one has, and asked for what there is. */
-  private follow(): void {
-    if (this.leader) return;
-    this.following = true;
+  private follow(term: number, join: boolean): void {
+    const before = this.following;
+    this.term = this.following = term;
+    // Where none was known, every stream has asked already whoever hears it.
+    if (join || before) this.joinAll();
     for (const stream of this.streams.values()) {
       stream.mirror.sendAgain();
-      this.say({ kind: "join", tab: this.name, stream: stream.name });
       this.handOver(stream);
+      stream.presence.again();
     }
   }
 
+  private joinAll(): void {
+    for (const { name } of this.streams.values()) this.ask({ kind: "join", tab: this.name, stream: name });
+  }
+
   /** Leads no longer. */
-  private async stepDown(flush = false): Promise<void> {
+  private async stepDown(flush: boolean): Promise<void> {
     const { leader, store } = this;
-    this.terms++;
+    this.turns++;
     this.leader = undefined;
     this.store = undefined;
     if (flush) leader?.flush();
@@ -272,10 +306,33 @@ export class Tab {
     await store?.close();
   }
 
+  /** Another tab has the lead: this one waits for it again. */
+  private deposed(): void {
+    void this.stepDown(false);
+    this.election?.resign();
+    this.comeBack();
+  }
+
+  private comeBack(): void {
+    if (this.closed || this.outdated) return;
+    this.following = 0;
+    this.heardAt = this.lookedAt = performance.now();
+    this.joinAll();
+    this.election?.stand();
+  }
+
   private failed(error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
-    void this.stepDown();
+    void this.stepDown(false);
+    this.election?.resign();
+    clearInterval(this.patience);
     this.setConnection({ state: "closed", why });
+  }
+
+  /** What is not known to be on the device goes to the newer version; what that one says is not understood here. */
+  private meetNewer(message: Message): void {
+    this.becomeOutdated();
+    if ("said" in message && message.term > this.following) this.follow(message.term, false);
   }
 
   private becomeOutdated(): void {
@@ -287,55 +344,31 @@ export class Tab {
     this.setConnection({ state: "outdated", why: OUTDATED });
   }
 
-  /** A visible tab whose leader leaves it without an answer for long takes the lead. */
+  /** A tab that is seen takes the lead from one that does not answer. */
   private doubt(): void {
-    const waits = !this.leader && [...this.streams.values()].some((stream) => stream.waits());
-    if (!waits || document.visibilityState !== "visible") {
-      this.askedAt = undefined;
-      return;
-    }
-    this.askedAt ??= performance.now();
-    if (performance.now() - this.askedAt < LEADER_SILENCE) return;
-    this.askedAt = undefined;
-    this.election?.steal();
+    const now = performance.now();
+    // Where this tab itself did not run, it could hear nobody.
+    const slept = now - this.lookedAt > LEADER_SILENCE / 2;
+    this.lookedAt = now;
+    if (slept || this.leader || this.election?.won || !isVisible()) this.heardAt = now;
+    const silence = now - this.heardAt;
+    if (silence > LEADER_SILENCE) {
+      this.heardAt = now;
+      this.election?.steal();
+    } else if (silence > LEADER_SILENCE / 2) this.ask({ kind: "beat" });
   }
 
-  // The page.
-
-  private listenToPage(): void {
-    if (typeof document === "undefined") {
-      addEventListener("online", () => this.leader?.nudge());
-      return;
-    }
-    addEventListener("online", () => this.leader?.nudge());
-    document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") this.leader?.nudge();
-      // It may never be shown again, nor told so.
-      else this.leader?.flush();
-    });
-    document.addEventListener("freeze", () => this.pause());
-    document.addEventListener("resume", () => this.resume());
-    addEventListener("pagehide", () => this.pause());
-    addEventListener("pageshow", (event) => event.persisted && this.resume());
-  }
-
-  /** The page is about to be frozen or closed: somebody else must lead. */
   private pause(): void {
     this.flush();
     void this.stepDown(true);
     this.election?.resign();
   }
 
-  /** The page goes on: whatever was said meanwhile was not heard. */
   private resume(): void {
-    if (this.closed || this.outdated) return;
-    this.follow();
-    this.election?.stand();
+    this.comeBack();
   }
 }
 
-function fromHex(text: string): Uint8Array {
-  return Uint8Array.from({ length: text.length / 2 }, (_, place) => Number.parseInt(text.slice(place * 2, place * 2 + 2), 16));
+function closedError(): TapelineError {
+  return new TapelineError("closed", "it was closed: open it again with Tapeline.open()");
 }
-
-export type { Mirror };

@@ -56,6 +56,8 @@ export class Tapeline {
       dial: environment.dial(),
       platform: environment.platform(`tapeline:${app}`, options.storage),
     });
+    // Where the device is in use, or damaged, whoever opens it should know.
+    await tab.alone;
     return new Tapeline(tab);
   }
 

@@ -68,6 +68,12 @@ export class Writer {
     return this.head(TEXT, encoded.length).raw(encoded);
   }
 
+  /** Text that must be Unicode. `what` it is, for errors. */
+  name(text: string, what: string): this {
+    if (!text.isWellFormed()) throw invalid(`${what} has half of a surrogate pair: use text.toWellFormed()`);
+    return this.text(text);
+  }
+
   blob(bytes: Uint8Array): this {
     return this.head(BYTES, bytes.length).raw(bytes);
   }
@@ -83,8 +89,7 @@ export class Writer {
   value(value: unknown, path: string, depth = VALUE_DEPTH): this {
     switch (typeof value) {
       case "string":
-        if (!value.isWellFormed()) throw invalid(`${path} has half of a surrogate pair: use text.toWellFormed()`);
-        return this.text(value);
+        return this.name(value, path);
       case "number":
         return this.number(value, path);
       case "boolean":
@@ -108,12 +113,11 @@ export class Writer {
       for (let place = 0; place < value.length; place++) this.value(value[place], `${path}[${place}]`, depth - 1);
       return this;
     }
-    const prototype = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null) throw invalid(describe(value, path));
+    if (!isPlain(value)) throw invalid(describe(value, path));
     const names = Object.keys(value);
     this.map(names.length);
     for (const name of names) {
-      this.text(name).value((value as Record<string, unknown>)[name], `${path}.${name}`, depth - 1);
+      this.name(name, `a name in ${path}`).value((value as Record<string, unknown>)[name], `${path}.${name}`, depth - 1);
     }
     return this;
   }
@@ -175,6 +179,13 @@ export class Writer {
     this.bytes = grown;
     this.view = new DataView(grown.buffer);
   }
+}
+
+/** Whether something is an object with no class of its own. It may be of another window. */
+export function isPlain(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
 }
 
 function describe(value: object, path: string): string {

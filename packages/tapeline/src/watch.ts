@@ -1,5 +1,6 @@
 /** A watched query: its rows, kept up to date by differences; rows that did not change keep their identity. */
 
+import { reportErrors } from "./errors.js";
 import { Reader } from "./values.js";
 
 /** What became of the answer since it was last told. */
@@ -41,12 +42,7 @@ export class Watch<Row extends { id: string }> {
 
   tell(change: Change<Row>): void {
     this.told = true;
-    try {
-      this.listener(this.rows, change);
-    } catch (error) {
-      // The app's own mistake must not keep others from being told.
-      reportError(error);
-    }
+    reportErrors(() => this.listener(this.rows, change));
   }
 }
 
@@ -75,10 +71,4 @@ function difference<Row extends { id: string }>(removed: Row[], inserted: Row[])
   const changed: Row[] = [];
   for (const row of inserted) (gone.delete(row.id) ? changed : added).push(row);
   return { added, changed, removed: [...gone.values()] };
-}
-
-function reportError(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }

@@ -34,8 +34,6 @@ export type Dial = (server: string, events: SocketEvents) => Socket;
 export interface ConnectionEvents {
   /** A frame for the stream with this channel. */
   frame(channel: number, frame: Uint8Array): void;
-  /** A frame about presence. */
-  presence(channel: number, frame: Uint8Array): void;
   /** There is another socket, or none. */
   turned(connected: boolean): void;
   /** The connection stands otherwise than before. */
@@ -118,7 +116,6 @@ export class LineToServer {
     if (!this.offline && !this.refused) this.steer();
     if (this.socket && this.welcomed) this.events.room();
     this.timer = setTimeout(this.tick, this.patience());
-    (this.timer as { unref?: () => void }).unref?.();
   };
 
   private steer(): void {
@@ -153,7 +150,7 @@ export class LineToServer {
     const current = () => this.socket === mine.socket && mine.socket !== undefined;
     mine.socket = this.dial(this.server, {
       open: () => current() && void this.greet(mine.socket!),
-      frame: (bytes) => current() && this.heard(bytes),
+      frame: (bytes) => current() && this.read(bytes),
       gone: (why) => current() && this.lost(why),
     });
     this.socket = mine.socket;
@@ -170,6 +167,14 @@ export class LineToServer {
     }
   }
 
+  private read(frame: Uint8Array): void {
+    try {
+      this.heard(frame);
+    } catch (error) {
+      this.lost(`the server said something that is not understood: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
   private heard(frame: Uint8Array): void {
     this.link.heard(performance.now());
     const about = decode(core.about(frame));
@@ -181,8 +186,6 @@ export class LineToServer {
         return this.events.changed();
       case "error":
         return this.complain(about, frame);
-      case "presence":
-        return this.events.presence(about.channel, frame);
       case "stream":
         return this.events.frame(about.channel, frame);
     }

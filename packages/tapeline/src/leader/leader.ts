@@ -6,13 +6,16 @@
  */
 
 import * as core from "../core.js";
-import { random16 } from "../ids.js";
-import type { Connection, Notice, ReplicaStatus } from "../status.js";
+import { fromHex, random16 } from "../ids.js";
+import type { Connection, Notice } from "../status.js";
 import type { NoStorage, Store } from "../store/store.js";
 import type { FromLeader, ToLeader } from "../tabs/messages.js";
-import { decode } from "../values.js";
+import { decode, type Value } from "../values.js";
 import { type Dial, LineToServer } from "./connection.js";
 import { Tape } from "./tape.js";
+
+/** What a tab that has gone says of itself. */
+const GONE = Uint8Array.of(0xf6);
 
 /** The tab a leader lives in. */
 export interface Home {
@@ -44,6 +47,8 @@ export class Leader {
   private readonly channels: Tape[] = [];
   private readonly line: LineToServer;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** When to look again for frames that are due. */
+  private wakeAt = Number.POSITIVE_INFINITY;
   private closed = false;
 
   constructor(
@@ -52,7 +57,6 @@ export class Leader {
   ) {
     this.line = new LineToServer(options.server, options.token, options.dial, {
       frame: (channel, frame) => this.receive(channel, frame),
-      presence: () => {},
       turned: (connected) => this.turned(connected),
       changed: () => this.tellConnection(),
       room: () => this.send(),
@@ -81,10 +85,18 @@ export class Leader {
     this.tapes.set(stream, tape);
     this.channels.push(tape);
     tape.load(() => this.tell(tape)).then(
-      () => !this.closed && this.loaded(tape),
-      (error) => this.home.failed(error),
+      (all) => all && this.loaded(tape),
+      (error) => this.closed || this.home.failed(error),
     );
     return tape;
+  }
+
+  /** The tab it lives in begins to use a stream. */
+  begin(stream: string): void {
+    const tape = this.open(stream);
+    if (!tape.loaded) return;
+    this.showOwn(tape);
+    this.settle(tape);
   }
 
   /** Takes the edits of the tab it lives in. */
@@ -97,29 +109,43 @@ export class Leader {
   }
 
   /** Takes what another tab says. */
-  take(message: ToLeader, tab: Uint8Array): void {
+  take(message: ToLeader): void {
     switch (message.kind) {
       case "join":
         return this.join(message.tab, this.open(message.stream));
       case "edit": {
         const tape = this.open(message.stream);
-        // What comes before the device was read is sent again when the tab has joined.
-        if (!tape.loaded) return;
-        tape.replica.take(tab, message.bytes);
+        tape.take(fromHex(message.tab), message.bytes);
         return this.settle(tape);
       }
+      case "beat":
+        return this.tellConnection();
       case "discard":
         return this.discard(message.stream, message.edit);
       case "offline":
         return this.setOffline(message.offline);
+      case "presence":
+        return this.present(message.stream, message.tab, message.state);
       case "leave":
-        for (const tape of this.tapes.values()) tape.others.delete(message.tab);
+        for (const tape of this.tapes.values()) {
+          tape.others.delete(message.tab);
+          if (tape.present.delete(message.tab)) this.present(tape.name, message.tab, GONE);
+        }
     }
   }
 
   discard(stream: string, edit: number): void {
     const tape = this.open(stream);
     if (tape.loaded && tape.replica.discard(edit)) this.settle(tape);
+  }
+
+  /** A tab says something of itself, and wants to hear of others. */
+  present(stream: string, tab: string, state: Uint8Array): void {
+    const tape = this.open(stream);
+    if (state !== GONE) tape.present.add(tab);
+    tape.replica.watchPeers();
+    tape.replica.present(fromHex(tab.slice(0, 16)), state);
+    this.settle(tape);
   }
 
   setOffline(offline: boolean): void {
@@ -145,26 +171,35 @@ export class Leader {
   }
 
   private loaded(tape: Tape): void {
+    // What was read is nothing that changed.
     const mirror = this.home.mirrorOf(tape.name);
-    if (mirror) {
-      tape.replica.takeFrom(this.home.id, mirror);
-      tape.replica.viewTo(mirror);
-    }
+    if (mirror) tape.replica.changesTo(mirror, false);
+    else tape.replica.changes();
+    this.showOwn(tape);
+    tape.takeEarly();
     for (const tab of tape.others) this.show(tab, tape);
     if (this.line.connected) tape.replica.connected(tape.channel);
     this.settle(tape);
   }
 
   private join(tab: string, tape: Tape): void {
+    this.tellConnection();
     tape.others.add(tab);
     if (tape.loaded) this.show(tab, tape);
-    this.home.say({ kind: "connection", connection: this.connection, offline: this.offline });
   }
 
   private show(tab: string, tape: Tape): void {
-    this.home.say({ kind: "view", to: tab, stream: tape.name, pages: tape.replica.view() });
-    tape.toldStatus = "";
-    this.tellStatus(tape);
+    const { standing } = tape;
+    this.home.say({ kind: "view", to: tab, stream: tape.name, pages: tape.replica.view(), standing });
+    if (tape.peers) this.home.say({ kind: "peers", stream: tape.name, peers: tape.peers });
+  }
+
+  private showOwn(tape: Tape): void {
+    const mirror = this.home.mirrorOf(tape.name);
+    if (!mirror) return;
+    tape.replica.takeFrom(this.home.id, mirror);
+    tape.replica.viewTo(mirror);
+    this.home.hear({ kind: "changes", stream: tape.name, bytes: undefined, standing: tape.standing });
   }
 
   private turned(connected: boolean): void {
@@ -190,12 +225,15 @@ export class Leader {
     this.sendOf(tape);
     this.tell(tape);
     for (let notice = tape.replica.pollNotice(); notice; notice = tape.replica.pollNotice()) {
-      this.tellAll({ kind: "notice", stream: tape.name, notice: decode(notice) as Notice });
+      this.tellAbout(tape, { kind: "notice", stream: tape.name, notice: decode(notice) as Notice });
     }
-    this.tellStatus(tape);
+    const peers = tape.replica.pollPeers();
+    if (peers) tape.peers = decode(peers) as Record<string, Value>;
+    if (peers) this.tellAbout(tape, { kind: "peers", stream: tape.name, peers: tape.peers ?? {} });
   }
 
   private send(): void {
+    this.wakeAt = Number.POSITIVE_INFINITY;
     for (const tape of this.tapes.values()) if (tape.loaded) this.sendOf(tape);
   }
 
@@ -206,41 +244,35 @@ export class Leader {
       this.line.send(frame);
     }
     const timeout = tape.replica.pollTimeout();
-    if (timeout !== undefined) this.comeBack(timeout - Date.now());
+    if (timeout !== undefined) this.comeBack(Math.max(timeout, Date.now() + 1));
   }
 
-  private comeBack(pause: number): void {
+  private comeBack(at: number): void {
+    if (at >= this.wakeAt) return;
+    this.wakeAt = at;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => !this.closed && this.send(), Math.max(1, pause));
+    this.timer = setTimeout(() => !this.closed && this.send(), at - Date.now());
   }
 
-  /** Tells all mirrors what changed. */
+  /** Tells all mirrors what changed, and how the stream stands. */
   private tell(tape: Tape): void {
+    if (this.closed) return;
     const mirror = this.home.mirrorOf(tape.name);
     const others = tape.others.size > 0 && tape.loaded;
     const bytes = mirror ? tape.replica.changesTo(mirror, others) : tape.replica.changes();
-    if (!bytes) return;
-    const message = { kind: "changes", stream: tape.name, bytes } as const;
-    if (others) this.home.say(message);
-    this.home.hear(message);
+    const standing = tape.loaded ? tape.pollStanding() : undefined;
+    if (bytes || standing) this.tellAbout(tape, { kind: "changes", stream: tape.name, bytes, standing });
   }
 
-  private tellStatus(tape: Tape): void {
-    const bytes = tape.replica.status();
-    const { storage, storageWhy } = tape.storage;
-    const told = `${String.fromCharCode(...bytes)}${storage}${storageWhy}`;
-    if (told === tape.toldStatus) return;
-    tape.toldStatus = told;
-    tape.status = { ...(decode(bytes) as ReplicaStatus), storage, ...(storageWhy ? { storageWhy } : {}) };
-    this.tellAll({ kind: "status", stream: tape.name, status: tape.status, parked: tape.replica.parked() });
+  private tellAbout(tape: Tape, said: FromLeader): void {
+    if (tape.others.size > 0 && tape.loaded) this.home.say(said);
+    this.home.hear(said);
   }
 
   private tellConnection(): void {
-    if (!this.closed) this.tellAll({ kind: "connection", connection: this.connection, offline: this.offline });
-  }
-
-  private tellAll(message: FromLeader): void {
-    this.home.say(message);
-    this.home.hear(message);
+    if (this.closed) return;
+    const said = { kind: "connection", connection: this.connection, offline: this.offline } as const;
+    this.home.say(said);
+    this.home.hear(said);
   }
 }

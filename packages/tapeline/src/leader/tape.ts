@@ -5,20 +5,28 @@ import { random16 } from "../ids.js";
 import { COMPACT_BYTES, COMPACT_SHARE, STORAGE_PAUSE } from "../limits.js";
 import type { ReplicaStatus } from "../status.js";
 import { NoStorage, type Store, type StoreRecord, Superseded } from "../store/store.js";
-import { decode } from "../values.js";
+import type { Standing } from "../tabs/messages.js";
+import { type Value, decode } from "../values.js";
 
 export class Tape {
   readonly replica: core.Replica;
   loaded = false;
   /** Tabs that mirror it, beside the leader's own. */
   readonly others = new Set<string>();
-  /** What was last told of its status, as the core wrote it. */
-  toldStatus = "";
-  status: ReplicaStatus | undefined;
+  /** Tabs that say something of themselves. */
+  readonly present = new Set<string>();
+  /** Who is there, as it was last told. */
+  peers: Record<string, Value> | undefined;
+  /** How it stood when this was last asked. */
+  standing: Standing | undefined;
+  private stood = "";
+  /** Edits of other tabs that came before the device was read. */
+  private early: [tab: Uint8Array, edit: Uint8Array][] = [];
   private bytesOfWhole = 0;
   private bytesSince = 0;
   private trouble: NoStorage | undefined;
-  private retryAt = 0;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private freed = false;
 
   constructor(
     readonly name: string,
@@ -31,10 +39,11 @@ export class Tape {
     this.replica = new core.Replica(name, random16(), store !== undefined);
   }
 
-  /** Reads what is on the device. `some`: called when the first of it can be shown. */
-  async load(some: () => void): Promise<void> {
+  /** Reads what is on the device. `some`: called when the first of it can be shown. `false`: it was freed meanwhile. */
+  async load(some: () => void): Promise<boolean> {
     let first = true;
     await this.store?.load(this.name, (parts) => {
+      if (this.freed) return;
       for (const part of parts) {
         this.bytesOfWhole += part.length;
         this.replica.restore(part);
@@ -42,8 +51,32 @@ export class Tape {
       if (first) some();
       first = false;
     });
+    if (this.freed) return false;
     this.replica.restored();
     this.loaded = true;
+    return true;
+  }
+
+  /** Takes an edit of another tab. */
+  take(tab: Uint8Array, edit: Uint8Array): void {
+    if (this.loaded) this.replica.take(tab, edit);
+    else this.early.push([tab, edit]);
+  }
+
+  /** Takes those that came too early. */
+  takeEarly(): void {
+    for (const [tab, edit] of this.early.splice(0)) this.replica.take(tab, edit);
+  }
+
+  /** How it stands, where that has changed since this was last asked. */
+  pollStanding(): Standing | undefined {
+    const bytes = this.replica.status();
+    const storage = this.storage;
+    const stands = `${String.fromCharCode(...bytes)} ${storage.storage} ${storage.storageWhy}`;
+    if (stands === this.stood) return undefined;
+    this.stood = stands;
+    this.standing = { status: { ...(decode(bytes) as ReplicaStatus), ...storage }, parked: this.replica.parked() };
+    return this.standing;
   }
 
   /** Has the device keep what is to be kept. `flush`: though something is being written. */
@@ -56,23 +89,23 @@ export class Tape {
   }
 
   /** Where its edits are kept. */
-  get storage(): { storage: ReplicaStatus["storage"]; storageWhy?: string } {
+  private get storage(): { storage: ReplicaStatus["storage"]; storageWhy?: string } {
     if (this.trouble) return { storage: this.trouble.kind, storageWhy: this.trouble.message };
     return { storage: this.store ? "device" : "memory" };
   }
 
   free(): void {
+    this.freed = true;
+    clearTimeout(this.retry);
     this.replica.free();
   }
 
   private async write(record: StoreRecord): Promise<void> {
-    try {
-      await this.store!.write(this.name, record);
-      this.written(record);
-    } catch (error) {
-      if (error instanceof Superseded) return this.events.superseded();
-      this.goOnInMemory(error instanceof NoStorage ? error : new NoStorage("missing", String(error)));
-    }
+    const trouble = await this.store!.write(this.name, record).catch((error: unknown) => error);
+    if (this.freed) return;
+    if (trouble instanceof Superseded) return this.events.superseded();
+    if (trouble === undefined) this.written(record);
+    else this.goOnInMemory(trouble instanceof NoStorage ? trouble : new NoStorage("missing", String(trouble)));
     this.events.changed(this);
   }
 
@@ -97,14 +130,10 @@ export class Tape {
   private goOnInMemory(trouble: NoStorage): void {
     this.trouble = trouble;
     this.replica.keep(false);
-    const now = Date.now();
-    if (now < this.retryAt) return;
-    this.retryAt = now + STORAGE_PAUSE;
-    const timer = setTimeout(() => {
-      this.retryAt = 0;
+    this.retry ??= setTimeout(() => {
+      this.retry = undefined;
       this.replica.keep(true);
       this.events.changed(this);
     }, STORAGE_PAUSE);
-    (timer as { unref?: () => void }).unref?.();
   }
 }

@@ -10,26 +10,36 @@
  */
 
 import { type FileHandle, mkdir, open, readFile, rename, unlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
 import { TapelineError } from "../errors.js";
 import { VERSION } from "../versions.js";
-import { NewerStore, type Store, type StoreRecord } from "./store.js";
+import { NewerStore, NoStorage, type Store, type StoreRecord } from "./store.js";
 
 const MAGIC = Buffer.from("TAPELINE");
 const HEADER = MAGIC.length + 1;
 
+/** The directories this process uses. */
+const taken = new Set<string>();
+
+interface OpenTape {
+  readonly file: FileHandle;
+  /** Where the next record begins. What is behind it, of a record that could not be written, is written over. */
+  end: number;
+}
+
 export class FileStore implements Store {
-  private readonly files = new Map<string, FileHandle>();
+  private readonly tapes = new Map<string, OpenTape>();
   /** Writes of each stream, one after the other. */
   private readonly turns = new Map<string, Promise<void>>();
 
   private constructor(private readonly directory: string) {}
 
   static async open(directory: string): Promise<FileStore> {
-    await mkdir(directory, { recursive: true });
-    await lock(join(directory, "lock"));
-    return new FileStore(directory);
+    const path = resolve(directory);
+    await mkdir(path, { recursive: true });
+    await lock(path);
+    return new FileStore(path);
   }
 
   async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
@@ -41,12 +51,13 @@ export class FileStore implements Store {
     const end = bytes && bytes.length >= HEADER ? read(bytes, path, page) : 0;
     const file = await open(path, end ? "r+" : "w+");
     if (end) await file.truncate(end);
-    else await file.write(header());
-    this.files.set(stream, file);
+    else await writeAll(file, header(), 0);
+    this.tapes.set(stream, { file, end: end || HEADER });
   }
 
   write(stream: string, record: StoreRecord): Promise<void> {
-    const turn = (this.turns.get(stream) ?? Promise.resolve()).then(() => this.writeNow(stream, record));
+    const before = this.turns.get(stream) ?? Promise.resolve();
+    const turn = before.then(() => this.writeNow(stream, record)).catch((error) => Promise.reject(asNoStorage(error)));
     this.turns.set(
       stream,
       turn.catch(() => {}),
@@ -56,28 +67,30 @@ export class FileStore implements Store {
 
   async close(): Promise<void> {
     await Promise.all(this.turns.values());
-    await Promise.all([...this.files.values()].map((file) => file.close()));
-    await unlink(join(this.directory, "lock"));
+    await Promise.all([...this.tapes.values()].map(({ file }) => file.close()));
+    await unlink(lockOf(this.directory));
+    taken.delete(this.directory);
   }
 
   private async writeNow(stream: string, record: StoreRecord): Promise<void> {
-    const file = this.files.get(stream);
-    if (!file) throw new Error(`the records of ${stream} were not read`);
+    const tape = this.tapes.get(stream);
+    if (!tape) throw new Error(`the records of ${stream} were not read`);
     const bytes = encode(record.parts);
-    if (record.whole) return this.replace(stream, file, bytes);
-    const { size } = await file.stat();
-    await file.write(bytes, 0, bytes.length, size);
-    if (record.urgent) await file.datasync();
+    if (record.whole) return this.replace(stream, tape.file, bytes);
+    await writeAll(tape.file, bytes, tape.end);
+    if (record.urgent) await tape.file.datasync();
+    tape.end += bytes.length;
   }
 
   /** Writes a new file beside the old one and puts it in its place. */
   private async replace(stream: string, old: FileHandle, bytes: Buffer): Promise<void> {
     const path = this.path(stream);
     const file = await open(`${path}.new`, "w+");
-    await file.write(Buffer.concat([header(), bytes]));
+    await writeAll(file, Buffer.concat([header(), bytes]), 0);
     await file.datasync();
     await rename(`${path}.new`, path);
-    this.files.set(stream, file);
+    await syncDirectory(this.directory);
+    this.tapes.set(stream, { file, end: HEADER + bytes.length });
     await old.close();
   }
 
@@ -93,6 +106,26 @@ function header(): Buffer {
 function encode(parts: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(parts.flatMap((part) => [uint32(part.length), part]));
   return Buffer.concat([uint32(content.length), uint32(crc32(content)), content]);
+}
+
+/** One call may write less than all. */
+async function writeAll(file: FileHandle, bytes: Buffer, place: number): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, place + written);
+    written += bytesWritten;
+  }
+}
+
+/** A new name in a directory is lost with the power unless the directory is synced, where systems can do that. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r").catch(() => undefined);
+  await directory?.sync().catch(() => {});
+  await directory?.close();
+}
+
+function asNoStorage(error: NodeJS.ErrnoException): NoStorage {
+  const full = error.code === "ENOSPC" || error.code === "EDQUOT";
+  return new NoStorage(full ? "full" : "missing", error.message, { cause: error });
 }
 
 function uint32(number: number): Buffer {
@@ -134,16 +167,24 @@ function damaged(path: string, why: string): TapelineError {
   return new TapelineError("storage", `${path} is damaged: ${why}. Keep a copy, and open another directory`);
 }
 
+function lockOf(directory: string): string {
+  return join(directory, "lock");
+}
+
 /** Takes the directory for this process. A lock whose process is gone is taken over. */
-async function lock(path: string): Promise<void> {
+async function lock(directory: string): Promise<void> {
+  const path = lockOf(directory);
   try {
     await writeFile(path, String(process.pid), { flag: "wx" });
+    taken.add(directory);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     const holder = Number(await readFile(path, "utf8").catch(() => ""));
-    if (holder !== process.pid && !isRunning(holder)) {
+    // After a restart another process may have this one's number.
+    const inUse = holder === process.pid ? taken.has(directory) : isRunning(holder);
+    if (!inUse) {
       await unlink(path).catch(() => {});
-      return lock(path);
+      return lock(directory);
     }
     const words = `${path}: the directory is in use by process ${holder}; close that client, or open another directory`;
     throw new TapelineError("storage", words, true);

@@ -3,7 +3,7 @@
  *
  * ```text
  * records  [stream, number] -> one part of a record
- * leaders  epoch -> 1           the leader that may write is the newest
+ * leaders  epoch -> 1           one for each term; the leader of the newest may write
  * ```
  *
  * A leader that was frozen or stolen from must not write any more. Each transaction therefore begins by claiming the
@@ -17,6 +17,8 @@ import { NewerStore, NoStorage, Superseded, type Store, type StoreRecord } from 
 
 const RECORDS = "records";
 const LEADERS = "leaders";
+/** So many later terms a leader that does not know that its time is over may sleep through, and still be kept out. */
+const FENCED = 1_000;
 
 export class IndexedDbStore implements Store {
   /** The number of the last part of each stream. */
@@ -38,12 +40,9 @@ export class IndexedDbStore implements Store {
       if (nameOf(error) === "VersionError") throw new NewerStore("the device's data is of a newer version of this app");
       throw asNoStorage(error);
     });
+    // A newer version of the app wants to upgrade it, and another tab leads by now.
+    database.onversionchange = () => database.close();
     return new IndexedDbStore(database, await claim(database));
-  }
-
-  /** Called when a newer version of the app wants to upgrade the store. */
-  set onversionchange(listener: () => void) {
-    this.database.onversionchange = listener;
   }
 
   async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
@@ -93,7 +92,8 @@ async function claim(database: IDBDatabase): Promise<number> {
   const leaders = transaction.objectStore(LEADERS);
   const epochs = (await done(leaders.getAllKeys())) as number[];
   const epoch = Math.max(0, ...epochs) + 1;
-  leaders.clear();
+  // Leaders of as many terms ago are gone.
+  leaders.delete(IDBKeyRange.upperBound(epoch - FENCED));
   leaders.put(1, epoch);
   await finished(transaction);
   return epoch;

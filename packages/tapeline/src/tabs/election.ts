@@ -3,31 +3,33 @@
  * whether it was given back or its tab is gone.
  */
 
-export interface Term {
-  /** Gives the lead back. */
-  resign(): void;
+export interface ElectionEvents {
+  /** This tab leads from now on. */
+  elected(): void;
+  /** Another tab took the lead away: this one must not touch the store any more. */
+  deposed(): void;
 }
 
 export class Election {
-  private term: Term | undefined;
+  /** Gives the lead back, where this tab has it. */
+  private giveBack: (() => void) | undefined;
   private waiting: AbortController | undefined;
 
   constructor(
     private readonly name: string,
-    private readonly events: {
-      /** This tab leads from now on. */
-      elected(): void;
-      /** Another tab took the lead away: this one must not touch the store any more. */
-      deposed(): void;
-    },
+    private readonly events: ElectionEvents,
   ) {}
+
+  /** Whether this tab has the lead. */
+  get won(): boolean {
+    return this.giveBack !== undefined;
+  }
 
   /** Waits for the lead. */
   stand(): void {
-    if (this.waiting || this.term) return;
-    const waiting = new AbortController();
-    this.waiting = waiting;
-    void this.request({ signal: waiting.signal });
+    if (this.waiting || this.won) return;
+    this.waiting = new AbortController();
+    void this.request({ signal: this.waiting.signal });
   }
 
   /** Takes the lead from a tab that does not answer. */
@@ -41,25 +43,27 @@ export class Election {
   resign(): void {
     this.waiting?.abort();
     this.waiting = undefined;
-    this.term?.resign();
-    this.term = undefined;
+    this.giveBack?.();
+    this.giveBack = undefined;
   }
 
   private async request(options: LockOptions): Promise<void> {
-    let led = false;
+    let mine: (() => void) | undefined;
     try {
       await navigator.locks.request(this.name, options, () => {
+        // It was given up in the very moment it was granted.
+        if (options.signal?.aborted) return undefined;
         this.waiting = undefined;
-        led = true;
-        const held = new Promise<void>((resign) => {
-          this.term = { resign };
+        const held = new Promise<void>((giveBack) => {
+          mine = giveBack;
         });
+        this.giveBack = mine;
         this.events.elected();
         return held;
       });
     } catch {
-      if (!led) return;
-      this.term = undefined;
+      if (!mine || this.giveBack !== mine) return;
+      this.giveBack = undefined;
       this.events.deposed();
     }
   }

@@ -1,9 +1,15 @@
-/** What tabs of one app say to each other, on one channel that all of them hear. */
+/**
+ * What tabs of one app say to each other, on one channel that all of them hear.
+ *
+ * Each leader has a term, a number above all earlier ones. What a leader of an earlier term says, which has yet to notice
+ * that its time is over, is not listened to; and an edit is meant for the leader of one term alone, to whom its tab has
+ * sent all that came before it. So no edit is lost between two leaders.
+ */
 
-import type { Connection, ReplicaStatus, Notice } from "../status.js";
+import type { Connection, Notice, ReplicaStatus } from "../status.js";
 import type { Value } from "../values.js";
 
-/** Said by a tab to whoever leads. */
+/** Asked by a tab of whoever leads. */
 export type ToLeader =
   /** Tell me of this stream: first the whole view, then what changes. */
   | { kind: "join"; tab: string; stream: string }
@@ -11,20 +17,34 @@ export type ToLeader =
   | { kind: "edit"; tab: string; stream: string; bytes: Uint8Array }
   | { kind: "discard"; stream: string; edit: number }
   | { kind: "offline"; offline: boolean }
-  | { kind: "presence"; tab: string; stream: string; watch: boolean; state: Value | undefined }
+  /** What a tab says of itself, encoded; it also wants to hear of others. */
+  /** What a tab says of itself, encoded; null: it goes. It wants to hear of others from now on. */
+  | { kind: "presence"; tab: string; stream: string; state: Uint8Array }
+  /** Are you there? */
+  | { kind: "beat" }
   | { kind: "leave"; tab: string };
+
+/** How a stream stands, where that has changed. */
+export interface Standing {
+  readonly status: ReplicaStatus;
+  /** As the core wrote it. */
+  readonly parked: Uint8Array;
+}
 
 /** Said by the leader to all tabs, or to one. */
 export type FromLeader =
   | { kind: "leading" }
-  | { kind: "view"; to: string; stream: string; pages: Uint8Array[] }
-  | { kind: "changes"; stream: string; bytes: Uint8Array }
-  | { kind: "status"; stream: string; status: ReplicaStatus; parked: Uint8Array }
+  | { kind: "view"; to: string; stream: string; pages: Uint8Array[]; standing: Standing | undefined }
+  /** What is shown and how it stands change together: neither is ahead of the other. */
+  | { kind: "changes"; stream: string; bytes: Uint8Array | undefined; standing: Standing | undefined }
   | { kind: "connection"; connection: Connection; offline: boolean }
   | { kind: "notice"; stream: string; notice: Notice }
-  | { kind: "peers"; stream: string; peers: [string, Value][] };
+  | { kind: "peers"; stream: string; peers: Record<string, Value> };
 
-export type Message = (ToLeader | FromLeader) & {
-  /** The version of these messages. */
-  version: number;
-};
+/** Versions of an app that are open at once understand this much of each other. */
+export type Message = {
+  /** The version of what is said. */
+  readonly version: number;
+  /** Of the leader that says it, or that is asked. */
+  readonly term: number;
+} & ({ readonly said: FromLeader } | { readonly asked: ToLeader });
