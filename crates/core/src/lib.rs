@@ -89,5 +89,6 @@ pub mod ranges;
 pub mod replica;
 pub mod sequencer;
 pub mod state;
+mod tables;
 pub mod value;
 pub mod word;

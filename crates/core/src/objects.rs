@@ -5,18 +5,17 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use crate::codec::cbor;
 use crate::event::Recorded;
 use crate::hash::Digest;
 use crate::name::{Collection, Key, ObjectId};
 use crate::object::{Entry, Object, Stamp, apply};
+use crate::tables::Tables;
 
 /// Objects by collection and id.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
-    tables: FxHashMap<Collection, FxHashMap<ObjectId, Slot>>,
+    tables: Tables<Slot>,
     live: u64,
     digest: Digest,
     uncounted: Vec<Key>,
@@ -63,14 +62,13 @@ impl Objects {
 
     /// All live objects of a collection, in no particular order.
     pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        let slots = self.tables.get(collection).into_iter().flatten();
+        let slots = self.tables.table(collection).into_iter().flatten();
         slots.filter_map(|(id, slot)| Some((id, slot.entry.as_ref()?.live()?)))
     }
 
-    /// The names of all collections that have or had an object, in no particular order.
-    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
+    /// The names of all collections that have or had an object, sorted.
     pub fn collections(&self) -> impl Iterator<Item = &Collection> {
-        self.tables.keys()
+        self.tables.collections()
     }
 
     /// All keys in memory, in no particular order.
@@ -79,12 +77,8 @@ impl Objects {
     }
 
     /// All keys in memory and what is under them, in no particular order.
-    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn entries(&self) -> impl Iterator<Item = (Key, Option<&Entry>)> {
-        self.tables.iter().flat_map(|(collection, table)| {
-            let key = |id: &ObjectId| Key { collection: collection.clone(), id: id.clone() };
-            table.iter().map(move |(id, slot)| (key(id), slot.entry.as_ref()))
-        })
+        self.tables.iter().map(|(key, slot)| (key, slot.entry.as_ref()))
     }
 
     /// How many live objects the stream has, in memory or not.
@@ -93,15 +87,14 @@ impl Objects {
     }
 
     /// How many keys are in memory.
-    #[expect(clippy::disallowed_methods, reason = "a sum has no order")]
     pub fn resident(&self) -> usize {
-        self.tables.values().map(FxHashMap::len).sum()
+        self.tables.len()
     }
 
     /// Takes what storage holds under a key. It is part of the digest already.
     pub fn load(&mut self, key: Key, entry: Option<Entry>) {
         let slot = Slot { entry, counted: Counted::Unknown };
-        self.tables.entry(key.collection).or_default().insert(key.id, slot);
+        self.tables.insert(key, slot);
     }
 
     /// Takes an object that is not yet part of the digest and the count, over what was there.
@@ -112,9 +105,7 @@ impl Objects {
     /// Forgets what is in memory under a key that storage holds. The stream keeps the object.
     pub fn evict(&mut self, key: &Key) {
         self.count_all();
-        if let Some(table) = self.tables.get_mut(&key.collection) {
-            table.remove(&key.id);
-        }
+        self.tables.remove(key);
     }
 
     /// Lets a recorded event take effect.
@@ -127,10 +118,7 @@ impl Objects {
 
     /// Changes what is under a key.
     pub fn change(&mut self, key: &Key, change: impl FnOnce(&mut Option<Entry>)) {
-        let table = match self.tables.get_mut(&key.collection) {
-            Some(table) => table,
-            None => self.tables.entry(key.collection.clone()).or_default(),
-        };
+        let table = self.tables.table_mut(&key.collection);
         let slot = match table.get_mut(&key.id) {
             Some(slot) => slot,
             None => table.entry(key.id.clone()).or_insert(Slot { entry: None, counted: Counted::Unknown }),
@@ -158,8 +146,7 @@ impl Objects {
 
     fn count_all(&mut self) {
         for key in std::mem::take(&mut self.uncounted) {
-            let slot = self.tables.get_mut(&key.collection).and_then(|table| table.get_mut(&key.id));
-            let Some(slot) = slot else { continue };
+            let Some(slot) = self.tables.get_mut(&key) else { continue };
             let hash = hash_of(&key, slot.entry.as_ref());
             slot.counted = Counted::As(hash);
             self.digest = self.digest.plus(hash);
@@ -167,7 +154,7 @@ impl Objects {
     }
 
     fn slot(&self, key: &Key) -> Option<&Slot> {
-        self.tables.get(&key.collection)?.get(&key.id)
+        self.tables.get(key)
     }
 }
 

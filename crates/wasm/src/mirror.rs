@@ -12,7 +12,7 @@ use crate::state::{Answer, Answered, Words, answer, split_bits, text, with};
 /// An empty mirror. Input: the tab's id.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_new(bytes: usize) -> i32 {
-    answer(bytes, |state, input| {
+    answer(bytes, &mut |state, input| {
         let (tab, _) = split_bits(input)?;
         Ok(state.mirrors.add(Mirror::new(TabId(tab))))
     })
@@ -27,7 +27,7 @@ extern "C" fn mirror_free(mirror: u32) {
 /// Makes an edit of the ops in the input: all of them, or none. It shows at once.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_edit(mirror: u32, bytes: usize, now: f64) -> i32 {
-    on(mirror, bytes, |mirror, ops| {
+    on(mirror, bytes, &mut |mirror, ops| {
         mirror.edit(millis(now), cbor::decode_ops(ops)?, None)?;
         Ok(Answer::Nothing)
     })
@@ -36,13 +36,13 @@ extern "C" fn mirror_edit(mirror: u32, bytes: usize, now: f64) -> i32 {
 /// The next edit to be sent to the leader of another tab.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_poll_commit(mirror: u32) -> i32 {
-    on(mirror, 0, |mirror, _| Ok(mirror.poll_commit().map(|commit| commit.encode()).into()))
+    on(mirror, 0, &mut |mirror, _| Ok(mirror.poll_commit().map(|commit| commit.encode()).into()))
 }
 
 /// There is a new leader: what is not known to be on the device goes to it.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_send_again(mirror: u32) -> i32 {
-    on(mirror, 0, |mirror, _| {
+    on(mirror, 0, &mut |mirror, _| {
         mirror.send_again();
         Ok(Answer::Nothing)
     })
@@ -51,7 +51,7 @@ extern "C" fn mirror_send_again(mirror: u32) -> i32 {
 /// Takes a change of the view of another tab's leader.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_hear(mirror: u32, bytes: usize) -> i32 {
-    on(mirror, bytes, |mirror, change| {
+    on(mirror, bytes, &mut |mirror, change| {
         mirror.hear(ViewChange::decode(change)?);
         Ok(Answer::Nothing)
     })
@@ -60,7 +60,7 @@ extern "C" fn mirror_hear(mirror: u32, bytes: usize) -> i32 {
 /// Whether a whole view was heard.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_is_complete(mirror: u32) -> i32 {
-    on(mirror, 0, |mirror, _| Ok(mirror.is_complete().into()))
+    on(mirror, 0, &mut |mirror, _| Ok(mirror.is_complete().into()))
 }
 
 /// This tab's last edit.
@@ -81,14 +81,14 @@ extern "C" fn mirror_stored_through(mirror: u32) -> f64 {
     edit(mirror, Mirror::stored_through)
 }
 
-fn edit(mirror: u32, which: impl FnOnce(&Mirror) -> EditId) -> f64 {
+fn edit(mirror: u32, which: fn(&Mirror) -> EditId) -> f64 {
     with(|state| state.mirrors.get(mirror).map_or(0.0, |mirror| which(mirror).0 as f64))
 }
 
 /// One object, as a row. Input: the collection, then, after `collection` bytes of it, the id.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_get(mirror: u32, collection: usize, bytes: usize) -> i32 {
-    on(mirror, bytes, |mirror, input| {
+    on(mirror, bytes, &mut |mirror, input| {
         let (collection, id) = input.split_at_checked(collection).ok_or("the input is too short")?;
         let key = Key { collection: Collection::new(text(collection)?)?, id: ObjectId::new(text(id)?)? };
         Ok(mirror.get(&key).map(|object| cbor::encode_row(&key.id, object)).into())
@@ -98,19 +98,19 @@ extern "C" fn mirror_get(mirror: u32, collection: usize, bytes: usize) -> i32 {
 /// The answer to a query now, as rows.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_find(mirror: u32, bytes: usize) -> i32 {
-    on(mirror, bytes, |mirror, query| Ok(Answer::Bytes(cbor::encode_rows(&mirror.find(read_query(query)?)))))
+    on(mirror, bytes, &mut |mirror, query| Ok(Answer::Bytes(cbor::encode_rows(&mirror.find(read_query(query)?)))))
 }
 
 /// Keeps the answer to a query up to date, under the number that is answered.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_watch(mirror: u32, bytes: usize) -> i32 {
-    on(mirror, bytes, |mirror, query| Ok(Answer::Number(mirror.watch(read_query(query)?) as i32)))
+    on(mirror, bytes, &mut |mirror, query| Ok(Answer::Number(mirror.watch(read_query(query)?) as i32)))
 }
 
 /// No longer does.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_unwatch(mirror: u32, watch: u32) -> i32 {
-    on(mirror, 0, |mirror, _| {
+    on(mirror, 0, &mut |mirror, _| {
         mirror.unwatch(watch);
         Ok(Answer::Nothing)
     })
@@ -119,17 +119,19 @@ extern "C" fn mirror_unwatch(mirror: u32, watch: u32) -> i32 {
 /// The next query whose answer may have changed.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_poll_changed(mirror: u32) -> i32 {
-    on(mirror, 0, |mirror, _| Ok(mirror.poll_changed().map_or(Answer::Nothing, |watch| Answer::Number(watch as i32))))
+    on(mirror, 0, &mut |mirror, _| {
+        Ok(mirror.poll_changed().map_or(Answer::Nothing, |watch| Answer::Number(watch as i32)))
+    })
 }
 
 /// What became of the answer to a query since this was last asked: places taken out, and rows put in.
 #[unsafe(no_mangle)]
 extern "C" fn mirror_look(mirror: u32, watch: u32) -> i32 {
-    on(mirror, 0, |mirror, _| Ok(mirror.look(watch).map(|moved| cbor::encode_moved(&moved)).into()))
+    on(mirror, 0, &mut |mirror, _| Ok(mirror.look(watch).map(|moved| cbor::encode_moved(&moved)).into()))
 }
 
-fn on(mirror: u32, bytes: usize, run: impl FnOnce(&mut Mirror, &[u8]) -> Answered) -> i32 {
-    answer(bytes, |state, input| run(state.mirrors.get(mirror)?, input))
+fn on(mirror: u32, bytes: usize, run: &mut dyn FnMut(&mut Mirror, &[u8]) -> Answered) -> i32 {
+    answer(bytes, &mut |state, input| run(state.mirrors.get(mirror)?, input))
 }
 
 fn read_query(query: &[u8]) -> Result<Query, Words> {

@@ -23,7 +23,7 @@ pub(crate) struct Replica {
 /// `replica_restored`.
 #[unsafe(no_mangle)]
 extern "C" fn replica_new(bytes: usize, on_device: bool) -> i32 {
-    answer(bytes, |state, input| {
+    answer(bytes, &mut |state, input| {
         let (client, stream) = split_bits(input)?;
         let (stream, client) = (StreamName::new(text(stream)?)?, ClientId(client));
         let restoring = on_device.then(|| Restoring::new(stream.clone(), client, Start::Played));
@@ -41,7 +41,7 @@ extern "C" fn replica_free(replica: u32) {
 /// Takes one part of a stored record. Fails where it is damaged, or of a newer version: leave the store as it is, then.
 #[unsafe(no_mangle)]
 extern "C" fn replica_restore(replica: u32, bytes: usize) -> i32 {
-    on(replica, bytes, |replica, part| {
+    on(replica, bytes, &mut |replica, part| {
         let restoring = replica.restoring.as_mut().ok_or("the replica is restored already")?;
         for row in cbor::decode_record(part)? {
             restoring.row(&row)?;
@@ -53,7 +53,7 @@ extern "C" fn replica_restore(replica: u32, bytes: usize) -> i32 {
 /// All records were read.
 #[unsafe(no_mangle)]
 extern "C" fn replica_restored(replica: u32) -> i32 {
-    on(replica, 0, |replica, _| {
+    on(replica, 0, &mut |replica, _| {
         if let Some(restoring) = replica.restoring.take() {
             replica.replica = restoring.done();
         }
@@ -64,19 +64,19 @@ extern "C" fn replica_restored(replica: u32) -> i32 {
 /// There is a connection, and the stream is spoken of as `channel` there.
 #[unsafe(no_mangle)]
 extern "C" fn replica_connected(replica: u32, channel: u32) -> i32 {
-    does(replica, |replica| replica.connected(Channel(channel)))
+    does(replica, &mut |replica| replica.connected(Channel(channel)))
 }
 
 /// The connection is gone.
 #[unsafe(no_mangle)]
 extern "C" fn replica_disconnected(replica: u32) -> i32 {
-    does(replica, CoreReplica::disconnected)
+    does(replica, &mut CoreReplica::disconnected)
 }
 
 /// Takes a frame of this stream's channel. Input: 16 random bytes, then the frame.
 #[unsafe(no_mangle)]
 extern "C" fn replica_receive(replica: u32, bytes: usize, now: f64) -> i32 {
-    on(replica, bytes, |replica, input| {
+    on(replica, bytes, &mut |replica, input| {
         let (random, frame) = split_bits(input)?;
         replica.replica.receive(Moment { now: millis(now), random }, cbor::decode_server_frame(frame)?);
         Ok(Answer::Nothing)
@@ -86,7 +86,7 @@ extern "C" fn replica_receive(replica: u32, bytes: usize, now: f64) -> i32 {
 /// The next frame to send.
 #[unsafe(no_mangle)]
 extern "C" fn replica_poll_frame(replica: u32, now: f64) -> i32 {
-    gives(replica, |replica| replica.poll_frame(millis(now)).map(|frame| cbor::encode_client_frame(&frame)))
+    gives(replica, &mut |replica| replica.poll_frame(millis(now)).map(|frame| cbor::encode_client_frame(&frame)))
 }
 
 /// When to ask for a frame again though nothing else happened; -1: not at all.
@@ -100,7 +100,7 @@ extern "C" fn replica_poll_timeout(replica: u32) -> f64 {
 /// flushed. `whole`: it takes the place of all earlier ones. `urgent`: it carries edits.
 #[unsafe(no_mangle)]
 extern "C" fn replica_poll_record(replica: u32, flush: bool) -> i32 {
-    gives(replica, |replica| {
+    gives(replica, &mut |replica| {
         let batch = if flush { replica.flush_store() } else { replica.poll_store() };
         batch.map(|batch| store_record(&batch))
     })
@@ -109,31 +109,31 @@ extern "C" fn replica_poll_record(replica: u32, flush: bool) -> i32 {
 /// A record is durable, and all before it.
 #[unsafe(no_mangle)]
 extern "C" fn replica_stored(replica: u32, number: f64) -> i32 {
-    does(replica, |replica| replica.stored(number as u64))
+    does(replica, &mut |replica| replica.stored(number as u64))
 }
 
 /// A record could not be stored. All there is will be given again.
 #[unsafe(no_mangle)]
 extern "C" fn replica_not_stored(replica: u32, number: f64) -> i32 {
-    does(replica, |replica| replica.not_stored(number as u64))
+    does(replica, &mut |replica| replica.not_stored(number as u64))
 }
 
 /// Goes on in memory alone where the device cannot be used, and back to the device when it can.
 #[unsafe(no_mangle)]
 extern "C" fn replica_keep(replica: u32, on_device: bool) -> i32 {
-    does(replica, |replica| replica.keep(if on_device { Keeping::Device } else { Keeping::Memory }))
+    does(replica, &mut |replica| replica.keep(if on_device { Keeping::Device } else { Keeping::Memory }))
 }
 
 /// The next record is to be all there is, in place of the earlier ones.
 #[unsafe(no_mangle)]
 extern "C" fn replica_store_whole(replica: u32) -> i32 {
-    does(replica, CoreReplica::store_whole)
+    does(replica, &mut CoreReplica::store_whole)
 }
 
 /// Takes an edit of another tab, once however often it comes. Input: the tab's id, then the edit.
 #[unsafe(no_mangle)]
 extern "C" fn replica_take(replica: u32, bytes: usize) -> i32 {
-    on(replica, bytes, |replica, input| {
+    on(replica, bytes, &mut |replica, input| {
         let (tab, commit) = split_bits(input)?;
         replica.replica.take(TabId(tab), Commit::decode(commit)?);
         Ok(Answer::Nothing)
@@ -143,7 +143,7 @@ extern "C" fn replica_take(replica: u32, bytes: usize) -> i32 {
 /// Takes the edits of this tab's own mirror. Input: the tab's id.
 #[unsafe(no_mangle)]
 extern "C" fn replica_take_from(replica: u32, mirror: u32, bytes: usize) -> i32 {
-    answer(bytes, |state, input| {
+    answer(bytes, &mut |state, input| {
         let (tab, _) = split_bits(input)?;
         let (replica, mirror) = (state.replicas.get(replica)?, state.mirrors.get(mirror)?);
         while let Some(commit) = mirror.poll_commit() {
@@ -156,7 +156,7 @@ extern "C" fn replica_take_from(replica: u32, mirror: u32, bytes: usize) -> i32 
 /// Makes pages of the whole view, for mirrors of other tabs that begin: as many as `view_page` will give.
 #[unsafe(no_mangle)]
 extern "C" fn replica_view(replica: u32) -> i32 {
-    answer(0, |state, _| {
+    answer(0, &mut |state, _| {
         let view = state.replicas.get(replica)?.shown().whole_view();
         state.pages = view.iter().rev().map(|page| page.encode()).collect();
         Ok(Answer::Nothing)
@@ -166,13 +166,13 @@ extern "C" fn replica_view(replica: u32) -> i32 {
 /// The next page of the view.
 #[unsafe(no_mangle)]
 extern "C" fn view_page() -> i32 {
-    answer(0, |state, _| Ok(state.pages.pop().into()))
+    answer(0, &mut |state, _| Ok(state.pages.pop().into()))
 }
 
 /// Gives the whole view to this tab's own mirror that begins.
 #[unsafe(no_mangle)]
 extern "C" fn replica_view_to(replica: u32, mirror: u32) -> i32 {
-    answer(0, |state, _| {
+    answer(0, &mut |state, _| {
         let (replica, mirror) = (state.replicas.get(replica)?, state.mirrors.get(mirror)?);
         replica.shown().whole_view().into_iter().for_each(|page| mirror.hear(page));
         Ok(Answer::Nothing)
@@ -182,14 +182,14 @@ extern "C" fn replica_view_to(replica: u32, mirror: u32) -> i32 {
 /// What changed since this or `replica_changes_to` was last asked, for the mirrors of other tabs.
 #[unsafe(no_mangle)]
 extern "C" fn replica_changes(replica: u32) -> i32 {
-    on(replica, 0, |replica, _| Ok(replica.shown().view_change().map(|change| change.encode()).into()))
+    on(replica, 0, &mut |replica, _| Ok(replica.shown().view_change().map(|change| change.encode()).into()))
 }
 
 /// Tells this tab's own mirror what changed. Answers the same for the others where there are `others`, no bytes where
 /// there are none, and nothing where nothing changed.
 #[unsafe(no_mangle)]
 extern "C" fn replica_changes_to(replica: u32, mirror: u32, others: bool) -> i32 {
-    answer(0, |state, _| {
+    answer(0, &mut |state, _| {
         let (replica, mirror) = (state.replicas.get(replica)?, state.mirrors.get(mirror)?);
         let Some(change) = replica.shown().view_change() else { return Ok(Answer::Nothing) };
         let encoded = if others { change.encode() } else { Vec::new() };
@@ -201,7 +201,7 @@ extern "C" fn replica_changes_to(replica: u32, mirror: u32, others: bool) -> i32
 /// A peer says something of itself. Input: its id, 8 bytes, then a value; null: it goes.
 #[unsafe(no_mangle)]
 extern "C" fn replica_present(replica: u32, bytes: usize) -> i32 {
-    on(replica, bytes, |replica, input| {
+    on(replica, bytes, &mut |replica, input| {
         let (peer, state) = input.split_first_chunk().ok_or("a peer's id has 8 bytes")?;
         let state = Some(cbor::decode_value(state)?).filter(|state| *state != Value::Null);
         replica.replica.present(PeerId(u64::from_be_bytes(*peer)), state)?;
@@ -212,45 +212,45 @@ extern "C" fn replica_present(replica: u32, bytes: usize) -> i32 {
 /// Hears of others from now on.
 #[unsafe(no_mangle)]
 extern "C" fn replica_watch_peers(replica: u32) -> i32 {
-    does(replica, CoreReplica::watch_peers)
+    does(replica, &mut CoreReplica::watch_peers)
 }
 
 /// Everybody who is present, `{id: state}`, ids as 16 hexadecimal digits, where that has changed since this was last
 /// asked.
 #[unsafe(no_mangle)]
 extern "C" fn replica_poll_peers(replica: u32) -> i32 {
-    gives(replica, |replica| replica.take_peers_changed().then(|| peers(replica)))
+    gives(replica, &mut |replica| replica.take_peers_changed().then(|| peers(replica)))
 }
 
 /// How the replica stands: `{open, played, head, behind, pending, oldestPending?, parked, stored, agreedSeq?,
 /// agreedAt?, diverged, caughtUp, client}`.
 #[unsafe(no_mangle)]
 extern "C" fn replica_status(replica: u32) -> i32 {
-    gives(replica, |replica| Some(status(replica)))
+    gives(replica, &mut |replica| Some(status(replica)))
 }
 
 /// The digest over the confirmed objects, 32 hexadecimal digits.
 #[unsafe(no_mangle)]
 extern "C" fn replica_digest(replica: u32) -> i32 {
-    gives(replica, |replica| Some(replica.digest().to_string().into_bytes()))
+    gives(replica, &mut |replica| Some(replica.digest().to_string().into_bytes()))
 }
 
 /// The edits that were refused: `[[edit, at, refusal, ops], …]`.
 #[unsafe(no_mangle)]
 extern "C" fn replica_parked(replica: u32) -> i32 {
-    gives(replica, |replica| Some(cbor::encode_parked(replica.parked())))
+    gives(replica, &mut |replica| Some(cbor::encode_parked(replica.parked())))
 }
 
 /// Drops a refused edit for good: 0 where there is no such edit. To make it again, edit a mirror with its ops first.
 #[unsafe(no_mangle)]
 extern "C" fn replica_discard(replica: u32, edit: f64) -> i32 {
-    on(replica, 0, |replica, _| Ok(replica.replica.discard(EditId(edit as u64)).is_some().into()))
+    on(replica, 0, &mut |replica, _| Ok(replica.replica.discard(EditId(edit as u64)).is_some().into()))
 }
 
 /// The next notice: `{kind, edit?, seq?, lost?, code?, reason?}`.
 #[unsafe(no_mangle)]
 extern "C" fn replica_poll_notice(replica: u32) -> i32 {
-    gives(replica, |replica| replica.poll_notice().map(notice))
+    gives(replica, &mut |replica| replica.poll_notice().map(notice))
 }
 
 impl Replica {
@@ -263,19 +263,19 @@ impl Replica {
     }
 }
 
-fn on(replica: u32, bytes: usize, run: impl FnOnce(&mut Replica, &[u8]) -> Answered) -> i32 {
-    answer(bytes, |state, input| run(state.replicas.get(replica)?, input))
+fn on(replica: u32, bytes: usize, run: &mut dyn FnMut(&mut Replica, &[u8]) -> Answered) -> i32 {
+    answer(bytes, &mut |state, input| run(state.replicas.get(replica)?, input))
 }
 
-fn does(replica: u32, run: impl FnOnce(&mut CoreReplica)) -> i32 {
-    on(replica, 0, |replica, _| {
+fn does(replica: u32, run: &mut dyn FnMut(&mut CoreReplica)) -> i32 {
+    on(replica, 0, &mut |replica, _| {
         run(&mut replica.replica);
         Ok(Answer::Nothing)
     })
 }
 
-fn gives(replica: u32, run: impl FnOnce(&mut CoreReplica) -> Option<Vec<u8>>) -> i32 {
-    on(replica, 0, |replica, _| Ok(run(&mut replica.replica).into()))
+fn gives(replica: u32, run: &mut dyn FnMut(&mut CoreReplica) -> Option<Vec<u8>>) -> i32 {
+    on(replica, 0, &mut |replica, _| Ok(run(&mut replica.replica).into()))
 }
 
 fn peers(replica: &CoreReplica) -> Vec<u8> {

@@ -1,21 +1,21 @@
 //! What is said on a socket beside what streams say.
 
-use tapeline_core::codec::cbor;
+use tapeline_core::codec::cbor::{self, Glance};
 use tapeline_core::frame::{ClientFrame, ErrorFrame, Hello, PROTOCOL, ServerFrame};
 use tapeline_core::numbers::Channel;
 use tapeline_core::value::Value;
 
+use crate::record;
 use crate::state::{Answer, answer, text};
-use crate::{number, record};
 
 fn say(frame: &ClientFrame) -> i32 {
-    answer(0, |_, _| Ok(Answer::Bytes(cbor::encode_client_frame(frame))))
+    answer(0, &mut |_, _| Ok(Answer::Bytes(cbor::encode_client_frame(frame))))
 }
 
 /// The first frame on a socket. Input: what the client is, then, after `agent` bytes of it, a token where there is one.
 #[unsafe(no_mangle)]
 extern "C" fn hello(agent: usize, bytes: usize) -> i32 {
-    answer(bytes, |_, input| {
+    answer(bytes, &mut |_, input| {
         let (agent, token) = input.split_at_checked(agent).ok_or("the input is too short")?;
         let token = if token.is_empty() { None } else { Some(text(token)?.into()) };
         let hello = Hello { protocol: PROTOCOL, agent: text(agent)?.into(), token };
@@ -35,27 +35,20 @@ extern "C" fn close(channel: u32) -> i32 {
     say(&ClientFrame::Close { channel: Channel(channel) })
 }
 
-/// What a frame of the server is about: `{kind, channel?, code?, message?, silence?}`; `kind` is `welcome`, `pong`,
-/// `error`, or `stream` for what a replica takes.
+/// What a frame of the server is about: `{kind, channel?, code?, message?}`; `kind` is `welcome`, `error`, `stream` for
+/// what a replica takes, or `other`.
 #[unsafe(no_mangle)]
 extern "C" fn about(bytes: usize) -> i32 {
-    answer(bytes, |_, frame| Ok(Answer::Bytes(about_frame(cbor::decode_server_frame(frame)?))))
+    answer(bytes, &mut |_, frame| Ok(Answer::Bytes(about_frame(cbor::glance(frame)?))))
 }
 
-fn about_frame(frame: ServerFrame) -> Vec<u8> {
-    let (kind, channel) = match frame {
-        ServerFrame::Welcome(welcome) => {
-            return record([("kind", "welcome".into()), ("silence", number(welcome.silence.0))]);
-        }
-        ServerFrame::Error(error) => return about_error(error),
-        ServerFrame::Pong => ("pong", None),
-        ServerFrame::Opened(opened) => ("stream", Some(opened.channel)),
-        ServerFrame::Events(events) => ("stream", Some(events.channel)),
-        ServerFrame::Resync(resync) => ("stream", Some(resync.channel)),
-        ServerFrame::Presence(presence) => ("stream", Some(presence.channel)),
-        ServerFrame::Ack { channel, .. } | ServerFrame::Refused { channel, .. } => ("stream", Some(channel)),
-    };
-    record([("kind", kind.into()), ("channel", channel_value(channel))])
+fn about_frame(frame: Glance) -> Vec<u8> {
+    match frame {
+        Glance::Whole(ServerFrame::Error(error)) => about_error(error),
+        Glance::Whole(_) => record([("kind", "welcome".into())]),
+        Glance::Stream(None) => record([("kind", "other".into())]),
+        Glance::Stream(channel) => record([("kind", "stream".into()), ("channel", channel_value(channel))]),
+    }
 }
 
 fn about_error(error: ErrorFrame) -> Vec<u8> {

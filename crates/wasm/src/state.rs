@@ -88,7 +88,9 @@ thread_local! {
 }
 
 /// Runs a function on the first `bytes` of the input and hands its answer over.
-pub(crate) fn answer(bytes: usize, run: impl FnOnce(&mut State, &[u8]) -> Answered) -> i32 {
+///
+/// Not generic, and neither are its callers: dozens of exported functions would each carry a copy.
+pub(crate) fn answer(bytes: usize, run: &mut dyn FnMut(&mut State, &[u8]) -> Answered) -> i32 {
     with(|state| {
         let input = std::mem::take(&mut state.input);
         let answered = run(state, input.get(..bytes).unwrap_or_default());

@@ -29,13 +29,14 @@ use crate::object::{Entry, Object, Stamp, apply};
 use crate::op::Op;
 use crate::query::{LiveQuery, Moved, Query};
 use crate::replica::{EditError, rehearse};
+use crate::tables::Tables;
 
 /// The copy of a replica's view.
 #[derive(Debug)]
 pub struct Mirror {
     tab: TabId,
     /// What the leader shows.
-    shown: FxHashMap<Collection, FxHashMap<ObjectId, Arc<Object>>>,
+    shown: Tables<Arc<Object>>,
     played: Seq,
     /// While a whole view comes in: what was there before and no page has named.
     stale: Option<FxHashSet<Key>>,
@@ -58,7 +59,7 @@ impl Mirror {
     pub fn new(tab: TabId) -> Self {
         Self {
             tab,
-            shown: FxHashMap::default(),
+            shown: Tables::default(),
             played: Seq::FIRST,
             stale: None,
             complete: false,
@@ -139,14 +140,14 @@ impl Mirror {
     pub fn get(&self, key: &Key) -> Option<&Arc<Object>> {
         match self.ahead.get(key) {
             Some(entry) => entry.as_ref()?.live(),
-            None => self.shown.get(&key.collection)?.get(&key.id),
+            None => self.shown.get(key),
         }
     }
 
     /// All objects of a collection, in no particular order.
     #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        let untouched = self.shown.get(collection).into_iter().flatten();
+        let untouched = self.shown.table(collection).into_iter().flatten();
         let is_ahead = |id: &ObjectId| {
             !self.ahead.is_empty() && self.ahead.contains_key(&Key { collection: collection.clone(), id: id.clone() })
         };
@@ -215,17 +216,12 @@ impl Mirror {
     fn entry(&self, key: &Key) -> Option<Entry> {
         match self.ahead.get(key) {
             Some(entry) => entry.clone(),
-            None => self.shown.get(&key.collection)?.get(&key.id).cloned().map(Entry::Live),
+            None => self.shown.get(key).cloned().map(Entry::Live),
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     fn keys(&self) -> FxHashSet<Key> {
-        let tables = self.shown.iter();
-        let keys = tables.flat_map(|(collection, table)| {
-            table.keys().map(move |id| Key { collection: collection.clone(), id: id.clone() })
-        });
-        keys.collect()
+        self.shown.iter().map(|(key, _)| key).collect()
     }
 
     /// The leader shows something under a key. Answers whether edits of this tab touch it too.
@@ -235,8 +231,8 @@ impl Mirror {
             self.touch(&key);
         }
         match object {
-            Some(object) => drop(self.shown.entry(key.collection).or_default().insert(key.id, object)),
-            None => drop(self.shown.get_mut(&key.collection).and_then(|table| table.remove(&key.id))),
+            Some(object) => self.shown.insert(key, object),
+            None => drop(self.shown.remove(&key)),
         }
         met
     }

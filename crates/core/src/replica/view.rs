@@ -6,15 +6,14 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
-
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbers::EditId;
 use crate::object::{Entry, Object};
+use crate::tables::Tables;
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
-pub(super) struct View(FxHashMap<Collection, FxHashMap<ObjectId, Touched>>);
+pub(super) struct View(Tables<Touched>);
 
 /// A key that pending edits touch.
 #[derive(Debug, Default)]
@@ -32,61 +31,54 @@ impl View {
     }
 
     pub(super) fn touches(&self, collection: &Collection, id: &ObjectId) -> bool {
-        self.0.get(collection).is_some_and(|table| table.contains_key(id))
+        self.0.table(collection).is_some_and(|table| table.contains_key(id))
     }
 
     /// The live objects of a collection among the touched.
     pub(super) fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        let table = self.0.get(collection).into_iter().flatten();
+        let table = self.0.table(collection).into_iter().flatten();
         table.filter_map(|(id, touched)| Some((id, touched.entry.as_ref()?.live()?)))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub(super) fn collections(&self) -> impl Iterator<Item = &Collection> {
-        self.0.keys()
+        self.0.collections()
     }
 
     /// All touched keys.
-    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub(super) fn keys(&self) -> Vec<Key> {
-        let keys = |(collection, table): (&Collection, &FxHashMap<ObjectId, Touched>)| {
-            let key = |id: &ObjectId| Key { collection: collection.clone(), id: id.clone() };
-            table.keys().map(key).collect::<Vec<_>>()
-        };
-        self.0.iter().flat_map(keys).collect()
+        self.0.iter().map(|(key, _)| key).collect()
     }
 
     /// A pending op touches a key, after all that touch it already.
     pub(super) fn add(&mut self, key: &Key, edit: EditId, place: usize) {
-        let table = self.0.entry(key.collection.clone()).or_default();
+        let table = self.0.table_mut(&key.collection);
         table.entry(key.id.clone()).or_default().ops.push_back((edit, place));
     }
 
     /// A pending op touches a key, before others that touch it already.
     pub(super) fn add_in_order(&mut self, key: &Key, edit: EditId, place: usize) {
-        let table = self.0.entry(key.collection.clone()).or_default();
+        let table = self.0.table_mut(&key.collection);
         let ops = &mut table.entry(key.id.clone()).or_default().ops;
         ops.insert(ops.partition_point(|&other| other < (edit, place)), (edit, place));
     }
 
     /// A key shows something else.
     pub(super) fn show(&mut self, key: &Key, entry: Option<Entry>) {
-        if let Some(touched) = self.0.get_mut(&key.collection).and_then(|table| table.get_mut(&key.id)) {
+        if let Some(touched) = self.0.get_mut(key) {
             touched.entry = entry;
         }
     }
 
     /// An edit touches a key no longer. Answers whether it was the first that did.
     pub(super) fn remove(&mut self, key: &Key, edit: EditId) -> bool {
-        let Some(table) = self.0.get_mut(&key.collection) else { return false };
-        let Some(touched) = table.get_mut(&key.id) else { return false };
+        let Some(touched) = self.0.get_mut(key) else { return false };
         let first = touched.ops.front().is_some_and(|&(other, _)| other == edit);
         while touched.ops.pop_front_if(|&mut (other, _)| other == edit).is_some() {}
         if !first {
             touched.ops.retain(|&(other, _)| other != edit);
         }
         if touched.ops.is_empty() {
-            table.remove(&key.id);
+            self.0.remove(key);
         }
         first
     }
@@ -97,6 +89,6 @@ impl View {
     }
 
     fn touched(&self, key: &Key) -> Option<&Touched> {
-        self.0.get(&key.collection)?.get(&key.id)
+        self.0.get(key)
     }
 }

@@ -22,7 +22,9 @@ pub(crate) use event::{encode_authored, read_authored};
 pub use local::{decode_ops, decode_record, encode_moved, encode_parked, encode_record, encode_row, encode_rows};
 pub(crate) use op::{read_client, read_key};
 pub(crate) use reader::{Reader, array_len, check_end, read_array, read_map, read_null, read_tuple, split_bytes};
-pub use server_frame::{decode_server_frame, encode_events_frame, encode_events_head, encode_server_frame};
+pub use server_frame::{
+    Glance, decode_server_frame, encode_events_frame, encode_events_head, encode_server_frame, glance,
+};
 pub use stored::{canonical_object, decode_entry, encode_entry};
 pub(crate) use stored::{
     decode_batch, decode_client_state, decode_stream_state, encode_batch, encode_client_state, encode_stream_state,

@@ -138,6 +138,27 @@ impl Writer {
     }
 }
 
+/// What kind of frame a server's is, and of which stream, without reading the rest of it.
+///
+/// # Errors
+/// Where the bytes are no frame.
+pub fn glance(bytes: &[u8]) -> Result<Glance, Box<CodecError>> {
+    let entries = Entries::find(bytes)?;
+    Ok(match entries.kind {
+        kind::WELCOME | kind::ERROR => Glance::Whole(decode_server_frame(bytes)?),
+        _ => Glance::Stream(entries.channel_if_any()?),
+    })
+}
+
+/// What a glance at a server's frame tells.
+#[derive(Debug)]
+pub enum Glance {
+    /// It concerns the socket, or perhaps one stream: this is all of it.
+    Whole(ServerFrame),
+    /// It is for the stream with this channel; a sign of life where there is none.
+    Stream(Option<Channel>),
+}
+
 /// Reads what a server says.
 ///
 /// # Errors
