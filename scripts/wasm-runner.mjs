@@ -24,7 +24,10 @@ async function runBare() {
 async function runWasi() {
   const wasi = new WASI({ version: "preview1", args: [name, ...args], env: {}, returnOnExit: true });
   const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
-  return run(() => wasi.start(instance), () => "");
+  return run(
+    () => wasi.start(instance),
+    () => "",
+  );
 }
 
 function run(main, explain) {

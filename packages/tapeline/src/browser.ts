@@ -15,7 +15,8 @@ runIn({
     openStore: async () => {
       if (storage === "memory") return undefined;
       // Tabs that cannot agree on who leads must not share the device.
-      if (!navigator.locks) throw new NoStorage("missing", "this page has no Web Locks: serve it over https, or from localhost");
+      if (!navigator.locks)
+        throw new NoStorage("missing", "this page has no Web Locks: serve it over https, or from localhost");
       return IndexedDbStore.open(app);
     },
   }),

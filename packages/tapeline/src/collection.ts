@@ -58,7 +58,11 @@ export class Ops {
     const names = Object.keys(checkFields(fields));
     if ("id" in fields) throw invalid("the id of an object never changes: insert another object, and delete this one");
     const { writer } = this;
-    writer.array(names.length ? 4 : 3).uint(kind).name(collection, "the collection").name(id, "the id");
+    writer
+      .array(names.length ? 4 : 3)
+      .uint(kind)
+      .name(collection, "the collection")
+      .name(id, "the id");
     if (names.length) {
       writer.map(1).uint(part).map(names.length);
       for (const name of names) writer.name(name, "the field").value((fields as Record<string, unknown>)[name], name);

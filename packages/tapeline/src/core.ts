@@ -88,7 +88,8 @@ export async function start(source: URL | (() => Promise<BufferSource>)): Promis
 async function download(url: URL): Promise<WebAssembly.WebAssemblyInstantiatedSource> {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url} answers ${response.status}: serve tapeline.wasm beside the script`);
-  if (response.headers.get("content-type") === "application/wasm") return WebAssembly.instantiateStreaming(response, {});
+  if (response.headers.get("content-type") === "application/wasm")
+    return WebAssembly.instantiateStreaming(response, {});
   return WebAssembly.instantiate(await response.arrayBuffer(), {});
 }
 

@@ -1,6 +1,6 @@
 /** A stream: the unit of sharing. What must change together, lives on one. */
 
-import { Collection, type Edits, Ops, editsOf } from "./collection.js";
+import { Collection, type Edits, editsOf, Ops } from "./collection.js";
 import type { Presence } from "./presence.js";
 import type { Notice, ParkedEdit, ParkedOp, Status } from "./status.js";
 import type { Tab } from "./tab.js";

@@ -128,9 +128,7 @@ export class TabStream {
   synced(): Promise<void> {
     this.tab.check();
     const last = this.mirror.lastEdit();
-    return this.until(
-      () => this.mirror.takenThrough() >= last && this.replica.caughtUp && this.replica.pending === 0,
-    );
+    return this.until(() => this.mirror.takenThrough() >= last && this.replica.caughtUp && this.replica.pending === 0);
   }
 
   get(collection: string, id: string): Uint8Array | undefined {

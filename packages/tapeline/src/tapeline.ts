@@ -47,7 +47,8 @@ export class Tapeline {
     if (!options?.name) throw invalid('an app needs a name: Tapeline.open({ name: "my-app", … })');
     const server = options.server ?? environment.server();
     if (!server) throw invalid('name the server: Tapeline.open({ server: "wss://example.org", … })');
-    if (!/^(ws|http)s?:\/\//.test(server)) throw invalid(`the server ${server} is none: write it like wss://example.org`);
+    if (!/^(ws|http)s?:\/\//.test(server))
+      throw invalid(`the server ${server} is none: write it like wss://example.org`);
     await environment.start();
     const app = [options.name, options.subject ?? ""].map(encodeURIComponent).join(":");
     const tab = new Tab({

@@ -8,7 +8,15 @@ import { invalid } from "./errors.js";
 import { VALUE_DEPTH } from "./limits.js";
 
 /** What a field may hold. */
-export type Value = null | boolean | number | bigint | string | Uint8Array | readonly Value[] | { readonly [name: string]: Value };
+export type Value =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | readonly Value[]
+  | { readonly [name: string]: Value };
 
 const UNSIGNED = 0;
 const NEGATIVE = 1;
@@ -117,14 +125,20 @@ export class Writer {
     const names = Object.keys(value);
     this.map(names.length);
     for (const name of names) {
-      this.name(name, `a name in ${path}`).value((value as Record<string, unknown>)[name], `${path}.${name}`, depth - 1);
+      this.name(name, `a name in ${path}`).value(
+        (value as Record<string, unknown>)[name],
+        `${path}.${name}`,
+        depth - 1,
+      );
     }
     return this;
   }
 
   private number(number: number, path: string): this {
-    if (!Number.isFinite(number)) throw invalid(`${path} is ${number}, which cannot travel: set it to null, or leave it out`);
-    if (Number.isSafeInteger(number)) return number < 0 ? this.head(NEGATIVE, -1 - number) : this.head(UNSIGNED, number);
+    if (!Number.isFinite(number))
+      throw invalid(`${path} is ${number}, which cannot travel: set it to null, or leave it out`);
+    if (Number.isSafeInteger(number))
+      return number < 0 ? this.head(NEGATIVE, -1 - number) : this.head(UNSIGNED, number);
     this.room(9);
     this.bytes[this.length] = 0xfb;
     this.view.setFloat64(this.length + 1, number);
@@ -189,7 +203,8 @@ export function isPlain(value: unknown): boolean {
 }
 
 function describe(value: object, path: string): string {
-  if (value instanceof Date) return `${path} is a Date, which cannot travel: store value.getTime() or value.toISOString()`;
+  if (value instanceof Date)
+    return `${path} is a Date, which cannot travel: store value.getTime() or value.toISOString()`;
   const kind = value.constructor?.name ?? "something else";
   return `${path} is a ${kind}, which cannot travel: store plain objects, arrays, text, numbers, true, false, null, bigints or Uint8Array`;
 }

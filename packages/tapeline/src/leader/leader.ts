@@ -5,7 +5,7 @@
  * frame, a record written), `settle` does what follows from it: frames to send, records to write, mirrors to tell.
  */
 
-import * as core from "../core.js";
+import type * as core from "../core.js";
 import { fromHex, random16 } from "../ids.js";
 import type { Connection, Notice } from "../status.js";
 import type { NoStorage, Store } from "../store/store.js";
@@ -84,10 +84,12 @@ export class Leader {
     const tape = new Tape(stream, this.channels.length, this.options.store, events, this.options.noStorage);
     this.tapes.set(stream, tape);
     this.channels.push(tape);
-    tape.load(() => this.tell(tape)).then(
-      (all) => all && this.loaded(tape),
-      (error) => this.closed || this.home.failed(error),
-    );
+    tape
+      .load(() => this.tell(tape))
+      .then(
+        (all) => all && this.loaded(tape),
+        (error) => this.closed || this.home.failed(error),
+      );
     return tape;
   }
 

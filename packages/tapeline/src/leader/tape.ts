@@ -6,7 +6,7 @@ import { COMPACT_BYTES, COMPACT_SHARE, STORAGE_PAUSE } from "../limits.js";
 import type { ReplicaStatus } from "../status.js";
 import { NoStorage, type Store, type StoreRecord, Superseded } from "../store/store.js";
 import type { Standing } from "../tabs/messages.js";
-import { type Value, decode } from "../values.js";
+import { decode, type Value } from "../values.js";
 
 export class Tape {
   readonly replica: core.Replica;
@@ -83,7 +83,11 @@ export class Tape {
   keep(flush: boolean): void {
     if (!this.store) return;
     this.compact();
-    for (let record = this.replica.pollRecord(flush); record; record = flush ? this.replica.pollRecord(true) : undefined) {
+    for (
+      let record = this.replica.pollRecord(flush);
+      record;
+      record = flush ? this.replica.pollRecord(true) : undefined
+    ) {
       void this.write(decode(record));
     }
   }

@@ -11,9 +11,9 @@
  * waited for in between, so that a page that is being closed can still commit.
  */
 
-import { VERSION } from "../versions.js";
 import { RECORDS_AT_ONCE } from "../limits.js";
-import { NewerStore, NoStorage, Superseded, type Store, type StoreRecord } from "./store.js";
+import { VERSION } from "../versions.js";
+import { NewerStore, NoStorage, type Store, type StoreRecord, Superseded } from "./store.js";
 
 const RECORDS = "records";
 const LEADERS = "leaders";
