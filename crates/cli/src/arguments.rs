@@ -41,6 +41,14 @@ pub enum Command {
   tapeline serve --data /var/lib/tapeline --listen 127.0.0.1:0     takes a free port and prints it
   tapeline serve --config tapeline.toml                            data = \"…\", listen = \"…\", insecure = false")]
     Serve(Serve),
+    /// Run a server with the example apps on it, ready to be opened in browsers.
+    ///
+    /// Whoever reaches the address can open and change everything on it.
+    #[command(after_help = "Examples:
+  tapeline demo                            on http://127.0.0.1:7070, forgotten at the end
+  tapeline demo --listen 0.0.0.0:7070      also for the phones of this network
+  tapeline demo --data ./demo-data         keeps what was done")]
+    Demo(Demo),
     /// List the streams of the server: head, objects, bytes, subscribers.
     Streams,
     /// Show one stream's figures with its digest.
@@ -117,6 +125,16 @@ pub struct Serve {
     /// A TOML file with these settings. What is said here or in the environment goes first.
     #[arg(long, env = "TAPELINE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// The address to listen on; port 0 takes a free one and prints it.
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// The directory in which everything is kept; without it, nothing is kept at the end.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

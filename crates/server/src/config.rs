@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tapeline_core::name::StreamName;
 
 use crate::metrics::Readings;
+use crate::pages::Pages;
 
 /// What a server is told when it starts.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct ServerConfig {
     pub unapplied: Vec<StreamName>,
     /// What storage has to say in `/metrics`.
     pub readings: Option<Readings>,
+    /// Documents to serve beside the API.
+    pub pages: Option<Pages>,
 }
 
 /// The port where nothing else is said.
@@ -25,7 +28,7 @@ pub const PORT: u16 = 7070;
 impl Default for ServerConfig {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-        Self { listen, insecure: false, unapplied: Vec::new(), readings: None }
+        Self { listen, insecure: false, unapplied: Vec::new(), readings: None, pages: None }
     }
 }
 

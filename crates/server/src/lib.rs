@@ -17,6 +17,7 @@ mod inbox;
 pub mod limits;
 mod lock;
 mod metrics;
+mod pages;
 mod reader;
 mod server;
 mod session;
@@ -27,4 +28,5 @@ mod websocket;
 
 pub use config::{PORT, ServerConfig, StartError};
 pub use metrics::{Reading, Readings};
+pub use pages::{Page, Pages};
 pub use server::Server;

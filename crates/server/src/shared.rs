@@ -7,6 +7,7 @@ use crate::budget::Budget;
 use crate::hub::Hub;
 use crate::limits;
 use crate::metrics::{Metrics, Readings};
+use crate::pages::Pages;
 use crate::reader::Reader;
 use crate::sessions::Sessions;
 use crate::shard::Shards;
@@ -20,6 +21,7 @@ pub(crate) struct Shared<L, S> {
     pub(crate) reader: Reader<L>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readings: Option<Readings>,
+    pub(crate) pages: Option<Pages>,
     pub(crate) sessions: Arc<Sessions>,
     /// Bytes of messages that have not come whole.
     pub(crate) unfinished: Arc<Budget>,
@@ -29,7 +31,7 @@ pub(crate) struct Shared<L, S> {
 }
 
 impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
-    pub(crate) fn new(log: Arc<L>, store: Arc<S>, readings: Option<Readings>) -> Arc<Self> {
+    pub(crate) fn new(log: Arc<L>, store: Arc<S>, readings: Option<Readings>, pages: Option<Pages>) -> Arc<Self> {
         let metrics = Arc::new(Metrics::new());
         Arc::new(Self {
             shards: Shards::start(&log, &store, &metrics),
@@ -39,6 +41,7 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             hub: Arc::default(),
             metrics,
             readings,
+            pages,
             sessions: Arc::default(),
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod demo;
 pub mod edit;
 pub mod objects;
 pub mod serve;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tapeline_log::embedded::{Embedded, OpenError, Stats};
 use tapeline_log::{EventLog, LogError};
-use tapeline_server::{Reading, Readings, Server, ServerConfig};
+use tapeline_server::{Pages, Reading, Readings, Server, ServerConfig};
 
 use crate::arguments::Serve;
 use crate::failure::Failure;
@@ -29,19 +29,39 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let data = serve.data.or(file.data).unwrap_or_else(|| "tapeline-data".into());
     let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
-    let storage = Arc::new(open(&data)?);
+    let place = Place { data: &data, listen, insecure, pages: None };
+    host(place, async |address| announce(address, &data, json)).await
+}
+
+/// Where a server keeps things, and where it is found.
+pub(super) struct Place<'p> {
+    pub(super) data: &'p Path,
+    pub(super) listen: SocketAddr,
+    pub(super) insecure: bool,
+    pub(super) pages: Option<Pages>,
+}
+
+/// Runs a server until it is told to stop. Once it listens, `begun` is told where.
+pub(super) async fn host(
+    place: Place<'_>,
+    begun: impl AsyncFnOnce(SocketAddr) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let storage = Arc::new(open(place.data)?);
     let readings: Readings = {
         let storage = storage.clone();
         Arc::new(move || readings(&storage.stats()))
     };
     let unapplied = storage.unapplied_streams();
-    let config = ServerConfig { listen, insecure, unapplied, readings: Some(readings) };
+    let Place { listen, insecure, pages, .. } = place;
+    let config = ServerConfig { listen, insecure, unapplied, readings: Some(readings), pages };
     let server = Server::start(config, storage.clone(), storage.clone()).await.map_err(Failure::failed)?;
-    announce(server.address(), &data, json)?;
-    stop::told().await?;
+    let ended = match begun(server.address()).await {
+        Ok(()) => stop::told().await,
+        failed => failed,
+    };
     eprintln!("tapeline: stopping");
     server.stop().await;
-    storage.close().map_err(Failure::failed)
+    storage.close().map_err(Failure::failed).and(ended)
 }
 
 fn read_config(path: &Path) -> Result<File, Failure> {

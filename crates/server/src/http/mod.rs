@@ -21,6 +21,7 @@ use tapeline_log::{EventLog, LogError, StateStore};
 
 use crate::accept::Place;
 use crate::limits;
+use crate::pages;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::websocket::{Socket, Upgrade, downcast};
@@ -62,7 +63,11 @@ async fn choose<L: EventLog, S: StateStore>(
     place: Place,
     request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
-    let resource = Resource::of(request.uri().path())?;
+    let path = request.uri().path();
+    let resource = match Resource::of(path) {
+        Ok(resource) => resource,
+        Err(problem) => return pages::answer(shared.pages.as_ref(), request.method(), path).ok_or(problem),
+    };
     let query = request.uri().query().unwrap_or_default().to_owned();
     match (resource, request.method()) {
         (Resource::Sync, &Method::GET) => upgrade(shared, place, request),
@@ -146,7 +151,7 @@ fn with_type(kind: HeaderValue, bytes: Bytes) -> Answer {
     answer
 }
 
-fn full(bytes: Bytes) -> Body {
+pub(crate) fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
