@@ -38,8 +38,8 @@ fn number(number: u64) -> Value {
 }
 
 /// Named values for JavaScript, without those that are null.
-fn record<const N: usize>(parts: [(&'static str, Value); N]) -> Vec<u8> {
-    let parts = parts.into_iter().filter(|(_, value)| *value != Value::Null);
-    let entries = Entries::new(parts.map(|(name, value)| (SmolStr::new_static(name), value)).collect());
+fn record(parts: &[(&'static str, Value)]) -> Vec<u8> {
+    let parts = parts.iter().filter(|(_, value)| *value != Value::Null);
+    let entries = Entries::new(parts.map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect());
     tapeline_core::codec::cbor::encode_value(&entries.map_or(Value::Null, Value::Map))
 }

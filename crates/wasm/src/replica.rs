@@ -287,7 +287,7 @@ fn peers(replica: &CoreReplica) -> Vec<u8> {
 fn status(replica: &CoreReplica) -> Vec<u8> {
     let Status { open, played, head, behind, pending, oldest_pending, parked, stored, agreed, diverged } =
         replica.status();
-    record([
+    record(&[
         ("open", open.into()),
         ("played", number(played.0)),
         ("head", number(head.0)),
@@ -307,7 +307,7 @@ fn status(replica: &CoreReplica) -> Vec<u8> {
 fn store_record(batch: &StoreBatch) -> Vec<u8> {
     let urgent = batch.rows.iter().any(|row| matches!(row.table, Table::Outbox | Table::Parked));
     let parts = cbor::encode_record(batch).into_iter().map(|part| Value::Bytes(part.into()));
-    record([
+    record(&[
         ("number", number(batch.number)),
         ("whole", batch.whole.into()),
         ("urgent", urgent.into()),
@@ -317,20 +317,22 @@ fn store_record(batch: &StoreBatch) -> Vec<u8> {
 
 fn notice(notice: Notice) -> Vec<u8> {
     match notice {
-        Notice::Recorded { edit, seq, lost } => record([
+        Notice::Recorded { edit, seq, lost } => record(&[
             ("kind", "recorded".into()),
             ("edit", number(edit.0)),
             ("seq", number(seq.0)),
             ("lost", number(lost.len() as u64)),
         ]),
-        Notice::Refused { edit, refusal } => record([
+        Notice::Refused { edit, refusal } => record(&[
             ("kind", "refused".into()),
             ("edit", number(edit.0)),
             ("code", refusal.code.code().into()),
             ("reason", refusal.reason.into()),
         ]),
-        Notice::NewIdentity(client) => record([("kind", "new_identity".into()), ("client", client.to_string().into())]),
-        Notice::StartedOver(reason) => record([("kind", "started_over".into()), ("reason", reason.code().into())]),
-        Notice::Diverged { seq } => record([("kind", "diverged".into()), ("seq", number(seq.0))]),
+        Notice::NewIdentity(client) => {
+            record(&[("kind", "new_identity".into()), ("client", client.to_string().into())])
+        }
+        Notice::StartedOver(reason) => record(&[("kind", "started_over".into()), ("reason", reason.code().into())]),
+        Notice::Diverged { seq } => record(&[("kind", "diverged".into()), ("seq", number(seq.0))]),
     }
 }

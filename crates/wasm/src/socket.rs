@@ -45,14 +45,14 @@ extern "C" fn about(bytes: usize) -> i32 {
 fn about_frame(frame: Glance) -> Vec<u8> {
     match frame {
         Glance::Whole(ServerFrame::Error(error)) => about_error(error),
-        Glance::Whole(_) => record([("kind", "welcome".into())]),
-        Glance::Stream(None) => record([("kind", "other".into())]),
-        Glance::Stream(channel) => record([("kind", "stream".into()), ("channel", channel_value(channel))]),
+        Glance::Whole(_) => record(&[("kind", "welcome".into())]),
+        Glance::Stream(None) => record(&[("kind", "other".into())]),
+        Glance::Stream(channel) => record(&[("kind", "stream".into()), ("channel", channel_value(channel))]),
     }
 }
 
 fn about_error(error: ErrorFrame) -> Vec<u8> {
-    record([
+    record(&[
         ("kind", "error".into()),
         ("channel", channel_value(error.channel)),
         ("code", error.code.code().into()),

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
-
 use super::Replica;
 use crate::codec::cbor;
 use crate::event::{Authored, Body, Refusal, Sealed};
@@ -24,7 +22,7 @@ pub(super) struct Outbox {
     /// The number of the first of `sealed`.
     first: EventNumber,
     /// Events of one's own that are on the log, or may be, and are yet to be played.
-    awaited: FxHashMap<(ClientId, EventNumber), EditId>,
+    awaited: Numbered<(ClientId, EventNumber), EditId>,
     /// Whether some edits have a former identity under which they may be on the log.
     former: bool,
     last_edit: EditId,
@@ -97,7 +95,7 @@ impl Default for Outbox {
             parked: Numbered::default(),
             sealed: VecDeque::new(),
             first: EventNumber::FIRST,
-            awaited: FxHashMap::default(),
+            awaited: Numbered::default(),
             former: false,
             last_edit: EditId::default(),
             next_to_seal: EditId::FIRST,
@@ -175,13 +173,13 @@ impl Outbox {
 
     /// The edit that is, or may be, on the log under this identity.
     pub(super) fn awaited(&self, client: ClientId, n: EventNumber) -> Option<(EditId, &Pending)> {
-        let edit = *self.awaited.get(&(client, n))?;
+        let edit = *self.awaited.get((client, n))?;
         Some((edit, self.pending.get(edit)?))
     }
 
     /// An edit is played.
     pub(super) fn confirm(&mut self, edit: EditId, client: ClientId, n: EventNumber) -> Option<Pending> {
-        self.awaited.remove(&(client, n));
+        self.awaited.remove((client, n));
         self.pending.remove(edit)
     }
 
@@ -196,7 +194,7 @@ impl Outbox {
         let mut settled = Vec::new();
         for (edit, pending) in self.pending.iter_mut() {
             if let Some(former) = pending.former.take() {
-                self.awaited.remove(&former);
+                self.awaited.remove(former);
                 if pending.body.base > played {
                     pending.body.base = Seq::FIRST;
                 }
@@ -313,7 +311,7 @@ impl Outbox {
         self.former = false;
         for (edit, pending) in self.pending.iter() {
             let recorded = pending.seal.filter(|_| pending.recorded.is_some()).map(|seal| (seal.client, seal.n));
-            self.awaited.extend(pending.former.into_iter().chain(recorded).map(|id| (id, edit)));
+            pending.former.into_iter().chain(recorded).for_each(|id| self.awaited.insert(id, edit));
             self.former |= pending.former.is_some();
         }
     }
