@@ -2,6 +2,7 @@
 
 import { invalid } from "./errors.js";
 import { newId } from "./ids.js";
+import { checkId } from "./names.js";
 import type { Query, Where } from "./query.js";
 import type { TabStream } from "./tab-stream.js";
 import { encode, isPlain, Reader, Writer } from "./values.js";
@@ -54,15 +55,15 @@ export class Ops {
   }
 
   private op(kind: number, collection: string, id: string, part: number, fields: object): void {
-    if (typeof id !== "string") throw invalid(`the id of an object is text, not ${typeof id}`);
+    checkId(id);
     const names = Object.keys(checkFields(fields));
     if ("id" in fields) throw invalid("the id of an object never changes: insert another object, and delete this one");
     const { writer } = this;
     writer
       .array(names.length ? 4 : 3)
       .uint(kind)
-      .name(collection, "the collection")
-      .name(id, "the id");
+      .text(collection)
+      .text(id);
     if (names.length) {
       writer.map(1).uint(part).map(names.length);
       for (const name of names) writer.name(name, "the field").value((fields as Record<string, unknown>)[name], name);
@@ -115,6 +116,7 @@ export class Collection<Fields extends object> {
 
   /** One object, as it is now. */
   get(id: string): Row<Fields> | undefined {
+    checkId(id);
     const row = this.stream.get(this.name, id);
     return row && new Reader(row).row();
   }
@@ -138,6 +140,7 @@ export class Collection<Fields extends object> {
     query: Query<Fields>,
     listener: (rows: readonly Row<Fields>[], change: Change<Row<Fields>>) => void,
   ): () => void {
+    if (typeof listener !== "function") throw invalid("a listener is a function: watch(query, (rows) => …)");
     return this.stream.watch<Row<Fields>>(this.encode(query), listener);
   }
 

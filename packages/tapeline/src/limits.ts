@@ -1,5 +1,8 @@
 /** Every limit of this package; those of the data are the core's. */
 
+/** Bytes of the name of a stream, and of a collection. */
+export const STREAM_BYTES = 200;
+export const COLLECTION_BYTES = 64;
 /** How deep lists and maps may nest in one value. */
 export const VALUE_DEPTH = 32;
 /** Bytes of what a tab says of itself, encoded. */

@@ -1,6 +1,8 @@
 /** A stream: the unit of sharing. What must change together, lives on one. */
 
 import { Collection, type Edits, editsOf, Ops } from "./collection.js";
+import { invalid } from "./errors.js";
+import { checkCollection } from "./names.js";
 import type { Presence } from "./presence.js";
 import type { Notice, ParkedEdit, ParkedOp, Status } from "./status.js";
 import type { Tab } from "./tab.js";
@@ -22,6 +24,7 @@ export class Stream {
 
   /** The objects of one kind. The same one each time. */
   collection<Fields extends object>(name: string): Collection<Fields> {
+    checkCollection(name);
     if (!this.collections.has(name)) this.collections.set(name, new Collection<Fields>(this.inner, name));
     return this.collections.get(name) as Collection<Fields>;
   }
@@ -35,7 +38,8 @@ export class Stream {
    */
   edit(make: (on: <Fields extends object>(collection: Collection<Fields>) => Edits<Fields>) => void): void {
     const ops = new Ops();
-    make((collection) => editsOf(ops, collection));
+    const made: unknown = make((collection) => editsOf(ops, collection));
+    if (made instanceof Promise) throw invalid("an edit is made at once: wait for what it needs before, not within it");
     this.inner.edit(ops.finish());
   }
 

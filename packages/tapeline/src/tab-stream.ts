@@ -119,13 +119,19 @@ export class TabStream {
   }
 
   /** Resolves once all edits made so far are on the device. */
-  stored(): Promise<void> {
+  async stored(): Promise<void> {
+    this.tab.check();
+    return this.untilStored();
+  }
+
+  /** The same, also while it is being closed. */
+  untilStored(): Promise<void> {
     const last = this.mirror.lastEdit();
     return this.until(() => this.mirror.storedThrough() >= last && this.mirror.isComplete());
   }
 
   /** Resolves once all edits made so far are recorded by the server, and all it had is played. */
-  synced(): Promise<void> {
+  async synced(): Promise<void> {
     this.tab.check();
     const last = this.mirror.lastEdit();
     return this.until(() => this.mirror.takenThrough() >= last && this.replica.caughtUp && this.replica.pending === 0);

@@ -107,7 +107,7 @@ export class Tab {
   }
 
   present(stream: string, state: Uint8Array): void {
-    if (this.closing) return;
+    this.check();
     if (this.leader) this.leader.present(stream, this.name, state);
     else this.ask({ kind: "presence", tab: this.name, stream, state });
   }
@@ -150,7 +150,7 @@ export class Tab {
     const enough = new Promise((resolve) => {
       timer = setTimeout(resolve, CLOSING);
     });
-    await Promise.race([enough, Promise.all(unstored.map((stream) => stream.stored()))]);
+    await Promise.race([enough, Promise.all(unstored.map((stream) => stream.untilStored()))]);
     clearTimeout(timer);
   }
 

@@ -2,6 +2,7 @@
 
 import { invalid } from "./errors.js";
 import type { Dial } from "./leader/connection.js";
+import { checkStream } from "./names.js";
 import type { Connection } from "./status.js";
 import { Stream } from "./stream.js";
 import { type Platform, Tab } from "./tab.js";
@@ -44,7 +45,8 @@ export class Tapeline {
   /** Opens an app's streams. It is usable as soon as this returns, with a network or without. */
   static async open(options: Options): Promise<Tapeline> {
     if (!environment) throw new Error("import tapeline, not a part of it");
-    if (!options?.name) throw invalid('an app needs a name: Tapeline.open({ name: "my-app", … })');
+    if (typeof options?.name !== "string" || !options.name)
+      throw invalid('an app needs a name: Tapeline.open({ name: "my-app", … })');
     const server = options.server ?? environment.server();
     if (!server) throw invalid('name the server: Tapeline.open({ server: "wss://example.org", … })');
     if (!/^(ws|http)s?:\/\//.test(server))
@@ -64,11 +66,10 @@ export class Tapeline {
 
   /** A stream, by its name, like `lists/groceries`. The same one each time. */
   stream(name: string): Stream {
+    this.tab.check();
     const known = this.streams.get(name);
     if (known) return known;
-    if (typeof name !== "string" || !/^[^/](.*[^/])?$/su.test(name) || /\/\//.test(name)) {
-      throw invalid(`${JSON.stringify(name)} is no name for a stream: write it like lists/groceries`);
-    }
+    checkStream(name);
     const stream = new Stream(this.tab.stream(name), this.tab);
     this.streams.set(name, stream);
     return stream;

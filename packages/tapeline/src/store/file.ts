@@ -9,6 +9,7 @@
  * A record that was cut off by a crash ends the file; it is cut away. One that is damaged before the end is an error.
  */
 
+import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
@@ -95,8 +96,17 @@ export class FileStore implements Store {
   }
 
   private path(stream: string): string {
-    return join(this.directory, `${encodeURIComponent(stream)}.tape`);
+    return join(this.directory, `${fileName(stream)}.tape`);
   }
+}
+
+/** A name of which every file system keeps each letter, and tells them apart. */
+function fileName(stream: string): string {
+  const escaped = (byte: string) => `%${byte.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  const name = Buffer.from(stream)
+    .toString("latin1")
+    .replace(/[^a-z0-9._-]/g, escaped);
+  return name.length < 200 ? name : createHash("sha256").update(stream).digest("hex");
 }
 
 function header(): Buffer {

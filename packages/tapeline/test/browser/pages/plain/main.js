@@ -1,0 +1,3 @@
+import * as tapeline from "/tapeline/browser.js";
+
+Object.assign(globalThis, { tapeline });

@@ -1,0 +1,3 @@
+import * as tapeline from "/newer/browser.js";
+
+Object.assign(globalThis, { tapeline });

@@ -1,0 +1,5 @@
+/** Lets the tests use the package as this page has it. */
+
+import * as tapeline from "tapeline";
+
+Object.assign(globalThis, { tapeline });

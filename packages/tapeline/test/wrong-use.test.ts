@@ -1,0 +1,169 @@
+/** Wrong use gets an error that says what to do instead, and changes nothing. */
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { newId, Tapeline, TapelineError } from "tapeline";
+
+const NOWHERE = { server: "ws://127.0.0.1:9" };
+const db = await Tapeline.open({ ...NOWHERE, name: "wrong" });
+after(() => db.close());
+const list = db.stream("list");
+// biome-ignore lint/suspicious/noExplicitAny: what is tested is what types would forbid.
+const tasks = list.collection<any>("tasks");
+
+const invalid = (words: RegExp) => ({ name: "TapelineError", code: "invalid", retryable: false, message: words });
+
+test("names that are none", () => {
+  for (const name of ["", "/a", "a/", "a//b", "a".repeat(201), "\ud800", 5, undefined, "a\u0000b"]) {
+    assert.throws(
+      () =>
+        db
+          .stream(name as string)
+          .collection("tasks")
+          .insert({ a: 1 }),
+      TapelineError,
+      JSON.stringify(name),
+    );
+  }
+  for (const name of ["", "a".repeat(65), "\ud800", 5, undefined]) {
+    assert.throws(() => list.collection(name as string).insert({ a: 1 }), TapelineError, JSON.stringify(name));
+    assert.throws(() => list.collection(name as string).all(), TapelineError, JSON.stringify(name));
+  }
+  for (const id of ["", "a".repeat(129), "\ud800", 5, null]) {
+    assert.throws(() => tasks.insert({ id }), TapelineError, JSON.stringify(id));
+    assert.throws(() => tasks.update(id, { a: 1 }), TapelineError, JSON.stringify(id));
+    assert.throws(() => tasks.get(id), TapelineError, JSON.stringify(id));
+  }
+  assert.throws(() => tasks.insert({ "": 1 }), TapelineError);
+  assert.throws(() => tasks.insert({ ["a".repeat(65)]: 1 }), TapelineError);
+  assert.throws(() => tasks.insert({ "\ud800": 1 }), invalid(/surrogate/));
+});
+
+test("values that cannot travel", () => {
+  const circle: Record<string, unknown> = {};
+  circle.self = circle;
+  assert.throws(
+    () => tasks.insert({ f() {} }),
+    invalid(/^f is a function, which cannot travel: store what it stands for/),
+  );
+  assert.throws(() => tasks.insert({ circle }), invalid(/contains itself/));
+  assert.throws(() => tasks.insert({ n: Number.NaN }), invalid(/^n is NaN/));
+  assert.throws(() => tasks.insert({ at: new Date() }), invalid(/getTime\(\)/));
+  assert.throws(() => tasks.insert({ u: undefined }), invalid(/leave the field out, or set it to null/));
+  assert.throws(() => tasks.insert({ big: "x".repeat(2 << 20) }), invalid(/bytes/));
+  assert.equal(tasks.count(), 0);
+  assert.equal(list.status().pending, 0);
+});
+
+test("fields that are none", () => {
+  for (const fields of [null, undefined, "text", 5, [1], new Date(), new Map([["a", 1]])]) {
+    assert.throws(() => tasks.insert(fields), invalid(/the fields are a plain object, like/), String(fields));
+    assert.throws(() => tasks.upsert("a", fields), invalid(/the fields are a plain object, like/), String(fields));
+  }
+});
+
+test("edits that do not fit what is shown", async () => {
+  await list.stored();
+  const id = tasks.insert({ title: "one" });
+  assert.throws(() => tasks.insert({ id, title: "again" }), { code: "conflict", message: /exists/ });
+  assert.throws(() => tasks.update(newId(), { title: "x" }), { code: "conflict", message: /does not exist/ });
+  assert.throws(() => tasks.update(id, { id: "other" }), invalid(/the id of an object never changes/));
+  assert.throws(() => tasks.increment(id, { title: 1 }), TapelineError);
+  assert.throws(() => tasks.increment(id, { count: "1" }), TapelineError);
+  assert.throws(() => list.edit(() => {}), TapelineError);
+  assert.throws(() => list.edit(async (on) => void on(tasks).insert({ title: "later" })), invalid(/at once/));
+  tasks.delete(id);
+  assert.throws(() => tasks.delete(id), { code: "conflict", message: /does not exist/ });
+});
+
+test("queries that are none", () => {
+  const queries = [
+    { where: { a: { foo: 1 } } },
+    { where: { a: undefined } },
+    { where: { a: { in: 5 } } },
+    { where: { or: {} } },
+    { where: 5 },
+    { orderBy: 5 },
+    { limit: -1 },
+    { limit: 1.5 },
+  ];
+  for (const query of queries) {
+    assert.throws(() => tasks.all(query), TapelineError, JSON.stringify(query));
+    assert.throws(() => tasks.watch(query, () => {}), TapelineError, JSON.stringify(query));
+  }
+  assert.throws(() => tasks.watch({}), invalid(/a listener is a function/));
+});
+
+test("options that are none", async () => {
+  const wrong = [undefined, {}, { name: "" }, { name: "a", server: "example.org" }, { name: "a", server: "ftp://x" }];
+  for (const options of wrong) {
+    await assert.rejects(Tapeline.open({ ...options } as never), TapelineError, JSON.stringify(options));
+  }
+  await assert.rejects(Tapeline.open({ ...NOWHERE, name: 5 as never }), TapelineError);
+});
+
+test("presence that is too large, or cannot travel", () => {
+  assert.throws(() => list.presence.set("x".repeat(5_000)), invalid(/larger than 4 KB/));
+  assert.throws(() => list.presence.set(Number.NaN), invalid(/^the presence is NaN/));
+});
+
+test("use after close", async () => {
+  const gone = await Tapeline.open({ ...NOWHERE, name: "gone" });
+  const stream = gone.stream("list");
+  const things = stream.collection<{ a: number }>("things");
+  const id = things.insert({ a: 1 });
+  const synced = assert.rejects(stream.synced(), { code: "closed" });
+  let told = 0;
+  const stop = things.watch({}, () => void told++);
+  const over = gone.close();
+  const closed = {
+    name: "TapelineError",
+    code: "closed",
+    message: /it was closed: open it again with Tapeline\.open\(\)/,
+  };
+  assert.throws(() => things.insert({ a: 2 }), closed);
+  await over;
+  await synced;
+  await gone.close();
+  // What was closed must not be mistaken for what is opened next.
+  const next = await Tapeline.open({ ...NOWHERE, name: "gone" });
+  next.stream("other").collection("things").insert({ id, a: 3 });
+  const before = told;
+  for (const use of [
+    () => gone.stream("list"),
+    () => gone.goOffline(),
+    () => things.get(id),
+    () => things.all(),
+    () => things.count(),
+    () => things.update(id, { a: 2 }),
+    () => things.watch({}, () => {}),
+    () => stream.edit((on) => void on(things).insert({ a: 1 })),
+    () => stream.presence.set(1),
+  ]) {
+    assert.throws(use, closed, String(use));
+  }
+  await assert.rejects(stream.stored(), closed);
+  await assert.rejects(stream.synced(), closed);
+  assert.equal(stream.status().connection.state, "closed");
+  assert.equal(gone.connection.state, "closed");
+  stop();
+  assert.equal(told, before);
+  await next.close();
+});
+
+test("a directory that is in use, and one that cannot be made", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "tapeline-wrong-"));
+  const storage = { directory };
+  const first = await Tapeline.open({ ...NOWHERE, name: "app", storage });
+  await assert.rejects(Tapeline.open({ ...NOWHERE, name: "app", storage }), {
+    code: "storage",
+    message: /in use by process/,
+  });
+  await first.close();
+  await (await Tapeline.open({ ...NOWHERE, name: "app", storage })).close();
+  await rm(directory, { recursive: true });
+  await assert.rejects(Tapeline.open({ ...NOWHERE, name: "app", storage: { directory: "/dev/null/x" } }));
+});
