@@ -1,0 +1,76 @@
+/** One Tapeline for a tree of components: opened with it and closed with it, or given from outside. */
+
+import { createContext, createElement, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
+import { type Options, type Stream, Tapeline } from "tapeline";
+import { keyOf } from "./key.js";
+
+const Context = createContext<Tapeline | undefined>(undefined);
+
+/** Either what to open, or one that is open already and stays its owner's. */
+export type TapelineProviderProps = { children?: ReactNode } & (
+  | { options: Options; db?: undefined }
+  | { db: Tapeline; options?: undefined }
+);
+
+/** Gives a Tapeline to all components below. They render at once; until it is open they see no rows. */
+export function TapelineProvider({ options, db, children }: TapelineProviderProps): ReactNode {
+  const opened = useOpened(options);
+  return createElement(Context.Provider, { value: db ?? opened }, children);
+}
+
+/** The Tapeline of this tree; `undefined` until it is open, and on a server. */
+export function useTapeline(): Tapeline | undefined {
+  return useContext(Context);
+}
+
+/** A stream of this tree's Tapeline. */
+export function useStream(name: string): Stream | undefined {
+  const db = useTapeline();
+  return useMemo(() => (typeof window === "undefined" ? undefined : db?.stream(name)), [db, name]);
+}
+
+interface Opening {
+  key: string;
+  db: Promise<Tapeline>;
+  users: number;
+}
+
+/** Opens a Tapeline when the tree is shown, and closes it when it is gone. */
+function useOpened(options: Options | undefined): Tapeline | undefined {
+  const [opened, setOpened] = useState<{ key: string; db?: Tapeline; error?: unknown }>();
+  const opening = useRef<Opening>(undefined);
+  const token = useRef(options?.token);
+  const key = keyOf({ ...options, token: options?.token !== undefined });
+  const askNewest = async () => token.current?.() ?? "";
+  useEffect(() => {
+    if (!options) return;
+    const mine = (opening.current =
+      opening.current?.key === key && opening.current.users > 0
+        ? opening.current
+        : { key, users: 0, db: Tapeline.open({ ...options, ...(token.current && { token: askNewest }) }) });
+    mine.users++;
+    let shown = true;
+    mine.db.then(
+      (db) => shown && setOpened({ key, db }),
+      (error) => shown && setOpened({ key, error }),
+    );
+    return () => {
+      shown = false;
+      // StrictMode shows the tree again at once: that is no reason to open anew.
+      queueMicrotask(() => {
+        mine.users--;
+        if (mine.users === 0)
+          mine.db.then(
+            (db) => db.close(),
+            () => {},
+          );
+      });
+    };
+  }, [key]);
+  useEffect(() => {
+    token.current = options?.token;
+  });
+  if (opened?.key !== key) return undefined;
+  if (opened.error !== undefined) throw opened.error;
+  return opened.db;
+}

@@ -1,0 +1,81 @@
+/** Something outside of React that many components look at: it is watched once, as long as anybody looks. */
+
+import { useSyncExternalStore } from "react";
+
+/** Where a value comes from. */
+export interface Source<T> {
+  /** The value now. */
+  read(): T;
+  /** Calls back whenever it may have changed; answers how to stop. */
+  watch(changed: (value: T) => void): () => void;
+  /** Whether two values show the same. */
+  same(one: T, other: T): boolean;
+}
+
+/** A source and those who look at it. It reads nothing before somebody asks, and watches nothing before a commit. */
+export class Shared<T> {
+  readonly #source: Source<T>;
+  readonly #listeners = new Set<() => void>();
+  #value: { is: T } | undefined;
+  #stop: (() => void) | undefined;
+
+  constructor(source: Source<T>) {
+    this.#source = source;
+  }
+
+  readonly snapshot = (): T => {
+    this.#value ??= { is: this.#source.read() };
+    return this.#value.is;
+  };
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    this.#stop ??= this.#source.watch((value) => this.#hear(value));
+    return () => {
+      this.#listeners.delete(listener);
+      // StrictMode and moves in the tree subscribe again at once: that is no reason to watch anew.
+      queueMicrotask(() => this.#rest());
+    };
+  };
+
+  #hear(value: T): void {
+    if (this.#value && this.#source.same(this.#value.is, value)) return;
+    this.#value = { is: value };
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Nobody looks: nothing is watched, and what was seen is no longer known to be true. */
+  #rest(): void {
+    if (this.#listeners.size > 0 || !this.#stop) return;
+    this.#stop();
+    this.#stop = undefined;
+    this.#value = undefined;
+  }
+}
+
+/** What is shared of each stream, by key. Held weakly: a rendering that is thrown away leaves nothing behind. */
+const shared = new WeakMap<object, Map<string, WeakRef<Shared<unknown>>>>();
+const gone = new FinalizationRegistry<{ of: Map<string, WeakRef<Shared<unknown>>>; key: string }>(({ of, key }) => {
+  if (!of.get(key)?.deref()) of.delete(key);
+});
+
+/** The one for this owner and key; made where there is none. */
+export function share<T>(owner: object, key: string, source: () => Source<T>): Shared<T> {
+  let of = shared.get(owner);
+  if (!of) shared.set(owner, (of = new Map()));
+  const known = of.get(key)?.deref();
+  if (known) return known as Shared<T>;
+  const made = new Shared(source());
+  of.set(key, new WeakRef(made as Shared<unknown>));
+  gone.register(made, { of, key });
+  return made;
+}
+
+/** The value of something shared, or what `select` makes of it; `none` where there is nothing, and on a server. */
+export function useShared<T, N, R = T>(of: Shared<T> | undefined, none: N, select?: (value: T) => R): R | N {
+  const nothing = () => none;
+  const snapshot = of && (select ? () => select(of.snapshot()) : (of.snapshot as unknown as () => R));
+  return useSyncExternalStore<R | N>(of?.subscribe ?? never, snapshot ?? nothing, nothing);
+}
+
+const never = () => () => {};
