@@ -1,0 +1,67 @@
+/** The board: a live query for each column; a move is one small edit. */
+
+import { useMutation, useStream } from "@tapeline/react";
+import { generateKeyBetween } from "fractional-indexing";
+import { useCallback, useDeferredValue, useRef, useState } from "react";
+import type { Row } from "tapeline";
+import { Column } from "./column.js";
+import { Here, useMe } from "./cursors.js";
+import { useDrag } from "./drag.js";
+import { useFocus } from "./focus.js";
+import { type Issue, order, type State, states } from "./issue.js";
+
+/** What each column shows now: what a move is made among. */
+export type Shown = Map<State, readonly Row<Issue>[]>;
+
+export function Board() {
+  const stream = useStream("demo/board");
+  const issues = stream?.collection<Issue>("issues");
+  const [words, setWords] = useState("");
+  const [said, say] = useState("");
+  const deferred = useDeferredValue(words);
+  const shown = useRef<Shown>(new Map());
+  const me = useMe();
+
+  /** Between its new neighbours, which may be any two: there is always room. */
+  const { run: move, error } = useMutation((id: string, state: State, place: number) => {
+    const others = (shown.current.get(state) ?? []).filter((issue) => issue.id !== id);
+    const at = Math.max(0, Math.min(place, others.length));
+    const position = generateKeyBetween(others[at - 1]?.position ?? null, others[at]?.position ?? null);
+    issues?.update(id, { state, position });
+    say(`${id} is in ${states[state]} now, at place ${at + 1}`);
+  });
+
+  const grab = useDrag(move);
+  const board = useRef<HTMLDivElement>(null);
+  const keys = useFocus(board, shown, move);
+  const show = useCallback((state: State, rows: readonly Row<Issue>[]) => void shown.current.set(state, rows), []);
+
+  return (
+    <>
+      <header className="title">
+        <h1>Board</h1>
+        <input
+          type="search"
+          className="filter card"
+          aria-label="Filter issues"
+          placeholder="Filter by words, label, person…"
+          value={words}
+          onChange={(event) => setWords(event.target.value)}
+        />
+        <Here stream={stream} me={me} />
+      </header>
+      {error instanceof Error && <p role="alert">{error.message}</p>}
+      <section className="board" aria-label="Columns" ref={board} onKeyDown={keys} onPointerDown={grab}>
+        {order.map((state) => (
+          <Column key={state} state={state} issues={issues} words={deferred} stream={stream} me={me} show={show} />
+        ))}
+      </section>
+      <p className="hint muted">
+        Drag a card, or focus one: arrows go from card to card, <kbd>Alt</kbd> with arrows moves the card.
+      </p>
+      <p className="unseen" aria-live="polite">
+        {said}
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,88 @@
+/** What a stream has recorded, read over plain HTTP, and said in words. */
+
+/** A recorded event, as the server gives it. */
+export interface Recorded {
+  seq: number;
+  client: string;
+  base: number;
+  at: number;
+  ops: Op[];
+}
+
+interface Op {
+  id: string;
+  set?: Record<string, unknown>;
+  inc?: Record<string, number>;
+  insert?: string;
+  update?: string;
+  upsert?: string;
+  delete?: string;
+}
+
+/** How many events each stream has; undefined where no server answers. */
+export async function headsOf(): Promise<Map<string, number> | undefined> {
+  const answer = await get("");
+  if (!answer?.ok) return;
+  const { streams } = (await answer.json()) as { streams: { stream: string; head: number }[] };
+  return new Map(streams.map(({ stream, head }) => [stream, head]));
+}
+
+/** Recorded events from one on; undefined where no server answers. */
+export async function read(stream: string, from: number, limit = 100): Promise<Recorded[] | undefined> {
+  const answer = await get(`${stream}/events?from=${from}&limit=${limit}`);
+  return answer && (answer.ok ? ((await answer.json()) as { events: Recorded[] }).events : []);
+}
+
+function get(path: string): Promise<Response | undefined> {
+  const headers = { accept: "application/json" };
+  return fetch(`/v1/streams/${path}`, { headers, cache: "no-store" }).catch(() => undefined);
+}
+
+/** A colour for each client, the same everywhere. */
+export function colourOf(client: string): string {
+  let hue = 0;
+  for (const letter of client) hue = (hue * 31 + letter.charCodeAt(0)) % 360;
+  return `hsl(${hue} 60% 52%)`;
+}
+
+/** An event as a row of a tape. */
+export function rowOf(event: Recorded, who: string): HTMLLIElement {
+  const row = document.createElement("li");
+  row.style.setProperty("--who", colourOf(event.client));
+  row.append(part("span", "seq", String(event.seq)), part("span", "who", who), timeOf(event.at));
+  for (const op of event.ops.slice(0, 2)) row.append(opOf(op));
+  if (event.ops.length > 2) row.append(part("span", "ops muted", `… and ${event.ops.length - 2} more ops`));
+  return row;
+}
+
+function opOf(op: Op): HTMLElement {
+  const verb = (["insert", "update", "upsert", "delete"] as const).find((verb) => op[verb] !== undefined) ?? "update";
+  const sets = Object.entries(op.set ?? {}).map(([name, value]) => `${name} = ${short(value)}`);
+  const adds = Object.entries(op.inc ?? {}).map(([name, value]) => `${name} + ${short(value)}`);
+  const line = part("span", "ops", "");
+  line.append(
+    part("b", "", verb),
+    ` ${op[verb]}/${op.id.length > 12 ? `…${op.id.slice(-5)}` : op.id} `,
+    [...sets, ...adds].join(", "),
+  );
+  return line;
+}
+
+function short(value: unknown): string {
+  const text = JSON.stringify(value) ?? "";
+  return text.length > 28 ? `${text.slice(0, 27)}…` : text;
+}
+
+function timeOf(at: number): HTMLElement {
+  const then = new Date(at);
+  const today = then.toDateString() === new Date().toDateString();
+  return part("time", "", today ? then.toTimeString().slice(0, 8) : then.toISOString().slice(0, 10));
+}
+
+/** An element with a class and a text. */
+export function part(tag: string, className: string, text: string): HTMLElement {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.textContent = text;
+  return element;
+}

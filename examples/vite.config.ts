@@ -1,0 +1,34 @@
+/** Builds the pages into dist/: one page for each app, what they share in files of its own, and a service worker. */
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { defineConfig, type Plugin } from "vite";
+
+const pages = ["index.html", "lightswitch/index.html", "todo/index.html", "board/index.html"];
+
+/** Writes the service worker with the list of all files, so that one visit is enough to have them without a network. */
+function serviceWorker(): Plugin {
+  return {
+    name: "service-worker",
+    apply: "build",
+    enforce: "post",
+    generateBundle(_options, bundle) {
+      const built = Object.keys(bundle).map((file) => `/${file.replace(/index\.html$/, "")}`);
+      const files = [...built, "/tape.svg", "/manifest.webmanifest"].sort();
+      const contents = createHash("sha256");
+      for (const file of Object.values(bundle)) contents.update("code" in file ? file.code : file.source);
+      const code = readFileSync(new URL("shared/worker.js", import.meta.url), "utf8")
+        .replace("FILES", JSON.stringify(files))
+        .replace("VERSION", JSON.stringify(contents.digest("hex").slice(0, 12)));
+      this.emitFile({ type: "asset", fileName: "worker.js", source: code });
+    },
+  };
+}
+
+export default defineConfig({
+  root: import.meta.dirname,
+  plugins: [serviceWorker()],
+  // Nothing inline: the pages are served under a strict Content-Security-Policy.
+  build: { target: "es2022", assetsInlineLimit: 0, rolldownOptions: { input: pages } },
+  server: { proxy: { "/v1": { target: "http://127.0.0.1:7070", ws: true } } },
+});
