@@ -25,8 +25,8 @@ export class TabStream {
   readonly statusListeners = new Set<(status: Status) => void>();
   private readonly watches = new Map<number, Watch<{ id: string }>>();
   private waiting: Waiting[] = [];
-  private replica: ReplicaStatus = UNKNOWN;
-  private parkedBytes: Uint8Array | undefined;
+  private standing: Standing | undefined;
+  private replicaStatus: ReplicaStatus | undefined;
   private parkedEdits: ParkedEdit[] | undefined;
   private known: Status | undefined;
   private edited = false;
@@ -109,7 +109,7 @@ export class TabStream {
   }
 
   parked(): readonly ParkedEdit[] {
-    this.parkedEdits ??= this.parkedBytes ? decode(this.parkedBytes).map(parkedEdit) : [];
+    this.parkedEdits ??= this.standing ? decode(this.standing.parked).map(parkedEdit) : [];
     return this.parkedEdits!;
   }
 
@@ -161,11 +161,17 @@ export class TabStream {
     return new Promise((resolve, reject) => this.waiting.push({ until, resolve, reject }));
   }
 
+  private get replica(): ReplicaStatus {
+    if (!this.standing) return UNKNOWN;
+    this.replicaStatus ??= { ...(decode(this.standing.status) as ReplicaStatus), ...this.standing.storage };
+    return this.replicaStatus;
+  }
+
   private stands(standing: Standing | undefined): void {
     this.statusChanged();
     if (!standing) return;
-    this.replica = standing.status;
-    this.parkedBytes = standing.parked;
+    this.standing = standing;
+    this.replicaStatus = undefined;
     this.parkedEdits = undefined;
   }
 

@@ -30,7 +30,7 @@ const decoder = new TextDecoder();
 
 /** Writes CBOR. One of them is used again and again. */
 export class Writer {
-  private bytes = new Uint8Array(1024);
+  private bytes = new Uint8Array(256);
   private view = new DataView(this.bytes.buffer);
   private length = 0;
 

@@ -5,7 +5,7 @@ import { random16 } from "../ids.js";
 import { COMPACT_BYTES, COMPACT_SHARE, STORAGE_PAUSE } from "../limits.js";
 import type { ReplicaStatus } from "../status.js";
 import { NoStorage, type Store, type StoreRecord, Superseded } from "../store/store.js";
-import type { Standing } from "../tabs/messages.js";
+import type { Standing, Storage } from "../tabs/messages.js";
 import { decode, type Value } from "../values.js";
 
 export class Tape {
@@ -17,9 +17,8 @@ export class Tape {
   readonly present = new Set<string>();
   /** Who is there, as it was last told. */
   peers: Record<string, Value> | undefined;
-  /** How it stood when this was last asked. */
+  /** How it stood when that was last asked. */
   standing: Standing | undefined;
-  private stood = "";
   /** Edits of other tabs that came before the device was read. */
   private early: [tab: Uint8Array, edit: Uint8Array][] = [];
   private bytesOfWhole = 0;
@@ -70,12 +69,11 @@ export class Tape {
 
   /** How it stands, where that has changed since this was last asked. */
   pollStanding(): Standing | undefined {
-    const bytes = this.replica.status();
-    const storage = this.storage;
-    const stands = `${String.fromCharCode(...bytes)} ${storage.storage} ${storage.storageWhy}`;
-    if (stands === this.stood) return undefined;
-    this.stood = stands;
-    this.standing = { status: { ...(decode(bytes) as ReplicaStatus), ...storage }, parked: this.replica.parked() };
+    const status = this.replica.status();
+    const { storage, standing: stood } = this;
+    const same = stood?.storage.storage === storage.storage && stood.storage.storageWhy === storage.storageWhy;
+    if (same && isSame(stood.status, status)) return undefined;
+    this.standing = { status, storage, parked: this.replica.parked() };
     return this.standing;
   }
 
@@ -93,7 +91,7 @@ export class Tape {
   }
 
   /** Where its edits are kept. */
-  private get storage(): { storage: ReplicaStatus["storage"]; storageWhy?: string } {
+  private get storage(): Storage {
     if (this.trouble) return { storage: this.trouble.kind, storageWhy: this.trouble.message };
     return { storage: this.store ? "device" : "memory" };
   }
@@ -140,4 +138,10 @@ export class Tape {
       this.events.changed(this);
     }, STORAGE_PAUSE);
   }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let place = 0; place < a.length; place++) if (a[place] !== b[place]) return false;
+  return true;
 }

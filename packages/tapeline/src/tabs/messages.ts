@@ -26,9 +26,17 @@ export type ToLeader =
 
 /** How a stream stands, where that has changed. */
 export interface Standing {
-  readonly status: ReplicaStatus;
-  /** As the core wrote it. */
+  /** The core's status, encoded: most are never looked at. */
+  readonly status: Uint8Array;
+  readonly storage: Storage;
+  /** Edits that were refused, encoded. */
   readonly parked: Uint8Array;
+}
+
+/** Where edits are kept, and why not on the device. */
+export interface Storage {
+  readonly storage: ReplicaStatus["storage"];
+  readonly storageWhy?: string;
 }
 
 /** Said by the leader to all tabs, or to one. */
