@@ -3,9 +3,9 @@
 SEEDS ?= 1000
 export PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: demo test test-long lint sim bench fmt
+.PHONY: demo test test-long lint size sim bench bench-browser fmt
 
-demo:  ## a server, a recording played into it, a live reader; then it goes on serving
+demo:  ## the example apps, served by one binary; it says which address to open
 	@scripts/demo
 
 test:  ## everything that must hold before a change lands
@@ -14,6 +14,9 @@ test:  ## everything that must hold before a change lands
 test-long: test  ## test, then what takes minutes: twenty seeds of each recording, thousands of the simulation
 	@cargo test --release -p tapeline-cli --test replay -- --ignored
 	@cargo run --release -p tapeline-sim -- --seeds 5000 --from 1000
+
+size:  ## what a page downloads, part by part
+	@scripts/size
 
 lint:  ## the quick half of test: format, arrows, purity, clippy, dependencies
 	@scripts/lint
@@ -26,6 +29,12 @@ bench: ## every measure, or MEASURES='append cold'
 	@scripts/setup
 	@cargo run --release -p tapeline-cli -- bench $(MEASURES)
 
+bench-browser: ## the npm package in Node and Chromium, or MEASURES='commit change'
+	@scripts/build-packages
+	@cargo build --release -p tapeline-cli
+	@node packages/tapeline/bench/bench.mjs $(MEASURES)
+
 fmt:
-	@scripts/setup
+	@scripts/setup node npm
 	@cargo fmt --all
+	@npx biome check --write
