@@ -1,6 +1,7 @@
 //! Taking connections, as many as there may be, and serving HTTP on them until they become WebSockets.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -8,7 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tapeline_log::{EventLog, StateStore};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::http;
 use crate::limits;
@@ -26,7 +27,7 @@ impl Default for Places {
 impl Places {
     fn take(&self) -> Option<Place> {
         let permit = self.0.clone().try_acquire_owned().ok()?;
-        Some(Place { _permit: Arc::new(permit) })
+        Some(Place { _permit: Arc::new(permit), connection: Arc::default() })
     }
 
     /// Waits until all connections have ended.
@@ -40,6 +41,38 @@ impl Places {
 #[derive(Clone)]
 pub(crate) struct Place {
     _permit: Arc<OwnedSemaphorePermit>,
+    connection: Arc<Connection>,
+}
+
+impl Place {
+    /// The connection carries a session in one of its answers, and lives as long as that.
+    pub(crate) fn carries_session(&self) -> Arc<Connection> {
+        self.connection.carries_session.store(true, Ordering::Relaxed);
+        self.connection.clone()
+    }
+}
+
+/// A connection that answers requests.
+#[derive(Default)]
+pub(crate) struct Connection {
+    carries_session: AtomicBool,
+    hung_up: Notify,
+}
+
+impl Connection {
+    /// Ends it, after a while for what is on its way.
+    pub(crate) async fn hang_up_soon(&self) {
+        tokio::time::sleep(limits::GOODBYE_WITHIN).await;
+        self.hung_up.notify_one();
+    }
+
+    /// How long it may go on when the server stops.
+    fn goodbye_within(&self) -> Duration {
+        match self.carries_session.load(Ordering::Relaxed) {
+            true => limits::STOP_WITHIN,
+            false => limits::GOODBYE_WITHIN,
+        }
+    }
 }
 
 /// How long to wait where the system gives no connection, for want of files most likely.
@@ -82,6 +115,7 @@ async fn serve<L: EventLog, S: StateStore>(
         return;
     }
     shared.metrics.connections.inc();
+    let state = place.connection.clone();
     let service = service_fn({
         let shared = shared.clone();
         move |request| http::answer(shared.clone(), place.clone(), request)
@@ -94,9 +128,13 @@ async fn serve<L: EventLog, S: StateStore>(
     tokio::select! {
         // A connection that fails is a client that is gone, or never spoke HTTP.
         _ = connection.as_mut() => {}
+        () = state.hung_up.notified() => {}
         () = has_stopped(&mut stopped) => {
             connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(limits::GOODBYE_WITHIN, connection).await;
+            tokio::select! {
+                _ = tokio::time::timeout(state.goodbye_within(), connection) => {}
+                () = state.hung_up.notified() => {}
+            }
         }
     }
     shared.metrics.connections.dec();

@@ -24,7 +24,9 @@ mod session;
 mod sessions;
 mod shard;
 mod shared;
+mod sse;
 mod websocket;
+mod wire;
 
 pub use config::{PORT, ServerConfig, StartError};
 pub use metrics::{Reading, Readings};

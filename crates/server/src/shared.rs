@@ -11,6 +11,7 @@ use crate::pages::Pages;
 use crate::reader::Reader;
 use crate::sessions::Sessions;
 use crate::shard::Shards;
+use crate::sse::Doors;
 
 /// What all parts of a running server share.
 pub(crate) struct Shared<L, S> {
@@ -23,6 +24,8 @@ pub(crate) struct Shared<L, S> {
     pub(crate) readings: Option<Readings>,
     pub(crate) pages: Option<Pages>,
     pub(crate) sessions: Arc<Sessions>,
+    /// Where what is posted finds its session.
+    pub(crate) doors: Arc<Doors>,
     /// Bytes of messages that have not come whole.
     pub(crate) unfinished: Arc<Budget>,
     /// How many lists of objects are under way.
@@ -43,6 +46,7 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             readings,
             pages,
             sessions: Arc::default(),
+            doors: Arc::default(),
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
             stopping: AtomicBool::new(false),

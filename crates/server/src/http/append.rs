@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http_body_util::BodyExt;
 use hyper::Request;
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tapeline_core::codec::json;
@@ -18,6 +17,7 @@ use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Millis, Seq};
 use tapeline_log::{EventLog, StateStore};
 
+use super::body::take_body;
 use super::problem::Problem;
 use super::{Answer, JSON, with_type};
 use crate::hub::{Opening, Tape};
@@ -46,7 +46,7 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
     if shared.is_stopping() {
         return Err(Problem::stopping());
     }
-    let body = take_body(shared, request.into_body()).await?;
+    let (body, _held) = take_body(&shared.unfinished, request.into_body(), limits::REQUEST_BODY_BYTES).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
     let head = shared.log.head(&stream).await?.map_or(Seq::FIRST, |head| head.seq);
     let (events, is_one) = read_events(text, head)?;
@@ -63,26 +63,6 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
     let verdicts: Vec<_> = verdicts.iter().map(json::verdict_to_json).collect();
     let document = format!("{{\"client\":\"{client}\",\"verdicts\":[{}]}}", verdicts.join(","));
     Ok(with_type(JSON, document.into()))
-}
-
-/// Takes a body, as long as all bodies and messages that have not come whole are not too many bytes together.
-async fn take_body<L: EventLog, S: StateStore>(shared: &Shared<L, S>, mut body: Incoming) -> Result<Vec<u8>, Problem> {
-    const MOST: usize = limits::REQUEST_BODY_BYTES;
-    if body.size_hint().lower() > MOST as u64 {
-        return Err(Problem::too_large(MOST));
-    }
-    let (mut taken, mut held) = (Vec::new(), shared.unfinished.hold(0));
-    while let Some(part) = body.frame().await {
-        let part = part.map_err(|_| Problem::bad_request("the body does not come whole"))?;
-        taken.extend_from_slice(part.data_ref().map_or(&[], |data| data));
-        if taken.len() > MOST {
-            return Err(Problem::too_large(MOST));
-        }
-        if !held.resize(taken.len()) {
-            return Err(Problem::busy("too many large requests at once; send it again later"));
-        }
-    }
-    Ok(taken)
 }
 
 /// Reads the events of a request, and whether it is a single one. Where nothing is said of it, the author knows the

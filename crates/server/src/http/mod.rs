@@ -1,11 +1,14 @@
-//! Plain HTTP: what is not live. One function a resource, chosen by method and path.
+//! Plain HTTP: what is not live, and where what is live begins. One function a resource, chosen by method and path.
 
 mod append;
+mod body;
+mod cors;
 mod events;
 mod objects;
 mod problem;
 mod query;
 mod streams;
+mod sync;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,17 +18,17 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use tapeline_core::name::StreamName;
 use tapeline_log::{EventLog, LogError, StateStore};
 
 use crate::accept::Place;
 use crate::limits;
 use crate::pages;
-use crate::session::Session;
 use crate::shared::Shared;
-use crate::websocket::{Socket, Upgrade, downcast};
+use crate::sse::Secret;
 use problem::Problem;
+use sync::Said;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, LogError>;
 pub(crate) type Answer = Response<Body>;
@@ -39,6 +42,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Debug, PartialEq, Eq)]
 enum Resource {
     Sync,
+    Session(Secret, Said),
     Streams,
     Stream(StreamName),
     Events(StreamName),
@@ -54,8 +58,13 @@ pub(crate) async fn answer<L: EventLog, S: StateStore>(
     place: Place,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
+    let of_api = request.uri().path().starts_with("/v1/");
     let answered = tokio::time::timeout(limits::REQUEST_WITHIN, choose(shared, place, request)).await;
-    Ok(answered.unwrap_or_else(|_| Err(Problem::slow())).unwrap_or_else(Problem::into_response))
+    let mut answer = answered.unwrap_or_else(|_| Err(Problem::slow())).unwrap_or_else(Problem::into_response);
+    if of_api {
+        cors::allow(answer.headers_mut());
+    }
+    Ok(answer)
 }
 
 async fn choose<L: EventLog, S: StateStore>(
@@ -70,7 +79,8 @@ async fn choose<L: EventLog, S: StateStore>(
     };
     let query = request.uri().query().unwrap_or_default().to_owned();
     match (resource, request.method()) {
-        (Resource::Sync, &Method::GET) => upgrade(shared, place, request),
+        (Resource::Sync, &Method::GET) => sync::begin(shared, place, request, &query),
+        (Resource::Session(secret, said), &Method::POST) => sync::speak(&shared, secret, said, request).await,
         (Resource::Streams, &Method::GET) => streams::list(&shared, &query).await,
         (Resource::Stream(stream), &Method::GET) => streams::status(&shared, &stream).await,
         (Resource::Events(stream), &Method::GET) => events::read(shared, stream, &query, request.headers()).await,
@@ -80,6 +90,9 @@ async fn choose<L: EventLog, S: StateStore>(
         (Resource::Ready, &Method::GET) if shared.is_ready() => Ok(text("ready\n")),
         (Resource::Ready, &Method::GET) => Err(Problem::stopping()),
         (Resource::Metrics, &Method::GET) => Ok(metrics(&shared)),
+        (Resource::Health | Resource::Ready | Resource::Metrics, _) => Err(Problem::method("GET")),
+        (_, &Method::OPTIONS) => Ok(cors::preflight()),
+        (Resource::Session(..), _) => Err(Problem::method("POST")),
         (Resource::Events(_), _) => Err(Problem::method("GET, POST")),
         _ => Err(Problem::method("GET")),
     }
@@ -96,6 +109,10 @@ impl Resource {
             "/metrics" => return Ok(Self::Metrics),
             _ => {}
         }
+        if let Some((secret, said)) = path.strip_prefix("/v1/sync/").and_then(|rest| rest.split_once('/')) {
+            let secret = Secret::parse(secret).ok_or_else(Problem::no_such_session)?;
+            return Ok(Self::Session(secret, Said::parse(said)?));
+        }
         let name = path.strip_prefix("/v1/streams/").ok_or_else(|| Problem::no_such_path(path))?;
         match name.rsplit_once('/') {
             Some((name, "events")) => Ok(Self::Events(query::stream(name)?)),
@@ -103,30 +120,6 @@ impl Resource {
             _ => Ok(Self::Stream(query::stream(name)?)),
         }
     }
-}
-
-/// Makes a connection a WebSocket and starts its session.
-fn upgrade<L: EventLog, S: StateStore>(
-    shared: Arc<Shared<L, S>>,
-    place: Place,
-    request: Request<Incoming>,
-) -> Result<Answer, Problem> {
-    if shared.is_stopping() {
-        return Err(Problem::stopping());
-    }
-    let upgrade = Upgrade::of(request.headers()).map_err(|error| Problem::upgrade(&error))?;
-    let (response, codec) = (upgrade.response(), upgrade.codec);
-    tokio::spawn(async move {
-        let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
-        let Some((stream, read)) = downcast(upgraded) else { return };
-        let session = Session::new(shared, Socket::new(stream, &read), codec);
-        drop(read);
-        tokio::spawn(async move {
-            session.run().await;
-            drop(place);
-        });
-    });
-    Ok(response)
 }
 
 fn metrics<L: EventLog, S: StateStore>(shared: &Shared<L, S>) -> Answer {
@@ -148,6 +141,12 @@ fn json(value: &serde_json::Value) -> Answer {
 fn with_type(kind: HeaderValue, bytes: Bytes) -> Answer {
     let mut answer = Response::new(full(bytes));
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(full(Bytes::new()));
+    *answer.status_mut() = status;
     answer
 }
 

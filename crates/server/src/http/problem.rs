@@ -44,6 +44,16 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no_such_stream", "No such stream", detail)
     }
 
+    pub(crate) fn no_such_session() -> Self {
+        let detail = "no such session, or it has ended; begin another one at /v1/sync";
+        Self::new(StatusCode::NOT_FOUND, "no_such_session", "No such session", detail)
+    }
+
+    pub(crate) fn out_of_order() -> Self {
+        let detail = "a body with a number before this one has not come; begin another session at /v1/sync";
+        Self::new(StatusCode::CONFLICT, "out_of_order", "Out of order", detail)
+    }
+
     pub(crate) fn method(allow: &'static str) -> Self {
         let detail = format!("this resource takes {allow}");
         let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail);

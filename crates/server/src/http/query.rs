@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
+use tapeline_core::codec::Codec;
 use tapeline_core::name::{NameError, StreamName};
 
 use super::problem::Problem;
@@ -37,6 +38,12 @@ impl<'q> Query<'q> {
     ) -> Result<Option<T>, Problem> {
         let read = |text| read(text).map_err(|error| Problem::bad_request(format!("{name}: {error}")));
         self.text(name).map(read).transpose()
+    }
+
+    /// The subprotocol that it names.
+    pub(super) fn protocol(&self) -> Result<Codec, Problem> {
+        let named = Codec::ALL.into_iter().find(|codec| self.text("protocol") == Some(codec.subprotocol()));
+        named.ok_or_else(|| Problem::bad_request("say protocol=tapeline.v1.cbor or protocol=tapeline.v1.json"))
     }
 
     fn text(&self, name: &str) -> Option<&str> {

@@ -1,10 +1,11 @@
-//! Sessions: one task for each WebSocket.
+//! Sessions: one task for each client that is connected, whatever carries it.
 //!
 //! In each turn a session takes answers and news from its inbox, then plays events at its own positions as long as little
 //! waits to be sent, then takes what the client says as long as few answers wait. It queues nothing for its client: where
 //! the client does not read, positions stay where they are.
 //!
-//! `requests` does what the client says, `channels` knows which streams it has open, `playing` sends it events, `presence` says who is there.
+//! `requests` does what the client says, `channels` knows which streams it has open, `playing` sends it events, `presence`
+//! says who is there.
 
 mod channels;
 mod playing;
@@ -27,15 +28,15 @@ use crate::budget::Held;
 use crate::inbox::Inbox;
 use crate::limits;
 use crate::shared::Shared;
-use crate::websocket::{Kind, Message, Socket, Tail};
+use crate::wire::{Message, Tail, Wire};
 use channels::Channels;
 use playing::{Delivered, Job};
 
-/// One WebSocket.
+/// One client that is connected.
 pub(crate) struct Session<L: EventLog, S: StateStore> {
     shared: Arc<Shared<L, S>>,
     number: u64,
-    socket: Socket,
+    wire: Wire,
     codec: Codec,
     inbox: Arc<Inbox>,
     /// Whether the client has said hello.
@@ -56,7 +57,7 @@ pub(crate) struct Session<L: EventLog, S: StateStore> {
     said_goodbye: bool,
 }
 
-/// Why the server closes a socket.
+/// Why the server ends a session.
 struct Goodbye {
     code: u16,
     reason: String,
@@ -84,13 +85,13 @@ enum Turn {
 }
 
 impl<L: EventLog, S: StateStore> Session<L, S> {
-    pub(crate) fn new(shared: Arc<Shared<L, S>>, socket: Socket, codec: Codec) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<L, S>>, wire: Wire, codec: Codec) -> Self {
         let inbox = Arc::new(Inbox::default());
         shared.metrics.sessions.inc();
         Self {
             number: shared.sessions.begin(&inbox),
             shared,
-            socket,
+            wire,
             codec,
             inbox,
             greeted: false,
@@ -109,17 +110,17 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// Serves the client until one of the two goes.
     pub(crate) async fn run(mut self) {
-        // A socket that fails is a client that is gone.
+        // A wire that fails is a client that is gone.
         let is_there = self.serve().await.is_ok();
         self.close_all();
         if is_there && let Some(Goodbye { code, reason }) = self.goodbye.take() {
-            self.socket.say_goodbye(code, &reason);
-            Box::pin(self.socket.finish()).await;
+            self.wire.say_goodbye(code, &reason);
+            Box::pin(self.wire.finish()).await;
         }
     }
 
     async fn serve(&mut self) -> io::Result<()> {
-        // What was read together with the handshake.
+        // What came together with the handshake.
         self.take_messages().await;
         while self.goodbye.is_none() {
             match std::future::poll_fn(|cx| self.poll_turn(cx)).await? {
@@ -135,12 +136,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// Sends what waits, then looks for the next thing to do.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Turn>> {
-        let waiting = self.socket.outgoing.len();
+        let waiting = self.wire.waiting();
         if waiting > 0 {
-            if let Poll::Ready(Err(error)) = self.socket.poll_send(cx) {
+            if let Poll::Ready(Err(error)) = self.wire.poll_send(cx) {
                 return Poll::Ready(Err(error));
             }
-            if self.socket.outgoing.len() < waiting {
+            if self.wire.waiting() < waiting {
                 self.is_alive();
             }
         }
@@ -151,7 +152,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             return Poll::Ready(Ok(Turn::Room));
         }
         match self.takes_requests() {
-            true => self.socket.poll_receive(cx).map_ok(Turn::Received),
+            true => self.wire.poll_receive(cx).map_ok(Turn::Received),
             false => Poll::Pending,
         }
     }
@@ -165,20 +166,20 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// Whether more may be played to the client.
     fn has_room(&self) -> bool {
-        self.socket.outgoing.len() < limits::OUTGOING_BYTES
+        self.wire.waiting() < limits::OUTGOING_BYTES
     }
 
     /// Whether more is read from the client.
     fn takes_requests(&self) -> bool {
-        self.socket.outgoing.len() < limits::ANSWER_BYTES && self.fetches < limits::FETCHES
+        self.wire.waiting() < limits::ANSWER_BYTES && self.fetches < limits::FETCHES
     }
 
     async fn take_messages(&mut self) {
         while self.goodbye.is_none() {
-            match self.socket.incoming.next() {
+            match self.wire.next() {
                 Ok(None) => return self.hold_unfinished(),
                 Ok(Some(Message::Data(message))) => self.take_frame(&message).await,
-                Ok(Some(Message::Ping(content))) => self.socket.outgoing.push(Kind::Pong, &content, Tail::None),
+                Ok(Some(Message::Ping(content))) => self.wire.push_pong(&content),
                 Ok(Some(Message::Close)) => {
                     self.said_goodbye = true;
                     self.say_goodbye(close_code::NORMAL, "");
@@ -191,7 +192,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// Messages that come slowly take from what all sockets have together.
     fn hold_unfinished(&mut self) {
-        let waiting = self.socket.incoming.waiting();
+        let waiting = self.wire.unfinished();
         if waiting <= limits::UNFINISHED_FREE_BYTES {
             self.unfinished = None;
             return;
@@ -221,11 +222,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Says something to the client.
     fn say(&mut self, frame: &ServerFrame) {
         let bytes = self.codec.encode_server(frame);
-        let kind = match self.codec {
-            Codec::Cbor => Kind::Binary,
-            Codec::Json => Kind::Text,
-        };
-        self.socket.outgoing.push(kind, &bytes, Tail::None);
+        self.wire.push(self.codec, &bytes, Tail::None);
     }
 
     fn say_error(
@@ -240,7 +237,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         self.say(&ServerFrame::Error(ErrorFrame { channel, code, message: message.into(), n, retry }));
     }
 
-    /// Nothing more is taken; what waits is sent, and the socket closed.
+    /// Nothing more is taken; what waits is sent, and the session ended.
     fn say_goodbye(&mut self, code: u16, reason: impl Into<String>) {
         self.goodbye.get_or_insert_with(|| Goodbye { code, reason: reason.into() });
     }

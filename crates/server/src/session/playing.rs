@@ -11,7 +11,7 @@ use crate::hub::Run;
 use crate::inbox::OpeningId;
 use crate::limits;
 use crate::metrics::Metrics;
-use crate::websocket::{Kind, Tail};
+use crate::wire::Tail;
 
 /// Something to be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,20 +146,19 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let (block, digest) = (run.block(), run.digest());
         let head = head.max(block.end());
         self.delivered.count(block.bytes().len(), &self.shared.metrics);
-        let outgoing = &mut self.socket.outgoing;
         match self.codec {
             Codec::Cbor => {
                 let start = cbor::encode_events_head(channel, head, digest, block);
                 if block.bytes().len() <= limits::COPIED_BYTES {
-                    outgoing.push(Kind::Binary, &start, Tail::Copied(block.bytes()));
+                    self.wire.push(Codec::Cbor, &start, Tail::Copied(block.bytes()));
                 } else {
-                    outgoing.push(Kind::Binary, &start, Tail::Shared(run.into_bytes()));
+                    self.wire.push(Codec::Cbor, &start, Tail::Shared(run.into_bytes()));
                 }
             }
             Codec::Json => {
                 let events = Events { channel, head, digest, block: block.clone() };
                 let text = Codec::Json.encode_server(&ServerFrame::Events(events));
-                outgoing.push(Kind::Text, &text, Tail::None);
+                self.wire.push(Codec::Json, &text, Tail::None);
             }
         }
     }

@@ -51,7 +51,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             return self.say_goodbye(close_code::POLICY, message);
         }
         self.greeted = true;
-        self.socket.incoming.take_whole_frames();
+        self.wire.take_whole_frames();
         self.say(&ServerFrame::Welcome(Welcome {
             protocol: PROTOCOL,
             server: concat!("tapeline ", env!("CARGO_PKG_VERSION")).into(),

@@ -2,41 +2,7 @@
 
 use tapeline_core::limits;
 
-/// A message of the client.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Message {
-    /// Text or binary; which of the two says nothing that the subprotocol has not said.
-    Data(Vec<u8>),
-    /// To be answered with a pong of the same content.
-    Ping(Vec<u8>),
-    /// The client says goodbye.
-    Close,
-}
-
-/// Why nothing more can be read from the socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Violation {
-    /// The bytes are not WebSocket frames as a client sends them.
-    #[error("not a WebSocket frame: {0}")]
-    Protocol(&'static str),
-    /// A text message is not Unicode.
-    #[error("a text message is not UTF-8")]
-    Unicode,
-    /// A message is too large.
-    #[error("a message has more than {0} bytes; send several smaller ones")]
-    TooLarge(usize),
-}
-
-impl Violation {
-    /// The code to close the socket with.
-    pub(crate) const fn close_code(self) -> u16 {
-        match self {
-            Self::Protocol(_) => 1002,
-            Self::Unicode => 1007,
-            Self::TooLarge(_) => 1009,
-        }
-    }
-}
+use crate::wire::{Message, Violation};
 
 /// Bytes received, and what was made of them so far.
 #[derive(Debug)]
@@ -133,6 +99,7 @@ impl Incoming {
         if text && std::str::from_utf8(&message).is_err() {
             return Err(Violation::Unicode);
         }
+        // Which of the two it was says nothing that the subprotocol has not said.
         Ok(Some(Message::Data(message)))
     }
 

@@ -16,10 +16,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::limits;
+use crate::wire::Tail;
 use incoming::Incoming;
-pub(crate) use incoming::Message;
-use outgoing::Outgoing;
-pub(crate) use outgoing::{Kind, Tail};
+use outgoing::{Kind, Outgoing};
 pub(crate) use upgrade::{Upgrade, UpgradeError, downcast};
 
 thread_local! {
@@ -69,6 +68,11 @@ impl Socket {
             self.outgoing.advance(written);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Answers a ping.
+    pub(crate) fn push_pong(&mut self, content: &[u8]) {
+        self.outgoing.push(Kind::Pong, content, Tail::None);
     }
 
     /// Closes the socket with a reason.

@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
+use tapeline_core::codec::Codec;
+
+use crate::wire::Tail;
 
 /// What a message is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,30 +108,11 @@ impl Outgoing {
     }
 }
 
-/// The second part of a message.
-#[derive(Clone, Debug)]
-pub(crate) enum Tail<'t> {
-    /// There is none.
-    None,
-    /// Bytes to be copied.
-    Copied(&'t [u8]),
-    /// Bytes to be shared.
-    Shared(Bytes),
-}
-
-impl Tail<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::Copied(bytes) => bytes.len(),
-            Self::Shared(bytes) => bytes.len(),
-        }
-    }
-
-    fn copied(&self) -> &[u8] {
-        match self {
-            Self::Copied(bytes) => bytes,
-            Self::None | Self::Shared(_) => &[],
+impl From<Codec> for Kind {
+    fn from(codec: Codec) -> Self {
+        match codec {
+            Codec::Cbor => Self::Binary,
+            Codec::Json => Self::Text,
         }
     }
 }

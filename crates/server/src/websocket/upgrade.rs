@@ -22,7 +22,7 @@ pub(crate) struct Upgrade {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UpgradeError {
     /// It does not ask to.
-    #[error("this address speaks WebSocket: ask for an upgrade, version 13, with a key")]
+    #[error("ask for an upgrade to a WebSocket, version 13, with a key; or accept text/event-stream")]
     NotAsked,
     /// It offers no subprotocol that the server speaks.
     #[error("offer the WebSocket subprotocol tapeline.v1.cbor or tapeline.v1.json")]

@@ -57,9 +57,9 @@ impl World {
 }
 
 /// Sends a request as it is, and reads all of the answer.
-pub async fn request(address: SocketAddr, request: &str) -> Reply {
+pub async fn request(address: SocketAddr, request: impl AsRef<[u8]>) -> Reply {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_ref()).await.unwrap();
     let mut answer = String::new();
     tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("it is answered").unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));

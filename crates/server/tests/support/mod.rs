@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses what it needs")]
 
 pub mod http;
+pub mod sse;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
