@@ -144,7 +144,9 @@ export class Leader {
   /** A tab says something of itself, and wants to hear of others. */
   present(stream: string, tab: string, state: Uint8Array): void {
     const tape = this.open(stream);
-    if (state !== GONE) tape.present.add(tab);
+    if (state !== GONE) tape.present.set(tab, state);
+    // What is said before the device was read is said then.
+    if (!tape.loaded) return;
     tape.replica.watchPeers();
     tape.replica.present(fromHex(tab.slice(0, 16)), state);
     this.settle(tape);
@@ -181,6 +183,7 @@ export class Leader {
     tape.takeEarly();
     for (const tab of tape.others) this.show(tab, tape);
     if (this.line.connected) tape.replica.connected(tape.channel);
+    for (const [tab, state] of tape.present) this.present(tape.name, tab, state);
     this.settle(tape);
   }
 

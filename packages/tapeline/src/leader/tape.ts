@@ -13,8 +13,8 @@ export class Tape {
   loaded = false;
   /** Tabs that mirror it, beside the leader's own. */
   readonly others = new Set<string>();
-  /** Tabs that say something of themselves. */
-  readonly present = new Set<string>();
+  /** What tabs say of themselves, encoded. */
+  readonly present = new Map<string, Uint8Array>();
   /** Who is there, as it was last told. */
   peers: Record<string, Value> | undefined;
   /** How it stood when that was last asked. */
