@@ -67,15 +67,15 @@ export function showTape(host: HTMLElement, db: Tapeline, stream: Stream): void 
   });
 
   let me = "";
+  let others = -1;
   follow(stream, (event) => {
     if (own.delete(event.seq)) me = event.client;
     const mine = event.client === me;
-    const late = event.seq - event.base;
     add(rowOf(event, mine ? "this device" : event.client.slice(-6)));
     const pending = stream.status().pending;
     if (!mine && pending > 0) note("rebase", "rebased", `${edits(pending)} of yours onto event ${event.seq}`);
-    else if (mine && late > 0)
-      note("rebase", "rebased", `made ${late} ${late === 1 ? "event" : "events"} ago, recorded here`);
+    else if (mine && event.base <= others) note("rebase", "rebased", `made before event ${others}, put behind it`);
+    if (!mine) others = event.seq;
   });
 }
 

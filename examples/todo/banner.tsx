@@ -1,6 +1,6 @@
 /** What the list has to say about itself: no network, and edits that the server refused. */
 
-import { useStatus } from "@tapeline/react";
+import { useMutation, useStatus } from "@tapeline/react";
 import type { Stream } from "tapeline";
 
 export function Banner({ stream }: { stream: Stream | undefined }) {
@@ -25,6 +25,7 @@ export function Banner({ stream }: { stream: Stream | undefined }) {
 /** Edits the server refused: never lost, but for the person to decide. */
 export function Parked({ stream }: { stream: Stream | undefined }) {
   const count = useStatus(stream, (status) => status.parked);
+  const retry = useMutation((edit: number) => stream?.retry(edit));
   if (!stream || !count) return null;
   return (
     <section className="parked card" aria-labelledby="parked">
@@ -36,7 +37,7 @@ export function Parked({ stream }: { stream: Stream | undefined }) {
               <p>{ops.map((op) => `${op.op} “${op.set?.title ?? Object.keys(op.set ?? {}).join(", ")}”`).join(", ")}</p>
               <p className="muted">{reason || code}</p>
             </div>
-            <button className="button" type="button" onClick={() => stream.retry(edit)}>
+            <button className="button" type="button" onClick={() => retry.run(edit)}>
               Try again
             </button>
             <button className="button" type="button" onClick={() => stream.discard(edit)}>
@@ -45,6 +46,7 @@ export function Parked({ stream }: { stream: Stream | undefined }) {
           </li>
         ))}
       </ul>
+      {retry.error instanceof Error && <p role="alert">{retry.error.message}</p>}
     </section>
   );
 }
