@@ -1,0 +1,360 @@
+/** What is tested in a page: each scenario is a story with real components, a real Tapeline and a real server. */
+
+import {
+  TapelineProvider,
+  type TapelineProviderProps,
+  useMutation,
+  useObject,
+  usePresence,
+  useQuery,
+  useStatus,
+  useStream,
+  useTapeline,
+} from "@tapeline/react";
+import { memo, type ReactNode, StrictMode, startTransition, useEffect, useState } from "react";
+import { createRoot, hydrateRoot, type Root } from "react-dom/client";
+import { Collection, type Row, Tapeline } from "tapeline";
+
+interface Task {
+  title: string;
+  done: boolean;
+}
+
+let opened = 0;
+/** Each scenario has a stream of its own. */
+let stream = "lists/0";
+
+const open = (server: string) => Tapeline.open({ server, name: `test ${opened++}`, storage: "memory" });
+const tasksOf = (db: Tapeline) => db.stream(stream).collection<Task>("tasks");
+
+function show(tree: ReactNode): { root: Root; place: HTMLElement } {
+  const place = document.body.appendChild(document.createElement("div"));
+  const root = createRoot(place);
+  root.render(tree);
+  return { root, place };
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`never came true: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+function same(what: string, is: unknown, should: unknown): void {
+  if (JSON.stringify(is) !== JSON.stringify(should)) {
+    throw new Error(`${what}: ${JSON.stringify(is)} and not ${JSON.stringify(should)}`);
+  }
+}
+
+/** A list that counts how often each part of it is rendered. */
+function listThat(counts: Record<string, number>) {
+  const count = (part: string) => {
+    counts[part] = (counts[part] ?? 0) + 1;
+  };
+  const Item = memo(({ task }: { task: Row<Task> }) => {
+    count(task.id);
+    return <li>{task.title}</li>;
+  });
+  return function List() {
+    count("list");
+    const rows = useQuery(useStream(stream)?.collection<Task>("tasks"), { where: { done: false }, orderBy: "title" });
+    return (
+      <ul>
+        {rows.map((task) => (
+          <Item key={task.id} task={task} />
+        ))}
+      </ul>
+    );
+  };
+}
+
+/** Counts the watches there are. */
+function countWatches(): { now: number; stop(): void } {
+  const counted = { now: 0, stop: () => void (Collection.prototype.watch = watch) };
+  const { watch } = Collection.prototype;
+  Collection.prototype.watch = function (this: Collection<object>, query, listener) {
+    counted.now++;
+    const stop = watch.call(this, query, listener);
+    return () => {
+      counted.now--;
+      stop();
+    };
+  };
+  return counted;
+}
+
+/** Runs one of the scenarios. */
+export function run(name: string, server: string): Promise<void> | undefined {
+  stream = `lists/${opened + 1}`;
+  return scenarios[name]?.(server);
+}
+
+export const scenarios: Record<string, (server: string) => Promise<void>> = {
+  async "a row that changed renders again, and no other"(server) {
+    const db = await open(server);
+    const tasks = tasksOf(db);
+    const counts: Record<string, number> = {};
+    const List = listThat(counts);
+    const { root, place } = show(
+      <TapelineProvider db={db}>
+        <List />
+      </TapelineProvider>,
+    );
+    tasks.insert({ id: "a", title: "Ale", done: false });
+    tasks.insert({ id: "b", title: "Bread", done: false });
+    await until("both are there", () => place.textContent === "AleBread");
+    // What was read to be shown first is watched from the commit on.
+    await db.stream(stream).synced();
+    const before = { ...counts };
+    tasks.update("b", { title: "Butter" });
+    await until("it changed", () => place.textContent === "AleButter");
+    same("renderings of a", counts.a, before.a);
+    same("renderings of b", counts.b, (before.b ?? 0) + 1);
+    same("renderings of the list", counts.list, (before.list ?? 0) + 1);
+
+    tasks.insert({ id: "c", title: "Cider", done: true });
+    db.stream("lists/other").collection<Task>("tasks").insert({ title: "Elsewhere", done: false });
+    await db.stream(stream).stored();
+    await db.stream(stream).synced();
+    same("renderings of a list that nothing concerned", counts.list, (before.list ?? 0) + 1);
+    root.unmount();
+    await db.close();
+  },
+
+  async "components with the same query share one watch, and leave none behind"(server) {
+    const db = await open(server);
+    const watches = countWatches();
+    const One = () => <p>{useQuery(tasksOf(db), { where: { done: false, title: "x" }, limit: 3 }).length}</p>;
+    const Other = () => <p>{useQuery(tasksOf(db), { limit: 3, where: { title: "x", done: false } }).length}</p>;
+    const Single = () => <p>{useObject(tasksOf(db), "a")?.title}</p>;
+    const { root, place } = show(
+      <StrictMode>
+        <One />
+        <Other />
+        <One />
+        <Single />
+        <Single />
+      </StrictMode>,
+    );
+    await until("they are shown", () => place.children.length === 5 && watches.now > 0);
+    await until("each is watched once", () => watches.now === 2);
+    tasksOf(db).insert({ id: "a", title: "x", done: false });
+    await until("all have it", () => place.textContent === "111xx");
+    root.render(<Other />);
+    await until("one is left", () => place.children.length === 1 && watches.now === 1);
+    same("what is left", place.textContent, "1");
+    root.unmount();
+    await until("none is left", () => watches.now === 0);
+    watches.stop();
+    await db.close();
+  },
+
+  async "under StrictMode one Tapeline is opened, and closed with the tree"(server) {
+    const dbs = new Set<Tapeline>();
+    let openings = 0;
+    const { open } = Tapeline;
+    Tapeline.open = (options) => {
+      openings++;
+      return open.call(Tapeline, options);
+    };
+    const App = () => {
+      const db = useTapeline();
+      const tasks = useStream(stream)?.collection<Task>("tasks");
+      const rows = useQuery(tasks);
+      useEffect(() => void (db && dbs.add(db)), [db]);
+      return (
+        <button type="button" onClick={() => tasks?.insert({ title: "new", done: false })}>
+          {db ? rows.length : "opening"}
+        </button>
+      );
+    };
+    const tree = () => {
+      const options = { server, name: "strict", storage: "memory" } as const;
+      return (
+        <StrictMode>
+          <TapelineProvider options={options}>
+            <App />
+          </TapelineProvider>
+        </StrictMode>
+      );
+    };
+    const { root, place } = show(tree());
+    await until("it is open", () => place.textContent === "0");
+    place.querySelector("button")?.click();
+    await until("it has a row", () => place.textContent === "1");
+    root.render(tree());
+    await new Promise((resolve) => setTimeout(resolve));
+    same("openings, of options with the same content", openings, 1);
+    root.unmount();
+    await until("it is closed", () => [...dbs].every((db) => db.connection.state === "closed"));
+    same("Tapelines", dbs.size, 1);
+    Tapeline.open = open;
+  },
+
+  async "a slow rendering shows one state, not two"(server) {
+    const db = await open(server);
+    const tasks = tasksOf(db);
+    const torn: string[] = [];
+    let begin = () => {};
+    const Slow = memo(({ round }: { round: number }) => {
+      const rows = useQuery(tasks);
+      const end = performance.now() + 2;
+      while (performance.now() < end);
+      return <i data-round={round}>{rows.length} </i>;
+    });
+    const App = () => {
+      const [round, setRound] = useState(0);
+      begin = () => startTransition(() => setRound((round) => round + 1));
+      useEffect(() => {
+        const seen = new Set((place.textContent ?? "").trim().split(" "));
+        if (seen.size > 1) torn.push([...seen].join());
+      });
+      return Array.from({ length: 40 }, (_, place) => <Slow key={String(place)} round={round} />);
+    };
+    const { root, place } = show(<App />);
+    await until("it is shown", () => place.children.length === 40);
+    for (let round = 1; round <= 5; round++) {
+      begin();
+      await new Promise((resolve) => setTimeout(resolve, 12));
+      tasks.insert({ title: "meanwhile", done: false });
+      await until("all have it", () => place.textContent === `${round} `.repeat(40));
+      await until("the round is over", () => place.querySelector("i")?.dataset.round === String(round));
+    }
+    same("renderings of two states", torn, []);
+    root.unmount();
+    await db.close();
+  },
+
+  async "status renders when what was selected of it changes, and only then"(server) {
+    const db = await open(server);
+    let renderings = 0;
+    const Parked = () => {
+      renderings++;
+      return <p>{useStatus(useStream(stream), (status) => status.parked)}</p>;
+    };
+    const Stands = () => <p>{useStatus(useStream(stream))?.connection.state}</p>;
+    const { root, place } = show(
+      <TapelineProvider db={db}>
+        <Parked />
+        <Stands />
+      </TapelineProvider>,
+    );
+    await until("it is connected", () => place.textContent === "0connected");
+    const before = renderings;
+    for (let count = 0; count < 5; count++) tasksOf(db).insert({ title: "one more", done: false });
+    await db.stream(stream).synced();
+    same("renderings", renderings, before);
+    db.goOffline();
+    await until("it is offline", () => place.textContent === "0offline");
+    root.unmount();
+    await db.close();
+  },
+
+  async "an edit that is wrong is shown, not thrown"(server) {
+    const db = await open(server);
+    const runs = new Set<unknown>();
+    const App = () => {
+      const { run, error } = useMutation((title: unknown) =>
+        tasksOf(db).insert({ title: title as string, done: false }),
+      );
+      runs.add(run);
+      return (
+        <>
+          <button type="button" onClick={() => run(() => {})}>
+            wrong
+          </button>
+          <button type="button" onClick={() => run("right")}>
+            right
+          </button>
+          <p>{error instanceof Error ? error.name : "fine"}</p>
+        </>
+      );
+    };
+    const { root, place } = show(<App />);
+    const says = (words: string) => until(words, () => place.querySelector("p")?.textContent === words);
+    await says("fine");
+    place.querySelectorAll("button")[0]?.click();
+    await says("TapelineError");
+    place.querySelectorAll("button")[1]?.click();
+    await says("fine");
+    same("functions to run", runs.size, 1);
+    same("rows", tasksOf(db).count(), 1);
+    root.unmount();
+    await db.close();
+  },
+
+  async "those who are there are shown, and gone when they leave"(server) {
+    const [ana, ben] = await Promise.all([open(server), open(server)]);
+    const Here = ({ db, name }: { db: Tapeline; name: string }) => {
+      const [peers, set] = usePresence<{ name: string }>(db.stream(stream));
+      useEffect(() => set({ name }), [set, name]);
+      return <p>{[...peers.values()].map((peer) => peer.name).join()}</p>;
+    };
+    const one = show(
+      <StrictMode>
+        <Here db={ana} name="Ana" />
+      </StrictMode>,
+    );
+    const other = show(<Here db={ben} name="Ben" />);
+    await until("Ana sees Ben", () => one.place.textContent === "Ben");
+    await until("Ben sees Ana", () => other.place.textContent === "Ana");
+    other.root.render(<Here db={ben} name="Benno" />);
+    await until("Ana sees Benno", () => one.place.textContent === "Benno");
+    other.root.unmount();
+    await until("Ana sees nobody", () => one.place.textContent === "");
+    one.root.unmount();
+    await Promise.all([ana.close(), ben.close()]);
+  },
+
+  async "what a server rendered is taken over without a word"(server) {
+    const words: unknown[] = [];
+    const { error } = console;
+    console.error = (...said) => words.push(said);
+    const place = document.body.appendChild(document.createElement("div"));
+    place.innerHTML = (document.getElementById("from-server") as HTMLTemplateElement).innerHTML;
+    const options = { options: { server, name: "hydrated", storage: "memory" } } satisfies TapelineProviderProps;
+    const root = hydrateRoot(place, <Page {...options} />);
+    await until("it is open", () => place.querySelector("button") !== null);
+    place.querySelector("button")?.click();
+    await until("it has a row", () => place.querySelectorAll("li").length === 1);
+    same("what React had to say", words.map(String), []);
+    console.error = error;
+    root.unmount();
+  },
+};
+
+/** What is rendered on a server first. */
+export function Page(provider: TapelineProviderProps) {
+  return (
+    <TapelineProvider {...provider}>
+      <Rows />
+    </TapelineProvider>
+  );
+}
+
+function Rows() {
+  const home = useStream(stream);
+  const tasks = home?.collection<Task>("tasks");
+  const rows = useQuery(tasks, { orderBy: "title" });
+  const [peers] = usePresence(home);
+  return (
+    <main>
+      <h1>
+        {rows.length} tasks, {peers.size} others, {useStatus(home, (status) => status.pending) ?? "none"} pending
+      </h1>
+      <ul>
+        {rows.map((row) => (
+          <li key={row.id}>{row.title}</li>
+        ))}
+      </ul>
+      {tasks && (
+        <button type="button" onClick={() => tasks.insert({ title: "new", done: false })}>
+          Add
+        </button>
+      )}
+      <p>{useObject(tasks, "a")?.title}</p>
+    </main>
+  );
+}
