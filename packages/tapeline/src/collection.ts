@@ -19,9 +19,12 @@ const DELETE = 3;
 const SET = 0;
 const INC = 1;
 
+/** Writers that nobody uses. */
+const idle: Writer[] = [];
+
 /** Ops of one edit, gathered. */
 export class Ops {
-  private readonly writer = new Writer();
+  private readonly writer = idle.pop() ?? new Writer();
   private count = 0;
 
   insert(collection: string, fields: object): string {
@@ -48,9 +51,11 @@ export class Ops {
 
   /** All of them, as the core reads them. */
   finish(): Uint8Array {
-    const ops = this.writer.finish();
-    const whole = new Writer().array(this.count).raw(ops).finish();
-    this.count = 0;
+    const { writer } = this;
+    const ops = writer.finish();
+    const whole = writer.array(this.count).raw(ops).finish();
+    // One that an error left with half an edit in it never comes back here.
+    idle.push(writer);
     return whole;
   }
 

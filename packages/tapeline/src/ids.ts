@@ -26,8 +26,13 @@ export function newId(now = Date.now()): string {
     last++;
   }
   last = Math.max(last, now);
-  new DataView(bytes.buffer).setUint32(0, Math.floor(last / 0x10000));
-  new DataView(bytes.buffer).setUint16(4, last & 0xffff);
+  const [high, low] = [Math.floor(last / 0x1000000), last % 0x1000000];
+  bytes[0] = high >> 16;
+  bytes[1] = high >> 8;
+  bytes[2] = high;
+  bytes[3] = low >> 16;
+  bytes[4] = low >> 8;
+  bytes[5] = low;
   bytes[6] = 0x70 | (sequence >> 8);
   bytes[7] = sequence & 0xff;
   bytes[8] = 0x80 | (bytes[8]! & 0x3f);
