@@ -17,9 +17,11 @@ use crate::chance;
 use crate::hub::Wish;
 use crate::socket::{Address, Socket, SocketError};
 use crate::status::Connection;
+use crate::transport::{Choice, End, Transport};
 
 pub(crate) struct Line {
     address: Address,
+    choice: Choice,
     token: Option<String>,
     began: Instant,
     link: Link,
@@ -57,9 +59,10 @@ pub(crate) enum Heard {
 }
 
 impl Line {
-    pub(crate) fn new(address: Address, token: Option<String>) -> Self {
+    pub(crate) fn new(address: Address, transport: Transport, token: Option<String>) -> Self {
         Self {
             address,
+            choice: Choice::new(transport),
             token,
             began: Instant::now(),
             link: Link::new(Millis(0)),
@@ -88,10 +91,13 @@ impl Line {
             return self.hang_up();
         }
         match self.link.poll(self.now()) {
-            LinkAction::Connect => self.state = State::Connecting(Box::pin(Socket::connect(self.address.clone()))),
+            LinkAction::Connect => {
+                let attempt = Socket::connect(self.address.clone(), self.choice.next(self.now()));
+                self.state = State::Connecting(Box::pin(attempt));
+            }
             LinkAction::Ping => self.say(ClientFrame::Ping),
             LinkAction::Drop => {
-                self.lost("the server has not answered for long".into());
+                self.lost(End::LooksBlocked, "the server has not answered for long".into());
                 return true;
             }
             LinkAction::Wait(until) => {
@@ -141,12 +147,15 @@ impl Line {
         if error.code == ErrorCode::UpgradeRequired {
             self.refused = Some(error.message.as_str().into());
         }
-        self.lost(error.message.as_str().into());
+        self.lost(End::Failed, error.message.as_str().into());
         true
     }
 
     /// Gives the socket up. Answers whether there was one, or an attempt.
     pub(crate) fn hang_up(&mut self) -> bool {
+        if self.welcome {
+            self.choice.ended(self.now(), End::Welcomed);
+        }
         let was = std::mem::replace(&mut self.state, State::Down);
         (self.link, self.welcome, self.trouble) = (Link::new(self.now()), false, None);
         !matches!(was, State::Down)
@@ -176,7 +185,7 @@ impl Line {
 
     fn attempted(&mut self, attempt: Result<Socket, SocketError>) -> Heard {
         match attempt {
-            Err(error) => self.lost(error.to_string().into()),
+            Err(error) => self.failed(&error),
             Ok(socket) => {
                 self.sockets += 1;
                 self.connected_at = self.now();
@@ -199,14 +208,21 @@ impl Line {
                 Heard::Frame(frame)
             }
             Err(error) => {
-                self.lost(error.to_string().into());
+                self.failed(&error);
                 Heard::Turn
             }
         }
     }
 
-    fn lost(&mut self, why: Arc<str>) {
+    fn failed(&mut self, error: &SocketError) {
+        let end = if error.looks_blocked() { End::LooksBlocked } else { End::Failed };
+        self.lost(end, error.to_string().into());
+    }
+
+    /// The socket, or an attempt, has ended; like this where the server had not said welcome.
+    fn lost(&mut self, end: End, why: Arc<str>) {
         let now = self.now();
+        self.choice.ended(now, if self.welcome { End::Welcomed } else { end });
         let held = now.since(self.connected_at) > limits::BACKOFF_MOST;
         match (self.welcome, held) {
             (false, _) => self.failed = self.failed.saturating_add(1),

@@ -15,6 +15,7 @@ use crate::line::Line;
 use crate::socket::Address;
 use crate::status::Connection;
 use crate::store::{Owner, Store};
+use crate::transport::Transport;
 
 /// A client of one server. Cheap to clone; it ends when it is closed, or when its last handle is dropped.
 ///
@@ -34,6 +35,7 @@ pub struct Builder {
     owner: Owner,
     token: Option<String>,
     codec: Codec,
+    transport: Transport,
     online: bool,
 }
 
@@ -54,6 +56,7 @@ impl Tapeline {
             owner: Owner::default(),
             token: None,
             codec: Codec::Cbor,
+            transport: Transport::Auto,
             online: true,
         }
     }
@@ -137,6 +140,12 @@ impl Builder {
         self
     }
 
+    /// What carries frames to the server: [`Transport::Auto`] unless told otherwise.
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
+    }
+
     /// Makes no connection until [`Tapeline::go_online`].
     pub fn offline(mut self) -> Self {
         self.online = false;
@@ -157,7 +166,7 @@ impl Builder {
             Some(path) => Some(Store::open(&path, self.owner).await?),
         };
         let hub = Arc::new(Hub::new(store, self.online));
-        let driver = Driver::new(hub.clone(), Line::new(address, self.token));
+        let driver = Driver::new(hub.clone(), Line::new(address, self.transport, self.token));
         let driver = tokio::spawn(driver.run());
         Ok(Tapeline { shared: Arc::new(Shared::new(hub, driver)) })
     }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use support::{TestServer, client, converged, copy_store, soon};
-use tapeline_client::{Stream, Tapeline};
+use support::{TestServer, builder, client_by, converged, copy_store, soon};
+use tapeline_client::{Stream, Tapeline, Transport};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -21,6 +21,7 @@ const STEPS: usize = 400;
 
 struct Device {
     path: PathBuf,
+    transport: Transport,
     open: Option<(Tapeline, Stream)>,
     edits: usize,
 }
@@ -28,7 +29,7 @@ struct Device {
 impl Device {
     async fn stream(&mut self, server: &TestServer) -> &(Tapeline, Stream) {
         if self.open.is_none() {
-            let tapeline = Tapeline::builder(server.address()).store(&self.path).open().await.unwrap();
+            let tapeline = builder(server.address(), self.transport).store(&self.path).open().await.unwrap();
             let stream = tapeline.stream("list").await.unwrap();
             self.open = Some((tapeline, stream));
         }
@@ -36,21 +37,26 @@ impl Device {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn devices_converge_whatever_happens_to_them() {
+by_each_transport! {
+    devices_converge_whatever_happens_to_them,
+    a_process_that_is_killed_loses_nothing_it_had_stored,
+}
+
+async fn devices_converge_whatever_happens_to_them(transport: Transport) {
     let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(6);
     let first = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
     for seed in first..first + seeds {
         println!("SEED={seed}");
-        run(seed).await;
+        run(seed, transport).await;
     }
 }
 
-async fn run(seed: u64) {
+async fn run(seed: u64, transport: Transport) {
     let (server, directory) = (TestServer::start().await, TempDir::new().unwrap());
     let mut random = fastrand::Rng::with_seed(seed);
-    let device = |number: usize| Device { path: directory.path().join(number.to_string()), open: None, edits: 0 };
-    let mut devices: Vec<Device> = (0..DEVICES).map(device).collect();
+    let new_device =
+        |number: usize| Device { path: directory.path().join(number.to_string()), transport, open: None, edits: 0 };
+    let mut devices: Vec<Device> = (0..DEVICES).map(new_device).collect();
     let (mut stored, mut backup) = (BTreeSet::new(), None);
     for _ in 0..STEPS {
         let count = devices.len();
@@ -94,7 +100,7 @@ async fn run(seed: u64) {
             98 if count < COPIES => {
                 tapeline.close().await.unwrap();
                 device.open = None;
-                let copy = Device { path: directory.path().join(format!("{}", devices.len())), open: None, edits: 0 };
+                let copy = new_device(count);
                 copy_store(&devices[number].path, &copy.path);
                 devices.push(copy);
             }
@@ -110,7 +116,7 @@ async fn run(seed: u64) {
         device.open = None;
         soon(device.stream(&server).await.1.synced()).await.unwrap();
     }
-    let fresh = client(&server).await;
+    let fresh = client_by(&server, transport).await;
     let everything = fresh.stream("list").await.unwrap();
     for device in &mut devices {
         let (_, stream) = device.stream(&server).await;
@@ -131,15 +137,14 @@ fn hold_each_once(stream: &Stream, stored: &BTreeSet<String>) {
 
 const ROLE: &str = "TAPELINE_TEST_CHILD";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_is_killed_loses_nothing_it_had_stored() {
+async fn a_process_that_is_killed_loses_nothing_it_had_stored(transport: Transport) {
     let (server, directory) = (TestServer::start().await, TempDir::new().unwrap());
     let path = directory.path().join("app.tapeline");
     let mut stored = BTreeSet::new();
     for round in 0..8 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "edits_until_it_is_killed", "--ignored", "--nocapture"])
-            .env(ROLE, format!("{}\n{}\n{round}", server.address(), path.display()))
+            .env(ROLE, format!("{}\n{}\n{round}\n{transport:?}", server.address(), path.display()))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -150,7 +155,7 @@ async fn a_process_that_is_killed_loses_nothing_it_had_stored() {
         }
         child.kill().await.unwrap();
     }
-    let tapeline = Tapeline::builder(server.address()).store(&path).open().await.unwrap();
+    let tapeline = builder(server.address(), transport).store(&path).open().await.unwrap();
     let stream = tapeline.stream("list").await.unwrap();
     soon(stream.synced()).await.unwrap();
     hold_each_once(&stream, &stored);
@@ -162,7 +167,8 @@ async fn a_process_that_is_killed_loses_nothing_it_had_stored() {
 async fn edits_until_it_is_killed() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let role: Vec<&str> = role.lines().collect();
-    let tapeline = Tapeline::builder(role[0]).store(Path::new(role[1])).open().await.unwrap();
+    let transport = if role[3] == "Sse" { Transport::Sse } else { Transport::WebSocket };
+    let tapeline = builder(role[0], transport).store(Path::new(role[1])).open().await.unwrap();
     let stream = tapeline.stream("list").await.unwrap();
     let notes = stream.collection("notes").unwrap();
     println!();

@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::Arc;
 
-use support::soon;
-use tapeline_client::{Codec, Presence, PresenceError, Tapeline, Value};
+use support::{builder, soon};
+use tapeline_client::{Codec, Presence, PresenceError, Tapeline, Transport, Value};
 use tapeline_log::memory::MemoryLog;
 use tapeline_server::{Server, ServerConfig};
 
@@ -19,8 +19,8 @@ async fn start() -> (Server, String) {
     (server, address)
 }
 
-async fn enter(address: &str, codec: Codec) -> (Tapeline, Presence) {
-    let client = Tapeline::builder(address).codec(codec).open().await.unwrap();
+async fn enter(address: &str, transport: Transport, codec: Codec) -> (Tapeline, Presence) {
+    let client = builder(address, transport).codec(codec).open().await.unwrap();
     let presence = client.stream("board").await.unwrap().presence();
     (client, presence)
 }
@@ -41,11 +41,17 @@ async fn sees(presence: &mut Presence, wanted: &[&str]) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn those_who_are_there_see_each_other_come_move_and_go() {
+by_each_transport! {
+    those_who_are_there_see_each_other_come_move_and_go,
+    a_hundred_are_there_at_once_and_a_newcomer_sees_all,
+    too_much_is_refused_with_a_clear_error,
+    it_is_said_again_to_a_server_that_comes_back,
+}
+
+async fn those_who_are_there_see_each_other_come_move_and_go(transport: Transport) {
     let (server, address) = start().await;
-    let (_a, mut ana) = enter(&address, Codec::Cbor).await;
-    let (b, mut ben) = enter(&address, Codec::Json).await;
+    let (_a, mut ana) = enter(&address, transport, Codec::Cbor).await;
+    let (b, mut ben) = enter(&address, transport, Codec::Json).await;
     ana.set("ana is here").unwrap();
     sees(&mut ben, &["ana is here"]).await;
     ben.set("ben is here").unwrap();
@@ -61,25 +67,23 @@ async fn those_who_are_there_see_each_other_come_move_and_go() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_are_there_at_once_and_a_newcomer_sees_all() {
+async fn a_hundred_are_there_at_once_and_a_newcomer_sees_all(transport: Transport) {
     let (server, address) = start().await;
     let mut there = Vec::new();
     for place in 0..100 {
-        let (client, presence) = enter(&address, Codec::Cbor).await;
+        let (client, presence) = enter(&address, transport, Codec::Cbor).await;
         presence.set(format!("{place:03}")).unwrap();
         there.push((client, presence));
     }
-    let (_client, mut newcomer) = enter(&address, Codec::Cbor).await;
+    let (_client, mut newcomer) = enter(&address, transport, Codec::Cbor).await;
     let all: Vec<String> = (0..100).map(|place| format!("{place:03}")).collect();
     sees(&mut newcomer, &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_much_is_refused_with_a_clear_error() {
+async fn too_much_is_refused_with_a_clear_error(transport: Transport) {
     let (server, address) = start().await;
-    let (_client, ana) = enter(&address, Codec::Cbor).await;
+    let (_client, ana) = enter(&address, transport, Codec::Cbor).await;
     let error = ana.set("x".repeat(5_000)).unwrap_err();
     assert!(matches!(error, PresenceError::TooLarge(bytes) if bytes > 5_000), "{error}");
     let deep = (0..40).fold(Value::Null, |inside, _| Value::List(vec![inside].into()));
@@ -87,11 +91,10 @@ async fn too_much_is_refused_with_a_clear_error() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_said_again_to_a_server_that_comes_back() {
+async fn it_is_said_again_to_a_server_that_comes_back(transport: Transport) {
     let (server, address) = start().await;
-    let (_a, mut ana) = enter(&address, Codec::Cbor).await;
-    let (_b, ben) = enter(&address, Codec::Cbor).await;
+    let (_a, mut ana) = enter(&address, transport, Codec::Cbor).await;
+    let (_b, ben) = enter(&address, transport, Codec::Cbor).await;
     ben.set("ben").unwrap();
     sees(&mut ana, &["ben"]).await;
     let place = server.address();

@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::Arc;
 
-use support::{converged, soon};
-use tapeline_client::{Codec, Connection, Outcome, Tapeline, Value};
+use support::{builder, converged, soon};
+use tapeline_client::{Codec, Connection, Outcome, Transport, Value};
 use tapeline_core::numbers::Seq;
 use tapeline_log::memory::MemoryLog;
 use tapeline_server::{Server, ServerConfig};
@@ -20,13 +20,18 @@ async fn start(log: &Arc<MemoryLog>) -> (Server, String) {
     (server, address)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_clients_converge_in_either_codec() {
+by_each_transport! {
+    two_clients_converge_in_either_codec,
+    many_offline_edits_are_sent_in_order_exactly_once_to_a_server_that_comes_and_goes,
+    many_streams_share_one_connection,
+}
+
+async fn two_clients_converge_in_either_codec(transport: Transport) {
     let log = Arc::new(MemoryLog::default());
     let (server, address) = start(&log).await;
     for codec in Codec::ALL {
-        let a = Tapeline::builder(&address).codec(codec).open().await.unwrap();
-        let b = Tapeline::builder(&address).open().await.unwrap();
+        let a = builder(&address, transport).codec(codec).open().await.unwrap();
+        let b = builder(&address, transport).open().await.unwrap();
         let (here, there) = (a.stream("list").await.unwrap(), b.stream("list").await.unwrap());
         let (id, receipt) = here.collection("tasks").unwrap().insert([("count", Value::Int(1))]).unwrap();
         assert!(matches!(soon(receipt.recorded()).await, Ok(Outcome::Recorded { .. })));
@@ -46,12 +51,11 @@ async fn two_clients_converge_in_either_codec() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_offline_edits_are_sent_in_order_exactly_once_to_a_server_that_comes_and_goes() {
+async fn many_offline_edits_are_sent_in_order_exactly_once_to_a_server_that_comes_and_goes(transport: Transport) {
     let (log, directory) = (Arc::new(MemoryLog::default()), TempDir::new().unwrap());
     let (server, address) = start(&log).await;
     let store = directory.path().join("app.tapeline");
-    let a = Tapeline::builder(&address).store(&store).offline().open().await.unwrap();
+    let a = builder(&address, transport).store(&store).offline().open().await.unwrap();
     let here = a.stream("list").await.unwrap();
     let tasks = here.collection("tasks").unwrap();
     let receipts: Vec<_> = (0..MANY).map(|i| tasks.insert([("i", Value::Int(i))]).unwrap().1).collect();
@@ -68,16 +72,16 @@ async fn many_offline_edits_are_sent_in_order_exactly_once_to_a_server_that_come
         let recorded = Outcome::Recorded { seq: Seq(place as u64), lost: Vec::new() };
         assert_eq!(soon(receipt.recorded()).await, Ok(recorded));
     }
-    let b = Tapeline::builder(&address).open().await.unwrap();
+    let b = builder(&address, transport).open().await.unwrap();
     converged(&here, &b.stream("list").await.unwrap()).await;
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_streams_share_one_connection() {
+async fn many_streams_share_one_connection(transport: Transport) {
     let log = Arc::new(MemoryLog::default());
     let (server, address) = start(&log).await;
-    let (a, b) = (Tapeline::builder(&address).open().await.unwrap(), Tapeline::builder(&address).open().await.unwrap());
+    let (a, b) =
+        (builder(&address, transport).open().await.unwrap(), builder(&address, transport).open().await.unwrap());
     let mut streams = Vec::new();
     for number in 0..200 {
         let here = a.stream(format!("lists/{number}")).await.unwrap();

@@ -2,18 +2,26 @@
 
 mod support;
 
-use support::{TestServer, client, converged, soon};
-use tapeline_client::{Changed, Codec, Connection, Outcome, Tapeline, Value};
+use support::{TestServer, builder, client_by, converged, soon};
+use tapeline_client::{Changed, Codec, Connection, Outcome, Status, Transport, Value};
 use tapeline_core::frame::ErrorCode;
 use tapeline_core::numbers::Seq;
 use tokio::net::TcpListener;
 
-#[tokio::test]
-async fn two_clients_converge() {
+by_each_transport! {
+    two_clients_converge,
+    it_works_from_a_cold_start_without_a_network,
+    what_is_edited_offline_shows_at_once_and_is_sent_in_order_later,
+    watchers_hear_exactly_what_changed,
+    the_status_tells_why_there_is_no_connection,
+    who_is_displaced_again_and_again_waits_longer_each_time,
+}
+
+async fn two_clients_converge(transport: Transport) {
     let server = TestServer::start().await;
     for codec in [Codec::Cbor, Codec::Json] {
-        let a = Tapeline::builder(server.address()).codec(codec).open().await.unwrap();
-        let b = client(&server).await;
+        let a = builder(server.address(), transport).codec(codec).open().await.unwrap();
+        let b = client_by(&server, transport).await;
         let (here, there) = (a.stream("list").await.unwrap(), b.stream("list").await.unwrap());
         let (tasks, theirs) = (here.collection("tasks").unwrap(), there.collection("tasks").unwrap());
 
@@ -38,12 +46,11 @@ async fn two_clients_converge() {
     }
 }
 
-#[tokio::test]
-async fn it_works_from_a_cold_start_without_a_network() {
+async fn it_works_from_a_cold_start_without_a_network(transport: Transport) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let a = Tapeline::builder(format!("ws://{address}")).open().await.unwrap();
+    let a = builder(format!("ws://{address}"), transport).open().await.unwrap();
     let list = a.stream("list").await.unwrap();
     let (_, receipt) = list.collection("tasks").unwrap().insert([("title", "Buy milk".into())]).unwrap();
     let mut connection = a.connection_changes();
@@ -55,10 +62,9 @@ async fn it_works_from_a_cold_start_without_a_network() {
     assert_eq!(server.head("list"), Seq(1));
 }
 
-#[tokio::test]
-async fn what_is_edited_offline_shows_at_once_and_is_sent_in_order_later() {
+async fn what_is_edited_offline_shows_at_once_and_is_sent_in_order_later(transport: Transport) {
     let server = TestServer::start().await;
-    let (a, b) = (client(&server).await, client(&server).await);
+    let (a, b) = (client_by(&server, transport).await, client_by(&server, transport).await);
     let (here, there) = (a.stream("list").await.unwrap(), b.stream("list").await.unwrap());
     soon(here.caught_up()).await.unwrap();
     a.go_offline();
@@ -78,10 +84,9 @@ async fn what_is_edited_offline_shows_at_once_and_is_sent_in_order_later() {
     converged(&here, &there).await;
 }
 
-#[tokio::test]
-async fn watchers_hear_exactly_what_changed() {
+async fn watchers_hear_exactly_what_changed(transport: Transport) {
     let server = TestServer::start().await;
-    let (a, b) = (client(&server).await, client(&server).await);
+    let (a, b) = (client_by(&server, transport).await, client_by(&server, transport).await);
     let (here, there) = (a.stream("list").await.unwrap(), b.stream("list").await.unwrap());
     let (tasks, notes) = (here.collection("tasks").unwrap(), here.collection("notes").unwrap());
     let theirs = there.collection("tasks").unwrap();
@@ -123,18 +128,17 @@ async fn gather(changes: &mut tapeline_client::Changes, count: usize) -> Vec<tap
     keys
 }
 
-#[tokio::test]
-async fn the_status_tells_why_there_is_no_connection() {
+async fn the_status_tells_why_there_is_no_connection(transport: Transport) {
     let server = TestServer::start().await;
-    let a = client(&server).await;
+    let a = client_by(&server, transport).await;
     let list = a.stream("list").await.unwrap();
     let mut statuses = list.status_changes();
     soon(async { while !statuses.next().await.unwrap().replica.open {} }).await;
 
     server.hang_up(Some(ErrorCode::UpgradeRequired));
     let upgrade = Connection::UpgradeRequired { why: "go away".into() };
-    soon(async { while statuses.next().await.unwrap().connection != upgrade {} }).await;
-    assert!(!list.status().replica.open);
+    let told = |status: Status| status.connection == upgrade && !status.replica.open;
+    soon(async { while !told(statuses.next().await.unwrap()) {} }).await;
     a.go_online();
     soon(list.caught_up()).await.unwrap();
     assert_eq!(a.connection(), Connection::Connected);
@@ -143,10 +147,9 @@ async fn the_status_tells_why_there_is_no_connection() {
     assert!(list.collection("tasks").unwrap().insert([("title", "late".into())]).is_err());
 }
 
-#[tokio::test]
-async fn who_is_displaced_again_and_again_waits_longer_each_time() {
+async fn who_is_displaced_again_and_again_waits_longer_each_time(transport: Transport) {
     let server = TestServer::start().await;
-    let a = client(&server).await;
+    let a = client_by(&server, transport).await;
     let list = a.stream("list").await.unwrap();
     let mut connection = a.connection_changes();
     let mut pauses = Vec::new();

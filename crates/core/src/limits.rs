@@ -87,6 +87,11 @@ pub const SILENCE: Millis = Millis(40_000);
 pub const BACKOFF_FIRST: Millis = Millis(200);
 /// The longest pause before connecting again.
 pub const BACKOFF_MOST: Millis = Millis(15_000);
+/// Attempts in a row at a WebSocket that something between client and server cut off, after which the client tries
+/// without one.
+pub const WEBSOCKET_ATTEMPTS: u32 = 2;
+/// How long the client does without, after which it prefers a WebSocket again when it next connects.
+pub const WEBSOCKET_AGAIN: Millis = Millis(10 * 60 * 1_000);
 /// How long a replica waits before it pushes again after `later`.
 pub const LATER_PAUSE: Millis = Millis(500);
 

@@ -3,13 +3,14 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 mod server;
+mod sse;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use server::TestServer;
-use tapeline_client::{Stream, Tapeline};
+use tapeline_client::{Builder, Stream, Tapeline, Transport};
 
 /// How long anything may take before a test counts as hung.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,9 +26,38 @@ pub fn copy_store(from: &Path, to: &Path) {
     }
 }
 
+/// A client that is carried so.
+pub fn builder(address: impl Into<String>, transport: Transport) -> Builder {
+    Tapeline::builder(address).transport(transport)
+}
+
 /// A client in memory.
 pub async fn client(server: &TestServer) -> Tapeline {
-    Tapeline::builder(server.address()).open().await.unwrap()
+    client_by(server, Transport::WebSocket).await
+}
+
+/// A client in memory that is carried so.
+pub async fn client_by(server: &TestServer, transport: Transport) -> Tapeline {
+    builder(server.address(), transport).open().await.unwrap()
+}
+
+/// Makes tests of functions, each twice: over a WebSocket, and over Server-Sent Events.
+#[macro_export]
+macro_rules! by_each_transport {
+    ($($test:ident),+ $(,)?) => {
+        mod by_websocket {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(tapeline_client::Transport::WebSocket).await;
+            })+
+        }
+        mod by_sse {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(tapeline_client::Transport::Sse).await;
+            })+
+        }
+    };
 }
 
 /// Waits for what must come.

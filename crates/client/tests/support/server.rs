@@ -23,6 +23,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
+use super::sse;
+
 pub struct TestServer {
     address: SocketAddr,
     world: Arc<Mutex<World>>,
@@ -34,9 +36,11 @@ pub struct TestServer {
 pub struct Backup(BTreeMap<StreamName, Vec<Arc<Batch>>>);
 
 #[derive(Default)]
-struct World {
+pub(super) struct World {
     streams: HashMap<StreamName, Tape>,
     sessions: HashMap<u64, mpsc::Sender<ServerFrame>>,
+    /// The last body of each session that is not a WebSocket.
+    pub(super) bodies: HashMap<u64, u64>,
     started: u64,
 }
 
@@ -114,8 +118,22 @@ impl TestServer {
     }
 }
 
-async fn serve(socket: TcpStream, world: Arc<Mutex<World>>, mut hang_up: watch::Receiver<Option<ErrorCode>>) {
+async fn serve(socket: TcpStream, world: Arc<Mutex<World>>, hang_up: watch::Receiver<Option<ErrorCode>>) {
     socket.set_nodelay(true).unwrap();
+    match asks_for_a_websocket(&socket).await {
+        true => serve_websocket(socket, world, hang_up).await,
+        false => sse::serve(socket, world, hang_up).await,
+    }
+}
+
+/// Looks at the first request, which on loopback comes in one piece.
+async fn asks_for_a_websocket(socket: &TcpStream) -> bool {
+    let mut head = [0; 2_048];
+    let size = socket.peek(&mut head).await.unwrap_or(0);
+    String::from_utf8_lossy(&head[..size]).to_lowercase().contains("upgrade: websocket")
+}
+
+async fn serve_websocket(socket: TcpStream, world: Arc<Mutex<World>>, mut hang_up: watch::Receiver<Option<ErrorCode>>) {
     let mut codec = Codec::Cbor;
     #[expect(clippy::result_large_err, reason = "the signature is the library's")]
     let choose = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
@@ -126,14 +144,7 @@ async fn serve(socket: TcpStream, world: Arc<Mutex<World>>, mut hang_up: watch::
     };
     let Ok(socket) = tokio_tungstenite::accept_hdr_async(socket, choose).await else { return };
     let (mut sink, mut stream) = socket.split();
-    let (send, mut to_send) = mpsc::channel(100_000);
-    let session = {
-        let mut world = world.lock().unwrap();
-        world.started += 1;
-        let session = world.started;
-        world.sessions.insert(session, send);
-        session
-    };
+    let (session, mut to_send) = world.lock().unwrap().enter();
     hang_up.mark_unchanged();
     let message = |frame: &ServerFrame| match codec {
         Codec::Cbor => Message::binary(codec.encode_server(frame)),
@@ -158,8 +169,7 @@ async fn serve(socket: TcpStream, world: Arc<Mutex<World>>, mut hang_up: watch::
             _ = hang_up.changed() => {
                 let why = *hang_up.borrow_and_update();
                 if let Some(code) = why {
-                    let error = ErrorFrame { channel: None, code, message: "go away".into(), n: None, retry: None };
-                    drop(sink.feed(message(&ServerFrame::Error(error))).await);
+                    drop(sink.feed(message(&go_away(code))).await);
                 }
                 drop(sink.close().await);
                 break;
@@ -169,12 +179,28 @@ async fn serve(socket: TcpStream, world: Arc<Mutex<World>>, mut hang_up: watch::
     world.lock().unwrap().leave(session);
 }
 
+pub(super) fn go_away(code: ErrorCode) -> ServerFrame {
+    ServerFrame::Error(ErrorFrame { channel: None, code, message: "go away".into(), n: None, retry: None })
+}
+
 impl World {
+    /// A session begins.
+    pub(super) fn enter(&mut self) -> (u64, mpsc::Receiver<ServerFrame>) {
+        let (send, to_send) = mpsc::channel(100_000);
+        self.started += 1;
+        self.sessions.insert(self.started, send);
+        (self.started, to_send)
+    }
+
+    pub(super) fn has(&self, session: u64) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
     fn tape(&mut self, name: &StreamName) -> &mut Tape {
         self.streams.entry(name.clone()).or_insert_with(Tape::new)
     }
 
-    fn receive(&mut self, session: u64, frame: ClientFrame) {
+    pub(super) fn receive(&mut self, session: u64, frame: ClientFrame) {
         match frame {
             ClientFrame::Hello(_) => {
                 let (server, silence) = ("test".into(), Millis(40_000));
@@ -226,7 +252,7 @@ impl World {
         }
     }
 
-    fn leave(&mut self, session: u64) {
+    pub(super) fn leave(&mut self, session: u64) {
         self.sessions.remove(&session);
         self.streams.values_mut().for_each(|tape| tape.readers.retain(|reader| reader.session != session));
     }
