@@ -3,7 +3,7 @@
 import { usePresence } from "@tapeline/react";
 import { memo, type PointerEvent, useCallback, useEffect, useState } from "react";
 import type { Stream } from "tapeline";
-import { hueOf, type State } from "./issue.js";
+import type { State } from "./issue.js";
 
 /** Who this is, made up once for each tab. */
 export interface Me {
@@ -13,12 +13,23 @@ export interface Me {
 /** What a tab says of itself: where it points, in the cards of a column, so that it fits any screen. */
 type Said = Me & { column?: State; x?: number; y?: number };
 
-const colours = ["Amber", "Coral", "Jade", "Indigo", "Olive", "Plum", "Rust", "Teal"];
+/** First names, with their hues. */
+const hues: Record<string, number> = {
+  Amber: 42,
+  Coral: 8,
+  Jade: 152,
+  Indigo: 245,
+  Olive: 75,
+  Plum: 305,
+  Rust: 22,
+  Teal: 182,
+};
+const hueOf = (name: string) => hues[name.split(" ")[0] ?? ""] ?? 0;
 const animals = ["Badger", "Crane", "Fox", "Heron", "Lynx", "Otter", "Raven", "Stoat"];
 const one = (of: string[]) => of[Math.floor(Math.random() * of.length)];
 
 export function useMe(): Me {
-  const [me] = useState(() => ({ name: `${one(colours)} ${one(animals)}` }));
+  const [me] = useState(() => ({ name: `${one(Object.keys(hues))} ${one(animals)}` }));
   return me;
 }
 

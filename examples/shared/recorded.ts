@@ -50,8 +50,10 @@ export function rowOf(event: Recorded, who: string): HTMLLIElement {
   const row = document.createElement("li");
   row.style.setProperty("--who", colourOf(event.client));
   row.append(part("span", "seq", String(event.seq)), part("span", "who", who), timeOf(event.at));
-  for (const op of event.ops.slice(0, 2)) row.append(opOf(op));
-  if (event.ops.length > 2) row.append(part("span", "ops muted", `… and ${event.ops.length - 2} more ops`));
+  const [first, ...more] = event.ops;
+  if (first) row.append(opOf(first));
+  if (more.length > 0)
+    row.append(part("span", "ops muted", `… and ${more.length} more ${more.length > 1 ? "ops" : "op"}`));
   return row;
 }
 
