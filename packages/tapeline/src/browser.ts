@@ -1,7 +1,7 @@
 /** Tapeline in a browser: a page, a worker, any number of tabs. */
 
 import { start } from "./core.js";
-import { dialWebSocket } from "./leader/connection.js";
+import { dialBy } from "./leader/transports.js";
 import { IndexedDbStore } from "./store/indexeddb.js";
 import { NoStorage } from "./store/store.js";
 import { runIn } from "./tapeline.js";
@@ -9,7 +9,7 @@ import { runIn } from "./tapeline.js";
 runIn({
   start: () => start(new URL("./tapeline.wasm", import.meta.url)),
   server: () => (/^http/.test(location.origin) ? location.origin : undefined),
-  dial: () => dialWebSocket(WebSocket),
+  dial: (transport) => dialBy(transport, WebSocket),
   platform: (app, storage) => ({
     shared: !navigator.locks || storage === "memory" ? undefined : app,
     openStore: async () => {

@@ -24,3 +24,10 @@ export const STORAGE_PAUSE = 5_000;
 export const SLEPT = 10_000;
 /** How often an open socket and a pause are looked after, at least. */
 export const TICK = 1_000;
+/** Bytes of frames said in one POST, where WebSockets are blocked; a single frame may be larger. */
+export const POST_BYTES = 1 << 20;
+/** How often the same POST is tried, and the pause between. */
+export const POST_TRIES = 4;
+export const POST_PAUSE = 250;
+/** After what time a connection of that kind that breaks makes way for a WebSocket again. */
+export const SSE_HELD = 600_000;

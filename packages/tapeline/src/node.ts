@@ -4,14 +4,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import WebSocket from "ws";
 import { start } from "./core.js";
-import { dialWebSocket } from "./leader/connection.js";
+import { dialBy } from "./leader/transports.js";
 import { FileStore } from "./store/file.js";
 import { runIn } from "./tapeline.js";
 
 runIn({
   start: () => start(() => readFile(new URL("./tapeline.wasm", import.meta.url))),
   server: () => process.env.TAPELINE_SERVER,
-  dial: () => dialWebSocket(WebSocket as unknown as typeof globalThis.WebSocket),
+  dial: (transport) => dialBy(transport, WebSocket as unknown as typeof globalThis.WebSocket),
   platform: (app, storage) => ({
     shared: undefined,
     openStore: async () =>

@@ -2,6 +2,7 @@
 
 import { invalid } from "./errors.js";
 import type { Dial } from "./leader/connection.js";
+import type { Transport } from "./leader/transports.js";
 import { checkStream } from "./names.js";
 import type { Connection } from "./status.js";
 import { Stream } from "./stream.js";
@@ -16,6 +17,8 @@ export interface Options {
   readonly subject?: string;
   /** Who one speaks for, asked for anew for each connection. */
   readonly token?: () => Promise<string>;
+  /** How the server is reached: by a WebSocket, or, where those are blocked, by Server-Sent Events and POSTs. */
+  readonly transport?: Transport;
   /** Where streams are kept: on the device (the default in a browser), in memory, or, in Node, in a directory. */
   readonly storage?: "device" | "memory" | { readonly directory: string };
 }
@@ -27,7 +30,7 @@ export interface Environment {
   /** The server that is meant where none is named. */
   server(): string | undefined;
   platform(app: string, storage: Options["storage"]): Platform;
-  dial(): Dial;
+  dial(transport: Transport): Dial;
 }
 
 let environment: Environment | undefined;
@@ -56,7 +59,7 @@ export class Tapeline {
     const tab = new Tab({
       server: server.replace(/^http/, "ws"),
       token: options.token,
-      dial: environment.dial(),
+      dial: environment.dial(options.transport ?? "auto"),
       platform: environment.platform(`tapeline:${app}`, options.storage),
     });
     // Where the device is in use, or damaged, whoever opens it should know.

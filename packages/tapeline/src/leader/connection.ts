@@ -11,7 +11,6 @@ import type { Connection } from "../status.js";
 import { decode } from "../values.js";
 
 const AGENT = "tapeline-js/0.1";
-const SUBPROTOCOL = "tapeline.v1.cbor";
 /** A socket that held this long was a good one. */
 const HELD = 15_000;
 
@@ -225,23 +224,4 @@ export class LineToServer {
     this.trouble = undefined;
     this.refused = undefined;
   }
-}
-
-/** Carries frames over a WebSocket. */
-export function dialWebSocket(Socket: typeof WebSocket): Dial {
-  return (server, events) => {
-    const socket = new Socket(`${server.replace(/\/$/, "")}/v1/sync`, SUBPROTOCOL);
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => events.open();
-    socket.onmessage = (message) => events.frame(new Uint8Array(message.data));
-    socket.onclose = (event) => events.gone(event.reason || `the connection was closed (${event.code})`);
-    socket.onerror = () => {};
-    return {
-      get bufferedAmount() {
-        return socket.bufferedAmount;
-      },
-      send: (frame) => socket.send(frame as Uint8Array<ArrayBuffer>),
-      close: () => socket.close(),
-    };
-  };
 }
