@@ -50,8 +50,8 @@ pub const FETCH_EVENTS: u64 = 1 << 20;
 
 // What a replica holds.
 
-/// Events a replica has on their way at once.
-pub const IN_FLIGHT_EVENTS: usize = 4_096;
+/// Events a replica has on their way at once: fewer than a server lets be unsettled. A long outbox goes out in one go.
+pub const IN_FLIGHT_EVENTS: usize = 12_288;
 /// Bytes of events a replica puts into one push.
 pub const PUSH_BYTES: usize = 256 << 10;
 /// Bytes of events a replica keeps unapplied behind a gap. Past it the newest are dropped and fetched again later.
