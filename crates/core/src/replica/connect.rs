@@ -68,7 +68,6 @@ impl Replica {
     pub fn connected(&mut self, channel: Channel) {
         self.link = Link::Up { channel, phase: Phase::ToOpen, unanswered: 0, pause: None };
         self.history.fetching = None;
-        self.peers.forget();
     }
 
     /// The connection is gone. What was sent and not answered will be sent again.
@@ -195,6 +194,7 @@ impl Replica {
         if let Link::Up { phase, .. } = &mut self.link {
             *phase = Phase::Open { head: opened.head };
         }
+        self.peers.forget();
         self.outbox.send_again();
     }
 

@@ -29,16 +29,24 @@ pub(super) struct Peers {
 struct Own {
     /// `None`: it has gone, which is yet to be said.
     state: Option<Value>,
-    told: bool,
+    /// When that was last said on this connection.
+    said: Option<Millis>,
+}
+
+impl Own {
+    /// When it is to be said: at once, or again.
+    fn due(&self) -> Millis {
+        self.said.map_or(Millis(0), |said| said.plus(limits::PRESENCE_RENEWAL))
+    }
 }
 
 impl Peers {
-    /// Nothing that was known or said holds on another connection, or none.
+    /// Nothing that was known or said holds for another opening, or none.
     pub(super) fn forget(&mut self) {
         (self.asked, self.sent) = (false, None);
         self.changed |= !self.others.is_empty();
         self.others.clear();
-        self.own.iter_mut().for_each(|(_, own)| own.told = false);
+        self.own.iter_mut().for_each(|(_, own)| own.said = None);
     }
 
     pub(super) fn receive(&mut self, presence: Presence) {
@@ -58,33 +66,34 @@ impl Peers {
 
     /// What to say now, where there is something.
     pub(super) fn poll_frame(&mut self, channel: Channel, now: Millis) -> Option<ClientFrame> {
-        if self.due()? > now {
+        let due = |own: &Own| is_over(now, own.said, limits::PRESENCE_RENEWAL);
+        let anew = self.watching && !self.asked;
+        if !is_over(now, self.sent, limits::PRESENCE_PAUSE) || !anew && !self.own.iter().any(|(_, own)| due(own)) {
             return None;
         }
-        let renew = self.sent.is_none_or(|sent| now >= sent.plus(limits::PRESENCE_RENEWAL));
-        let to_tell = self.own.iter().filter(|(_, own)| renew || !own.told).take(limits::PRESENCE_PEERS);
-        let peers: Vec<_> = to_tell.map(|(peer, own)| (peer, own.state.clone())).collect();
+        let to_say = self.own.iter().filter(|(_, own)| due(own)).take(limits::PRESENCE_PEERS);
+        let peers: Vec<_> = to_say.map(|(peer, own)| (peer, own.state.clone())).collect();
         for (peer, state) in &peers {
             match (state, self.own.get_mut(*peer)) {
-                (Some(_), Some(own)) => own.told = true,
+                (Some(_), Some(own)) => own.said = Some(now),
                 _ => drop(self.own.remove(*peer)),
             }
         }
-        let anew = self.watching && !std::mem::replace(&mut self.asked, self.watching);
-        self.sent = Some(now);
+        (self.asked, self.sent) = (self.watching, Some(now));
         Some(ClientFrame::Presence(Presence { channel, anew, peers }))
     }
 
     /// When something is to be said.
     pub(super) fn due(&self) -> Option<Millis> {
-        let untold = self.own.iter().any(|(_, own)| !own.told) || self.watching && !self.asked;
-        match (self.sent, untold) {
-            (None, true) => Some(Millis(0)),
-            (Some(sent), true) => Some(sent.plus(limits::PRESENCE_PAUSE)),
-            (Some(sent), false) if !self.own.is_empty() => Some(sent.plus(limits::PRESENCE_RENEWAL)),
-            _ => None,
-        }
+        let ask = (self.watching && !self.asked).then_some(Millis(0));
+        let first = self.own.iter().map(|(_, own)| own.due()).chain(ask).min()?;
+        Some(self.sent.map_or(first, |sent| first.max(sent.plus(limits::PRESENCE_PAUSE))))
     }
+}
+
+/// Whether a pause since then is over. A clock that jumps back ends it.
+fn is_over(now: Millis, since: Option<Millis>, pause: Millis) -> bool {
+    since.is_none_or(|since| now < since || now >= since.plus(pause))
 }
 
 impl Replica {
@@ -103,7 +112,7 @@ impl Replica {
                 return Err(PresenceError::TooDeep);
             }
         }
-        self.peers.own.insert(peer, Own { state, told: false });
+        self.peers.own.insert(peer, Own { state, said: None });
         Ok(())
     }
 
