@@ -39,8 +39,11 @@ fn hear(replica: &mut Replica, frame: ServerFrame) {
     replica.receive(Moment { now: BEGIN, random: 1 }, frame);
 }
 
+/// Whether it asks for the others, and what it says of its own.
+type Said = (bool, Vec<(PeerId, Option<Value>)>);
+
 /// What is said now.
-fn said(replica: &mut Replica, now: Millis) -> Option<(bool, Vec<(PeerId, Option<Value>)>)> {
+fn said(replica: &mut Replica, now: Millis) -> Option<Said> {
     let frame = replica.poll_frame(now)?;
     assert_eq!(replica.poll_frame(now), None, "one frame at a time");
     let ClientFrame::Presence(Presence { anew, peers, .. }) = frame else { panic!("{frame:?}") };
