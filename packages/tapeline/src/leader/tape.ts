@@ -3,7 +3,6 @@
 import * as core from "../core.js";
 import { random16 } from "../ids.js";
 import { COMPACT_BYTES, COMPACT_SHARE, STORAGE_PAUSE } from "../limits.js";
-import type { ReplicaStatus } from "../status.js";
 import { NoStorage, type Store, type StoreRecord, Superseded } from "../store/store.js";
 import type { Standing, Storage } from "../tabs/messages.js";
 import { decode, type Value } from "../values.js";
