@@ -303,6 +303,8 @@ export class Tab {
     this.store = undefined;
     if (flush) leader?.flush();
     leader?.close();
+    for (const stream of this.streams.values()) stream.statusChanged();
+    this.schedule();
     await store?.close();
   }
 

@@ -34,7 +34,9 @@ export class IndexedDbStore implements Store {
     if (typeof indexedDB === "undefined") throw new NoStorage("missing", "there is no IndexedDB here");
     const opening = indexedDB.open(name, VERSION);
     opening.onupgradeneeded = () => {
-      for (const store of [RECORDS, LEADERS]) opening.result.createObjectStore(store);
+      const { result: made } = opening;
+      // A newer version has what an older one made, and adds to it.
+      for (const store of [RECORDS, LEADERS]) if (!made.objectStoreNames.contains(store)) made.createObjectStore(store);
     };
     const database = await done(opening).catch((error) => {
       if (nameOf(error) === "VersionError") throw new NewerStore("the device's data is of a newer version of this app");
@@ -47,12 +49,13 @@ export class IndexedDbStore implements Store {
 
   async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
     let after = 0;
-    for (;;) {
+    // Little at first, so that something of a large list shows early.
+    for (let most = 1; ; most = Math.min(most * 4, RECORDS_AT_ONCE)) {
       const records = this.database.transaction(RECORDS).objectStore(RECORDS);
       const range = IDBKeyRange.bound([stream, after], [stream, Number.MAX_SAFE_INTEGER], true);
       const [keys, parts] = await Promise.all([
-        done(records.getAllKeys(range, RECORDS_AT_ONCE)),
-        done(records.getAll(range, RECORDS_AT_ONCE)),
+        done(records.getAllKeys(range, most)),
+        done(records.getAll(range, most)),
       ]);
       if (keys.length === 0) break;
       after = (keys[keys.length - 1] as [string, number])[1];

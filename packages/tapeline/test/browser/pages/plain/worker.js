@@ -4,6 +4,6 @@ import { Tapeline } from "/tapeline/browser.js";
 
 const app = new URL(location.href).searchParams;
 const db = await Tapeline.open({ server: app.get("server"), name: app.get("name") });
-const tasks = db.stream("list").collection("tasks");
+const tasks = db.stream(app.get("name")).collection("tasks");
 tasks.watch({ orderBy: "title" }, (rows) => postMessage(rows.map(({ title }) => title)));
 addEventListener("message", ({ data }) => tasks.insert({ title: data.insert }));
