@@ -73,7 +73,8 @@ const PLACES = {
 
 async function startPages() {
   const server = createServer((request, response) => {
-    const path = new URL(request.url, "http://x").pathname;
+    const asked = new URL(request.url, "http://x").pathname;
+    const path = extname(asked) ? asked : `${asked}.js`;
     const place = Object.keys(PLACES).find((start) => path.startsWith(start));
     if (!place) return response.writeHead(404).end();
     response.setHeader("content-type", TYPES[extname(path)] ?? "text/plain");
