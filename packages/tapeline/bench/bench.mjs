@@ -217,6 +217,11 @@ const measures = {
 
   memory: ({ server, pages }) =>
     browse(pages, async (open) => {
+      const author = await Tapeline.open({ server: server.address, name: "author-of-memory" });
+      const stream = author.stream("bench/memory");
+      for (let place = 0; place < 100_000; place++) stream.collection("tasks").insert(task(place));
+      await stream.synced();
+      await author.close();
       const ours = await (await open()).evaluate((address) => globalThis.memory(address), server.address);
       const yjs = await (await open()).evaluate(() => globalThis.memoryOfYjs());
       report("browser.memory_mb", ours / 1e6, "MB");

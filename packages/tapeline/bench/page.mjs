@@ -196,12 +196,9 @@ async function wasmBytes() {
 }
 
 globalThis.memory = async (server) => {
-  const { db } = await filled(server, "author-of-memory", 100_000);
-  await db.close();
-  location.hash = "reader";
   const before = performance.memory.usedJSHeapSize;
   const reader = await open(server, "memory");
-  const stream = reader.stream("bench/author-of-memory");
+  const stream = reader.stream("bench/memory");
   globalThis.held = { stream, rows: [] };
   stream.collection("tasks").watch({}, (rows) => {
     globalThis.held.rows = rows;
