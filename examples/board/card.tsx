@@ -5,13 +5,22 @@ import type { Row } from "tapeline";
 import { hueOf, type Issue } from "./issue.js";
 import { STRIDE } from "./window.js";
 
-export const Card = memo(function Card({ issue, place, of }: { issue: Row<Issue>; place: number; of: number }) {
+interface Props {
+  issue: Row<Issue>;
+  place: number;
+  /** How many there are in the column. */
+  of: number;
+  /** Tab goes here: to one card of each column. From there on arrows lead. */
+  tabStop: boolean;
+}
+
+export const Card = memo(function Card({ issue, place, of, tabStop }: Props) {
   const { id, title, label, assignee } = issue;
   return (
     <li aria-posinset={place + 1} aria-setsize={of} style={{ transform: `translateY(${place * STRIDE}px)` }}>
       <article
         className="issue card"
-        tabIndex={place === 0 ? 0 : -1}
+        tabIndex={tabStop ? 0 : -1}
         data-id={id}
         data-place={place}
         aria-label={`${id}: ${title}. ${label}, ${assignee}`}

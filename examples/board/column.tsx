@@ -21,7 +21,7 @@ export const Column = memo(function Column({ state, stream, issues, words, me, s
   const all = useQuery(issues, { where: { state }, orderBy: "position" });
   const rows = useMemo(() => matching(all, words), [all, words]);
   const cards = useRef<HTMLDivElement>(null);
-  const [from, to] = useWindow(cards, rows.length);
+  const { from, to, first } = useWindow(cards, rows.length);
   const point = usePointer(stream, me, state);
   useEffect(() => show(state, rows), [state, rows, show]);
 
@@ -39,7 +39,13 @@ export const Column = memo(function Column({ state, stream, issues, words, me, s
         >
           <ul aria-label={states[state]}>
             {rows.slice(from, to).map((issue, place) => (
-              <Card key={issue.id} issue={issue} place={from + place} of={rows.length} />
+              <Card
+                key={issue.id}
+                issue={issue}
+                place={from + place}
+                of={rows.length}
+                tabStop={from + place === first}
+              />
             ))}
           </ul>
           <Cursors stream={stream} state={state} />

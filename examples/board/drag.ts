@@ -51,6 +51,7 @@ function waitForIt(down: globalThis.PointerEvent, card: HTMLElement, board: HTML
 function drag(down: globalThis.PointerEvent, card: HTMLElement, board: HTMLElement, move: Move): void {
   const off = new AbortController();
   const { signal } = off;
+  const home = card.closest(".column");
   const box = card.getBoundingClientRect();
   const copy = card.cloneNode(true) as HTMLElement;
   copy.classList.add("copy");
@@ -86,7 +87,7 @@ function drag(down: globalThis.PointerEvent, card: HTMLElement, board: HTMLEleme
     for (const column of board.querySelectorAll(".target")) column.classList.remove("target");
     const { id = "", place = "0" } = card.dataset;
     if (!drop || !target) return;
-    const same = card.closest(".column") === target.column;
+    const same = home === target.column;
     const to = same && target.place > Number(place) ? target.place - 1 : target.place;
     if (!same || to !== Number(place)) move(id, target.column.dataset.state as State, to);
   };
@@ -104,7 +105,7 @@ function targetAt({ clientX, clientY }: globalThis.PointerEvent, board: HTMLElem
     const cards = column.querySelector<HTMLElement>(".cards");
     const all = column.querySelector<HTMLElement>(".all");
     if (!cards || !all || clientX < left || clientX > right) continue;
-    const most = Math.round(all.offsetHeight / STRIDE);
+    const most = Math.round(Number.parseFloat(all.style.height) / STRIDE);
     const place = Math.round((clientY - all.getBoundingClientRect().top) / STRIDE);
     return { column, cards, place: Math.max(0, Math.min(place, most)) };
   }

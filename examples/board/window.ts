@@ -7,7 +7,14 @@ export const STRIDE = 98;
 /** Cards rendered beyond each edge. */
 const BEYOND = 4;
 
-export function useWindow(list: RefObject<HTMLElement | null>, count: number): [from: number, to: number] {
+/** What is rendered, and the first that is in sight. */
+interface Window {
+  from: number;
+  to: number;
+  first: number;
+}
+
+export function useWindow(list: RefObject<HTMLElement | null>, count: number): Window {
   const [seen, setSeen] = useState({ first: 0, cards: 12 });
   useEffect(() => {
     const element = list.current;
@@ -26,5 +33,5 @@ export function useWindow(list: RefObject<HTMLElement | null>, count: number): [
     };
   }, [list]);
   const first = Math.min(seen.first, Math.max(0, count - seen.cards));
-  return [Math.max(0, first - BEYOND), Math.min(count, first + seen.cards + BEYOND)];
+  return { from: Math.max(0, first - BEYOND), to: Math.min(count, first + seen.cards + BEYOND), first };
 }
