@@ -4,10 +4,12 @@
 //! each peer and not all that was said in between. Sessions are told at most once a
 //! [`PRESENCE_PAUSE`](tapeline_core::limits::PRESENCE_PAUSE): a task paces a stream for as long as somebody is there.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
+use tapeline_core::codec::cbor;
 use tapeline_core::limits as core_limits;
 use tapeline_core::numbers::{Millis, PeerId};
 use tapeline_core::value::Value;
@@ -32,6 +34,8 @@ pub(super) struct Room {
     told: u64,
     /// What of those that are gone is forgotten: a session that was told less is told everything anew.
     forgotten: u64,
+    /// What was last told, for all who stand where the first of them stood.
+    news: Option<Arc<News>>,
     /// Wakes the task that paces the stream, where there is one.
     pacer: Option<Arc<Notify>>,
 }
@@ -48,11 +52,19 @@ struct Peer {
 /// What a session is to be told.
 #[derive(Debug)]
 pub(crate) struct News {
-    pub(crate) peers: Vec<(PeerId, Option<Value>)>,
-    /// These are all there are.
-    pub(crate) anew: bool,
-    /// How far the session is told then.
+    /// How far it was told before; not at all where these are all peers there are.
+    pub(crate) since: Option<Told>,
+    /// How far it is told then.
     pub(crate) told: Told,
+    pub(crate) peers: Vec<(PeerId, Option<Value>)>,
+    encoded: OnceLock<Bytes>,
+}
+
+impl News {
+    /// The peers as they end a frame: encoded once for all who are told the same.
+    pub(crate) fn encoded(&self) -> Bytes {
+        self.encoded.get_or_init(|| cbor::encode_peers(&self.peers).into()).clone()
+    }
 }
 
 /// Somebody's presence cannot be taken: too many are there.
@@ -80,14 +92,13 @@ impl Tape {
         taken
     }
 
-    /// Tells a session who is present, and whenever that changes.
-    pub(crate) fn watch_presence(self: &Arc<Self>, opening: &Arc<Opening>) {
+    /// Tells a session whenever it changes who is present.
+    pub(crate) fn watch_presence(&self, opening: &Arc<Opening>) {
         lock(&self.room).watchers.insert(opening.id, opening.clone());
-        opening.inbox.tell_presence(opening.id, opening.channel);
     }
 
     /// What changed since a session was told, or everything.
-    pub(crate) fn presence_since(&self, told: Option<Told>) -> News {
+    pub(crate) fn presence_since(&self, told: Option<Told>) -> Arc<News> {
         lock(&self.room).since(told)
     }
 
@@ -147,15 +158,22 @@ impl Room {
         self.peers.insert(peer, Peer { state, changed: self.changes, until: now + LIFETIME, opening });
     }
 
-    fn since(&self, told: Option<Told>) -> News {
-        let told = told.filter(|Told(told)| *told >= self.forgotten);
-        let since = |peer: &Peer| match told {
+    fn since(&mut self, told: Option<Told>) -> Arc<News> {
+        let since = told.filter(|Told(told)| *told >= self.forgotten);
+        match &self.news {
+            Some(news) if news.since == since && news.told == Told(self.changes) => news.clone(),
+            _ => self.news.insert(Arc::new(self.changed_since(since))).clone(),
+        }
+    }
+
+    fn changed_since(&self, since: Option<Told>) -> News {
+        let is_news = |peer: &Peer| match since {
             Some(Told(told)) => peer.changed > told,
             None => peer.state.is_some(),
         };
-        let changed = self.peers.iter().filter(|(_, peer)| since(peer));
+        let changed = self.peers.iter().filter(|(_, peer)| is_news(peer));
         let peers = changed.map(|(id, peer)| (*id, peer.state.clone())).collect();
-        News { peers, anew: told.is_none(), told: Told(self.changes) }
+        News { since, told: Told(self.changes), peers, encoded: OnceLock::new() }
     }
 
     /// Lets those go whose time is over, and tells the watchers. Answers when to come back; not at all where nobody is
@@ -170,12 +188,12 @@ impl Room {
             }
         }
         if self.told < self.changes {
-            self.told = self.changes;
+            (self.told, self.news) = (self.changes, None);
             self.watchers.values().for_each(|opening| opening.inbox.tell_presence(opening.id, opening.channel));
         }
         let next = self.peers.values().map(|peer| peer.until).min();
         if next.is_none() {
-            self.pacer = None;
+            (self.pacer, self.news) = (None, None);
         }
         next
     }
@@ -196,11 +214,12 @@ mod tests {
             room.take(now, SESSION, ANA, Some(Value::Int(step))).unwrap();
         }
         let first = room.since(None);
-        assert!(first.anew);
+        assert_eq!(first.since, None);
+        assert!(Arc::ptr_eq(&first, &room.since(None)), "all who stand there share it");
         assert_eq!(first.peers, [(ANA, Some(Value::Int(4)))]);
         room.take(now, SESSION, BEN, Some(Value::Int(9))).unwrap();
         let second = room.since(Some(first.told));
-        assert_eq!((second.anew, second.peers), (false, vec![(BEN, Some(Value::Int(9)))]));
+        assert_eq!((second.since, &*second.peers), (Some(first.told), &[(BEN, Some(Value::Int(9)))][..]));
         assert!(room.since(Some(second.told)).peers.is_empty());
     }
 
@@ -220,7 +239,7 @@ mod tests {
         while room.turn(end).is_some_and(|next| next <= end) {}
         room.turn(end + LIFETIME);
         assert_eq!(room.turn(end + LIFETIME * 2), None, "nobody is left, and nothing of them");
-        assert!(room.since(Some(told)).anew, "what is forgotten cannot be told as a change");
+        assert_eq!(room.since(Some(told)).since, None, "what is forgotten cannot be told as a change");
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct OpenChannel {
     pub(super) phase: Phase,
     /// Whether the client hears who is present, and how far it was told.
     pub(super) presence: Presence,
+    /// Whether it is going to be told.
+    pub(super) tells_presence: bool,
 }
 
 /// Whether and how far a client was told who is present.
@@ -53,6 +55,13 @@ impl OpenChannel {
         }
     }
 
+    /// What is to be done to tell the client who is present, where nothing is yet: one that does not read is not told
+    /// again for each change.
+    pub(super) fn presence_job(&mut self, channel: Channel) -> Option<Job> {
+        let job = Job::Presence { opening: self.opening.id(), channel };
+        (!std::mem::replace(&mut self.tells_presence, true)).then_some(job)
+    }
+
     /// The opening, if it is still this one.
     pub(super) fn is(&self, opening: OpeningId) -> bool {
         self.opening.id() == opening
@@ -66,13 +75,17 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         tape.open(&opening);
         self.shared.metrics.openings.inc();
         let (phase, presence) = (Phase::Opening(live), Presence::Unused);
-        self.channels.insert(channel, OpenChannel { tape, opening, phase, presence });
+        self.channels.insert(channel, OpenChannel { tape, opening, phase, presence, tells_presence: false });
     }
 
     /// Closes a channel, where it is open.
     pub(super) fn close_channel(&mut self, channel: Channel) {
+        self.end_channel(channel, true);
+    }
+
+    fn end_channel(&mut self, channel: Channel, in_good_order: bool) {
         if let Some(closed) = self.channels.remove(&channel) {
-            closed.close(true);
+            closed.close(in_good_order);
             self.shared.metrics.openings.dec();
         }
     }
@@ -94,8 +107,11 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             ServerFrame::Resync(_) => self.close_channel(channel),
             ServerFrame::Error(error) => {
                 self.shared.metrics.errors.inc();
-                if was_opening || error.code == ErrorCode::Displaced {
-                    self.close_channel(channel);
+                match error.code {
+                    // The client is there, on another connection.
+                    ErrorCode::Displaced => self.end_channel(channel, false),
+                    _ if was_opening => self.close_channel(channel),
+                    _ => {}
                 }
             }
             _ => {}

@@ -210,7 +210,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             self.take_answer(answer);
         }
         self.jobs.extend(mail.news.into_iter().map(|(opening, channel)| Job::Live { opening, channel }));
-        self.jobs.extend(mail.presence.into_iter().map(|(opening, channel)| Job::Presence { opening, channel }));
+        for (opening, channel) in mail.presence {
+            let open = self.channels.get_mut(&channel).filter(|open| open.is(opening));
+            self.jobs.extend(open.and_then(|open| open.presence_job(channel)));
+        }
         if mail.stop {
             self.take_leave();
         }

@@ -1,5 +1,6 @@
 //! Who is present: what the client says of its own peers, and what it is told of others.
 
+use tapeline_core::codec::{Codec, cbor};
 use tapeline_core::frame::{ErrorCode, Presence as PresenceFrame, ServerFrame};
 use tapeline_core::limits as core_limits;
 use tapeline_core::numbers::Channel;
@@ -10,6 +11,8 @@ use super::channels::Presence;
 use super::requests::NOT_OPEN;
 use crate::hub::News;
 use crate::inbox::OpeningId;
+use crate::limits;
+use crate::wire::Tail;
 
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Takes what the client's peers say of themselves.
@@ -20,6 +23,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         if anew {
             open.presence = Presence::Watched(None);
             open.tape.watch_presence(&open.opening);
+            self.jobs.extend(open.presence_job(channel));
         } else if open.presence == Presence::Unused {
             open.presence = Presence::Said;
         }
@@ -32,11 +36,27 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Tells the client who came, went, or said something new.
     pub(super) fn tell_presence(&mut self, opening: OpeningId, channel: Channel) {
         let Some(open) = self.channels.get_mut(&channel).filter(|open| open.is(opening)) else { return };
+        open.tells_presence = false;
         let Presence::Watched(told) = open.presence else { return };
-        let News { peers, anew, told } = open.tape.presence_since(told);
-        open.presence = Presence::Watched(Some(told));
-        if anew || !peers.is_empty() {
-            self.say(&ServerFrame::Presence(PresenceFrame { channel, anew, peers }));
+        let news = open.tape.presence_since(told);
+        open.presence = Presence::Watched(Some(news.told));
+        if news.since.is_none() || !news.peers.is_empty() {
+            self.say_presence(channel, &news);
+        }
+    }
+
+    fn say_presence(&mut self, channel: Channel, news: &News) {
+        let anew = news.since.is_none();
+        match self.codec {
+            Codec::Cbor => {
+                let (head, peers) = (cbor::encode_presence_head(channel, anew), news.encoded());
+                let is_small = peers.len() <= limits::COPIED_BYTES;
+                self.wire.push(Codec::Cbor, &head, if is_small { Tail::Copied(&peers) } else { Tail::Shared(peers) });
+            }
+            Codec::Json => {
+                let peers = news.peers.clone();
+                self.say(&ServerFrame::Presence(PresenceFrame { channel, anew, peers }));
+            }
         }
     }
 }

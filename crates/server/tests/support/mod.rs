@@ -72,6 +72,7 @@ impl Client {
         let mut request = format!("ws://{address}/v1/sync").into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", codec.subprotocol().parse().unwrap());
         let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let connected = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
         let (socket, response) = connected.unwrap();

@@ -21,6 +21,7 @@ pub use event::{EncodedBody, RecordedHead, decode_recorded, encode_body, encode_
 pub(crate) use event::{encode_authored, read_authored};
 pub use local::{decode_ops, decode_record, encode_moved, encode_parked, encode_record, encode_row, encode_rows};
 pub(crate) use op::{read_client, read_key};
+pub use presence::{encode_peers, encode_presence_head};
 pub(crate) use reader::{Reader, array_len, check_end, read_array, read_map, read_null, read_tuple, split_bytes};
 pub use server_frame::{
     Glance, decode_server_frame, encode_events_frame, encode_events_head, encode_server_frame, glance,
