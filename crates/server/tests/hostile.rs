@@ -5,6 +5,7 @@ mod support;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
+use support::sse::{self, Line};
 use support::{Client, World, hello, open, title, titles};
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ClientFrame, Live};
@@ -199,5 +200,29 @@ async fn messages_that_never_end_take_no_more_than_there_is() {
     // 60 times 3 MiB is more than all sockets may have together: the last ones are sent away.
     let last = sockets.last_mut().unwrap();
     assert!(matches!(last.hear_close().await, Some(CloseCode::Again) | None));
+    is_untouched(bystander).await;
+}
+
+/// Bodies of a session that came by Server-Sent Events: mutated, cut, made up, under any number.
+#[tokio::test]
+async fn bodies_that_are_no_bodies() {
+    let (world, mut random) = (World::new().await, random());
+    let bystander = bystander(&world).await;
+    for codec in Codec::ALL {
+        let good = [ClientFrame::Ping, ClientFrame::Open(open(1, "s", 9, Live::Head)), ClientFrame::Ping];
+        let good = sse::body(codec, &good);
+        for _ in 0..60 {
+            let line = Line::connect(world.address, codec).await;
+            let mut body = good.clone();
+            match random.u8(..3) {
+                0 => body.truncate(random.usize(..good.len())),
+                1 => (0..4).for_each(|_| body[random.usize(..good.len())] = random.u8(..)),
+                _ => body = (0..random.usize(..64)).map(|_| random.u8(..)).collect(),
+            }
+            let last = ["1", "2", "goodbye", "x", ""][random.usize(..5)];
+            let status = line.post_to(last, &body).await.status;
+            assert!(matches!(status, 204 | 400 | 404 | 409), "{status}");
+        }
+    }
     is_untouched(bystander).await;
 }
