@@ -1,7 +1,7 @@
 /** The front page: no replica, only what the server records, on all streams together. */
 
 import { keepPages } from "../shared/pages.js";
-import { headsOf, read, rowOf } from "../shared/recorded.js";
+import { headsOf, type Recorded, read, rowOf } from "../shared/recorded.js";
 import "../shared/tape.css";
 
 const EVERY = 700;
@@ -20,19 +20,20 @@ async function look(): Promise<void> {
   stands.textContent = heads
     ? `Live: ${heads.size} ${heads.size === 1 ? "stream" : "streams"}`
     : "No server: the apps go on";
-  for (const [stream, head] of heads ?? []) {
-    const from = Math.max(played.get(stream) ?? head - AT_FIRST, head - ROWS, 0);
-    if (from < head) await show(stream, from);
-    played.set(stream, head);
-  }
-}
-
-async function show(stream: string, from: number): Promise<void> {
-  for (const event of (await read(stream, from, ROWS)) ?? []) {
+  const news = await Promise.all([...(heads ?? [])].map(([stream, head]) => since(stream, head)));
+  for (const { stream, event } of news.flat().sort((one, other) => one.event.at - other.event.at)) {
     list.querySelector(".nothing")?.remove();
     list.prepend(rowOf(event, stream));
     while (list.children.length > ROWS) list.lastElementChild?.remove();
   }
+}
+
+/** What a stream has recorded since the last look. */
+async function since(stream: string, head: number): Promise<{ stream: string; event: Recorded }[]> {
+  const from = Math.max(played.get(stream) ?? head - AT_FIRST, head - ROWS, 0);
+  const events = from < head ? await read(stream, from, head - from) : [];
+  if (events) played.set(stream, from + events.length);
+  return (events ?? []).map((event) => ({ stream, event }));
 }
 
 /** One look after the other, while somebody sees it. */

@@ -43,7 +43,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let server = arguments.server();
     let Arguments { server: named, json, command } = arguments;
     match command {
-        Command::Demo(demo) => commands::demo::run(demo).await,
+        Command::Demo(demo) => commands::demo::run(demo, json).await,
         Command::Serve(serve) => commands::serve::run(serve, json).await,
         Command::Streams => commands::streams::run(&server, json),
         Command::Status { stream } => commands::streams::status(&server, &stream, json),

@@ -37,7 +37,8 @@ function show(tree: ReactNode): { root: Root; place: HTMLElement } {
 async function until(what: string, holds: () => boolean): Promise<void> {
   const end = performance.now() + 10_000;
   while (!holds()) {
-    if (performance.now() > end) throw new Error(`never came true: ${what}`);
+    if (performance.now() > end)
+      throw new Error(`never came true: ${what}; the page says ${document.body.textContent}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 use rust_embed::Embed;
+use serde_json::json;
 use tapeline_server::Page;
 
 use super::serve::{Place, host};
@@ -24,7 +25,7 @@ const ISSUES: &str = "seed/board.json.gz";
 const ISSUES_STREAM: &str = "demo%2Fboard";
 
 /// Runs the demonstration until it is told to stop.
-pub async fn run(demo: Demo) -> Result<(), Failure> {
+pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
     if Built::get("index.html").is_none() {
         let how = "this tapeline was built without the example apps: run scripts/build-examples, then build it again";
         return Err(Failure::Failed(how.into()));
@@ -34,14 +35,18 @@ pub async fn run(demo: Demo) -> Result<(), Failure> {
     let data = demo.data.as_deref().unwrap_or(forgotten.path());
     let pages = Some(std::sync::Arc::new(page) as tapeline_server::Pages);
     let place = Place { data, listen: demo.listen, insecure: true, pages };
-    host(place, async |address| begin(address, demo.data.as_deref()).await).await
+    host(place, async |address| begin(address, demo.data.as_deref(), json).await).await
 }
 
 /// Puts up what the apps start with, and says where they are.
-async fn begin(address: SocketAddr, data: Option<&Path>) -> Result<(), Failure> {
+async fn begin(address: SocketAddr, data: Option<&Path>, json: bool) -> Result<(), Failure> {
     let here = if address.ip().is_unspecified() { ([127, 0, 0, 1], address.port()).into() } else { address };
     let seeded = tokio::task::spawn_blocking(move || record_issues(here)).await;
     seeded.map_err(Failure::failed)??;
+    if json {
+        let address = format!("http://{address}");
+        return output::line(json!({ "listening": address, "data": data, "pid": std::process::id() }));
+    }
     output::line(format!("the example apps are on http://{address}"))?;
     match data {
         Some(data) => output::line(format!("what is done there is kept in {}", data.display())),
