@@ -52,28 +52,15 @@ function drag(down: globalThis.PointerEvent, card: HTMLElement, board: HTMLEleme
   const off = new AbortController();
   const { signal } = off;
   const home = card.closest(".column");
-  const box = card.getBoundingClientRect();
-  const copy = card.cloneNode(true) as HTMLElement;
-  copy.classList.add("copy");
-  Object.assign(copy.style, { left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px` });
-  copy.removeAttribute("tabindex");
-  copy.setAttribute("aria-hidden", "true");
-  document.body.append(copy);
-  card.classList.add("dragged");
-  document.body.classList.add("dragging");
-
+  const copy = copyOf(card);
   let pointer: globalThis.PointerEvent = down;
   let target: Target | undefined;
+
   const show = () => {
     copy.style.translate = `${pointer.clientX - down.clientX}px ${pointer.clientY - down.clientY}px`;
     scroll(target, board, pointer);
     target = targetAt(pointer, board);
-    for (const column of board.querySelectorAll<HTMLElement>(".column")) {
-      const here = column === target?.column;
-      column.classList.toggle("target", here);
-      const line = column.querySelector<HTMLElement>(".drop");
-      if (line && here && target) line.style.transform = `translateY(${target.place * STRIDE - 5}px)`;
-    }
+    showTarget(target, board);
     frame = requestAnimationFrame(show);
   };
   let frame = requestAnimationFrame(show);
@@ -84,18 +71,42 @@ function drag(down: globalThis.PointerEvent, card: HTMLElement, board: HTMLEleme
     copy.remove();
     card.classList.remove("dragged");
     document.body.classList.remove("dragging");
-    for (const column of board.querySelectorAll(".target")) column.classList.remove("target");
-    const { id = "", place = "0" } = card.dataset;
+    showTarget(undefined, board);
     if (!drop || !target) return;
-    const same = home === target.column;
-    const to = same && target.place > Number(place) ? target.place - 1 : target.place;
-    if (!same || to !== Number(place)) move(id, target.column.dataset.state as State, to);
+    const { id = "", place } = card.dataset;
+    const from = home === target.column ? Number(place) : Number.POSITIVE_INFINITY;
+    // Taken out of its own column, the card leaves a gap that those below close.
+    const to = target.place > from ? target.place - 1 : target.place;
+    if (to !== from) move(id, target.column.dataset.state as State, to);
   };
   addEventListener("pointermove", (now) => (pointer = now), { signal });
   addEventListener("touchmove", (touch) => touch.preventDefault(), { signal, passive: false });
   addEventListener("pointerup", () => end(true), { signal });
   addEventListener("pointercancel", () => end(false), { signal });
   addEventListener("keydown", ({ key }) => key === "Escape" && end(false), { signal });
+}
+
+/** What follows the pointer while the card itself stays where it was. */
+function copyOf(card: HTMLElement): HTMLElement {
+  const { left, top, width } = card.getBoundingClientRect();
+  const copy = card.cloneNode(true) as HTMLElement;
+  copy.classList.add("copy");
+  copy.removeAttribute("tabindex");
+  copy.setAttribute("aria-hidden", "true");
+  Object.assign(copy.style, { left: `${left}px`, top: `${top}px`, width: `${width}px` });
+  document.body.append(copy);
+  document.body.classList.add("dragging");
+  card.classList.add("dragged");
+  return copy;
+}
+
+/** A line where the card would go. */
+function showTarget(target: Target | undefined, board: HTMLElement): void {
+  for (const column of board.querySelectorAll<HTMLElement>(".column")) {
+    column.classList.toggle("target", column === target?.column);
+    const line = column.querySelector<HTMLElement>(".drop");
+    if (line && column === target?.column) line.style.transform = `translateY(${target.place * STRIDE - 5}px)`;
+  }
 }
 
 /** The column under the pointer, and the gap between two cards nearest to it. */

@@ -1,11 +1,10 @@
 /** The front page: no replica, only what the server records, on all streams together. */
 
 import { keepPages } from "../shared/pages.js";
-import { headsOf, type Recorded, read, rowOf } from "../shared/recorded.js";
+import { add, headsOf, type Recorded, ROWS, read, rowOf } from "../shared/recorded.js";
 import "../shared/tape.css";
 
 const EVERY = 700;
-const ROWS = 60;
 const AT_FIRST = 8;
 
 keepPages();
@@ -22,9 +21,7 @@ async function look(): Promise<void> {
     : "No server: the apps go on";
   const news = await Promise.all([...(heads ?? [])].map(([stream, head]) => since(stream, head)));
   for (const { stream, event } of news.flat().sort((one, other) => one.event.at - other.event.at)) {
-    list.querySelector(".nothing")?.remove();
-    list.prepend(rowOf(event, stream));
-    while (list.children.length > ROWS) list.lastElementChild?.remove();
+    add(list, rowOf(event, stream));
   }
 }
 

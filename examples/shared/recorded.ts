@@ -38,6 +38,16 @@ function get(path: string): Promise<Response | undefined> {
   return fetch(`/v1/streams/${path}`, { headers, cache: "no-store" }).catch(() => undefined);
 }
 
+/** How many rows a tape shows. */
+export const ROWS = 60;
+
+/** Puts a row on top of a tape. */
+export function add(list: HTMLOListElement, row: HTMLElement): void {
+  list.querySelector(".nothing")?.remove();
+  list.prepend(row);
+  while (list.children.length > ROWS) list.lastElementChild?.remove();
+}
+
 /** A colour for each client, the same everywhere. */
 export function colourOf(client: string): string {
   let hue = 0;

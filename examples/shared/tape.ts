@@ -1,10 +1,8 @@
 /** The panel beside each app: how it stands, a switch to go offline, and the stream as it is recorded, live. */
 
 import type { Connection, Status, Stream, Tapeline } from "tapeline";
-import { part, type Recorded, read, rowOf } from "./recorded.js";
+import { add, part, type Recorded, ROWS, read, rowOf } from "./recorded.js";
 import "./tape.css";
-
-const ROWS = 60;
 
 const panel = `
   <header>
@@ -24,13 +22,14 @@ const panel = `
 /** Fills the page's panel with the tape of a stream. */
 export function showTape(host: HTMLElement, db: Tapeline, stream: Stream): void {
   host.innerHTML = panel;
-  const list = host.querySelector("ol") as HTMLOListElement;
+  showStanding(host, db, stream);
+  showEvents(host.querySelector("ol") as HTMLOListElement, stream);
+}
+
+function showStanding(host: HTMLElement, db: Tapeline, stream: Stream): void {
   const offline = host.querySelector("button") as HTMLButtonElement;
   const stands = host.querySelector(".stands") as HTMLElement;
-
-  offline.onclick = () => (db.connection.state === "offline" ? db.goOnline() : db.goOffline());
-
-  const showStatus = () => {
+  const show = () => {
     const status = stream.status();
     host.dataset.state = db.connection.state;
     offline.setAttribute("aria-checked", String(db.connection.state === "offline"));
@@ -39,44 +38,43 @@ export function showTape(host: HTMLElement, db: Tapeline, stream: Stream): void 
       field.textContent = status[field.dataset.of as "head" | "behind" | "pending" | "parked"].toLocaleString();
     }
   };
-  stream.onStatus(showStatus);
-  db.onConnection(showStatus);
-  showStatus();
+  offline.onclick = () => (db.connection.state === "offline" ? db.goOnline() : db.goOffline());
+  stream.onStatus(show);
+  db.onConnection(show);
+  show();
+}
 
-  const add = (row: HTMLElement) => {
-    list.querySelector(".nothing")?.remove();
-    list.prepend(row);
-    while (list.children.length > ROWS) list.lastElementChild?.remove();
-  };
-  const note = (kind: string, what: string, rest: string) => {
-    const row = part("li", `note ${kind}`, "");
-    const line = part("span", "", ` ${rest}`);
-    line.prepend(part("b", "", what));
-    row.append(line);
-    add(row);
-  };
-
+/** Shows what is recorded, what became of one's own edits, and which of them others came before. */
+function showEvents(list: HTMLOListElement, stream: Stream): void {
   const own = new Set<number>();
+  let me = "";
+  let others = -1;
   stream.onNotice((notice) => {
     if (notice.kind === "recorded") {
       own.add(notice.seq);
-      note("ack", "ack", `your edit ${notice.edit} is on disk as event ${notice.seq}`);
+      note(list, "ack", "ack", `your edit ${notice.edit} is on disk as event ${notice.seq}`);
     }
-    if (notice.kind === "refused") note("refused", "refused", `your edit ${notice.edit}: ${notice.reason}`);
-    if (notice.kind === "started_over") note("refused", "started over", notice.reason);
+    if (notice.kind === "refused") note(list, "refused", "refused", `your edit ${notice.edit}: ${notice.reason}`);
+    if (notice.kind === "started_over") note(list, "refused", "started over", notice.reason);
   });
-
-  let me = "";
-  let others = -1;
   follow(stream, (event) => {
     if (own.delete(event.seq)) me = event.client;
     const mine = event.client === me;
-    add(rowOf(event, mine ? "this device" : event.client.slice(-6)));
-    const pending = stream.status().pending;
-    if (!mine && pending > 0) note("rebase", "rebased", `${edits(pending)} of yours onto event ${event.seq}`);
-    else if (mine && event.base <= others) note("rebase", "rebased", `made before event ${others}, put behind it`);
+    add(list, rowOf(event, mine ? "this device" : event.client.slice(-6)));
+    const { pending } = stream.status();
+    if (!mine && pending > 0) note(list, "rebase", "rebased", `${edits(pending)} of yours onto event ${event.seq}`);
+    else if (mine && event.base <= others)
+      note(list, "rebase", "rebased", `made before event ${others}, put behind it`);
     if (!mine) others = event.seq;
   });
+}
+
+function note(list: HTMLOListElement, kind: string, what: string, rest: string): void {
+  const row = part("li", `note ${kind}`, "");
+  const line = part("span", "", ` ${rest}`);
+  line.prepend(part("b", "", what));
+  row.append(line);
+  add(list, row);
 }
 
 /** Calls back for each event of a stream, from the latest ones on, whenever the replica hears of more. */

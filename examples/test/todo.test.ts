@@ -88,9 +88,9 @@ test("what is done offline is kept through a reload, and arrives once, in order"
   await sees(ben, "before");
   await ana.hasPages();
 
-  await ana.context.setOffline(true);
   await demo.kill();
-  await ana.stands(/No server|Connecting|Offline/);
+  await ana.stands(/No server|Connecting/);
+  await ana.context.setOffline(true);
   await add(ana, "first", "second");
   await ana.page.getByText("kept on this device").waitFor();
   assert.equal(await ana.page.locator(".task .mark").count(), 2);

@@ -1,65 +1,35 @@
-/** The list: everything on the screen is one live query, every change one line. */
+/** The list: everything on the screen is one live query. */
 
-import { useMutation, useQuery, useStatus, useStream } from "@tapeline/react";
-import { generateKeyBetween } from "fractional-indexing";
+import { useStatus, useStream } from "@tapeline/react";
 import { type FormEvent, useCallback, useState } from "react";
 import { Banner, Parked } from "./banner.js";
 import { Item } from "./item.js";
 import { useMarks } from "./marks.js";
 import { useReorder } from "./reorder.js";
-import { byPosition, type Task } from "./task.js";
+import { useTasks } from "./tasks.js";
 
 export function List() {
   const list = useStream("demo/todo");
-  const tasks = list?.collection<Task>("tasks");
-  const rows = useQuery(tasks, byPosition);
   const loaded = useStatus(list, (status) => status.loaded);
   const [marked, mark] = useMarks(list);
   const [said, say] = useState("");
-
-  const add = useMutation((title: string) => {
-    const last = rows.at(-1)?.position ?? null;
-    mark(tasks?.insert({ title, completed: false, colour: "none", position: generateKeyBetween(last, null) }));
-  });
-  const change = useMutation((id: string, fields: Partial<Task>) => {
-    mark(id);
-    tasks?.update(id, fields);
-  });
-  const remove = useMutation((id: string) => tasks?.delete(id));
-  const clear = useMutation(() =>
-    list?.edit((on) => {
-      for (const row of rows) if (row.completed && tasks) on(tasks).delete(row.id);
-    }),
-  );
-
-  /** A row gets a position between its new neighbours: one small edit, whatever the length of the list. */
-  const move = useCallback(
+  const { rows, add, change, remove, clear, move, error } = useTasks(list, mark);
+  const moveAndSay = useCallback(
     (id: string, to: number) => {
-      const others = rows.filter((row) => row.id !== id);
-      const place = Math.max(0, Math.min(to, others.length));
-      const between = [others[place - 1]?.position ?? null, others[place]?.position ?? null] as const;
-      change.run(id, { position: generateKeyBetween(...between) });
-      say(`Moved to place ${place + 1} of ${rows.length}`);
+      if (to < 0 || to >= rows.length) return;
+      move(id, to);
+      say(`Moved to place ${to + 1} of ${rows.length}`);
     },
-    [rows, change.run],
+    [move, rows.length],
   );
-  const reorder = useReorder(rows, move);
-
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const field = event.currentTarget.elements.namedItem("title") as HTMLInputElement;
-    const title = field.value.trim();
-    if (title) add.run(title);
-    field.value = "";
-  };
+  const reorder = useReorder(rows, moveAndSay);
 
   const open = rows.filter((row) => !row.completed).length;
-  const error = add.error ?? change.error ?? remove.error ?? clear.error;
   return (
     <>
       <header className="title">
         <h1>To-do</h1>
-        <p className="muted">{open === 1 ? "One thing left" : `${open || "Nothing"} ${open ? "things " : ""}left`}</p>
+        <p className="muted">{leftInWords(open)}</p>
       </header>
       <Banner stream={list} />
       {error instanceof Error && (
@@ -67,18 +37,7 @@ export function List() {
           {error.message}
         </p>
       )}
-      <form className="new card" onSubmit={submit}>
-        <input
-          name="title"
-          aria-label="New task"
-          placeholder="What is to be done?"
-          autoComplete="off"
-          maxLength={500}
-        />
-        <button className="button main" type="submit">
-          Add
-        </button>
-      </form>
+      <NewTask add={add} />
       {rows.length > 0 && (
         <ul className="tasks card" ref={reorder.list}>
           {rows.map((task, place) => (
@@ -87,10 +46,10 @@ export function List() {
               task={task}
               place={place}
               pending={marked.has(task.id)}
-              change={change.run}
-              remove={remove.run}
+              change={change}
+              remove={remove}
               grab={reorder.grab}
-              move={move}
+              move={moveAndSay}
             />
           ))}
         </ul>
@@ -98,7 +57,7 @@ export function List() {
       {loaded && rows.length === 0 && <p className="empty muted">Nothing here yet. Add the first thing above.</p>}
       {open < rows.length && (
         <p className="after">
-          <button className="button" type="button" onClick={() => clear.run()}>
+          <button className="button" type="button" onClick={() => clear()}>
             Delete {rows.length - open} completed
           </button>
         </p>
@@ -109,4 +68,27 @@ export function List() {
       </p>
     </>
   );
+}
+
+function NewTask({ add }: { add(title: string): void }) {
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const field = event.currentTarget.elements.namedItem("title") as HTMLInputElement;
+    const title = field.value.trim();
+    if (title) add(title);
+    field.value = "";
+  };
+  return (
+    <form className="new card" onSubmit={submit}>
+      <input name="title" aria-label="New task" placeholder="What is to be done?" autoComplete="off" maxLength={500} />
+      <button className="button main" type="submit">
+        Add
+      </button>
+    </form>
+  );
+}
+
+function leftInWords(open: number): string {
+  if (open === 0) return "Nothing left";
+  return open === 1 ? "One thing left" : `${open} things left`;
 }

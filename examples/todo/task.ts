@@ -10,5 +10,3 @@ export interface Task {
 
 export const colours = ["none", "red", "amber", "green", "blue", "violet"] as const;
 export type Colour = (typeof colours)[number];
-
-export const byPosition = { orderBy: "position" } as const;
