@@ -205,7 +205,7 @@ export class TabStream {
       pending: replica.pending + untaken,
       ...(oldestPending === undefined ? {} : { oldestPending: new Date(oldestPending) }),
       parked: replica.parked,
-      stored: this.isStored() && replica.stored,
+      stored: this.isStored() && replica.stored && storageWhy === undefined,
       storage: replica.storage,
       ...(storageWhy === undefined ? {} : { storageWhy }),
       leader: this.tab.leads,

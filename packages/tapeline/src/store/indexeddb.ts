@@ -122,7 +122,8 @@ function nameOf(error: unknown): string {
 
 function asNoStorage(error: unknown): NoStorage {
   if (error instanceof NoStorage) return error;
-  const words = error instanceof Error ? error.message : "the transaction was aborted";
-  const kind = nameOf(error) === "QuotaExceededError" ? "full" : "missing";
-  return new NoStorage(kind, words, { cause: error });
+  // Chromium has no words of its own for it.
+  if (nameOf(error) === "QuotaExceededError")
+    return new NoStorage("full", "the device has no room left", { cause: error });
+  return new NoStorage("missing", error instanceof Error ? error.message : String(error), { cause: error });
 }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import {
+  assertRecorded,
   ids,
   insert,
   inserted,
@@ -34,19 +35,6 @@ async function tabs(name: string, count: number, server = lab.server.url): Promi
   return [browser, ...pages];
 }
 
-/** Each tab's own edits were recorded once, and in the order they were made. */
-async function assertRecorded(name: string, made: Record<string, readonly string[]>): Promise<void> {
-  const recorded = await inserted(lab.server, name);
-  for (const [by, expected] of Object.entries(made)) {
-    assert.deepEqual(
-      recorded.filter((id) => id.startsWith(by)),
-      expected,
-      `by ${by}`,
-    );
-  }
-  assert.equal(recorded.length, Object.values(made).flat().length);
-}
-
 story("two tabs boot at the same instant: one leads, and what both did at once is there once", async () => {
   const name = "boot";
   const browser = await lab.newBrowser();
@@ -59,7 +47,7 @@ story("two tabs boot at the same instant: one leads, and what both did at once i
   await Promise.all([make(pages[0]!, "a"), make(pages[1]!, "b")]);
   await Promise.all(pages.map((page) => shows(page, 100)));
   assert.deepEqual((await Promise.all(pages.map(leads))).sort(), [false, true]);
-  await assertRecorded(name, { a: ids(0, 50, "a"), b: ids(0, 50, "b") });
+  await assertRecorded(lab.server, name, { a: ids(0, 50, "a"), b: ids(0, 50, "b") });
   await browser.close();
 });
 
@@ -78,7 +66,7 @@ story("an edit is made in the very moment the app opens, before anybody leads", 
     },
     [name, lab.server.url] as const,
   );
-  await assertRecorded(name, { a: ids(0, 1, "a") });
+  await assertRecorded(lab.server, name, { a: ids(0, 1, "a") });
   await browser.close();
 });
 
@@ -93,7 +81,7 @@ story("the leader closes mid-push: the next one sends the rest", async () => {
   await synced(follower!);
   assert.equal(await leads(follower!), true);
   await shows(follower!, 1100);
-  await assertRecorded(name, { f: ids(0, 600, "f"), l: ids(0, 500, "l") });
+  await assertRecorded(lab.server, name, { f: ids(0, 600, "f"), l: ids(0, 500, "l") });
   await browser.close();
 });
 
@@ -108,7 +96,7 @@ story("a tab closes right after its edit: the edit is not lost", async () => {
   const next = await lab.open(browser, { name });
   await shows(next, 40);
   await synced(next);
-  await assertRecorded(name, { f: ids(0, 20, "f"), l: ids(0, 20, "l") });
+  await assertRecorded(lab.server, name, { f: ids(0, 20, "f"), l: ids(0, 20, "l") });
   await browser.close();
 });
 
@@ -127,7 +115,7 @@ story(
     await Promise.all([synced(follower!), synced(third!)]);
     const recorded = (await inserted(lab.server, name)).filter((id) => id.startsWith("l"));
     assert.ok(recorded.length >= 100);
-    await assertRecorded(name, {
+    await assertRecorded(lab.server, name, {
       f: ids(0, 400, "f"),
       t: ids(0, 300, "t"),
       l: ids(0, recorded.length, "l"),
@@ -155,40 +143,7 @@ story("leader after leader is killed while two others edit without a pause", asy
   }
   await Promise.all([synced(a), synced(b)]);
   await Promise.all([a, b].map((page) => shows(page, made.a! + made.b!)));
-  await assertRecorded(name, { a: ids(0, made.a!, "a"), b: ids(0, made.b!, "b") });
-  await browser.close();
-});
-
-story("the leader is frozen by the browser while others wait: another leads at once", async () => {
-  const name = "frozen";
-  const [browser, leader, follower] = await tabs(name, 2);
-  await insert(leader!, 0, 50, "l");
-  await lifecycle(leader!, "frozen");
-  await insert(follower!, 0, 50, "f");
-  await leaderOf(follower!);
-  await synced(follower!);
-  await assertRecorded(name, { l: ids(0, 50, "l"), f: ids(0, 50, "f") });
-  await browser.close();
-});
-
-story("a frozen background tab wakes: it shows what happened meanwhile, and its edits arrive", async () => {
-  const name = "wakes";
-  const [browser, first, second] = await tabs(name, 2);
-  for (const [sleeper, other, round] of [
-    [first!, second!, 0],
-    [second!, first!, 1],
-  ] as const) {
-    await lifecycle(sleeper, "frozen");
-    await insert(other, round * 50, round * 50 + 50, "o");
-    await synced(other);
-    await lifecycle(sleeper, "active");
-    await shows(sleeper, round * 51 + 50);
-    await insert(sleeper, round, round + 1, "s");
-    await synced(sleeper);
-    await shows(other, round * 51 + 51);
-  }
-  await assertRecorded(name, { o: ids(0, 100, "o"), s: ids(0, 2, "s") });
-  assert.deepEqual((await Promise.all([leads(first!), leads(second!)])).sort(), [false, true]);
+  await assertRecorded(lab.server, name, { a: ids(0, made.a!, "a"), b: ids(0, made.b!, "b") });
   await browser.close();
 });
 
@@ -210,7 +165,7 @@ story(
     await synced(leader!);
     assert.deepEqual(await Promise.all([leads(leader!), leads(follower!)]), [false, true]);
     await Promise.all([leader!, follower!].map((page) => shows(page, 22)));
-    await assertRecorded(name, { f: ids(0, 20, "f"), l: ids(0, 2, "l") });
+    await assertRecorded(lab.server, name, { f: ids(0, 20, "f"), l: ids(0, 2, "l") });
     await browser.close();
   },
 );
@@ -232,7 +187,7 @@ story("the lead is taken away: the tab waits for it, and goes on when it has it 
     await list.synced();
   }, name);
   assert.equal(await leads(page!), true);
-  await assertRecorded(name, { a: ids(0, 1, "a") });
+  await assertRecorded(lab.server, name, { a: ids(0, 1, "a") });
   await browser.close();
 });
 
@@ -258,7 +213,7 @@ story("another leader has the store: the one before writes nothing more to it", 
   }, name);
   assert.ok(Math.max(...keys.after) > Math.max(...keys.before) + 3, "it has claimed the store anew");
   await synced(page!);
-  await assertRecorded(name, { a: ids(0, 1, "a") });
+  await assertRecorded(lab.server, name, { a: ids(0, 1, "a") });
   await browser.close();
 });
 
@@ -270,7 +225,7 @@ story("1,000 edits in a burst in one tab are 1,000 in the other", async () => {
   await insert(leader!, 0, 1_000, "l");
   await shows(follower!, 2_000);
   await Promise.all([synced(leader!), synced(follower!)]);
-  await assertRecorded(name, { f: ids(0, 1_000, "f"), l: ids(0, 1_000, "l") });
+  await assertRecorded(lab.server, name, { f: ids(0, 1_000, "f"), l: ids(0, 1_000, "l") });
   await browser.close();
 });
 
@@ -287,37 +242,6 @@ story("synced() in a tab that follows waits for the server", async () => {
   line.end();
   await browser.close();
 });
-
-story(
-  "storage quota is hit: the app goes on in memory and says so, and is back on the device when there is room",
-  async () => {
-    const name = "quota";
-    const [browser, leader, follower] = await tabs(name, 2);
-    const session = await browser.newCDPSession(leader!);
-    const { origin } = lab.site;
-    await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 0 });
-    await insert(leader!, 0, 20, "l");
-    await insert(follower!, 0, 20, "f");
-    await Promise.all(
-      [leader!, follower!].map((page) => page.evaluate(() => until(() => list.status().storage === "full"))),
-    );
-    assert.match((await follower!.evaluate(() => list.status().storageWhy))!, /quota/i);
-    await synced(follower!);
-    await insert(leader!, 20, 30, "l");
-    await synced(leader!);
-    await session.send("Storage.overrideQuotaForOrigin", { origin });
-    await Promise.all(
-      [leader!, follower!].map((page) => page.evaluate(() => until(() => list.status().storage === "device"))),
-    );
-    await Promise.all([stored(leader!), stored(follower!)]);
-    await leader!.close();
-    await follower!.close();
-    const next = await lab.open(browser, { name, server: "ws://127.0.0.1:9" });
-    await shows(next, 50);
-    await assertRecorded(name, { f: ids(0, 20, "f"), l: ids(0, 30, "l") });
-    await browser.close();
-  },
-);
 
 story("a newer version opens beside an older one: the older steps aside and loses nothing", async () => {
   const name = "versions";
@@ -353,7 +277,7 @@ story("a newer version opens beside an older one: the older steps aside and lose
   await older.evaluate(() => until(() => db.connection.state === "outdated"));
   line.mend();
   await synced(newer);
-  await assertRecorded(name, { l: ids(0, 30, "l"), f: ids(0, 30, "f") });
+  await assertRecorded(lab.server, name, { l: ids(0, 30, "l"), f: ids(0, 30, "f") });
   line.end();
   await browser.close();
 });
@@ -372,7 +296,7 @@ story("an older version finds the store of a newer one, with nobody there: it le
   const again = await lab.open(browser, { name, path });
   await shows(again, 10);
   await synced(again);
-  await assertRecorded(name, { "": ids(0, 10) });
+  await assertRecorded(lab.server, name, { "": ids(0, 10) });
   await browser.close();
 });
 
@@ -389,7 +313,7 @@ story("offline holds for all tabs, also under the next leader", async () => {
   assert.deepEqual(await inserted(lab.server, name), []);
   await third!.evaluate(() => db.goOnline());
   await synced(third!);
-  await assertRecorded(name, { t: ids(0, 5, "t") });
+  await assertRecorded(lab.server, name, { t: ids(0, 5, "t") });
   await browser.close();
 });
 
@@ -400,7 +324,7 @@ story("closed in one tab, the app goes on in the others", async () => {
   await leader!.evaluate(() => db.close());
   await insert(follower!, 0, 10, "f");
   await synced(follower!);
-  await assertRecorded(name, { l: ids(0, 10, "l"), f: ids(0, 10, "f") });
+  await assertRecorded(lab.server, name, { l: ids(0, 10, "l"), f: ids(0, 10, "f") });
   await browser.close();
 });
 
@@ -439,9 +363,4 @@ async function crash(page: Page): Promise<void> {
   const session = await page.context().newCDPSession(page);
   session.send("Page.crash").catch(() => {});
   await gone;
-}
-
-async function lifecycle(page: Page, state: "frozen" | "active"): Promise<void> {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Page.setWebLifecycleState", { state });
 }

@@ -1,5 +1,6 @@
 /** Chromium with the packed package in its pages, and what tests say in them. */
 
+import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import type { Collection, Stream, Tapeline } from "tapeline";
@@ -23,19 +24,30 @@ declare global {
   var until: (isSo: () => unknown) => Promise<void>;
 }
 
-const LAUNCH = {
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-};
+export const PROGRAM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+export const ARGUMENTS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const LAUNCH = { executablePath: PROGRAM, args: ARGUMENTS };
+
+/** A page, as far as most of what tests say concerns it. */
+export interface Tab {
+  evaluate<Result, Argument>(run: (argument: Argument) => Result, argument?: Argument): Promise<Awaited<Result>>;
+}
+
+/** Run in each page before anything else. */
+export function UNTIL(): void {
+  globalThis.until = async (isSo) => {
+    while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 4));
+  };
+}
 
 export interface OpenOptions {
   /** The app. Tabs of one share everything. */
@@ -85,11 +97,7 @@ export class Lab {
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error("page:", error));
     page.on("console", (message) => message.type() === "error" && console.error("console:", message.text()));
-    await page.addInitScript(() => {
-      globalThis.until = async (isSo) => {
-        while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 4));
-      };
-    });
+    await page.addInitScript(UNTIL);
     await page.goto(this.site.origin + path);
     return page;
   }
@@ -102,7 +110,7 @@ export class Lab {
 }
 
 /** Opens the app in a page that has the package: `db`, a stream with the app's name as `list`, the `tasks` on it. */
-export async function openIn(page: Page, { name, server, storage }: OpenOptions): Promise<void> {
+export async function openIn(page: Tab, { name, server, storage }: OpenOptions): Promise<void> {
   const options = { name, server, ...(storage ? { storage } : {}) };
   await page.evaluate(async (options) => {
     await until(() => globalThis.tapeline);
@@ -113,26 +121,26 @@ export async function openIn(page: Page, { name, server, storage }: OpenOptions)
 }
 
 /** Makes tasks in a page, in one go: titles from one number to another. */
-export function insert(page: Page, from: number, to: number, by = ""): Promise<void> {
+export function insert(page: Tab, from: number, to: number, by = ""): Promise<void> {
   return page.evaluate(
     ([from, to, by]) => {
       for (let n = from; n < to; n++) tasks.insert({ id: `${by}${String(n).padStart(5, "0")}`, title: String(n), by });
     },
-    [from, to, by] as const,
+    [from, to, by] as [number, number, string],
   );
 }
 
 /** Resolves once a page shows so many tasks. */
-export function shows(page: Page, count: number): Promise<void> {
+export function shows(page: Tab, count: number): Promise<void> {
   return page.evaluate((count) => until(() => tasks.count() === count), count);
 }
 
-export const synced = (page: Page) => page.evaluate(() => list.synced());
-export const stored = (page: Page) => page.evaluate(() => list.stored());
-export const leads = (page: Page) => page.evaluate(() => list.status().leader);
+export const synced = (page: Tab) => page.evaluate(() => list.synced());
+export const stored = (page: Tab) => page.evaluate(() => list.stored());
+export const leads = (page: Tab) => page.evaluate(() => list.status().leader);
 
 /** Resolves with the page that leads, once one of them does. */
-export async function leaderOf(...pages: Page[]): Promise<Page> {
+export async function leaderOf<Page extends Tab>(...pages: Page[]): Promise<Page> {
   const until = pages.map((page) => page.evaluate(() => globalThis.until(() => list.status().leader)).then(() => page));
   for (const each of until) each.catch(() => {});
   return Promise.any(until);
@@ -143,6 +151,18 @@ export async function inserted(server: Server, stream: string): Promise<string[]
   // Its first event makes a stream.
   const events = await server.events(stream).catch((error) => (error.code === 4 ? [] : Promise.reject(error)));
   return events.flatMap(({ ops }) => ops.filter((op) => op.insert).map(({ id }) => id));
+}
+
+/** Each tab's own edits were recorded once, and in the order they were made. */
+export async function assertRecorded(server: Server, stream: string, made: Record<string, readonly string[]>) {
+  const recorded = await inserted(server, stream);
+  for (const [by, expected] of Object.entries(made)) {
+    const own = recorded.filter((id) => id.startsWith(by));
+    const first = expected.findIndex((id, place) => own[place] !== id);
+    const found = `${own.length} of ${expected.length} by ${by}; first wrong: ${own.slice(first, first + 3)} for ${expected[first]}`;
+    assert.ok(first < 0 && own.length === expected.length, found);
+  }
+  assert.equal(recorded.length, Object.values(made).flat().length);
 }
 
 export const ids = (from: number, to: number, by = "") =>
