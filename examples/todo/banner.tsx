@@ -14,10 +14,10 @@ export function Banner({ stream }: { stream: Stream | undefined }) {
       </p>
     );
   const why = state === "offline" ? "You are offline." : "The server does not answer.";
-  const kept = pending > 0 ? `${pending} ${pending === 1 ? "change is" : "changes are"} kept on this device` : "Go on";
+  const kept = pending === 0 ? "Changes are" : pending === 1 ? "1 change is" : `${pending} changes are`;
   return (
     <p className="banner" role="status">
-      <strong>{why}</strong> {kept}; they are sent as soon as there is a way.
+      <strong>{why}</strong> {kept} kept on this device, and sent as soon as there is a way.
     </p>
   );
 }
