@@ -100,3 +100,25 @@ story("a frozen background tab wakes: it shows what happened meanwhile, and its 
   assert.deepEqual((await Promise.all(tabs.map(leads))).sort(), [false, true]);
   await Promise.all(tabs.map((tab) => tab.close()));
 });
+
+story("a page that was away in the browser's history comes back and goes on", async () => {
+  const name = "history";
+  const tab = await open(name);
+  await leaderOf(tab);
+  await insert(tab, 0, 10);
+  await tab.go(`${lab.site.origin}/plain/`);
+  const other = await open(name);
+  await shows(other, 10);
+  await insert(other, 10, 20);
+  await synced(other);
+  await tab.show();
+  await tab.back();
+  const kept = await tab.evaluate(() => "list" in globalThis);
+  console.log(kept ? "the browser had kept the page" : "the browser had not kept the page: it is opened anew");
+  if (!kept) await openIn(tab, { name, server: lab.server.url });
+  await shows(tab, 20);
+  await insert(tab, 20, 21);
+  await synced(tab);
+  await shows(other, 21);
+  await Promise.all([tab.close(), other.close()]);
+});

@@ -50,10 +50,13 @@ export class Chromium {
     const tab = new BareTab(this, targetId, sessionId);
     await tab.ask("Page.enable");
     await tab.ask("Page.addScriptToEvaluateOnNewDocument", { source: `(${UNTIL})()` });
-    const loaded = new Promise<void>((resolve) => this.events.set(`${sessionId} Page.loadEventFired`, resolve));
-    await tab.ask("Page.navigate", { url });
-    await loaded;
+    await tab.go(url);
     return tab;
+  }
+
+  /** Resolves when something is told of a session. */
+  told(event: string, sessionId: string): Promise<void> {
+    return new Promise((resolve) => this.events.set(`${sessionId} ${event}`, resolve));
   }
 
   ask(method: string, params: object = {}, sessionId?: string): Promise<Said> {
@@ -96,6 +99,20 @@ export class BareTab implements Tab {
     const { result, exceptionDetails } = await this.ask("Runtime.evaluate", options);
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
     return result.value;
+  }
+
+  async go(url: string): Promise<void> {
+    const loaded = this.chromium.told("Page.loadEventFired", this.session);
+    await this.ask("Page.navigate", { url });
+    await loaded;
+  }
+
+  /** Goes back to where it was before. The browser may have kept that page. */
+  async back(): Promise<void> {
+    const { currentIndex, entries } = await this.ask("Page.getNavigationHistory");
+    const there = this.chromium.told("Page.frameNavigated", this.session);
+    await this.ask("Page.navigateToHistoryEntry", { entryId: entries[currentIndex - 1].id });
+    await there;
   }
 
   /** Shows it, and hides the others. */
