@@ -220,8 +220,7 @@ export class Tab {
   // Who leads.
 
   private meetOthers(shared: string): void {
-    this.channel = new BroadcastChannel(shared);
-    this.channel.onmessage = ({ data }) => this.heard(data as Message);
+    this.openChannel(shared);
     this.election = new Election(shared, { elected: () => void this.lead(), deposed: () => this.deposed() });
     this.stopListening = listenToPage({
       nudge: () => this.leader?.nudge(),
@@ -360,13 +359,24 @@ export class Tab {
     } else if (silence > LEADER_SILENCE / 2) this.ask({ kind: "beat" });
   }
 
+  private openChannel(shared: string): void {
+    this.channel = new BroadcastChannel(shared);
+    this.channel.onmessage = ({ data }) => this.heard(data as Message);
+  }
+
   private pause(): void {
     this.flush();
     void this.stepDown(true);
     this.election?.resign();
+    // A page to which something is said is not kept in the browser's history.
+    this.channel?.close();
+    this.channel = undefined;
   }
 
   private resume(): void {
+    const { shared } = this.options.platform;
+    if (this.closed || this.channel || shared === undefined) return;
+    this.openChannel(shared);
     this.comeBack();
   }
 }
