@@ -22,6 +22,8 @@ export const CLOSING = 10_000;
 export const STORAGE_PAUSE = 5_000;
 /** A timer that comes this much too late means that the machine slept. */
 export const SLEPT = 10_000;
+/** How long a server may take to answer where there is reason to doubt that it is still there. */
+export const ANSWER = 5_000;
 /** How often an open socket and a pause are looked after, at least. */
 export const TICK = 1_000;
 /** Bytes of frames said in one POST, where WebSockets are blocked; a single frame may be larger. */

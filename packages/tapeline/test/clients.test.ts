@@ -23,7 +23,10 @@ before(async () => {
 });
 after(() => server.end());
 
-const open = (options: Partial<Options> = {}) => Tapeline.open({ server: server.url, name: "clients", ...options });
+/** How frames are carried: all of this holds for each. */
+const transport = (process.env.TRANSPORT ?? "auto") as "auto" | "websocket" | "sse";
+const open = (options: Partial<Options> = {}) =>
+  Tapeline.open({ server: server.url, name: "clients", transport, ...options });
 const tasksOf = (db: Tapeline, name: string) => db.stream(name).collection<Task>("tasks");
 
 test("what one client does, another sees", async () => {
@@ -115,7 +118,7 @@ test("offline edits are kept in a directory, and sent once after a restart", asy
 
 test("the server is killed while edits are on their way, and comes back: each is recorded once, in order", async () => {
   const own = await Server.start();
-  const db = await Tapeline.open({ server: own.url, name: "killed" });
+  const db = await open({ server: own.url, name: "killed" });
   const tasks = tasksOf(db, "killed");
   const states: string[] = [];
   db.onConnection(({ state }) => void states.push(state));

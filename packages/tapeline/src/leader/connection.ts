@@ -6,7 +6,7 @@
  */
 
 import * as core from "../core.js";
-import { SLEPT, SOCKET_BYTES, TICK } from "../limits.js";
+import { ANSWER, SLEPT, SOCKET_BYTES, TICK } from "../limits.js";
 import type { Connection } from "../status.js";
 import { decode } from "../values.js";
 
@@ -51,6 +51,7 @@ export class LineToServer {
   private trouble: { why: string; retryAt: Date } | undefined;
   private refused: string | undefined;
   private ticked = Date.now();
+  private suspectedAt: number | undefined;
   private closed = false;
   offline = false;
 
@@ -88,6 +89,7 @@ export class LineToServer {
   /** There is reason to believe that the server can be reached now. */
   nudge(): void {
     this.link.nudge(performance.now());
+    this.suspect();
     this.tick();
   }
 
@@ -118,6 +120,10 @@ export class LineToServer {
   };
 
   private steer(): void {
+    const { suspectedAt } = this;
+    if (suspectedAt !== undefined && performance.now() - suspectedAt > ANSWER) {
+      return this.lost("the server did not answer when it was asked for a sign of life");
+    }
     switch (this.link.poll(performance.now())) {
       case -1:
         return this.connect();
@@ -134,14 +140,20 @@ export class LineToServer {
     return next < 0 ? 0 : Math.min(Math.max(next - performance.now(), 1), TICK);
   }
 
-  /** After a sleep of the machine the socket is most likely dead: a sign of life is asked for at once. */
+  /** A timer that comes late: the machine slept, or the page is in the background, where timers are slow. */
   private noticeSleep(): void {
-    const now = Date.now();
-    if (now - this.ticked > SLEPT) {
-      if (this.socket && this.welcomed) this.lost("the machine was asleep");
-      this.link.nudge(performance.now());
-    }
-    this.ticked = now;
+    const late = Date.now() - this.ticked > SLEPT;
+    this.ticked = Date.now();
+    if (!late) return;
+    this.link.nudge(performance.now());
+    this.suspect();
+  }
+
+  /** The socket may be dead without a word: a sign of life is asked for at once, and soon expected. */
+  private suspect(): void {
+    if (!this.welcomed || this.suspectedAt !== undefined) return;
+    this.suspectedAt = performance.now();
+    this.send(core.ping());
   }
 
   private connect(): void {
@@ -176,6 +188,7 @@ export class LineToServer {
 
   private heard(frame: Uint8Array): void {
     this.link.heard(performance.now());
+    this.suspectedAt = undefined;
     const about = decode(core.about(frame));
     switch (about.kind) {
       case "welcome":
@@ -213,6 +226,7 @@ export class LineToServer {
     const { socket, welcomed } = this;
     this.socket = undefined;
     this.welcomed = false;
+    this.suspectedAt = undefined;
     socket?.close();
     if (welcomed) this.events.turned(false);
   }

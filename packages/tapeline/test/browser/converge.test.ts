@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import type { Page } from "playwright-core";
 import { Tapeline } from "tapeline";
-import { Lab, leaderOf, shows, story, type Task } from "../support/browser.js";
+import { assertRecorded, ids, insert, Lab, leaderOf, shows, story, synced, type Task } from "../support/browser.js";
 import { Line } from "../support/proxy.js";
 import { pick, type Random, seeded } from "../support/random.js";
 import { statusUntil } from "../support/until.js";
@@ -102,4 +102,43 @@ story("the server is killed and restarted under 20 open pages: none needs a relo
   }
   assert.equal((await lab.server.events(name)).length, expected);
   await Promise.all(browsers.map((browser) => browser.close()));
+});
+
+story("the line falls silent without a word: it is noticed when the network is back", async () => {
+  const name = "silent";
+  const line = await Line.to(lab.server.url);
+  const browser = await lab.newBrowser();
+  const page = await lab.open(browser, { name, server: line.url });
+  await synced(page);
+  line.hush();
+  await insert(page, 0, 5);
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await synced(page);
+  await assertRecorded(lab.server, name, { "": ids(0, 5) });
+  await browser.close();
+  line.end();
+});
+
+story("where WebSockets are blocked, the app finds another way by itself, and goes on under it", async () => {
+  const name = "blocked";
+  const [ann, ben] = [await lab.newBrowser(), await lab.newBrowser()];
+  await ann.addInitScript(() => {
+    const Blocked = class extends WebSocket {
+      constructor() {
+        super("ws://127.0.0.1:9");
+      }
+    };
+    Object.assign(globalThis, { WebSocket: Blocked });
+  });
+  const [here, there] = [await lab.open(ann, { name }), await lab.open(ben, { name })];
+  await insert(here, 0, 500, "a");
+  await insert(there, 0, 500, "b");
+  await Promise.all([shows(here, 1_000), shows(there, 1_000)]);
+  await Promise.all([synced(here), synced(there)]);
+  await lab.server.kill();
+  await insert(here, 500, 510, "a");
+  await lab.server.restart();
+  await synced(here);
+  await assertRecorded(lab.server, name, { a: ids(0, 510, "a"), b: ids(0, 500, "b") });
+  await Promise.all([ann.close(), ben.close()]);
 });

@@ -28,6 +28,14 @@ export class Line {
     for (const socket of this.sockets) socket.resetAndDestroy();
   }
 
+  /** Whoever is on the line hears nothing any more, and is not told. Those who call from now on are let through. */
+  hush(): void {
+    for (const socket of this.sockets) {
+      socket.unpipe();
+      socket.resume();
+    }
+  }
+
   /** Cuts it, and lets nobody through until it is mended. */
   break(): void {
     this.open = false;
