@@ -7,6 +7,7 @@ import type { Presence } from "./presence.js";
 import type { Notice, ParkedEdit, ParkedOp, Status } from "./status.js";
 import type { Tab } from "./tab.js";
 import type { TabStream } from "./tab-stream.js";
+import type { Value } from "./values.js";
 
 export class Stream {
   private readonly collections = new Map<string, unknown>();
@@ -23,7 +24,7 @@ export class Stream {
   }
 
   /** The objects of one kind. The same one each time. */
-  collection<Fields extends object>(name: string): Collection<Fields> {
+  collection<Fields extends object = Record<string, Value>>(name: string): Collection<Fields> {
     checkCollection(name);
     if (!this.collections.has(name)) this.collections.set(name, new Collection<Fields>(this.inner, name));
     return this.collections.get(name) as Collection<Fields>;
