@@ -60,7 +60,7 @@ export interface OpenOptions {
 
 /** One of them must not keep all others from being run. */
 export function story(name: string, run: () => Promise<void>): void {
-  test(name, { timeout: 40_000 }, run);
+  test(name, { timeout: 150_000 }, run);
 }
 
 /** A server, a site and a browser, for the tests of one file. */
