@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode, encode, Reader, type Value, Writer } from "../src/values.js";
+import { decode, encode, type Value } from "../src/values.js";
 import { pick, type Random, seeded } from "./support/random.js";
 
 const hex = (value: unknown) => Buffer.from(encode(value, "it")).toString("hex");
