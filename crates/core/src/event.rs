@@ -107,22 +107,36 @@ pub struct Lost {
 pub enum LostReason {
     /// The object was deleted concurrently.
     Gone,
+    /// Somebody else had set the field concurrently, and the first one wins there.
+    First,
+    /// Somebody else had set the field concurrently: it stands on the object as a conflict, for people to decide.
+    Conflict,
+    /// The text was set anew concurrently: there is nothing left to edit.
+    Overwritten,
+    /// Somebody else had added the member concurrently: it stays.
+    Added,
     /// Something that this version does not know.
     Other(Word),
 }
 
 impl LostReason {
+    const ALL: [Self; 5] = [Self::Gone, Self::First, Self::Conflict, Self::Overwritten, Self::Added];
+
     /// The word for it on the wire.
     pub fn code(&self) -> &str {
         match self {
             Self::Gone => "gone",
+            Self::First => "first",
+            Self::Conflict => "conflict",
+            Self::Overwritten => "overwritten",
+            Self::Added => "added",
             Self::Other(word) => word.as_str(),
         }
     }
 
     /// The reason with this word. `None` where it cannot be one.
     pub fn from_code(code: &str) -> Option<Self> {
-        if code == "gone" { Some(Self::Gone) } else { Word::new(code).map(Self::Other) }
+        Self::ALL.into_iter().find(|known| known.code() == code).or_else(|| Word::new(code).map(Self::Other))
     }
 }
 
@@ -151,6 +165,8 @@ pub struct Refusal {
     pub about: Option<Key>,
     /// Its fields as they are on the server, where it exists: a map.
     pub current: Option<Value>,
+    /// How many events were on the stream when this was decided: who has played that many has seen why.
+    pub head: Seq,
 }
 
 /// The kinds of refusal: decisions on content or rights, never on load.
@@ -160,18 +176,34 @@ pub enum RefusalCode {
     Exists,
     /// An update of an object that the author knew to be gone.
     NotFound,
-    /// A declared read has changed.
+    /// A declared read has changed, or a field that does not take concurrent writes.
     Stale,
+    /// The text was edited on top of something that did not come to be: move the edit to the present text and send it
+    /// again. Replicas do so by themselves.
+    Rebase,
     /// The event breaks a rule of the data model, or a limit.
     Invalid,
     /// The author may not do this.
     Forbidden,
+    /// The command, run again on what had changed meanwhile, refused. Never sent: it is the device's own word.
+    Failed,
+    /// The command, run again, failed in a way that its author did not mean: a bug of the app. Never sent.
+    Bug,
     /// Something that this version does not know.
     Other(Word),
 }
 
 impl RefusalCode {
-    const ALL: [Self; 5] = [Self::Exists, Self::NotFound, Self::Stale, Self::Invalid, Self::Forbidden];
+    const ALL: [Self; 8] = [
+        Self::Exists,
+        Self::NotFound,
+        Self::Stale,
+        Self::Rebase,
+        Self::Invalid,
+        Self::Forbidden,
+        Self::Failed,
+        Self::Bug,
+    ];
 
     /// The word for it on the wire.
     pub fn code(&self) -> &str {
@@ -179,8 +211,11 @@ impl RefusalCode {
             Self::Exists => "exists",
             Self::NotFound => "not_found",
             Self::Stale => "stale",
+            Self::Rebase => "rebase",
             Self::Invalid => "invalid",
             Self::Forbidden => "forbidden",
+            Self::Failed => "failed",
+            Self::Bug => "bug",
             Self::Other(word) => word.as_str(),
         }
     }

@@ -26,13 +26,13 @@
 //! for (replica, id) in replicas.iter_mut().zip(["t1", "t2"]) {
 //!     let key = Key { collection: Collection::new("tasks")?, id: ObjectId::new(id)? };
 //!     let fields = FieldMap::new(vec![(FieldName::new("title")?, Value::text("Buy milk"))])?;
-//!     replica.edit(Millis(0), vec![Op { key: key.clone(), seen: None, action: Action::Insert(fields) }], None)?;
+//!     replica.edit(Millis(0), vec![Op { key: key.clone(), seen: None, action: Action::Insert(fields) }])?;
 //!     assert!(replica.get(&key).is_some());
 //! }
 //!
 //! // They connect. What they say goes to the sequencer; what it decides is made durable; only then are they answered,
 //! // and the events played.
-//! let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)));
+//! let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)), std::sync::Arc::default());
 //! replicas.iter_mut().for_each(|replica| replica.connected(Channel(0)));
 //! for _round in 0..3 {
 //!     for (session, replica) in replicas.iter_mut().enumerate() {
@@ -72,6 +72,7 @@
 pub mod batch;
 pub mod block;
 pub mod codec;
+pub mod edit;
 pub mod event;
 pub mod frame;
 pub mod hash;
@@ -84,10 +85,13 @@ pub mod numbers;
 pub mod object;
 pub mod objects;
 pub mod op;
+mod part;
 pub mod query;
 pub mod ranges;
 pub mod replica;
+pub mod schema;
 pub mod sequencer;
+pub mod splice;
 pub mod state;
 mod tables;
 pub mod value;

@@ -20,6 +20,12 @@ pub const EVENT_BYTES: usize = 1 << 20;
 pub const EVENT_OPS: usize = 10_000;
 /// Fields one object may have.
 pub const OBJECT_FIELDS: usize = 1_000;
+/// Bytes of one field that grows by edits (text, bytes, sets, counters of nested values), encoded.
+pub const FIELD_BYTES: usize = 1 << 20;
+/// Members of one edit of a set, assignments of one edit within a value, splices of one edit of a text.
+pub const EDIT_PARTS: usize = 10_000;
+/// Conflicts that stand on one object. Past it the oldest goes.
+pub const CONFLICTS: usize = 64;
 /// Reads one event may declare as `unchanged`.
 pub const EVENT_READS: usize = 1_000;
 /// Events in one push.
@@ -48,6 +54,12 @@ pub const READ_BYTES: usize = 256 << 10;
 /// Events of one fetched range.
 pub const FETCH_EVENTS: u64 = 1 << 20;
 
+/// Edits of texts on one stream that are remembered, for events that were typed before them.
+pub const TEXT_CHANGES: usize = 65_536;
+/// How many events back the log is read for edits of texts that are remembered no longer. Past it an author is told to
+/// move its edit to the present text.
+pub const TEXT_HISTORY_EVENTS: u64 = 65_536;
+
 // What a replica holds.
 
 /// Events a replica has on their way at once: fewer than a server lets be unsettled. A long outbox goes out in one go.
@@ -58,6 +70,14 @@ pub const PUSH_BYTES: usize = 256 << 10;
 pub const HELD_BYTES: usize = 8 << 20;
 /// Commits waiting in an outbox. Past it a commit is refused with a clear error and the app keeps its data.
 pub const PENDING_EVENTS: usize = 1_000_000;
+/// Objects and collections a command may read.
+pub const COMMAND_READS: usize = 10_000;
+/// Ops of one edit that has taken in later ones.
+pub const COALESCED_OPS: usize = 64;
+/// Bytes of one edit that has taken in later ones, roughly.
+pub const COALESCED_BYTES: usize = 64 << 10;
+/// How often an edit is made again that was refused because something had changed.
+pub const TRIES: u32 = 16;
 /// Acknowledged events of its own a replica keeps, for a server that comes back from an older backup.
 pub const KEPT_EVENTS: usize = 1_000;
 /// How long they are kept.

@@ -84,12 +84,6 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
         self.0.range(place..).map(|(key, value)| (*key, value))
     }
 
-    /// All from `first` on.
-    pub(crate) fn since_mut(&mut self, first: K) -> impl Iterator<Item = (K, &mut V)> {
-        let place = self.place(first).unwrap_or_else(|place| place);
-        self.0.range_mut(place..).map(|(key, value)| (*key, value))
-    }
-
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.0.iter().map(|(_, value)| value)
     }

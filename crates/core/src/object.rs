@@ -2,17 +2,19 @@
 //!
 //! [`apply`] needs no policy: what is on the log has been resolved. Where a pending op meets a state it was not
 //! made for (an update of an object that was deleted meanwhile), it does what the sequencer will most likely make
-//! of it, so that the view shows what will be.
+//! of it, so that the view shows what will be. How an edit changes a value alone is in [`crate::edit`].
 
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use crate::edit::edited;
+use crate::event::Recorded;
 use crate::limits;
-use crate::name::FieldName;
-use crate::numbers::{ClientId, Seq};
-use crate::op::{Action, Edit, Op};
-use crate::value::{Entries, SumError, Value};
+use crate::name::{FieldName, Subject};
+use crate::numbers::{ClientId, Millis, Seq};
+use crate::op::{Action, Edit, Members, Op};
+use crate::value::{Entries, Value};
 
 /// Who wrote, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,32 @@ impl Stamp {
     /// The stamp of an edit that is on no log yet.
     pub const fn pending(client: ClientId) -> Self {
         Self { seq: Seq(u64::MAX), client }
+    }
+}
+
+/// A write: whose it is, and what its author had seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// The event and its author.
+    pub stamp: Stamp,
+    /// How many events the author had played.
+    pub base: Seq,
+    /// Wall-clock time at the author, for people.
+    pub at: Millis,
+    /// Who it was, where the server knows.
+    pub actor: Option<&'a Subject>,
+}
+
+impl<'a> Write<'a> {
+    /// The write of a recorded event.
+    pub const fn of(event: &'a Recorded) -> Self {
+        let stamp = Stamp { seq: event.seq, client: event.client };
+        Self { stamp, base: event.body.base, at: event.body.at, actor: event.actor.as_ref() }
+    }
+
+    /// The write of an edit that is on no log yet.
+    pub const fn pending(client: ClientId, base: Seq, at: Millis) -> Self {
+        Self { stamp: Stamp::pending(client), base, at, actor: None }
     }
 }
 
@@ -66,6 +94,30 @@ pub struct Object {
     /// Its writes as a whole; `version.last.seq` is the last event that touched it.
     pub version: Version,
     fields: Vec<(FieldName, Field)>,
+    /// What few objects have.
+    more: Option<Box<More>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct More {
+    /// Of each set that was edited, the version of each member.
+    members: Vec<(FieldName, Vec<Version>)>,
+    conflicts: Vec<Conflict>,
+}
+
+/// A value that was set concurrently, beside the one in the field, until somebody who has seen it sets the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The field.
+    pub field: FieldName,
+    /// What was to be there.
+    pub value: Value,
+    /// The event that said so, and its author.
+    pub stamp: Stamp,
+    /// When it was made, for people.
+    pub at: Millis,
+    /// Whose it is, where the server knows.
+    pub actor: Option<Subject>,
 }
 
 /// One field of an object.
@@ -81,7 +133,31 @@ impl Object {
     /// An object of fields that are sorted by name, each once.
     pub(crate) fn from_sorted(created: Stamp, version: Version, fields: Vec<(FieldName, Field)>) -> Self {
         debug_assert!(fields.is_sorted_by(|(a, _), (b, _)| a < b));
-        Self { created, version, fields }
+        Self { created, version, fields, more: None }
+    }
+
+    /// The object with the versions of members of its sets, and with conflicts.
+    pub(crate) fn with(mut self, members: Vec<(FieldName, Vec<Version>)>, conflicts: Vec<Conflict>) -> Self {
+        let any = !members.is_empty() || !conflicts.is_empty();
+        self.more = any.then(|| Box::new(More { members, conflicts }));
+        self
+    }
+
+    /// The conflicts that stand on it, oldest first.
+    pub fn conflicts(&self) -> &[Conflict] {
+        self.more.as_ref().map_or(&[], |more| &more.conflicts)
+    }
+
+    /// The versions of members, of each set that was edited.
+    pub(crate) fn members(&self) -> &[(FieldName, Vec<Version>)] {
+        self.more.as_ref().map_or(&[], |more| &more.members)
+    }
+
+    /// The version of a member of the set in a field; that of the field where the set was assigned as a whole.
+    pub fn member_version(&self, field: &str, place: usize) -> Option<Version> {
+        let known = self.members().iter().find(|(name, _)| name.as_str() == field);
+        let member = known.and_then(|(_, versions)| versions.get(place)).copied();
+        member.or_else(|| Some(self.field(field)?.version))
     }
 
     /// The value of a field, where it has one.
@@ -104,6 +180,7 @@ impl Object {
     pub fn has_fields_of(&self, other: &Self) -> bool {
         self.fields.len() == other.fields.len()
             && self.fields.iter().zip(&other.fields).all(|(a, b)| a.0 == b.0 && a.1.value == b.1.value)
+            && self.conflicts() == other.conflicts()
     }
 
     /// The last event that touched it.
@@ -118,17 +195,6 @@ impl Object {
         let (_, most) = fields.size_hint();
         most.is_some_and(|most| most <= room)
             || fields.filter(|name| self.field(name.as_str()).is_none()).count() <= room
-    }
-
-    /// What a field holds after an increment. Absent and null count as 0.
-    ///
-    /// # Errors
-    /// Where one of them is no number, or the sum does not fit.
-    pub fn incremented(value: Option<&Value>, amount: &Value) -> Result<Value, SumError> {
-        match value {
-            None | Some(Value::Null) => Value::Int(0).sum(amount),
-            Some(value) => value.sum(amount),
-        }
     }
 
     /// Roughly how many bytes its fields take, encoded.
@@ -150,23 +216,88 @@ impl Object {
         match self.place(name.as_str()) {
             Ok(place) => {
                 let field = &mut self.fields[place].1;
-                *field = Field { value, version: field.version.then(stamp) };
+                field.value = value;
+                field.version = field.version.then(stamp);
             }
             Err(place) if self.fields.len() < limits::OBJECT_FIELDS => {
-                self.fields.insert(place, (name.clone(), Field { value, version: Version::first(stamp) }));
+                let version = Version::first(stamp);
+                self.fields.insert(place, (name.clone(), Field { value, version }));
             }
             Err(_) => {}
         }
     }
 
-    fn edit(&mut self, name: &FieldName, edit: &Edit, stamp: Stamp) {
+    /// Gives a field a value as a whole: that settles the conflicts its author has seen.
+    fn assign(&mut self, name: &FieldName, value: Value, write: &Write<'_>) {
+        self.set(name, value, write.stamp);
+        self.forget_members(name);
+        self.settle(name, write);
+    }
+
+    fn edit(&mut self, name: &FieldName, edit: &Edit, write: &Write<'_>) {
         match edit {
-            Edit::Set(value) => self.set(name, value.clone(), stamp),
-            Edit::Inc(amount) => {
-                if let Ok(sum) = Self::incremented(self.get(name.as_str()), amount) {
-                    self.set(name, sum, stamp);
+            Edit::Set(value) => self.assign(name, value.clone(), write),
+            Edit::Ask(value) => self.ask(name, value.clone(), write),
+            Edit::Members(members) => self.edit_members(name, members, write.stamp),
+            Edit::Inc(_) | Edit::Splice(_) | Edit::Put(_) => {
+                // What no longer fits what is there has no effect; the sequencer refuses it.
+                if let Ok(value) = edited(self.get(name.as_str()), edit) {
+                    self.set(name, value, write.stamp);
                 }
             }
+        }
+    }
+
+    fn edit_members(&mut self, name: &FieldName, members: &Members, stamp: Stamp) {
+        let mut list = match self.get(name.as_str()) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::List(list)) => list.to_vec(),
+            Some(_) => return,
+        };
+        let mut versions: Vec<Version> =
+            (0..list.len()).filter_map(|place| self.member_version(name.as_str(), place)).collect();
+        for member in members.remove.iter().filter(|member| !members.add.contains(member)) {
+            if let Some(place) = list.iter().position(|there| there == member) {
+                list.remove(place);
+                versions.remove(place);
+            }
+        }
+        for member in &members.add {
+            match list.iter().position(|there| there == member) {
+                Some(place) => versions[place] = versions[place].then(stamp),
+                None => {
+                    list.push(member.clone());
+                    versions.push(Version::first(stamp));
+                }
+            }
+        }
+        self.set(name, Value::List(list.into()), stamp);
+        self.forget_members(name);
+        self.more.get_or_insert_default().members.push((name.clone(), versions));
+    }
+
+    fn forget_members(&mut self, name: &FieldName) {
+        if let Some(more) = &mut self.more {
+            more.members.retain(|(known, _)| known != name);
+        }
+    }
+
+    fn ask(&mut self, name: &FieldName, value: Value, write: &Write<'_>) {
+        let conflicts = &mut self.more.get_or_insert_default().conflicts;
+        let Write { stamp, at, .. } = *write;
+        conflicts.retain(|conflict| conflict.field != *name || conflict.stamp.client != stamp.client);
+        conflicts.push(Conflict { field: name.clone(), value, stamp, at, actor: write.actor.cloned() });
+        if conflicts.len() > limits::CONFLICTS {
+            conflicts.remove(0);
+        }
+    }
+
+    fn settle(&mut self, name: &FieldName, write: &Write<'_>) {
+        let Some(more) = &mut self.more else { return };
+        let seen = |conflict: &Conflict| conflict.stamp.seq < write.base || conflict.stamp.client == write.stamp.client;
+        more.conflicts.retain(|conflict| conflict.field != *name || !seen(conflict));
+        if more.members.is_empty() && more.conflicts.is_empty() {
+            self.more = None;
         }
     }
 }
@@ -176,8 +307,17 @@ impl Object {
 pub enum Entry {
     /// An object. Shared, so that a reader may keep it while it changes.
     Live(Arc<Object>),
-    /// A deleted object: who wrote it last, that is, who deleted it. Boxed, as there are few.
-    Tombstone(Box<Version>),
+    /// A deleted object. Boxed, as there are few.
+    Tombstone(Box<Tombstone>),
+}
+
+/// What stays of a deleted object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Who wrote it last, that is, who deleted it.
+    pub version: Version,
+    /// The object as it was, where an update may revive it.
+    pub last: Option<Arc<Object>>,
 }
 
 impl Entry {
@@ -193,18 +333,19 @@ impl Entry {
     pub fn version(&self) -> &Version {
         match self {
             Self::Live(object) => &object.version,
-            Self::Tombstone(version) => version,
+            Self::Tombstone(tombstone) => &tombstone.version,
         }
     }
 }
 
 /// Lets one op take effect on what is under its key.
-pub fn apply(entry: &mut Option<Entry>, op: &Op, stamp: Stamp) {
+pub fn apply(entry: &mut Option<Entry>, op: &Op, write: &Write<'_>) {
+    let stamp = write.stamp;
     match (&op.action, entry.as_mut()) {
         (Action::Insert(fields) | Action::Upsert(fields), Some(Entry::Live(object))) => {
             let object = touch(object, stamp);
             for (name, value) in fields.iter() {
-                object.set(name, value.clone(), stamp);
+                object.assign(name, value.clone(), write);
             }
         }
         (Action::Insert(fields) | Action::Upsert(fields), dead) => {
@@ -217,11 +358,12 @@ pub fn apply(entry: &mut Option<Entry>, op: &Op, stamp: Stamp) {
         (Action::Update(edits), Some(Entry::Live(object))) => {
             let object = touch(object, stamp);
             for (name, edit) in edits.iter() {
-                object.edit(name, edit, stamp);
+                object.edit(name, edit, write);
             }
         }
         (Action::Delete, Some(Entry::Live(object))) => {
-            *entry = Some(Entry::Tombstone(Box::new(object.version.then(stamp))));
+            let version = object.version.then(stamp);
+            *entry = Some(Entry::Tombstone(Box::new(Tombstone { version, last: None })));
         }
         (Action::Update(_) | Action::Delete, _) => {}
     }

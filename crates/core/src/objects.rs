@@ -9,7 +9,8 @@ use crate::codec::cbor;
 use crate::event::Recorded;
 use crate::hash::Digest;
 use crate::name::{Collection, Key, ObjectId};
-use crate::object::{Entry, Object, Stamp, apply};
+use crate::object::{Entry, Object, Write, apply};
+use crate::op::Op;
 use crate::tables::Tables;
 
 /// Objects by collection and id.
@@ -110,10 +111,13 @@ impl Objects {
 
     /// Lets a recorded event take effect.
     pub fn play(&mut self, event: &Recorded) {
-        let stamp = Stamp { seq: event.seq, client: event.client };
-        for op in &event.body.ops {
-            self.change(&op.key, |entry| apply(entry, op, stamp));
-        }
+        let write = Write::of(event);
+        event.body.ops.iter().for_each(|op| self.play_op(op, &write));
+    }
+
+    /// Lets one op of a recorded event take effect.
+    pub(crate) fn play_op(&mut self, op: &Op, write: &Write<'_>) {
+        self.change(&op.key, |entry| apply(entry, op, write));
     }
 
     /// Changes what is under a key.

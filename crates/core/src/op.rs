@@ -1,8 +1,11 @@
 //! Ops: the small changes to objects that an event carries.
 
+use smol_str::SmolStr;
+
 use crate::limits;
 use crate::name::{FieldName, Key};
 use crate::numbers::Seq;
+use crate::splice::Splices;
 use crate::value::Value;
 
 /// One change to one object.
@@ -36,6 +39,33 @@ pub enum Edit {
     Set(Value),
     /// This number is added to the field; a field that is absent or null counts as 0.
     Inc(Value),
+    /// Members come into and go from the set in the field; a field that is absent or null is an empty one.
+    Members(Members),
+    /// Text or bytes in the field are edited; a field that is absent or null is empty.
+    Splice(Splices),
+    /// Values within the field are assigned, in order; maps on the way are made.
+    Put(Vec<Put>),
+    /// The value stands beside the one in the field as a conflict, until somebody who has seen it sets the field. Only
+    /// a server writes this: it is what becomes of a concurrent `Set` where an app wants to be asked.
+    Ask(Value),
+}
+
+/// Members that come into a set, and members that go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// They are in the set afterwards.
+    pub add: Vec<Value>,
+    /// They are not. What is in both is added.
+    pub remove: Vec<Value>,
+}
+
+/// An assignment within a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// Names from the field's value downwards, at least one.
+    pub path: Vec<SmolStr>,
+    /// What is to stand there; `None`: nothing.
+    pub value: Option<Value>,
 }
 
 impl Action {
@@ -92,6 +122,21 @@ impl<T> FieldMap<T> {
     /// All of them, sorted by field name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&FieldName, &T)> {
         self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// The same with something else for a field, or without it.
+    pub fn with(&self, field: &FieldName, thing: Option<T>) -> Self
+    where
+        T: Clone,
+    {
+        let mut fields = self.0.clone();
+        match (fields.binary_search_by(|(name, _)| name.cmp(field)), thing) {
+            (Ok(place), Some(thing)) => fields[place].1 = thing,
+            (Ok(place), None) => drop(fields.remove(place)),
+            (Err(place), Some(thing)) => fields.insert(place, (field.clone(), thing)),
+            (Err(_), None) => {}
+        }
+        Self(fields)
     }
 
     /// How many there are.

@@ -31,7 +31,7 @@ pub enum Value {
 
 /// Values by name, sorted by name, each name once. A slice rather than a tree: many small maps must not take many times
 /// the memory of the bytes they came in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entries(Arc<[(SmolStr, Value)]>);
 
 impl Entries {

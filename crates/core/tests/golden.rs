@@ -9,8 +9,8 @@ use tapeline_core::codec::{Codec, CodecError, cbor, json};
 use tapeline_core::frame::ServerFrame;
 use tapeline_core::hash::{Chain, Digest};
 use tapeline_core::name::{Collection, Key, ObjectId};
-use tapeline_core::numbers::{ClientId, Seq};
-use tapeline_core::object::{Entry, Object, Stamp, apply};
+use tapeline_core::numbers::{ClientId, Millis, Seq};
+use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::op::{Action, Op};
 
 const CLIENT_FRAMES: &str = include_str!("golden/client_frames.json");
@@ -130,7 +130,7 @@ fn object(vector: &Json) -> (Key, Object) {
     let key = Key { collection, id: ObjectId::new(text(&vector["id"])).unwrap() };
     let action = Action::Insert(json::fields_from_json(&vector["fields"].to_string()).unwrap());
     let mut entry = None;
-    apply(&mut entry, &Op { key: key.clone(), seen: None, action }, Stamp { seq: Seq(0), client: ClientId(0) });
+    apply(&mut entry, &Op { key: key.clone(), seen: None, action }, &Write::pending(ClientId(0), Seq(0), Millis(0)));
     let object = entry.as_ref().and_then(Entry::live).unwrap().as_ref().clone();
     (key, object)
 }

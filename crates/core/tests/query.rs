@@ -9,8 +9,8 @@ use fastrand::Rng;
 use support::for_seeds;
 use tapeline_core::codec::json;
 use tapeline_core::name::{FieldName, ObjectId};
-use tapeline_core::numbers::{ClientId, Seq};
-use tapeline_core::object::{Entry, Object, Stamp, apply};
+use tapeline_core::numbers::{ClientId, Millis, Seq};
+use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::op::{Action, FieldMap, Op};
 use tapeline_core::query::{LiveQuery, Query, QueryError};
 use tapeline_core::value::Value;
@@ -25,7 +25,7 @@ fn object(fields: &str) -> Arc<Object> {
     let fields = FieldMap::new(fields.collect()).unwrap();
     let mut entry = None;
     let op = Op { key: support::key(&mut Rng::with_seed(1)), seen: None, action: Action::Insert(fields) };
-    apply(&mut entry, &op, Stamp { seq: Seq(0), client: ClientId(1) });
+    apply(&mut entry, &op, &Write::pending(ClientId(1), Seq(0), Millis(0)));
     entry.as_ref().and_then(Entry::live).unwrap().clone()
 }
 

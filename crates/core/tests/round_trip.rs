@@ -10,8 +10,9 @@ use tapeline_core::batch::{Batch, ClientVerdict};
 use tapeline_core::codec::{Codec, CodecError, cbor, json};
 use tapeline_core::frame::ServerFrame;
 use tapeline_core::hash::{Chain, Digest};
-use tapeline_core::numbers::{EventNumber, Incarnation, Position, Seq};
-use tapeline_core::object::{Entry, Stamp, apply};
+use tapeline_core::name::Subject;
+use tapeline_core::numbers::{EventNumber, Incarnation, Millis, Position, Seq};
+use tapeline_core::object::{Entry, Stamp, Write, apply};
 use tapeline_core::op::{Action, Op};
 use tapeline_core::state::{ClientState, StreamState};
 
@@ -125,7 +126,9 @@ fn random_entry(random: &mut Rng) -> Option<Entry> {
         let op = Op { key: key.clone(), ..support::op(random) };
         let stamp = Stamp { seq: Seq(seq), client: *random.choice(&clients).unwrap() };
         if !matches!(op.action, Action::Delete) || random.u8(..) < 20 {
-            apply(&mut entry, &op, stamp);
+            let actor = Subject::new("ann").unwrap();
+            let write = Write { stamp, base: Seq(random.u64(0..=seq)), at: Millis(seq), actor: random.bool().then_some(&actor) };
+            apply(&mut entry, &op, &write);
         }
     }
     entry

@@ -1,8 +1,8 @@
 //! What a leader tells the mirrors of its view, and what a mirror tells its leader: in memory, and as bytes.
 //!
 //! ```text
-//! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null], …]]
-//! commit = [version, number, authored event without an identity]
+//! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …]]
+//! commit = [version, number, authored event without an identity, command | null, draft]
 //! ```
 
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use crate::limits;
 use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, EditId, Seq, TabId};
 use crate::object::{Field, Object, Stamp, Version};
+use crate::replica::Commanded;
 
 /// The version of these bytes. Tabs that run different versions of an app meet here.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Something that changed in a leader's view.
 #[derive(Clone, Debug)]
@@ -64,6 +65,10 @@ pub struct Commit {
     pub number: EditId,
     /// What is to be done.
     pub body: Body,
+    /// How a command made it, where one did.
+    pub command: Option<Commanded>,
+    /// What it inserts stays on the device.
+    pub draft: bool,
 }
 
 impl Page {
@@ -112,11 +117,15 @@ impl ViewChange {
         }
         writer.array(self.objects.len() as u64);
         for (key, object) in &self.objects {
-            writer.array(3).key(key);
+            let conflicts = object.as_ref().map_or(&[] as &[_], |object| object.conflicts());
+            writer.array(3 + u64::from(!conflicts.is_empty())).key(key);
             match object {
                 Some(object) => writer.fields(object),
                 None => writer.null(),
             };
+            if !conflicts.is_empty() {
+                writer.conflicts(conflicts);
+            }
         }
         writer.finish()
     }
@@ -147,8 +156,9 @@ impl Commit {
     pub fn encode(&self) -> Vec<u8> {
         let (client, n, settled) = Default::default();
         let mut writer = Writer::with_capacity(256);
-        writer.array(3).uint(VERSION).uint(self.number.0);
+        writer.array(5).uint(VERSION).uint(self.number.0);
         writer.authored(&Authored { client, n, settled, body: self.body.clone() });
+        writer.commanded(self.command.as_ref()).uint(u64::from(self.draft));
         writer.finish()
     }
 
@@ -158,12 +168,13 @@ impl Commit {
     /// Where the bytes are none, or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
-        read_tuple(&mut reader, 3, "an edit of a tab")?;
+        read_tuple(&mut reader, 5, "an edit of a tab")?;
         check_version(&mut reader)?;
         let number = EditId(reader.u64()?);
         let Authored { body, .. } = cbor::read_authored(&mut reader)?;
+        let (command, draft) = (cbor::read_commanded(&mut reader)?, reader.u64()? == 1);
         check_end(&reader, "an edit of a tab")?;
-        Ok(Self { number, body })
+        Ok(Self { number, body, command, draft })
     }
 }
 
@@ -183,7 +194,7 @@ fn read_heard(reader: &mut Reader<'_>) -> Result<Heard, Box<CodecError>> {
 }
 
 fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Box<CodecError>> {
-    read_tuple(reader, 3, "an object")?;
+    let parts = reader.array()?;
     let key = cbor::read_key(reader)?;
     if cbor::read_null(reader)? {
         return Ok((key, None));
@@ -193,5 +204,6 @@ fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Bo
     let version = Version::first(stamp);
     let fields = cbor::read_values(reader)?.into_iter();
     let fields = fields.map(|(name, value)| (name, Field { value, version })).collect::<Vec<(FieldName, Field)>>();
-    Ok((key, Some(Arc::new(Object::from_sorted(stamp, version, fields)))))
+    let conflicts = if parts > 3 { cbor::read_conflicts(reader)? } else { Vec::new() };
+    Ok((key, Some(Arc::new(Object::from_sorted(stamp, version, fields).with(Vec::new(), conflicts)))))
 }

@@ -21,14 +21,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use change::{Commit, Heard, Page, VERSION, ViewChange};
 
-use crate::event::{Body, Command};
+use crate::event::Body;
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
-use crate::object::{Entry, Object, Stamp, apply};
-use crate::op::Op;
+use crate::object::{Entry, Object, Write, apply};
 use crate::query::{LiveQuery, Moved, Query};
-use crate::replica::{EditError, rehearse};
+use crate::replica::{Commanded, EditError, NewEdit, published, rehearse};
 use crate::tables::Tables;
 
 /// The copy of a replica's view.
@@ -81,18 +80,45 @@ impl Mirror {
     ///
     /// # Errors
     /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
-    pub fn edit(&mut self, now: Millis, ops: Vec<Op>, command: Option<Command>) -> Result<EditId, EditError> {
-        EditError::check_room(ops.len(), self.edits.len())?;
-        let ahead = rehearse(&ops, STAMP, self.complete, |key| self.entry(key))?;
-        let body = Body { base: self.played, at: now, command, ops, ..Body::default() };
+    pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
+        self.commit(now, new.into(), false)
+    }
+
+    /// Makes an edit whose inserts stay on the device, with every later edit of them, until they are published.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    pub fn draft(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
+        self.commit(now, new.into(), true)
+    }
+
+    /// A draft becomes an object like others, and is sent.
+    ///
+    /// # Errors
+    /// Where there is no such object. That it is no draft is for the leader to see.
+    pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
+        let draft = self.get(key).ok_or_else(|| EditError::NotFound(key.clone()))?;
+        let body = Body { base: self.played, at: now, ops: vec![published(key, draft)], ..Body::default() };
+        Ok(self.push(body, None, false))
+    }
+
+    fn commit(&mut self, now: Millis, new: NewEdit, draft: bool) -> Result<EditId, EditError> {
+        EditError::check_room(new.ops.len(), self.edits.len())?;
+        let write = Write::pending(TAB, self.played, now);
+        let ahead = rehearse(&new.ops, &write, self.complete, |key| self.entry(key))?;
+        let body = new.body(self.played, now);
         EditError::check_bytes(&body)?;
-        self.last = self.last.next();
-        self.edits.push_back(Commit { number: self.last, body });
         for (key, entry) in ahead {
             self.touch(&key);
             self.ahead.insert(key, entry);
         }
-        Ok(self.last)
+        Ok(self.push(body, new.command, draft))
+    }
+
+    fn push(&mut self, body: Body, command: Option<Commanded>, draft: bool) -> EditId {
+        self.last = self.last.next();
+        self.edits.push_back(Commit { number: self.last, body, command, draft });
+        self.last
     }
 
     /// The next edit to be sent to the leader.
@@ -253,9 +279,10 @@ impl Mirror {
         }
         let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
         for place in untaken..self.edits.len() {
-            for op in self.edits[place].body.ops.clone() {
+            let Body { base, at, ops, .. } = self.edits[place].body.clone();
+            for op in ops {
                 let mut entry = self.entry(&op.key);
-                apply(&mut entry, &op, STAMP);
+                apply(&mut entry, &op, &Write::pending(TAB, base, at));
                 self.touch(&op.key);
                 self.ahead.insert(op.key, entry);
             }
@@ -274,4 +301,4 @@ impl Mirror {
 }
 
 /// Whose edits they are matters to nobody here.
-const STAMP: Stamp = Stamp::pending(ClientId(0));
+const TAB: ClientId = ClientId(0);

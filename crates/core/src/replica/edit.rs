@@ -4,13 +4,70 @@ use rustc_hash::FxHashMap;
 
 use super::Replica;
 use crate::codec::cbor;
-use crate::event::{Body, Command};
+use crate::edit::{self, Misfit};
+use crate::event::{Body, Command, Read};
 use crate::limits;
-use crate::name::Key;
+use crate::name::{Collection, Key};
 use crate::numbers::{EditId, Millis};
-use crate::object::{Entry, Object, Stamp, apply};
+use crate::object::{Entry, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Op};
-use crate::value::{SumError, Value};
+
+/// An edit to be made: all of its ops, or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewEdit {
+    /// The changes.
+    pub ops: Vec<Op>,
+    /// What must not have changed by the time it is recorded.
+    pub unchanged: Vec<Read>,
+    /// The command that made the ops, where one did.
+    pub command: Option<Commanded>,
+}
+
+/// How a command made the ops of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commanded {
+    /// The command.
+    pub command: Command,
+    /// What it drew ids and randomness from: the same in every run.
+    pub seed: u64,
+    /// What it read. Where that changes before the edit is sent, it is run again.
+    pub reads: Reads,
+    /// What it read must not have changed by the time it is recorded.
+    pub serializable: bool,
+}
+
+/// What a command read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Single objects.
+    pub objects: Vec<Key>,
+    /// Whole collections.
+    pub collections: Vec<Collection>,
+}
+
+impl From<Vec<Op>> for NewEdit {
+    fn from(ops: Vec<Op>) -> Self {
+        Self { ops, ..Self::default() }
+    }
+}
+
+impl NewEdit {
+    /// What the edit says to others.
+    pub(crate) fn body(&self, base: crate::numbers::Seq, at: Millis) -> Body {
+        let command = self.command.as_ref().map(|commanded| commanded.command.clone());
+        let mut unchanged = self.unchanged.clone();
+        unchanged.extend(self.command.iter().flat_map(Commanded::unchanged));
+        Body { base, at, command, unchanged, ops: self.ops.clone(), on: None }
+    }
+}
+
+impl Commanded {
+    /// What must not have changed, where it is serializable.
+    pub(crate) fn unchanged(&self) -> impl Iterator<Item = Read> {
+        let reads = self.reads.objects.iter().filter(|_| self.serializable).take(limits::EVENT_READS);
+        reads.map(|key| Read { key: key.clone(), field: None })
+    }
+}
 
 /// Why an edit was not taken. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,22 +81,19 @@ pub enum EditError {
     /// The edit is too large to travel.
     #[error("the edit has {0} bytes; the most is {most}: make several edits", most = limits::EVENT_BYTES)]
     TooLarge(usize),
-    /// A value nests too deep.
-    #[error("a value nests deeper than {most} levels", most = limits::VALUE_DEPTH)]
-    TooDeep,
     /// An insert of an object that is there.
     #[error("{0} exists: update it, upsert it, or insert under another id")]
     Exists(Key),
     /// An update or delete of an object that is not there.
     #[error("{0} does not exist: insert it, or upsert it")]
     NotFound(Key),
-    /// An increment that cannot be.
+    /// A value that does not fit, or an edit that does not fit the value.
     #[error("{key}: {error}")]
-    Sum {
+    Misfit {
         /// Of which object.
         key: Key,
         /// Why.
-        error: SumError,
+        error: Misfit,
     },
     /// An object would have too many fields.
     #[error("{0} would have too many fields; the most is {most}", most = limits::OBJECT_FIELDS)]
@@ -57,29 +111,41 @@ impl EditError {
 }
 
 impl Replica {
-    /// Makes an edit: all of its ops, or none. It shows at once and is queued to be sent.
+    /// Makes an edit: all of its ops, or none. It shows at once and is queued to be sent. An edit of drafts alone stays
+    /// on the device.
     ///
     /// # Errors
     /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
-    pub fn edit(&mut self, now: Millis, ops: Vec<Op>, command: Option<Command>) -> Result<EditId, EditError> {
-        EditError::check_room(ops.len(), self.outbox.len())?;
-        let shown = rehearse(&ops, Stamp::pending(self.identity.client), true, |key| match self.view.shown(key) {
-            Some(entry) => entry.cloned(),
-            None => self.confirmed.entry(key).cloned(),
-        })?;
-        let body = Body { base: self.history.played, at: now, command, ops, ..Body::default() };
+    pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
+        let new = new.into();
+        EditError::check_room(new.ops.len(), self.outbox.len())?;
+        let base = self.history.played;
+        let write = Write::pending(self.identity.client, base, now);
+        let shown = rehearse(&new.ops, &write, true, |key| self.shown_entry(key))?;
+        let mut body = new.body(base, now);
         EditError::check_bytes(&body)?;
-        let edit = self.outbox.next_edit();
-        for (place, op) in body.ops.iter().enumerate() {
-            self.view.add(&op.key, edit, place);
+        if self.touches_drafts(&new) {
+            self.take_drafts(&mut body, false);
         }
-        for (key, entry) in shown {
-            self.changed.insert(key.clone());
+        let edit = self.outbox.next_edit();
+        if body.ops.is_empty() {
+            return Ok(edit);
+        }
+        for (key, entry) in self.add(edit, body, new.command, shown) {
             self.view.show(&key, entry);
         }
-        self.outbox.push(edit, body);
-        self.storing.pending(edit);
         Ok(edit)
+    }
+
+    /// What is shown under a key, tombstones included.
+    pub(super) fn shown_entry(&self, key: &Key) -> Option<Entry> {
+        if let Some(draft) = self.drafts.get(key) {
+            return Some(Entry::Live(draft.clone()));
+        }
+        match self.view.shown(key) {
+            Some(entry) => entry.cloned(),
+            None => self.confirmed.entry(key).cloned(),
+        }
     }
 }
 
@@ -103,36 +169,45 @@ impl EditError {
     }
 }
 
+/// What keys show.
+pub(crate) type Shown = FxHashMap<Key, Option<Entry>>;
+
 /// What the touched keys would show after the ops. `strict`: all that exists is known, so an op that does not fit it
 /// is an error.
 pub(crate) fn rehearse(
     ops: &[Op],
-    stamp: Stamp,
+    write: &Write<'_>,
     strict: bool,
     shown: impl Fn(&Key) -> Option<Entry>,
-) -> Result<FxHashMap<Key, Option<Entry>>, EditError> {
-    let mut rehearsed: FxHashMap<Key, Option<Entry>> = FxHashMap::default();
+) -> Result<Shown, EditError> {
+    let mut rehearsed: Shown = FxHashMap::default();
     for op in ops {
         let entry = rehearsed.entry(op.key.clone()).or_insert_with(|| shown(&op.key));
         match check(entry.as_ref().and_then(Entry::live).map(AsRef::as_ref), op) {
             Err(EditError::Exists(_) | EditError::NotFound(_)) if !strict => {}
             checked => checked?,
         }
-        apply(entry, op, stamp);
+        apply(entry, op, write);
     }
     Ok(rehearsed)
 }
 
 fn check(live: Option<&Object>, op: &Op) -> Result<(), EditError> {
+    let fits = |value, edit: &Edit| {
+        edit::check(value, edit).map_err(|error| EditError::Misfit { key: op.key.clone(), error })
+    };
     match (&op.action, live) {
         (Action::Insert(_), Some(_)) => Err(EditError::Exists(op.key.clone())),
         (Action::Update(_) | Action::Delete, None) => Err(EditError::NotFound(op.key.clone())),
         (Action::Insert(set) | Action::Upsert(set), live) => {
-            set.iter().try_for_each(|(_, value)| check_depth(value))?;
+            let deep = |value: &crate::value::Value| !value.nests_within(limits::VALUE_DEPTH);
+            if set.iter().any(|(_, value)| deep(value)) {
+                return Err(EditError::Misfit { key: op.key.clone(), error: Misfit::TooDeep });
+            }
             check_room(live, set, &op.key)
         }
         (Action::Update(edits), Some(object)) => {
-            edits.iter().try_for_each(|(name, edit)| check_edit(object.get(name.as_str()), edit, &op.key))?;
+            edits.iter().try_for_each(|(name, edit)| fits(object.get(name.as_str()), edit))?;
             check_room(live, edits, &op.key)
         }
         (Action::Delete, Some(_)) => Ok(()),
@@ -144,22 +219,5 @@ fn check_room<T>(live: Option<&Object>, fields: &FieldMap<T>, key: &Key) -> Resu
     match object.has_room(fields.iter().map(|(name, _)| name)) {
         true => Ok(()),
         false => Err(EditError::TooManyFields(key.clone())),
-    }
-}
-
-fn check_edit(value: Option<&Value>, edit: &Edit, key: &Key) -> Result<(), EditError> {
-    match edit {
-        Edit::Set(value) => check_depth(value),
-        Edit::Inc(amount) => match Object::incremented(value, amount) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(EditError::Sum { key: key.clone(), error }),
-        },
-    }
-}
-
-fn check_depth(value: &Value) -> Result<(), EditError> {
-    match value.nests_within(limits::VALUE_DEPTH) {
-        true => Ok(()),
-        false => Err(EditError::TooDeep),
     }
 }

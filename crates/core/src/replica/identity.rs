@@ -81,8 +81,9 @@ impl Replica {
             let sent = pending.seal.map(|seal| (seal.client, seal.n)).or(pending.former);
             let sent = sent.filter(|&(client, n)| reason != ResyncReason::Recreated && known(client, n));
             (pending.recorded, pending.seal, pending.former) = (None, None, sent);
+            pending.again = None;
             if sent.is_none() {
-                pending.body.base = Seq::FIRST;
+                (pending.body.base, pending.body.on) = (Seq::FIRST, None);
             }
         }
         self.outbox.index();

@@ -17,9 +17,13 @@
 //! One file an idea: `outbox` holds what is not yet on the log, `view` shows it, `connect` opens the stream and finds
 //! out whether both sides still speak of the same history, `play` takes events in, `verdict` takes answers in,
 //! `identity` changes who the replica is where its store was copied or the server restored, `storing` writes to the
-//! device and `restoring` reads back, `tabs` takes edits from mirrors and tells them what changed, `presence` knows who else is there.
+//! device and `restoring` reads back, `coalesce` keeps the outbox short, `texts` moves pending splices past what others
+//! have done, `commands` has commands run again, `drafts` holds what never leaves the device, `tabs` takes edits from mirrors and tells them what changed, `presence` knows who else is there.
 
+mod coalesce;
+mod commands;
 mod connect;
+mod drafts;
 mod edit;
 mod identity;
 mod outbox;
@@ -30,6 +34,7 @@ mod rows;
 mod status;
 mod storing;
 mod tabs;
+mod texts;
 mod verdict;
 mod view;
 
@@ -39,8 +44,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
+pub use commands::{Ran, Run};
 pub use connect::Start;
-pub use edit::EditError;
+pub use edit::{Commanded, EditError, NewEdit, Reads};
+pub(crate) use drafts::published;
 pub(crate) use edit::rehearse;
 pub use outbox::Parked;
 pub use presence::PresenceError;
@@ -53,12 +60,15 @@ use crate::block::EventBlock;
 use crate::event::{Lost, Refusal};
 use crate::frame::ResyncReason;
 use crate::hash::{Chain, Digest};
-use crate::name::{Collection, Key, ObjectId, StreamName};
+use crate::name::{Collection, FieldName, Key, ObjectId, StreamName, Subject};
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
 use crate::object::Object;
 use crate::objects::Objects;
+use crate::value::Value;
+use commands::Commands;
 use connect::Link;
+use drafts::Drafts;
 use identity::Identity;
 use outbox::Outbox;
 use presence::Peers;
@@ -76,6 +86,8 @@ pub struct Replica {
     confirmed: Objects,
     view: View,
     outbox: Outbox,
+    commands: Commands,
+    drafts: Drafts,
     link: Link,
     storing: Storing,
     tabs: Tabs,
@@ -128,6 +140,24 @@ pub enum Notice {
         /// Why.
         refusal: Refusal,
     },
+    /// A commit and a later one cancelled each other out before either was sent.
+    Cancelled {
+        /// The commit.
+        edit: EditId,
+    },
+    /// Somebody who had not seen it has written over what was one's own.
+    Overwritten {
+        /// The event that did.
+        seq: Seq,
+        /// The object.
+        key: Key,
+        /// What was one's own there.
+        fields: Vec<(FieldName, Value)>,
+        /// The event's author.
+        by: ClientId,
+        /// Who that is, where the server knows.
+        actor: Option<Subject>,
+    },
     /// The client id turned out to be in use elsewhere, or the server's log to be another. The replica goes on under
     /// a new one.
     NewIdentity(ClientId),
@@ -161,6 +191,8 @@ impl Replica {
             confirmed: Objects::default(),
             view: View::default(),
             outbox: Outbox::default(),
+            commands: Commands::default(),
+            drafts: Drafts::default(),
             link: Link::Down,
             storing: Storing::new(keeping),
             tabs: Tabs::default(),
@@ -183,6 +215,9 @@ impl Replica {
 
     /// An object as it is shown: confirmed, with what is pending on top.
     pub fn get(&self, key: &Key) -> Option<&Arc<Object>> {
+        if let Some(draft) = self.drafts.get(key) {
+            return Some(draft);
+        }
         match self.view.shown(key) {
             Some(entry) => entry?.live(),
             None => self.confirmed.get(key),
@@ -193,15 +228,21 @@ impl Replica {
     pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
         let untouched = self.confirmed.collection(collection);
         let untouched = untouched.filter(move |(id, _)| !self.view.touches(collection, id));
-        untouched.chain(self.view.collection(collection))
+        let sent = untouched.chain(self.view.collection(collection));
+        let drafts = self.drafts.collection(collection);
+        sent.filter(move |(id, _)| !self.drafts.has(collection, id)).chain(drafts)
     }
 
     /// The names of all collections in which something is or was shown, sorted.
     pub fn collections(&self) -> Vec<Collection> {
-        let mut names: Vec<_> = self.confirmed.collections().chain(self.view.collections()).cloned().collect();
+        let mut names: Vec<_> = self.shown_collections().cloned().collect();
         names.sort();
         names.dedup();
         names
+    }
+
+    fn shown_collections(&self) -> impl Iterator<Item = &Collection> {
+        self.confirmed.collections().chain(self.view.collections()).chain(self.drafts.collections())
     }
 
     /// The digest over the confirmed objects.

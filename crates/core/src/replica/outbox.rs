@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 
 use super::Replica;
+use super::edit::Commanded;
 use crate::codec::cbor;
 use crate::event::{Authored, Body, Refusal, Sealed};
 use crate::hash::ContentHash;
 use crate::limits;
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, EventNumber, Millis, Seq};
+use crate::op::Op;
 
 /// Edits in the order they were made.
 #[derive(Debug)]
@@ -28,20 +30,44 @@ pub(super) struct Outbox {
     last_edit: EditId,
     /// All pending edits before this one are sealed.
     next_to_seal: EditId,
-    /// All sealed edits before this one were sent on the present connection.
-    next_to_send: EditId,
+    /// All events before this one were sent on the present connection.
+    next_to_send: EventNumber,
 }
 
 /// An edit on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pending {
+    /// As it was, or will be, sent.
     pub(super) body: Body,
+    /// The ops as they show, where others have edited the same texts since.
+    pub(super) shown: Option<Vec<Op>>,
+    /// A splice of it shows no more: its text was set anew.
+    pub(super) voided: bool,
+    /// Something that came in touches the same objects.
+    pub(super) met: bool,
+    /// How a command made it.
+    pub(super) command: Option<Commanded>,
+    /// Later edits that it has taken in. Not stored: nobody waits for them after a restart.
+    pub(super) also: Vec<EditId>,
+    /// It was refused and is to be made again.
+    pub(super) again: Option<Again>,
     /// The identity it has on the wire, given when it is about to be sent. What is sealed never changes.
     pub(super) seal: Option<Seal>,
     /// The identity under which it may be on the log already, from before the replica changed its own.
     pub(super) former: Option<(ClientId, EventNumber)>,
     /// Where it is recorded, once acknowledged.
     pub(super) recorded: Option<Seq>,
+}
+
+/// A refusal after which an edit is made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Again {
+    /// Not before this verdict is settled.
+    pub(super) settled: EventNumber,
+    /// Not before so many events are played.
+    pub(super) head: Seq,
+    /// How often it was refused.
+    pub(super) tries: u32,
 }
 
 /// The identity of an event on the wire.
@@ -74,7 +100,18 @@ pub struct Parked {
 
 impl Pending {
     pub(super) fn new(body: Body) -> Self {
-        Self { body, seal: None, former: None, recorded: None }
+        Self {
+            body,
+            shown: None,
+            voided: false,
+            met: false,
+            command: None,
+            also: Vec::new(),
+            again: None,
+            seal: None,
+            former: None,
+            recorded: None,
+        }
     }
 
     pub(super) fn authored(&self) -> Option<Authored> {
@@ -99,7 +136,7 @@ impl Default for Outbox {
             former: false,
             last_edit: EditId::default(),
             next_to_seal: EditId::FIRST,
-            next_to_send: EditId::FIRST,
+            next_to_send: EventNumber::FIRST,
         }
     }
 }
@@ -125,8 +162,8 @@ impl Outbox {
         self.last_edit
     }
 
-    pub(super) fn push(&mut self, edit: EditId, body: Body) {
-        self.pending.insert(edit, Pending::new(body));
+    pub(super) fn push(&mut self, edit: EditId, body: Body, command: Option<Commanded>) {
+        self.pending.insert(edit, Pending { command, ..Pending::new(body) });
     }
 
     /// The number of the last edit sealed under the present identity.
@@ -195,9 +232,7 @@ impl Outbox {
         for (edit, pending) in self.pending.iter_mut() {
             if let Some(former) = pending.former.take() {
                 self.awaited.remove(former);
-                if pending.body.base > played {
-                    pending.body.base = Seq::FIRST;
-                }
+                pending.body.forget(played);
                 settled.push(edit);
             }
         }
@@ -205,45 +240,52 @@ impl Outbox {
         settled
     }
 
-    /// Gives the next edits their numbers, as many as may be on their way. Answers which.
-    pub(super) fn seal(&mut self, client: ClientId, settled: EventNumber, stored: bool) -> Vec<EditId> {
-        let room = limits::IN_FLIGHT_EVENTS.saturating_sub(self.sealed.len());
-        let mut sealed = Vec::new();
-        let unsealed = self.pending.since_mut(self.next_to_seal);
-        let unsealed = unsealed.filter(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
-        for (edit, pending) in unsealed.take(room) {
-            let n = self.first.plus(self.sealed.len() as u64);
+    /// The next edit that is to be sealed, as long as more may be on their way.
+    pub(super) fn next_unsealed(&mut self) -> Option<EditId> {
+        if self.sealed.len() >= limits::IN_FLIGHT_EVENTS {
+            return None;
+        }
+        let mut unsealed = self.pending.since(self.next_to_seal);
+        let next = unsealed.find(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
+        self.next_to_seal = next.map_or(self.last_edit.next(), |(edit, _)| edit);
+        next.map(|(edit, _)| edit)
+    }
+
+    /// Gives an edit its number.
+    pub(super) fn seal(&mut self, edit: EditId, client: ClientId, settled: EventNumber, stored: bool) {
+        let n = self.first.plus(self.sealed.len() as u64);
+        if let Some(pending) = self.pending.get_mut(edit) {
             pending.seal = Some(Seal { client, n, settled, stored });
             self.sealed.push_back(Some(edit));
             self.next_to_seal = edit.next();
-            sealed.push(edit);
         }
-        sealed
     }
 
-    /// The next events to send, as many as fit `most_bytes` and the limits of a push.
+    /// The next events to send, in the order of their numbers, as many as fit the limits of a push.
     pub(super) fn next_push(&mut self) -> Vec<Authored> {
         let (mut events, mut bytes) = (Vec::new(), 0);
-        for (edit, pending) in self.pending.since(self.next_to_send) {
-            if pending.recorded.is_some() {
-                continue;
+        self.next_to_send = self.next_to_send.max(self.first);
+        let sent = usize::try_from(self.next_to_send.since(self.first)).unwrap_or(usize::MAX);
+        for edit in self.sealed.iter().skip(sent) {
+            let pending = edit.and_then(|edit| self.pending.get(edit));
+            if let Some(pending) = pending {
+                let Some(event) = pending.authored().filter(|_| pending.seal.is_some_and(|seal| seal.stored)) else {
+                    break;
+                };
+                bytes += cbor::encode_body(&event.body).len();
+                if !events.is_empty() && bytes > limits::PUSH_BYTES || events.len() == limits::PUSH_EVENTS {
+                    break;
+                }
+                events.push(event);
             }
-            let Some(event) = pending.authored().filter(|_| pending.seal.is_some_and(|seal| seal.stored)) else {
-                break;
-            };
-            bytes += cbor::encode_body(&event.body).len();
-            if !events.is_empty() && bytes > limits::PUSH_BYTES || events.len() == limits::PUSH_EVENTS {
-                break;
-            }
-            events.push(event);
-            self.next_to_send = edit.next();
+            self.next_to_send = self.next_to_send.next();
         }
         events
     }
 
     /// Sends again from the first event without a verdict.
     pub(super) fn send_again(&mut self) {
-        self.next_to_send = EditId::FIRST;
+        self.next_to_send = self.first;
     }
 
     /// Takes all seals that have no verdict off again: the replica is somebody else than `client` now.
@@ -262,13 +304,13 @@ impl Outbox {
                     (client, n)
                 }
             };
-            pending.former = Some(former);
+            (pending.former, pending.again) = (Some(former), None);
             self.awaited.insert(former, edit);
             self.former = true;
             unsealed.push(edit);
         }
         self.sealed.clear();
-        self.first = EventNumber::FIRST;
+        (self.first, self.next_to_send) = (EventNumber::FIRST, EventNumber::FIRST);
         self.start_sealing();
         unsealed
     }
@@ -277,7 +319,6 @@ impl Outbox {
     pub(super) fn start_sealing(&mut self) {
         let unsealed = self.pending.iter().find(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
         self.next_to_seal = unsealed.map_or(self.last_edit.next(), |(edit, _)| edit);
-        self.next_to_send = EditId::FIRST;
     }
 
     /// Remembers an event of one's own that is on the log. Answers those that are remembered no longer.
@@ -321,23 +362,33 @@ impl Outbox {
         self.last_edit = last_edit;
         self.first = decided.next();
         self.sealed.clear();
-        for (edit, pending) in self.pending.iter() {
-            let Some(seal) = pending.seal else { continue };
-            let recorded = pending.recorded.is_some();
-            if seal.client != client || seal.n <= decided {
-                continue;
-            }
+        let sealed = self.pending.iter().filter_map(|(edit, pending)| Some((edit, pending.seal?, pending.recorded)));
+        let ours = sealed.filter(|(_, seal, _)| seal.client == client && seal.n > decided);
+        let mut ours: Vec<_> = ours.map(|(edit, seal, recorded)| (seal.n, recorded.is_none().then_some(edit))).collect();
+        ours.sort_by_key(|(n, _)| *n);
+        for (n, edit) in ours {
             // Numbers between two that are pending have their verdict.
-            while self.last_sealed().next() < seal.n {
+            while self.last_sealed().next() < n {
                 self.sealed.push_back(None);
             }
-            self.sealed.push_back((!recorded).then_some(edit));
+            self.sealed.push_back(edit);
         }
         while self.sealed.pop_front_if(|edit| edit.is_none()).is_some() {
             self.first = self.first.next();
         }
+        self.next_to_send = self.first;
         self.index();
         self.start_sealing();
+    }
+}
+
+impl Body {
+    /// Without what it says of events that are on another log: past what is played of this one.
+    pub(super) fn forget(&mut self, played: Seq) {
+        if self.base > played {
+            self.base = Seq::FIRST;
+        }
+        self.on = self.on.filter(|&on| on <= played);
     }
 }
 
@@ -345,5 +396,10 @@ impl Replica {
     /// The edits that are not yet confirmed, oldest first.
     pub fn outbox(&self) -> impl ExactSizeIterator<Item = (EditId, &Body)> {
         self.outbox.pending.iter().map(|(edit, pending)| (edit, &pending.body))
+    }
+
+    /// The ops of a pending edit as they show: its splices moved past what others have done since.
+    pub fn shown_ops(&self, edit: EditId) -> Option<&[Op]> {
+        self.outbox.pending.get(edit).map(Pending::ops)
     }
 }

@@ -14,8 +14,9 @@ use crate::hash::Digest;
 use crate::limits;
 use crate::name::Key;
 use crate::numbers::{EditId, Seq};
-use crate::object::{Stamp, apply};
-use crate::op::{Action, Op};
+use crate::object::Entry;
+use crate::op::{Action, Edit, Op};
+use crate::part::could_become;
 use crate::ranges::SeqRanges;
 
 /// Digests that are waited for at once.
@@ -113,18 +114,21 @@ impl Replica {
     }
 
     fn play_event(&mut self, moment: Moment, event: &Recorded, overlap: &mut FxHashSet<Key>) {
-        self.confirmed.play(event);
+        let own = self.own(event);
+        match own {
+            Some(edit) => self.play_own(moment, edit, event, overlap),
+            None => {
+                self.report_overwritten(event);
+                self.move_past(event);
+                self.confirmed.play(event);
+                self.meet(event, overlap);
+            }
+        }
         for op in &event.body.ops {
             self.storing.object(&op.key);
         }
-        match self.own(event) {
-            Some(edit) => self.confirm(moment, edit, event, overlap),
-            None => {
-                self.meet(event, overlap);
-                if self.is_foreign_use(event) {
-                    self.take_new_identity(moment);
-                }
-            }
+        if own.is_none() && self.is_foreign_use(event) {
+            self.take_new_identity(moment);
         }
         self.check_digest(moment);
     }
@@ -136,6 +140,58 @@ impl Replica {
                 true => overlap.insert(op.key.clone()),
                 false => self.changed.insert(op.key.clone()),
             };
+            self.note_met(op);
+            self.disturb(&op.key, EditId::default());
+        }
+    }
+
+    /// The pending edits of an object that somebody else has changed take in no later ones, apart from those of texts,
+    /// which were moved.
+    fn note_met(&mut self, op: &Op) {
+        let splices = |action: &Action| match action {
+            Action::Update(edits) => edits.iter().all(|(_, edit)| matches!(edit, Edit::Splice(_))),
+            _ => false,
+        };
+        for (edit, place) in self.view.ops(&op.key).collect::<Vec<_>>() {
+            if let Some(pending) = self.outbox.pending.get_mut(edit)
+                && !(splices(&op.action) && splices(&pending.ops()[place].action))
+            {
+                pending.met = true;
+            }
+        }
+    }
+
+    /// Tells the app where somebody who had not seen it has written over what is one's own.
+    fn report_overwritten(&mut self, event: &Recorded) {
+        for op in &event.body.ops {
+            let Some(object) = self.confirmed.get(&op.key) else { continue };
+            let base = op.seen.unwrap_or(event.body.base);
+            let ours = |client| self.identity.place(client).is_some();
+            let unseen = |version: &crate::object::Version| ours(version.last.client) && version.last.seq >= base;
+            let fields: Vec<_> = match &op.action {
+                Action::Delete if unseen(&object.version) => object.fields().map(|(name, field)| (name, &field.value)).collect(),
+                Action::Delete => Vec::new(),
+                Action::Insert(set) | Action::Upsert(set) => {
+                    let written = set.iter().filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
+                    written.filter(|(_, field)| unseen(&field.version)).map(|(name, field)| (name, &field.value)).collect()
+                }
+                Action::Update(edits) => {
+                    let set = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Set(_) | Edit::Put(_)));
+                    let written = set.filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
+                    written.filter(|(_, field)| unseen(&field.version)).map(|(name, field)| (name, &field.value)).collect()
+                }
+            };
+            if !fields.is_empty() {
+                let fields = fields.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                let overwritten = Notice::Overwritten {
+                    seq: event.seq,
+                    key: op.key.clone(),
+                    fields,
+                    by: event.client,
+                    actor: event.actor.clone(),
+                };
+                self.notices.push_back(overwritten);
+            }
         }
     }
 
@@ -158,13 +214,35 @@ impl Replica {
     }
 
     /// An edit of one's own has come back on the log.
-    fn confirm(&mut self, moment: Moment, edit: EditId, event: &Recorded, overlap: &mut FxHashSet<Key>) {
+    fn play_own(&mut self, moment: Moment, edit: EditId, event: &Recorded, overlap: &mut FxHashSet<Key>) {
         if event.client == self.identity.client {
             self.outbox.decide(event.n);
         }
+        let Some(pending) = self.outbox.pending.get(edit) else { return self.confirmed.play(event) };
+        let as_edited = event.lost.is_empty() && event.body.ops == pending.ops();
+        let keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
+        let expected = if as_edited { Vec::new() } else { self.entries_after(edit, &keys) };
+        self.confirmed.play(event);
+        self.confirm(moment, edit, event, overlap, as_edited);
+        for (key, expected) in keys.iter().zip(&expected) {
+            let before: Option<Entry> = expected.clone();
+            let after = self.confirmed.entry(key).cloned();
+            self.move_to(key, edit, before.as_ref(), after.as_ref());
+            self.disturb(key, edit);
+        }
+    }
+
+    fn confirm(
+        &mut self,
+        moment: Moment,
+        edit: EditId,
+        event: &Recorded,
+        overlap: &mut FxHashSet<Key>,
+        as_edited: bool,
+    ) {
         let Some(pending) = self.outbox.confirm(edit, event.client, event.n) else { return };
+        self.forget_command(edit, &pending);
         self.storing.pending(edit);
-        let as_edited = event.lost.is_empty() && event.body.ops == pending.body.ops;
         for op in &pending.body.ops {
             // The first edit on a key, recorded as it was made, leaves the key as it is shown.
             let first = self.view.remove(&op.key, edit);
@@ -177,19 +255,18 @@ impl Replica {
         for forgotten in self.outbox.keep(kept, moment.now) {
             self.storing.kept(forgotten);
         }
-        self.notice(Notice::Recorded { edit, seq: event.seq, lost: event.lost.clone() });
+        for edit in std::iter::once(edit).chain(pending.also) {
+            self.notice(Notice::Recorded { edit, seq: event.seq, lost: event.lost.clone() });
+        }
     }
 
     /// Rolls touched keys back to what is confirmed and applies what is pending on them again.
     pub(super) fn reapply(&mut self, keys: impl IntoIterator<Item = Key>) {
-        let stamp = Stamp::pending(self.identity.client);
         for key in keys {
             if self.view.shown(&key).is_some() {
                 let mut entry = self.confirmed.entry(&key).cloned();
                 for (edit, place) in self.view.ops(&key) {
-                    if let Some(pending) = self.outbox.pending.get(edit) {
-                        apply(&mut entry, &pending.body.ops[place], stamp);
-                    }
+                    self.apply_pending(&mut entry, edit, place);
                 }
                 self.view.show(&key, entry);
             }
@@ -234,21 +311,11 @@ impl Pending {
     }
 }
 
-/// Whether ops could have been recorded like this: each as it is, as an upsert where it was an insert, as lost, or not
-/// at all where it was a delete.
+/// Whether ops could have been recorded like this: each as it took effect, as lost, or not at all where it was a delete.
 fn is_what_became_of(authored: &[Op], event: &Recorded) -> bool {
-    let mut recorded = event.body.ops.iter().peekable();
-    let mut lost = event.lost.iter().peekable();
-    authored.iter().all(|op| {
-        recorded.next_if(|other| is_recording_of(other, op)).is_some()
-            || lost.next_if(|other| other.op == *op).is_some()
-            || matches!(op.action, Action::Delete)
-    }) && recorded.next().is_none()
-        && lost.next().is_none()
-}
-
-fn is_recording_of(recorded: &Op, authored: &Op) -> bool {
-    recorded == authored
-        || recorded.key == authored.key
-            && matches!((&recorded.action, &authored.action), (Action::Upsert(a), Action::Insert(b)) if a == b)
+    let recorded = &event.body.ops;
+    let became = |op: &Op| recorded.iter().any(|other| other.key == op.key && could_become(&op.action, &other.action));
+    let lost = |op: &Op| event.lost.iter().any(|lost| lost.op.key == op.key && could_become(&op.action, &lost.op.action));
+    authored.iter().all(|op| matches!(op.action, Action::Delete) || became(op) || lost(op))
+        && recorded.iter().all(|op| authored.iter().any(|other| other.key == op.key))
 }

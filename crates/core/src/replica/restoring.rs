@@ -52,6 +52,12 @@ impl Restoring {
                 outbox.parked.insert(edit, parked);
             }
             Table::Parked => drop(outbox.parked.remove(row.edit()?)),
+            Table::Drafts => {
+                let key = row.read_key()?;
+                let draft = if there { row.read_object()?.1.live().cloned() } else { None };
+                replica.changed.insert(key.clone());
+                replica.drafts.restore(key, draft);
+            }
         }
         Ok(())
     }
@@ -101,6 +107,9 @@ impl Replica {
             for (place, op) in pending.body.ops.iter().enumerate() {
                 self.view.add(&op.key, edit, place);
                 keys.push(op.key.clone());
+            }
+            if let Some(commanded) = &pending.command {
+                self.commands.watch(edit, &commanded.reads);
             }
         }
         self.reapply(keys);

@@ -1,16 +1,18 @@
-//! The rows of a replica's store: five tables of bytes, the same on every device.
+//! The rows of a replica's store: six tables of bytes, the same on every device.
 
-use super::outbox::{Kept, Parked, Pending, Seal};
+use std::sync::Arc;
+
+use super::outbox::{Again, Kept, Parked, Pending, Seal};
 use crate::codec::CodecError;
 use crate::codec::cbor::{self, Reader, Writer, check_end};
 use crate::event::{Authored, Body};
 use crate::hash::Chain;
 use crate::name::Key;
 use crate::numbers::{ClientId, EditId, EventNumber, Incarnation, Seq, TabId};
-use crate::object::Entry;
+use crate::object::{Entry, Object};
 
 /// The version of these rows. A store of a newer one is left alone.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// A table of a replica's store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,11 +27,14 @@ pub enum Table {
     Kept,
     /// Refused edits, by edit.
     Parked,
+    /// Drafts, by collection and id.
+    Drafts,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 5] = [Self::Meta, Self::Objects, Self::Outbox, Self::Kept, Self::Parked];
+    pub const ALL: [Self; 6] =
+        [Self::Meta, Self::Objects, Self::Outbox, Self::Kept, Self::Parked, Self::Drafts];
 
     /// The table's name.
     pub const fn name(self) -> &'static str {
@@ -39,6 +44,7 @@ impl Table {
             Self::Outbox => "outbox",
             Self::Kept => "kept",
             Self::Parked => "parked",
+            Self::Drafts => "drafts",
         }
     }
 }
@@ -110,12 +116,21 @@ impl Row {
     }
 
     pub(super) fn object(key: &Key, entry: Option<&Entry>) -> Self {
-        let mut writer = Writer::new();
-        writer.array(2).key(key);
-        Self { table: Table::Objects, key: writer.finish(), value: entry.map(cbor::encode_entry) }
+        Self::of_key(Table::Objects, key, entry)
     }
 
-    /// `[settled, former client | null, former n, recorded seq | null, sealed, authored]`
+    pub(super) fn draft(key: &Key, draft: Option<&Arc<Object>>) -> Self {
+        Self::of_key(Table::Drafts, key, draft.cloned().map(Entry::Live).as_ref())
+    }
+
+    fn of_key(table: Table, key: &Key, entry: Option<&Entry>) -> Self {
+        let mut writer = Writer::new();
+        writer.array(2).key(key);
+        Self { table, key: writer.finish(), value: entry.map(cbor::encode_entry) }
+    }
+
+    /// `[settled, former client | null, former n, recorded seq | null, sealed, authored, shown ops | null, flags,
+    /// commanded | null, [settled, head, tries] | null]`
     pub(super) fn pending(edit: EditId, pending: Option<&Pending>) -> Self {
         Self::of_edit(
             Table::Outbox,
@@ -123,11 +138,23 @@ impl Row {
             pending.map(|pending| {
                 let seal = pending.seal.map_or(Seal::NONE, |seal| seal);
                 let mut writer = Writer::new();
-                writer.array(6).uint(seal.settled.0);
+                writer.array(10).uint(seal.settled.0);
                 writer.maybe_client(pending.former.map(|(client, _)| client));
                 writer.uint(pending.former.map_or(0, |(_, n)| n.0)).maybe(pending.recorded.map(|seq| seq.0));
                 writer.uint(u64::from(pending.seal.is_some()));
                 writer.raw(&authored(seal.client, seal.n, &pending.body));
+                match &pending.shown {
+                    Some(ops) => ops.iter().fold(writer.array(ops.len() as u64), Writer::op),
+                    None => writer.null(),
+                };
+                writer.uint(u64::from(pending.voided) | u64::from(pending.met) << 1);
+                writer.commanded(pending.command.as_ref());
+                match pending.again {
+                    Some(Again { settled, head, tries }) => {
+                        writer.array(3).uint(settled.0).uint(head.0).uint(tries.into())
+                    }
+                    None => writer.null(),
+                };
                 writer.finish()
             }),
         )
@@ -196,18 +223,25 @@ impl Row {
 
     pub(super) fn read_pending(&self) -> Result<(EditId, Pending), RowError> {
         let pending = self.read(|reader| {
-            cbor::read_tuple(reader, 6, "a pending edit")?;
+            cbor::read_tuple(reader, 10, "a pending edit")?;
             let settled = EventNumber(reader.u64()?);
             let former_client = if cbor::read_null(reader)? { None } else { Some(cbor::read_client(reader)?) };
             let former_n = EventNumber(reader.u64()?);
             let recorded = maybe(reader)?.map(Seq);
             let sealed = reader.u64()? == 1;
             let Authored { client, n, body, .. } = cbor::read_authored(reader)?;
+            let shown = if cbor::read_null(reader)? { None } else { Some(cbor::read_ops(reader)?) };
+            let flags = reader.u64()?;
             Ok(Pending {
-                body,
+                shown,
+                voided: flags & 1 != 0,
+                met: flags & 2 != 0,
+                command: cbor::read_commanded(reader)?,
+                again: if cbor::read_null(reader)? { None } else { Some(read_again(reader)?) },
                 seal: sealed.then_some(Seal { client, n, settled, stored: true }),
                 former: former_client.map(|client| (client, former_n)),
                 recorded,
+                ..Pending::new(body)
             })
         })?;
         Ok((self.edit()?, pending))
@@ -262,6 +296,12 @@ fn authored(client: ClientId, n: EventNumber, body: &Body) -> Vec<u8> {
 fn read_tab(reader: &mut Reader<'_>) -> Result<(TabId, EditId), Box<CodecError>> {
     cbor::read_tuple(reader, 2, "a tab")?;
     Ok((TabId(cbor::read_client(reader)?.0), EditId(reader.u64()?)))
+}
+
+fn read_again(reader: &mut Reader<'_>) -> Result<Again, Box<CodecError>> {
+    cbor::read_tuple(reader, 3, "a refusal")?;
+    let (settled, head) = (EventNumber(reader.u64()?), Seq(reader.u64()?));
+    Ok(Again { settled, head, tries: reader.u64()?.try_into().unwrap_or(u32::MAX) })
 }
 
 fn maybe(reader: &mut Reader<'_>) -> Result<Option<u64>, Box<CodecError>> {

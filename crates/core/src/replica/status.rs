@@ -20,6 +20,8 @@ pub struct Status {
     pub oldest_pending: Option<Millis>,
     /// How many edits were refused and wait for a decision.
     pub parked: usize,
+    /// How many drafts are on the device alone.
+    pub drafts: usize,
     /// Whether everything decided and edited is on the device.
     pub stored: bool,
     /// Up to where, and when, the digest last agreed with the server's.
@@ -40,6 +42,7 @@ impl Replica {
             pending: self.outbox.len(),
             oldest_pending: self.outbox.oldest(),
             parked: self.outbox.parked.len(),
+            drafts: self.drafts.len(),
             stored: self.storing.is_idle(),
             agreed: history.agreed,
             diverged: history.diverged,

@@ -141,7 +141,7 @@ impl Replica {
     /// be stored in order.
     pub fn flush_store(&mut self) -> Option<StoreBatch> {
         self.seal_ready();
-        if !self.storing.on_device() || !self.storing.is_dirty() {
+        if !self.storing.on_device() || !self.storing.is_dirty() && !self.drafts.is_dirty() {
             return None;
         }
         let whole = self.storing.whole;
@@ -175,6 +175,7 @@ impl Replica {
                 let seals = self.outbox.pending.iter_mut().filter_map(|(_, pending)| pending.seal.as_mut());
                 seals.for_each(|seal| seal.stored = true);
                 self.tabs.all_untold();
+                self.drafts.clean();
             }
         }
     }
@@ -219,6 +220,7 @@ impl Replica {
     }
 
     fn mark_all(&mut self) {
+        self.drafts.mark_all();
         self.storing.objects.extend(self.confirmed.keys());
         self.outbox.pending.keys().for_each(|edit| self.storing.pending.insert(edit, ()));
         self.outbox.kept.iter().for_each(|kept| self.storing.kept.insert(kept.edit, ()));
@@ -244,14 +246,23 @@ impl Replica {
         if !self.storing.on_device() {
             self.identity.settled = self.outbox.decided();
         }
-        let stored = !self.storing.on_device();
-        for edit in self.outbox.seal(self.identity.client, self.identity.settled, stored) {
+        let (client, settled, stored) = (self.identity.client, self.identity.settled, !self.storing.on_device());
+        while let Some(edit) = self.outbox.next_unsealed().filter(|&edit| self.may_seal(edit)) {
+            self.outbox.seal(edit, client, settled, stored);
             self.storing.pending(edit);
         }
     }
 
+    /// Whether the next edit may be sealed: those behind it wait until it is.
+    fn may_seal(&mut self, edit: EditId) -> bool {
+        let again = self.outbox.pending.get(edit).and_then(|pending| pending.again);
+        let ready = again.is_none_or(|again| self.identity.settled >= again.settled && self.history.played >= again.head);
+        ready && !self.commands.is_due(edit) && self.settle_texts(edit)
+    }
+
     fn dirty_rows(&mut self) -> Vec<Row> {
         let mut rows = vec![Row::meta(&self.meta())];
+        rows.extend(self.drafts.take_rows());
         let mut keys: Vec<Key> = std::mem::take(&mut self.storing.objects).into_iter().collect();
         keys.sort();
         for key in keys {

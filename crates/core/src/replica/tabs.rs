@@ -84,17 +84,17 @@ impl Replica {
         if !self.tabs.is_new(tab, commit.number) {
             return;
         }
-        let mut body = commit.body;
+        let Commit { mut body, command, draft, .. } = commit;
         // A mirror of an earlier leader may have been ahead of what was stored.
         body.base = body.base.min(self.history.played);
         let edit = self.outbox.next_edit();
-        let mut keys: Vec<Key> = Vec::with_capacity(body.ops.len());
-        for (place, op) in body.ops.iter().enumerate() {
-            self.view.add(&op.key, edit, place);
-            keys.push(op.key.clone());
+        self.take_drafts(&mut body, draft);
+        if body.ops.is_empty() {
+            return;
         }
-        self.outbox.push(edit, body);
-        self.storing.pending(edit);
+        let keys: Vec<Key> = body.ops.iter().map(|op| op.key.clone()).collect();
+        let shown = keys.iter().map(|key| (key.clone(), None)).collect();
+        self.add(edit, body, command, shown);
         self.reapply(keys);
     }
 

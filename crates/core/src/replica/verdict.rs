@@ -1,8 +1,9 @@
 //! Taking answers in: what became of the edits that were sent.
 
+use super::edit::NewEdit;
 use super::outbox::Parked;
 use super::{Notice, Replica};
-use crate::event::Refusal;
+use crate::event::{Body, Refusal};
 use crate::frame::AckRun;
 use crate::name::Key;
 use crate::numbers::{EditId, EventNumber, Millis, Seq};
@@ -24,20 +25,38 @@ impl Replica {
         self.storing.meta();
     }
 
-    /// An edit is refused: it is taken off the view and parked. Nothing behind it waits.
+    /// An edit is refused: it is made again where that helps, and parked otherwise. Nothing behind it waits.
     pub(super) fn refused(&mut self, n: EventNumber, refusal: Refusal) {
         let Some(edit) = self.outbox.decide(n) else { return };
-        let Some(pending) = self.outbox.pending.remove(edit) else { return };
+        self.storing.meta();
+        let again = self.refused_at(edit, n, refusal.head);
+        if !self.make_again(edit, again, refusal.code) {
+            self.park(edit, refusal);
+        }
+    }
+
+    /// Takes an edit off the view and keeps it with the reason.
+    pub(super) fn park(&mut self, edit: EditId, refusal: Refusal) {
+        let Some(pending) = self.outbox.pending.get(edit) else { return };
         let keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
+        let before = self.entries_after(edit, &keys);
+        let Some(pending) = self.outbox.pending.remove(edit) else { return };
+        self.forget_command(edit, &pending);
         for key in &keys {
             self.view.remove(key, edit);
+        }
+        let after = self.entries_after(edit, &keys);
+        for ((key, before), after) in keys.iter().zip(&before).zip(&after) {
+            self.move_to(key, edit, before.as_ref(), after.as_ref());
+            self.disturb(key, edit);
         }
         self.reapply(keys);
         self.outbox.parked.insert(edit, Parked { body: pending.body, refusal: refusal.clone() });
         self.storing.pending(edit);
         self.storing.parked(edit);
-        self.storing.meta();
-        self.notice(Notice::Refused { edit, refusal });
+        for edit in std::iter::once(edit).chain(pending.also) {
+            self.notice(Notice::Refused { edit, refusal: refusal.clone() });
+        }
     }
 
     /// The edits that were refused, oldest first.
@@ -45,13 +64,14 @@ impl Replica {
         self.outbox.parked.iter()
     }
 
-    /// Makes a parked edit again, on what is shown now. It leaves the parked ones where that succeeds.
+    /// Makes a parked edit again, on what is shown now. It leaves the parked ones where that succeeds. What it depended
+    /// on is what is shown now. A command is better run anew, by whoever knows it.
     ///
     /// # Errors
     /// Where the edit does not fit what is shown. `None`: there is no such parked edit.
     pub fn retry(&mut self, now: Millis, edit: EditId) -> Option<Result<EditId, super::EditError>> {
-        let body = self.outbox.parked.get(edit)?.body.clone();
-        let again = self.edit(now, body.ops, body.command);
+        let Body { ops, unchanged, .. } = self.outbox.parked.get(edit)?.body.clone();
+        let again = self.edit(now, NewEdit { ops, unchanged, command: None });
         if again.is_ok() {
             self.discard(edit);
         }

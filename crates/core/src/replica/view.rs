@@ -44,6 +44,22 @@ impl View {
         self.0.collections()
     }
 
+    /// The ids of a collection among the touched.
+    pub(super) fn ids(&self, collection: &Collection) -> impl Iterator<Item = &ObjectId> {
+        self.0.table(collection).into_iter().flatten().map(|(id, _)| id)
+    }
+
+    /// The last pending edit that touches a key.
+    pub(super) fn last(&self, key: &Key) -> Option<EditId> {
+        self.touched(key)?.ops.back().map(|&(edit, _)| edit)
+    }
+
+    /// The first pending edit that touches an object of this id, in any collection.
+    pub(super) fn first_of(&self, id: &ObjectId) -> Option<EditId> {
+        let tables = self.0.collections().filter_map(|collection| self.0.table(collection));
+        tables.filter_map(|table| Some(table.get(id)?.ops.front()?.0)).min()
+    }
+
     /// All touched keys.
     pub(super) fn keys(&self) -> Vec<Key> {
         self.0.iter().map(|(key, _)| key).collect()

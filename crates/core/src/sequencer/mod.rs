@@ -10,7 +10,9 @@
 //! ```
 
 mod answers;
+mod fields;
 mod resolve;
+mod texts;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,17 +23,20 @@ pub use answers::Peer;
 
 use crate::batch::{Batch, ClientVerdict};
 use crate::codec::{CodecError, cbor};
-use crate::event::{Body, OwnVerdict, Refusal, RefusalCode, Sealed, Verdict};
+use crate::event::{Body, OwnVerdict, Recorded, Refusal, RefusalCode, Sealed, Verdict};
 use crate::frame::{ErrorCode, ErrorFrame, Open, Opened, Resync, ResyncReason, ServerFrame};
 use crate::hash::{Chain, Digest};
 use crate::limits;
 use crate::name::{Key, Subject};
 use crate::numbers::{Channel, ClientId, EventNumber, Position, Seq};
-use crate::object::{Entry, Stamp};
+use crate::object::{Entry, Stamp, Write};
 use crate::objects::Objects;
+use crate::op::Action;
+use crate::schema::Schema;
 use crate::state::{ClientState, StateChanges, StreamState, verdicts_of};
 use answers::{Answer, Answers};
-use resolve::take_effect;
+use resolve::{Effect, Ground, keep_last};
+use texts::{Texts, splices};
 
 /// The sequencer of one stream.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ pub struct Sequencer {
     /// The last batch that is durable.
     durable: Position,
     objects: Objects,
+    texts: Texts,
+    schema: Arc<Schema>,
     clients: FxHashMap<ClientId, Option<ClientState>>,
     batch: Batch,
     answers: Answers,
@@ -91,13 +98,15 @@ impl Forgotten {
 }
 
 impl Sequencer {
-    /// A sequencer that goes on from a stored state. What is on the log past it must be played with
-    /// [`replay`](Self::replay) before anything else.
-    pub fn new(state: StreamState) -> Self {
+    /// A sequencer that goes on from a stored state, for an app with this schema. What is on the log past it must be
+    /// played with [`replay`](Self::replay) before anything else.
+    pub fn new(state: StreamState, schema: Arc<Schema>) -> Self {
         Self {
             staged: state,
             durable: state.position,
             objects: Objects::resume(state.live, state.digest),
+            texts: Texts::new(state.head),
+            schema,
             clients: FxHashMap::default(),
             batch: Batch::empty(state.head, state.chain),
             answers: Answers::default(),
@@ -137,7 +146,7 @@ impl Sequencer {
     pub fn replay(&mut self, batch: &Batch) -> Result<(), CodecError> {
         let events = batch.events()?;
         for event in &events {
-            self.objects.play(event);
+            self.play(event);
             self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
         }
         for verdict in verdicts_of(batch, &events) {
@@ -145,9 +154,19 @@ impl Sequencer {
             self.changed_clients.insert(verdict.client);
         }
         self.batch = Batch::empty(batch.block.end(), batch.block.after());
+        self.texts = Texts::new(batch.block.end());
         self.advance(batch);
         self.durable = self.staged.position;
         Ok(())
+    }
+
+    fn play(&mut self, event: &Recorded) {
+        let write = Write::of(event);
+        for op in &event.body.ops {
+            let last = self.objects.get(&op.key).filter(|_| op.action == Action::Delete).cloned();
+            self.objects.play_op(op, &write);
+            keep_last(&mut self.objects, &self.schema, &op.key, last);
+        }
     }
 
     /// Opens the stream for a peer: tells it where the stream is and what became of its events.
@@ -193,6 +212,21 @@ impl Sequencer {
     fn last_of(&self, open: &Open) -> Vec<EventNumber> {
         let clients = std::iter::once(&open.client).chain(&open.former);
         clients.map(|&client| self.known_client(client).map_or(EventNumber(0), |state| state.last)).collect()
+    }
+
+    /// From where on the log has to be read before an event can be decided on, up to where: it edits a text that it
+    /// saw before what is remembered. `None`: nothing need be read, or it would be too much.
+    pub fn text_history_needed(&self, body: &Body) -> Option<std::ops::Range<Seq>> {
+        let (on, from) = (body.on.unwrap_or(body.base), self.texts.from());
+        let edits_text = || body.ops.iter().any(|op| splices(op).next().is_some());
+        (on < from && from.since(on) <= limits::TEXT_HISTORY_EVENTS && edits_text()).then_some(on..from)
+    }
+
+    /// Takes the events of a range that was [needed](Self::text_history_needed).
+    pub fn load_text_history(&mut self, events: &[Recorded]) {
+        if events.last().is_some_and(|last| last.seq.next() == self.texts.from()) {
+            self.texts.load(events);
+        }
     }
 
     /// Decides on an event. What it touches must be loaded. The answer comes when the decision is durable.
@@ -326,11 +360,16 @@ impl Sequencer {
 
     fn decide(&mut self, subject: Option<&Subject>, sealed: &Sealed) -> Verdict {
         let event = &sealed.event;
-        let stamp = Stamp { seq: self.batch.block.end(), client: event.client };
-        let taken = self.check(sealed).and_then(|()| take_effect(&mut self.objects, &event.body, stamp));
+        let seq = self.batch.block.end();
+        let stamp = Stamp { seq, client: event.client };
+        let write = Write { stamp, base: event.body.base, at: event.body.at, actor: subject };
+        let taken = self.check(sealed).and_then(|()| {
+            let mut ground = Ground { objects: &mut self.objects, texts: &mut self.texts, schema: &self.schema };
+            ground.take_effect(&event.body, &write)
+        });
         let mut told = true;
         let verdict = match taken {
-            Err(refusal) => Verdict::Refused(Box::new(refusal)),
+            Err(refusal) => Verdict::Refused(Box::new(Refusal { head: seq, ..refusal })),
             Ok(effect) => {
                 told = effect.altered.is_some();
                 self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
@@ -347,7 +386,7 @@ impl Sequencer {
         verdict
     }
 
-    fn record(&mut self, subject: Option<&Subject>, sealed: &Sealed, seq: Seq, effect: resolve::Effect) -> Verdict {
+    fn record(&mut self, subject: Option<&Subject>, sealed: &Sealed, seq: Seq, effect: Effect) -> Verdict {
         let event = &sealed.event;
         let head = cbor::RecordedHead { seq, client: event.client, n: event.n, actor: subject, lost: &effect.lost };
         let recorded = match effect.altered {
@@ -364,7 +403,8 @@ impl Sequencer {
     /// What can be said against an event without looking at objects.
     fn check(&self, sealed: &Sealed) -> Result<(), Refusal> {
         let body = &sealed.event.body;
-        let invalid = |reason: String| Refusal { code: RefusalCode::Invalid, reason, about: None, current: None };
+        let refuse = |code, reason| Refusal { code, reason, about: None, current: None, head: Seq::FIRST };
+        let invalid = |reason| refuse(RefusalCode::Invalid, reason);
         if body.ops.is_empty() {
             return Err(invalid("the event has no ops".into()));
         }
@@ -376,19 +416,29 @@ impl Sequencer {
             let (base, head) = (body.base, self.batch.block.end());
             return Err(invalid(format!("the event's base {base} is past the end of the stream, {head}")));
         }
-        if !body.unchanged.is_empty() && self.has_own_loss(sealed.event.client) {
-            let reason = "an earlier event of this client, which this one may rest on, did not take effect".into();
-            return Err(Refusal { code: RefusalCode::Stale, reason, about: None, current: None });
+        let on = body.on.unwrap_or(body.base);
+        if on > self.batch.block.end() {
+            return Err(invalid(format!("the event's `on` {on} is past the end of the stream")));
+        }
+        let edits_text = body.ops.iter().any(|op| splices(op).next().is_some());
+        if (edits_text || !body.unchanged.is_empty()) && self.has_own_loss(sealed.event.client, body) {
+            let code = if edits_text { RefusalCode::Rebase } else { RefusalCode::Stale };
+            let reason = "an earlier event of this client, which this one may rest on, did not take effect";
+            return Err(refuse(code, reason.into()));
         }
         Ok(())
     }
 
-    /// Whether an unsettled event of a client was refused or lost a part: its author did not know when it typed on.
-    fn has_own_loss(&self, client: ClientId) -> bool {
+    /// Whether an unsettled event of a client was refused, or lost a part that this one may rest on: its author did not
+    /// know when it typed on.
+    fn has_own_loss(&self, client: ClientId, body: &Body) -> bool {
+        let touches = |key: &Key| {
+            body.ops.iter().any(|op| op.key == *key) || body.unchanged.iter().any(|read| read.key == *key)
+        };
         let state = self.known_client(client);
         state.is_some_and(|state| {
             state.verdicts().any(|own| match &own.verdict {
-                Verdict::Recorded { lost, .. } => !lost.is_empty(),
+                Verdict::Recorded { lost, .. } => lost.iter().any(|lost| touches(&lost.op.key)),
                 Verdict::Refused(_) => true,
             })
         })

@@ -1,16 +1,22 @@
 //! What an authored event becomes when it reaches the log: the one place where concurrent edits meet.
 //!
-//! Each op is decided on the state that the ops before it left. The policy for fields is `last`: whoever reaches the
-//! log last wins. A delete beats a concurrent update, and an insert of an id that a concurrent insert took becomes an
-//! upsert. What the author knew to be otherwise is refused.
+//! Each op is decided on the state that the ops before it left. What merges (counters, sets, texts) always takes effect;
+//! a field that is set concurrently goes by the policy of the schema. A delete beats a concurrent update unless the
+//! collection revives, and an insert of an id that a concurrent insert took becomes an upsert. What the author knew to
+//! be otherwise is refused. `fields` decides on the fields of one op.
 
+use std::sync::Arc;
+
+use super::fields::{Fate, Fields};
+use super::texts::{Spliced, Texts};
 use crate::event::{Body, Lost, LostReason, Read, Refusal, RefusalCode};
-use crate::limits;
-use crate::name::{FieldName, Key};
+use crate::name::Key;
 use crate::numbers::{ClientId, Seq};
-use crate::object::{Entry, Object, Stamp, apply};
+use crate::object::{Entry, Object, Stamp, Write, apply};
 use crate::objects::Objects;
 use crate::op::{Action, Edit, FieldMap, Op};
+use crate::schema::Schema;
+use crate::value::Value;
 
 /// How an event took effect.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,92 +27,169 @@ pub(super) struct Effect {
     pub(super) lost: Vec<Lost>,
 }
 
+/// What an event meets.
+#[derive(Debug)]
+pub(super) struct Ground<'a> {
+    pub(super) objects: &'a mut Objects,
+    pub(super) texts: &'a mut Texts,
+    pub(super) schema: &'a Schema,
+}
+
 /// What is decided on one op.
 enum Decision {
     AsAuthored,
-    Instead(Op),
-    Lost(LostReason),
-    /// It has nothing to do: the object is gone already.
-    Nothing,
+    Instead { ops: Vec<Op>, lost: Vec<Lost> },
 }
 
-/// Lets an event take effect on the objects, all of it or, where it is refused, nothing.
-pub(super) fn take_effect(objects: &mut Objects, body: &Body, stamp: Stamp) -> Result<Effect, Refusal> {
-    check_reads(objects, body, stamp.client)?;
-    let mut effect = Effect { altered: None, lost: Vec::new() };
-    let mut before: Vec<(&Key, Option<Entry>)> = Vec::new();
-    for (place, op) in body.ops.iter().enumerate() {
-        let decision = match decide(objects, op, op.seen.unwrap_or(body.base), stamp.client) {
-            Ok(decision) => decision,
-            Err(refusal) => {
-                undo(objects, before);
-                return Err(refusal);
+impl Decision {
+    fn lost(op: &Op, reason: LostReason) -> Self {
+        Self::Instead { ops: Vec::new(), lost: vec![Lost { op: op.clone(), reason }] }
+    }
+}
+
+impl Ground<'_> {
+    /// Lets an event take effect, all of it or, where it is refused, nothing.
+    pub(super) fn take_effect(&mut self, body: &Body, write: &Write<'_>) -> Result<Effect, Refusal> {
+        self.check_reads(body, write.stamp.client)?;
+        let mut effect = Effect { altered: None, lost: Vec::new() };
+        let mut before: Vec<(&Key, Option<Entry>)> = Vec::new();
+        let mut spliced = Vec::new();
+        for (place, op) in body.ops.iter().enumerate() {
+            let decision = match self.decide(op, body, write.stamp, &mut spliced) {
+                Ok(decision) => decision,
+                Err(refusal) => {
+                    self.undo(before);
+                    return Err(refusal);
+                }
+            };
+            if body.ops.len() > 1 {
+                before.push((&op.key, self.objects.entry(&op.key).cloned()));
+            }
+            match decision {
+                Decision::AsAuthored => {
+                    self.apply(op, write);
+                    effect.altered.iter_mut().for_each(|ops| ops.push(op.clone()));
+                }
+                Decision::Instead { ops, lost } => {
+                    ops.iter().for_each(|op| self.apply(op, write));
+                    effect.altered.get_or_insert_with(|| body.ops[..place].to_vec()).extend(ops);
+                    effect.lost.extend(lost);
+                }
+            }
+        }
+        spliced.into_iter().for_each(|spliced| self.texts.push(spliced));
+        Ok(effect)
+    }
+
+    fn apply(&mut self, op: &Op, write: &Write<'_>) {
+        let last = self.objects.get(&op.key).filter(|_| op.action == Action::Delete).cloned();
+        self.objects.change(&op.key, |entry| apply(entry, op, write));
+        keep_last(self.objects, self.schema, &op.key, last);
+    }
+
+    fn undo(&mut self, before: Vec<(&Key, Option<Entry>)>) {
+        for (key, entry) in before.into_iter().rev() {
+            self.objects.replace(key, entry);
+        }
+    }
+
+    fn decide(
+        &self,
+        op: &Op,
+        body: &Body,
+        stamp: Stamp,
+        spliced: &mut Vec<Spliced>,
+    ) -> Result<Decision, Refusal> {
+        let base = op.seen.unwrap_or(body.base);
+        let entry = self.objects.entry(&op.key);
+        let live = entry.and_then(Entry::live).map(AsRef::as_ref);
+        let mut fields = Fields { ground: self, op, base, on: body.on.unwrap_or(body.base), stamp, spliced };
+        match (&op.action, live) {
+            (Action::Insert(_), Some(object)) if knew(object.created, base, stamp.client) => Err(refuse(
+                RefusalCode::Exists,
+                format!("{} exists; update it, or insert under another id", op.key),
+                &op.key,
+                live,
+            )),
+            (Action::Insert(set) | Action::Upsert(set), Some(object)) => {
+                let fate = fields.decide_set(object, set)?;
+                Ok(match (fate, &op.action) {
+                    (Fate::Kept, Action::Upsert(_)) => Decision::AsAuthored,
+                    (Fate::Kept, _) => instead(op, Action::Upsert(set.clone())),
+                    (Fate::Changed { kept, lost }, _) => Decision::Instead { ops: as_upsert(op, kept), lost },
+                })
+            }
+            (Action::Update(edits), Some(object)) => {
+                Ok(match fields.decide_all(object, edits)? {
+                    Fate::Kept => Decision::AsAuthored,
+                    Fate::Changed { kept, lost } => {
+                        let ops = if kept.is_empty() { Vec::new() } else { vec![with(op, Action::Update(kept))] };
+                        Decision::Instead { ops, lost }
+                    }
+                })
+            }
+            (Action::Update(_), None) => match entry {
+                Some(gone) if !knew(gone.version().last, base, stamp.client) => self.revive(op, gone),
+                _ => Err(refuse(
+                    RefusalCode::NotFound,
+                    format!("{} does not exist; insert it, or use upsert", op.key),
+                    &op.key,
+                    None,
+                )),
+            },
+            (Action::Delete, None) => Ok(Decision::Instead { ops: Vec::new(), lost: Vec::new() }),
+            (Action::Insert(_) | Action::Upsert(_), None) | (Action::Delete, Some(_)) => Ok(Decision::AsAuthored),
+        }
+    }
+
+    /// An update of an object that was deleted concurrently.
+    fn revive(&self, op: &Op, gone: &Entry) -> Result<Decision, Refusal> {
+        let last = match gone {
+            Entry::Tombstone(tombstone) if self.schema.revives(&op.key.collection) => tombstone.last.as_ref(),
+            _ => None,
+        };
+        let Some(last) = last else { return Ok(Decision::lost(op, LostReason::Gone)) };
+        let Action::Update(edits) = &op.action else { return Ok(Decision::AsAuthored) };
+        // A splice was typed on a text that may have changed before it went.
+        let (splices, others): (Vec<_>, Vec<_>) =
+            edits.iter().map(|(name, edit)| (name.clone(), edit.clone())).partition(|(_, edit)| matches!(edit, Edit::Splice(_)));
+        let fields = last.fields().map(|(name, field)| (name.clone(), field.value.clone()));
+        let restored = Action::Upsert(FieldMap::new(fields.collect()).unwrap_or_default());
+        let mut ops = vec![with(op, restored)];
+        if !others.is_empty() {
+            ops.push(with(op, Action::Update(FieldMap::new(others).unwrap_or_default())));
+        }
+        let lost = match splices.is_empty() {
+            true => Vec::new(),
+            false => {
+                let lost = with(op, Action::Update(FieldMap::new(splices).unwrap_or_default()));
+                vec![Lost { op: lost, reason: LostReason::Gone }]
             }
         };
-        if body.ops.len() > 1 {
-            before.push((&op.key, objects.entry(&op.key).cloned()));
-        }
-        effect.note(&body.ops[..place], op, &decision);
-        match &decision {
-            Decision::AsAuthored => objects.change(&op.key, |entry| apply(entry, op, stamp)),
-            Decision::Instead(other) => objects.change(&op.key, |entry| apply(entry, other, stamp)),
-            Decision::Lost(_) | Decision::Nothing => {}
-        }
+        Ok(Decision::Instead { ops, lost })
     }
-    Ok(effect)
-}
 
-fn undo(objects: &mut Objects, before: Vec<(&Key, Option<Entry>)>) {
-    for (key, entry) in before.into_iter().rev() {
-        objects.replace(key, entry);
-    }
-}
-
-impl Effect {
-    fn note(&mut self, earlier: &[Op], op: &Op, decision: &Decision) {
-        if matches!(decision, Decision::AsAuthored) {
-            if let Some(ops) = &mut self.altered {
-                ops.push(op.clone());
-            }
-            return;
-        }
-        let ops = self.altered.get_or_insert_with(|| earlier.to_vec());
-        match decision {
-            Decision::Instead(other) => ops.push(other.clone()),
-            Decision::Lost(reason) => self.lost.push(Lost { op: op.clone(), reason: *reason }),
-            Decision::AsAuthored | Decision::Nothing => {}
-        }
-    }
-}
-
-fn decide(objects: &Objects, op: &Op, base: Seq, client: ClientId) -> Result<Decision, Refusal> {
-    let entry = objects.entry(&op.key);
-    let live = entry.and_then(Entry::live).map(AsRef::as_ref);
-    match (&op.action, live) {
-        (Action::Insert(_), Some(object)) if knew(object.created, base, client) => Err(refuse(
-            RefusalCode::Exists,
-            format!("{} exists; update it, or insert under another id", op.key),
-            &op.key,
-            live,
-        )),
-        (Action::Insert(set), Some(object)) => {
-            check_room(object, set, &op.key)?;
-            let action = Action::Upsert(set.clone());
-            Ok(Decision::Instead(Op { key: op.key.clone(), seen: op.seen, action }))
-        }
-        (Action::Upsert(set), Some(object)) => check_room(object, set, &op.key).map(|()| Decision::AsAuthored),
-        (Action::Update(edits), Some(object)) => check_edits(object, edits, &op.key).map(|()| Decision::AsAuthored),
-        (Action::Update(_), None) => match entry {
-            Some(gone) if !knew(gone.version().last, base, client) => Ok(Decision::Lost(LostReason::Gone)),
-            _ => Err(refuse(
-                RefusalCode::NotFound,
-                format!("{} does not exist; insert it, or use upsert", op.key),
-                &op.key,
-                None,
+    fn check_reads(&self, body: &Body, client: ClientId) -> Result<(), Refusal> {
+        match body.unchanged.iter().find(|read| has_changed(self.objects, read, body.base, client)) {
+            None => Ok(()),
+            Some(read) => Err(refuse(
+                RefusalCode::Stale,
+                format!("{} has changed since it was read; read it again", read.key),
+                &read.key,
+                self.objects.get(&read.key).map(AsRef::as_ref),
             )),
-        },
-        (Action::Delete, None) => Ok(Decision::Nothing),
-        (Action::Insert(_) | Action::Upsert(_), None) | (Action::Delete, Some(_)) => Ok(Decision::AsAuthored),
+        }
+    }
+}
+
+/// Where a collection revives, its tombstones keep what the objects were.
+pub(super) fn keep_last(objects: &mut Objects, schema: &Schema, key: &Key, last: Option<Arc<Object>>) {
+    if last.is_some() && schema.revives(&key.collection) {
+        objects.change(key, |entry| {
+            if let Some(Entry::Tombstone(tombstone)) = entry {
+                tombstone.last = last;
+            }
+        });
     }
 }
 
@@ -115,35 +198,28 @@ fn knew(written: Stamp, base: Seq, client: ClientId) -> bool {
     written.seq < base || written.client == client
 }
 
-fn check_room<T>(object: &Object, fields: &FieldMap<T>, key: &Key) -> Result<(), Refusal> {
-    if object.has_room(fields.iter().map(|(name, _)| name)) {
-        return Ok(());
+fn with(op: &Op, action: Action) -> Op {
+    Op { key: op.key.clone(), seen: op.seen, action }
+}
+
+fn instead(op: &Op, action: Action) -> Decision {
+    Decision::Instead { ops: vec![with(op, action)], lost: Vec::new() }
+}
+
+/// An upsert of the fields that are set, and an update of those that became conflicts.
+fn as_upsert(op: &Op, kept: FieldMap<Edit>) -> Vec<Op> {
+    let (mut set, mut others): (Vec<(_, Value)>, Vec<_>) = Default::default();
+    for (name, edit) in kept.iter() {
+        match edit {
+            Edit::Set(value) => set.push((name.clone(), value.clone())),
+            other => others.push((name.clone(), other.clone())),
+        }
     }
-    let reason = format!("{key} would have too many fields; the most is {}", limits::OBJECT_FIELDS);
-    Err(refuse(RefusalCode::Invalid, reason, key, None))
-}
-
-fn check_edits(object: &Object, edits: &FieldMap<Edit>, key: &Key) -> Result<(), Refusal> {
-    check_room(object, edits, key)?;
-    edits.iter().try_for_each(|(name, edit)| check_edit(object, name, edit, key))
-}
-
-fn check_edit(object: &Object, name: &FieldName, edit: &Edit, key: &Key) -> Result<(), Refusal> {
-    let Edit::Inc(amount) = edit else { return Ok(()) };
-    let refused = |error| refuse(RefusalCode::Invalid, format!("{key}, field {name}: {error}"), key, Some(object));
-    Object::incremented(object.get(name.as_str()), amount).map(drop).map_err(refused)
-}
-
-fn check_reads(objects: &Objects, body: &Body, client: ClientId) -> Result<(), Refusal> {
-    match body.unchanged.iter().find(|read| has_changed(objects, read, body.base, client)) {
-        None => Ok(()),
-        Some(read) => Err(refuse(
-            RefusalCode::Stale,
-            format!("{} has changed since it was read; read it again", read.key),
-            &read.key,
-            objects.get(&read.key).map(AsRef::as_ref),
-        )),
+    let mut ops = vec![with(op, Action::Upsert(FieldMap::new(set).unwrap_or_default()))];
+    if !others.is_empty() {
+        ops.push(with(op, Action::Update(FieldMap::new(others).unwrap_or_default())));
     }
+    ops
 }
 
 fn has_changed(objects: &Objects, read: &Read, base: Seq, client: ClientId) -> bool {
@@ -158,6 +234,7 @@ fn has_changed(objects: &Objects, read: &Read, base: Seq, client: ClientId) -> b
     }
 }
 
-fn refuse(code: RefusalCode, reason: String, about: &Key, current: Option<&Object>) -> Refusal {
-    Refusal { code, reason, about: Some(about.clone()), current: current.map(Object::to_value) }
+/// A refusal; how far the stream was is told by whoever decides.
+pub(super) fn refuse(code: RefusalCode, reason: String, about: &Key, current: Option<&Object>) -> Refusal {
+    Refusal { code, reason, about: Some(about.clone()), current: current.map(Object::to_value), head: Seq::FIRST }
 }

@@ -15,6 +15,7 @@ use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Seq};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::replica::{Keeping, Moment, Notice, Replica, Row, Start, Table};
+use tapeline_core::schema::Schema;
 use tapeline_core::sequencer::{Peer, Sequencer};
 use tapeline_core::state::StreamState;
 use tapeline_core::value::Value;
@@ -30,8 +31,13 @@ pub struct Server {
 
 impl Server {
     pub fn new() -> Self {
+        Self::with_schema(Schema::default())
+    }
+
+    /// A server for an app with this schema.
+    pub fn with_schema(schema: Schema) -> Self {
         Self {
-            sequencer: Sequencer::new(StreamState::empty(Incarnation(7))),
+            sequencer: Sequencer::new(StreamState::empty(Incarnation(7)), Arc::new(schema)),
             log: EventBlock::empty(Seq(0), Chain::EMPTY),
             batches: Vec::new(),
             readers: BTreeMap::new(),
@@ -100,6 +106,11 @@ impl Server {
         }
         for read in &event.body.unchanged {
             self.sequencer.load_entry(read.key.clone(), None);
+        }
+        if let Some(needed) = self.sequencer.text_history_needed(&event.body) {
+            let events = self.log.slice(needed.start, usize::MAX);
+            let events: Vec<_> = events.events().map(Result::unwrap).take_while(|event| event.seq < needed.end).collect();
+            self.sequencer.load_text_history(&events);
         }
         self.sequencer.push(peer, None, &Sealed::new(event))
     }
@@ -189,7 +200,7 @@ impl Device {
     }
 
     pub fn edit(&mut self, ops: Vec<Op>) -> tapeline_core::numbers::EditId {
-        self.replica.edit(self.now, ops, None).unwrap()
+        self.replica.edit(self.now, ops).unwrap()
     }
 
     pub fn moment(&mut self) -> Moment {

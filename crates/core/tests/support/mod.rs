@@ -20,7 +20,8 @@ use tapeline_core::hash::{Chain, ContentHash, Digest};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, StreamName, Subject};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, Seq};
-use tapeline_core::op::{Action, Edit, FieldMap, Op};
+use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
+use tapeline_core::splice::{Content, Splice, Splices};
 use tapeline_core::value::{Entries, Value};
 
 /// Runs `check` with a generator for each of `seeds` seeds. Its assertions name the seed.
@@ -162,13 +163,37 @@ pub fn op(random: &mut Rng) -> Op {
     let action = match random.u8(0..4) {
         0 => Action::Insert(fields(random, value)),
         1 => Action::Upsert(fields(random, value)),
-        2 => Action::Update(fields(random, |random| match random.bool() {
-            true => Edit::Set(value(random)),
-            false => Edit::Inc(number(random)),
-        })),
+        2 => Action::Update(fields(random, edit)),
         _ => Action::Delete,
     };
     Op { key: key(random), seen: maybe(random, |random| Seq(count(random))), action }
+}
+
+pub fn edit(random: &mut Rng) -> Edit {
+    match random.u8(0..8) {
+        0 => Edit::Inc(number(random)),
+        1 => Edit::Members(Members { add: some(random, 3, value), remove: vec![value(random)] }),
+        2 => Edit::Members(Members { add: vec![value(random)], remove: Vec::new() }),
+        3 => Edit::Splice(splices(random)),
+        4 => Edit::Put(vec![put(random), put(random)]),
+        5 => Edit::Ask(value(random)),
+        _ => Edit::Set(value(random)),
+    }
+}
+
+fn splices(random: &mut Rng) -> Splices {
+    let bytes = random.bool();
+    let insert = |random: &mut Rng| match bytes {
+        true => Content::Bytes(vec![random.u8(..); random.usize(1..4)].into()),
+        false => Content::Text("é😀".into()),
+    };
+    let places = [random.u64(0..3), random.u64(3..6), random.u64(6..9)];
+    let splices = places.map(|offset| Splice { offset, delete: random.u64(0..1), insert: insert(random) });
+    Splices::new(splices.into()).unwrap()
+}
+
+fn put(random: &mut Rng) -> Put {
+    Put { path: vec!["a".into(), "b".into()], value: maybe(random, value) }
 }
 
 /// A word that a newer peer may say.
@@ -194,6 +219,7 @@ pub fn refusal(random: &mut Rng) -> Refusal {
         reason: text(random),
         about: maybe(random, key),
         current: maybe(random, value),
+        head: Seq(random.u64(0..1_000)),
     }
 }
 

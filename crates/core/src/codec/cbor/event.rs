@@ -246,7 +246,7 @@ fn read_command(reader: &mut Reader<'_>) -> Result<Command, Box<CodecError>> {
     Ok(Command { name: CommandName::new(reader.str()?)?, args: read_value(reader)? })
 }
 
-fn read_read(reader: &mut Reader<'_>) -> Result<Read, Box<CodecError>> {
+pub(super) fn read_read(reader: &mut Reader<'_>) -> Result<Read, Box<CodecError>> {
     let items = reader.array()?;
     if !(2..=3).contains(&items) {
         return Err(CodecError::Cbor("a read has a collection, an id and perhaps a field".into()).into());

@@ -2,22 +2,28 @@
 //!
 //! ```text
 //! ops    = [op, …]                                      as in protocol.cddl
-//! row    = [id, {field: value, …}]                      ids are text
+//! edit   = [ops, [read, …], command | null]
+//! command = [name, args, seed, serializable, [[collection, id], …], [collection, …]]
+//! ran    = [ops, [[collection, id], …], [collection, …]]
+//! row    = [id, {field: value, …}, conflicts?]          ids are text
 //! rows   = [row, …]
 //! moved  = [[place, …], [[place, row], …]]              take out, then put in
 //! parked = [[edit, at, refusal, [op, …]], …]
 //! record = [[table, key, value | null], …]
 //! ```
 
-use super::op::read_op;
+use super::event::read_read;
+use super::op::{read_key, read_op};
+use super::value::read_value;
 use super::{CodecError, Reader, Writer, check_end, read_array, read_null, read_tuple};
+use crate::event::Command;
 use crate::limits;
-use crate::name::ObjectId;
+use crate::name::{Collection, CommandName, ObjectId};
 use crate::numbers::EditId;
 use crate::object::Object;
 use crate::op::Op;
 use crate::query::{Found, Moved};
-use crate::replica::{Parked, Row, StoreBatch, Table};
+use crate::replica::{Commanded, NewEdit, Parked, Reads, Row, StoreBatch, Table};
 
 /// Reads the ops of one edit.
 ///
@@ -25,9 +31,63 @@ use crate::replica::{Parked, Row, StoreBatch, Table};
 /// Where the bytes are none, or break a limit.
 pub fn decode_ops(bytes: &[u8]) -> Result<Vec<Op>, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
-    let ops = read_array(&mut reader, "ops in one event", limits::EVENT_OPS, read_op)?;
+    let ops = read_ops(&mut reader)?;
     check_end(&reader, "ops")?;
     Ok(ops)
+}
+
+pub(crate) fn read_ops(reader: &mut Reader<'_>) -> Result<Vec<Op>, Box<CodecError>> {
+    read_array(reader, "ops in one event", limits::EVENT_OPS, read_op)
+}
+
+/// Reads an edit as an app gives it.
+///
+/// # Errors
+/// Where the bytes are none, or break a limit.
+pub fn decode_new_edit(bytes: &[u8]) -> Result<NewEdit, Box<CodecError>> {
+    let mut reader = Reader::new(bytes);
+    read_tuple(&mut reader, 3, "an edit")?;
+    let ops = read_ops(&mut reader)?;
+    let unchanged = read_array(&mut reader, "reads in one event", limits::EVENT_READS, read_read)?;
+    let command = read_commanded(&mut reader)?;
+    check_end(&reader, "an edit")?;
+    Ok(NewEdit { ops, unchanged, command })
+}
+
+/// Reads what came of running a command again: `[ops, objects, collections]`.
+///
+/// # Errors
+/// Where the bytes are none, or break a limit.
+pub fn decode_ran(bytes: &[u8]) -> Result<(Vec<Op>, Reads), Box<CodecError>> {
+    let mut reader = Reader::new(bytes);
+    read_tuple(&mut reader, 3, "what a command did")?;
+    let ran = (read_ops(&mut reader)?, read_reads(&mut reader)?);
+    check_end(&reader, "what a command did")?;
+    Ok(ran)
+}
+
+/// Reads how a command made an edit, where one did.
+pub(crate) fn read_commanded(reader: &mut Reader<'_>) -> Result<Option<Commanded>, Box<CodecError>> {
+    if read_null(reader)? {
+        return Ok(None);
+    }
+    read_tuple(reader, 6, "a command of an edit")?;
+    let command = Command { name: CommandName::new(reader.str()?)?, args: read_value(reader)? };
+    let (seed, serializable) = (reader.u64()?, reader.u64()? == 1);
+    Ok(Some(Commanded { command, seed, serializable, reads: read_reads(reader)? }))
+}
+
+fn read_reads(reader: &mut Reader<'_>) -> Result<Reads, Box<CodecError>> {
+    let read_key = |reader: &mut Reader<'_>| {
+        read_tuple(reader, 2, "a key")?;
+        read_key(reader)
+    };
+    Ok(Reads {
+        objects: read_array(reader, "objects that were read", limits::COMMAND_READS, read_key)?,
+        collections: read_array(reader, "collections that were read", limits::COMMAND_READS, |reader| {
+            Ok(Collection::new(reader.str()?)?)
+        })?,
+    })
 }
 
 /// Encodes one object as an app reads it.
@@ -122,11 +182,27 @@ fn read_row(reader: &mut Reader<'_>) -> Result<Row, Box<CodecError>> {
 }
 
 impl Writer {
+    pub(crate) fn commanded(&mut self, commanded: Option<&Commanded>) -> &mut Self {
+        let Some(Commanded { command, seed, reads, serializable }) = commanded else { return self.null() };
+        self.array(6).text(command.name.as_str()).value(&command.args).uint(*seed).uint(u64::from(*serializable));
+        self.array(reads.objects.len() as u64);
+        for key in &reads.objects {
+            self.array(2).key(key);
+        }
+        let collections = self.array(reads.collections.len() as u64);
+        reads.collections.iter().fold(collections, |writer, collection| writer.text(collection.as_str()))
+    }
+
     fn row(&mut self, id: &ObjectId, object: &Object) -> &mut Self {
-        self.array(2);
+        let conflicts = object.conflicts();
+        self.array(2 + u64::from(!conflicts.is_empty()));
         id.with_str(|id| {
             self.text(id);
         });
-        self.fields(object)
+        self.fields(object);
+        if !conflicts.is_empty() {
+            self.conflicts(conflicts);
+        }
+        self
     }
 }

@@ -19,7 +19,11 @@ mod writer;
 pub use client_frame::{decode_client_frame, encode_client_frame};
 pub use event::{EncodedBody, RecordedHead, decode_recorded, encode_body, encode_recorded, encode_recorded_head};
 pub(crate) use event::{encode_authored, read_authored};
-pub use local::{decode_ops, decode_record, encode_moved, encode_parked, encode_record, encode_row, encode_rows};
+pub use local::{
+    decode_new_edit, decode_ops, decode_ran, decode_record, encode_moved, encode_parked, encode_record, encode_row,
+    encode_rows,
+};
+pub(crate) use local::{read_commanded, read_ops};
 pub(crate) use op::{read_client, read_key};
 pub use presence::{encode_peers, encode_presence_head};
 pub(crate) use reader::{Reader, array_len, check_end, read_array, read_map, read_null, read_tuple, split_bytes};
@@ -29,7 +33,7 @@ pub use server_frame::{
 pub use stored::{canonical_object, decode_entry, encode_entry};
 pub(crate) use stored::{
     decode_batch, decode_client_state, decode_stream_state, encode_batch, encode_client_state, encode_stream_state,
-    read_values,
+    read_conflicts, read_values,
 };
 pub use value::{decode_value, encode_value};
 pub(crate) use verdict::read_refusal;

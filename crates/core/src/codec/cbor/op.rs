@@ -7,6 +7,7 @@ use crate::limits;
 use crate::name::{Collection, FieldName, Key, ObjectId};
 use crate::numbers::{ClientId, Seq};
 use crate::op::{Action, Edit, FieldMap, Op};
+use crate::part::Part;
 use crate::value::Value;
 
 mod action {
@@ -16,11 +17,8 @@ mod action {
     pub(super) const DELETE: u64 = 3;
 }
 
-mod part {
-    pub(super) const SET: u64 = 0;
-    pub(super) const INC: u64 = 1;
-    pub(super) const SEEN: u64 = 9;
-}
+/// The key of `seen` among the parts.
+const SEEN: u64 = 9;
 
 impl Writer {
     pub(crate) fn client(&mut self, client: ClientId) -> &mut Self {
@@ -42,14 +40,13 @@ impl Writer {
             Action::Insert(set) => self.op_head(action::INSERT, &op.key, 1 + seen).set(set),
             Action::Upsert(set) => self.op_head(action::UPSERT, &op.key, 1 + seen).set(set),
             Action::Update(edits) => {
-                let (sets, incs) = count_edits(edits);
-                let parts = u64::from(sets > 0) + u64::from(incs > 0);
-                self.op_head(action::UPDATE, &op.key, parts + seen).edits(edits, sets, incs)
+                let parts = Part::ALL.into_iter().filter(|&part| count(edits, part) > 0).count();
+                self.op_head(action::UPDATE, &op.key, parts as u64 + seen).edits(edits)
             }
             Action::Delete => self.op_head(action::DELETE, &op.key, seen),
         };
         match op.seen {
-            Some(seq) => self.uint(part::SEEN).uint(seq.0),
+            Some(seq) => self.uint(SEEN).uint(seq.0),
             None => self,
         }
     }
@@ -62,24 +59,19 @@ impl Writer {
     }
 
     fn set(&mut self, fields: &FieldMap<Value>) -> &mut Self {
-        let map = self.uint(part::SET).map(fields.len() as u64);
+        let map = self.uint(Part::Set as u64).map(fields.len() as u64);
         fields.iter().fold(map, |map, (name, value)| map.text(name.as_str()).value(value))
     }
 
-    fn edits(&mut self, edits: &FieldMap<Edit>, sets: u64, incs: u64) -> &mut Self {
-        if sets > 0 {
-            self.uint(part::SET).map(sets);
-            for (name, edit) in edits.iter() {
-                if let Edit::Set(value) = edit {
-                    self.text(name.as_str()).value(value);
-                }
-            }
-        }
-        if incs > 0 {
-            self.uint(part::INC).map(incs);
-            for (name, edit) in edits.iter() {
-                if let Edit::Inc(amount) = edit {
-                    self.text(name.as_str()).value(amount);
+    fn edits(&mut self, edits: &FieldMap<Edit>) -> &mut Self {
+        for part in Part::ALL {
+            let count = count(edits, part);
+            if count > 0 {
+                self.uint(part as u64).map(count as u64);
+                for (name, edit) in edits.iter() {
+                    if let Some(value) = part.of(edit) {
+                        self.text(name.as_str()).value(&value);
+                    }
                 }
             }
         }
@@ -87,9 +79,9 @@ impl Writer {
     }
 }
 
-fn count_edits(edits: &FieldMap<Edit>) -> (u64, u64) {
-    let sets = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Set(_))).count();
-    (sets as u64, (edits.len() - sets) as u64)
+/// How many fields have something in a part.
+fn count(edits: &FieldMap<Edit>, part: Part) -> usize {
+    edits.iter().filter(|(_, edit)| part.is_in(edit)).count()
 }
 
 pub(crate) fn read_client(reader: &mut Reader<'_>) -> Result<ClientId, Box<CodecError>> {
@@ -124,11 +116,13 @@ pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
     let key = read_key(reader)?;
     let mut parts = Parts { there: items == 4, seen: None };
     let action = match kind {
-        action::INSERT => Action::Insert(parts.read(reader, assigned)?),
-        action::UPSERT => Action::Upsert(parts.read(reader, assigned)?),
-        action::UPDATE => Action::Update(parts.read(reader, edited)?),
+        action::INSERT => Action::Insert(parts.read(reader, 1, assigned)?),
+        action::UPSERT => Action::Upsert(parts.read(reader, 1, assigned)?),
+        action::UPDATE => Action::Update(parts.read(reader, Part::ALL.len(), |part, edits, name, value| {
+            part.add_to(edits, name, value).map_err(|error| CodecError::Cbor(error.into()).into())
+        })?),
         action::DELETE => {
-            parts.read::<Value>(reader, |_| None)?;
+            parts.read::<()>(reader, 0, |_, _, _, _| Ok(()))?;
             Action::Delete
         }
         other => return Err(CodecError::Unknown { what: "op", found: other.to_string() }.into()),
@@ -136,19 +130,22 @@ pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
     Ok(Op { key, seen: parts.seen, action })
 }
 
-/// What a part makes of a value, where the op may have such a part.
-type Made<T> = Option<fn(Value) -> T>;
+/// Takes what a part says of a field.
+type Take<T> = fn(Part, &mut Vec<(FieldName, T)>, FieldName, Value) -> Result<(), Box<CodecError>>;
 
-fn assigned(part: u64) -> Made<Value> {
-    (part == part::SET).then_some(|value| value)
+fn assigned(
+    _: Part,
+    fields: &mut Vec<(FieldName, Value)>,
+    name: FieldName,
+    value: Value,
+) -> Result<(), Box<CodecError>> {
+    fields.push((name, value));
+    Ok(())
 }
 
-fn edited(part: u64) -> Made<Edit> {
-    match part {
-        part::SET => Some(Edit::Set),
-        part::INC => Some(Edit::Inc),
-        _ => None,
-    }
+/// Skipping an edit that is not understood would record something else than was meant.
+fn unknown_part(part: u64) -> Box<CodecError> {
+    CodecError::Unknown { what: "part of such an op", found: part.to_string() }.into()
 }
 
 /// The parts of an op after its key.
@@ -158,37 +155,33 @@ struct Parts {
 }
 
 impl Parts {
-    fn read<T>(&mut self, reader: &mut Reader<'_>, made: fn(u64) -> Made<T>) -> Result<FieldMap<T>, Box<CodecError>> {
+    /// Reads the parts of an op that may have the first `parts` of them.
+    fn read<T>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        parts: usize,
+        take: Take<T>,
+    ) -> Result<FieldMap<T>, Box<CodecError>> {
         if !self.there {
             return Ok(FieldMap::default());
         }
         let mut fields = Vec::new();
-        read_map(reader, |part, reader| {
-            match (part, made(part)) {
-                (part::SEEN, _) => self.seen = Some(Seq(reader.count()?)),
-                (_, Some(made)) => read_fields(reader, &mut fields, made)?,
-                // Skipping an edit that is not understood would record something else than was meant.
-                (_, None) => {
-                    return Err(CodecError::Unknown { what: "part of such an op", found: part.to_string() }.into());
-                }
+        read_map(reader, |key, reader| {
+            if key == SEEN {
+                self.seen = Some(Seq(reader.count()?));
+                return Ok(true);
+            }
+            let part = Part::ALL.iter().take(parts).find(|known| **known as u64 == key);
+            let part = *part.ok_or_else(|| unknown_part(key))?;
+            let len = reader.map()?;
+            CodecError::check_count("fields in one op", len, limits::OBJECT_FIELDS)?;
+            fields.reserve_exact(len);
+            for _ in 0..len {
+                let name = FieldName::new(reader.str()?)?;
+                take(part, &mut fields, name, read_value(reader)?)?;
             }
             Ok(true)
         })?;
         Ok(FieldMap::new(fields)?)
     }
-}
-
-fn read_fields<T>(
-    reader: &mut Reader<'_>,
-    fields: &mut Vec<(FieldName, T)>,
-    made: fn(Value) -> T,
-) -> Result<(), Box<CodecError>> {
-    let len = reader.map()?;
-    CodecError::check_count("fields in one op", len, limits::OBJECT_FIELDS)?;
-    fields.reserve_exact(len);
-    for _ in 0..len {
-        let name = FieldName::new(reader.str()?)?;
-        fields.push((name, made(read_value(reader)?)));
-    }
-    Ok(())
 }

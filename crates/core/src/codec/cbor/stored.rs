@@ -11,8 +11,8 @@ use crate::block::EventBlock;
 use crate::hash::{Chain, Digest};
 use crate::limits;
 use crate::name::{FieldName, Key, Subject};
-use crate::numbers::{ClientId, EventNumber, Incarnation, Position, Seq};
-use crate::object::{Entry, Field, Object, Stamp, Version};
+use crate::numbers::{ClientId, EventNumber, Incarnation, Millis, Position, Seq};
+use crate::object::{Conflict, Entry, Field, Object, Stamp, Tombstone, Version};
 use crate::state::{ClientState, StreamState};
 use crate::value::Value;
 
@@ -110,15 +110,19 @@ fn read_subject(reader: &mut Reader<'_>) -> Result<Option<Subject>, Box<CodecErr
     Ok(Some(Subject::new(reader.str()?)?))
 }
 
-/// The bytes of a live object that the digest is over: `[collection, id, {field: value}]`, fields sorted by name.
-/// Ids are text here, whatever their spelling on the wire.
+/// The bytes of a live object that the digest is over: `[collection, id, {field: value}]`, fields sorted by name, and
+/// the conflicts as a fourth item where there are any. Ids are text here, whatever their spelling on the wire.
 pub fn canonical_object(key: &Key, object: &Object) -> Vec<u8> {
     let mut writer = Writer::with_capacity(160);
-    writer.array(3).text(key.collection.as_str());
+    let conflicts = object.conflicts();
+    writer.array(3 + u64::from(!conflicts.is_empty())).text(key.collection.as_str());
     key.id.with_str(|id| {
         writer.text(id);
     });
     writer.fields(object);
+    if !conflicts.is_empty() {
+        writer.conflicts(conflicts);
+    }
     writer.finish()
 }
 
@@ -126,36 +130,37 @@ pub fn canonical_object(key: &Key, object: &Object) -> Vec<u8> {
 ///
 /// `[clients, versions, {field: value}, indexes]`: each client and each version stands there once; a version is
 /// `[seq, index of the client]` or `[seq, index of the client, seq of the other]`. The first version is the object's
-/// own; `indexes` names the version of its creation, then that of each field. A tombstone is `[clients, versions]`.
-/// Most fields of most objects share their version with others: what is said once takes little on the disk.
+/// own; `indexes` names the version of its creation, then that of each field. Most fields of most objects share their
+/// version with others: what is said once takes little on the disk. An object with edited sets or conflicts goes on
+/// with `[[field, [index of each member's version, …]], …], conflicts`. A tombstone is `[clients, versions]`, and goes
+/// on with the object as it was where it may be revived.
 pub fn encode_entry(entry: &Entry) -> Vec<u8> {
     let mut writer = Writer::with_capacity(160);
     match entry {
-        Entry::Tombstone(version) => {
-            writer.array(2).versions(&[**version]);
+        Entry::Tombstone(tombstone) => {
+            writer.array(2 + u64::from(tombstone.last.is_some())).versions(&[tombstone.version]);
+            if let Some(last) = &tombstone.last {
+                writer.bytes(&encode_entry(&Entry::Live(last.clone())));
+            }
         }
-        Entry::Live(object) => {
-            let (versions, indexes) = versions_of(object);
-            writer.array(4).versions(&versions).fields(object);
-            let array = writer.array(indexes.len() as u64);
-            indexes.iter().fold(array, |array, &index| array.uint(index as u64));
-        }
+        Entry::Live(object) => writer.object(object),
     }
     writer.finish()
 }
 
-/// The versions an object names, each once, its own first; and where among them its creation and each field stand.
-fn versions_of(object: &Object) -> (Vec<Version>, Vec<usize>) {
-    let (mut versions, mut indexes) = (vec![object.version], Vec::with_capacity(object.fields().len() + 1));
-    let fields = object.fields().map(|(_, field)| field.version);
-    for version in std::iter::once(Version::first(object.created)).chain(fields) {
-        let known = versions.iter().position(|&known| known == version);
-        indexes.push(known.unwrap_or(versions.len()));
-        if known.is_none() {
-            versions.push(version);
-        }
+/// The versions an object names, each once, its own first.
+#[derive(Default)]
+struct Versions(Vec<Version>);
+
+impl Versions {
+    /// Where a version stands.
+    fn index(&mut self, version: Version) -> usize {
+        let known = self.0.iter().position(|&known| known == version);
+        known.unwrap_or_else(|| {
+            self.0.push(version);
+            self.0.len() - 1
+        })
     }
-    (versions, indexes)
 }
 
 impl Writer {
@@ -163,6 +168,41 @@ impl Writer {
     pub(crate) fn fields(&mut self, object: &Object) -> &mut Self {
         let map = self.map(object.fields().len() as u64);
         object.fields().fold(map, |map, (name, field)| map.text(name.as_str()).value(&field.value))
+    }
+
+    fn object(&mut self, object: &Object) {
+        let (members, conflicts) = (object.members(), object.conflicts());
+        let mut versions = Versions(vec![object.version]);
+        let fields = object.fields().map(|(_, field)| field.version);
+        let created = Version::first(object.created);
+        let indexes: Vec<_> = std::iter::once(created).chain(fields).map(|version| versions.index(version)).collect();
+        let of_set = |set: &Vec<Version>, versions: &mut Versions| -> Vec<usize> {
+            set.iter().map(|&version| versions.index(version)).collect()
+        };
+        let sets: Vec<_> = members.iter().map(|(field, set)| (field, of_set(set, &mut versions))).collect();
+        let more = !sets.is_empty() || !conflicts.is_empty();
+        self.array(if more { 6 } else { 4 }).versions(&versions.0).fields(object).indexes(&indexes);
+        if more {
+            self.array(sets.len() as u64);
+            for (field, indexes) in &sets {
+                self.array(2).text(field.as_str()).indexes(indexes);
+            }
+            self.conflicts(conflicts);
+        }
+    }
+
+    fn indexes(&mut self, indexes: &[usize]) -> &mut Self {
+        let array = self.array(indexes.len() as u64);
+        indexes.iter().fold(array, |array, &index| array.uint(index as u64))
+    }
+
+    /// `[[field, value, seq, client, at, actor | null], …]`
+    pub(crate) fn conflicts(&mut self, conflicts: &[Conflict]) -> &mut Self {
+        let array = self.array(conflicts.len() as u64);
+        conflicts.iter().fold(array, |array, Conflict { field, value, stamp, at, actor }| {
+            let array = array.array(6).text(field.as_str()).value(value).uint(stamp.seq.0).client(stamp.client);
+            array.uint(at.0).subject(actor.as_ref())
+        })
     }
 
     /// The clients of some versions, then the versions: two items.
@@ -193,24 +233,56 @@ impl Writer {
 pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     let parts = reader.array()?;
-    let clients = read_array(&mut reader, "clients of one object", limits::OBJECT_FIELDS + 2, read_client)?;
+    let clients = read_array(&mut reader, "clients of one object", usize::MAX, read_client)?;
     let read_version = |reader: &mut Reader<'_>| read_version(reader, &clients);
-    let versions = read_array(&mut reader, "versions of one object", limits::OBJECT_FIELDS + 2, read_version)?;
+    let versions = read_array(&mut reader, "versions of one object", usize::MAX, read_version)?;
     let own = *versions.first().ok_or(CodecError::Missing { what: "an object", part: "version" })?;
-    if parts == 2 {
-        check_end(&reader, "a tombstone")?;
-        return Ok(Entry::Tombstone(Box::new(own)));
-    }
-    let values = read_values(&mut reader)?;
-    read_tuple(&mut reader, values.len() + 1, "the versions of an object's fields")?;
-    let created = read_index(&mut reader, &versions, "version of an object")?.last;
+    let entry = match parts {
+        2 | 3 => {
+            let last = if parts == 3 { decode_entry(reader.bytes()?)?.live().cloned() } else { None };
+            Entry::Tombstone(Box::new(Tombstone { version: own, last }))
+        }
+        _ => Entry::Live(Arc::new(read_object(&mut reader, parts, own, &versions)?)),
+    };
+    check_end(&reader, "an object")?;
+    Ok(entry)
+}
+
+fn read_object(
+    reader: &mut Reader<'_>,
+    parts: usize,
+    own: Version,
+    versions: &[Version],
+) -> Result<Object, Box<CodecError>> {
+    let values = read_values(reader)?;
+    read_tuple(reader, values.len() + 1, "the versions of an object's fields")?;
+    let created = read_index(reader, versions, WHAT)?.last;
     let fields = values.into_iter().map(|(name, value)| {
-        let version = read_index(&mut reader, &versions, "version of an object")?;
+        let version = read_index(reader, versions, WHAT)?;
         Ok((name, Field { value, version }))
     });
     let fields = fields.collect::<Result<_, Box<CodecError>>>()?;
-    check_end(&reader, "an object")?;
-    Ok(Entry::Live(Arc::new(Object::from_sorted(created, own, fields))))
+    let object = Object::from_sorted(created, own, fields);
+    if parts == 4 {
+        return Ok(object);
+    }
+    let members = read_array(reader, "sets of one object", limits::OBJECT_FIELDS, |reader| {
+        read_tuple(reader, 2, "a set of an object")?;
+        let field = FieldName::new(reader.str()?)?;
+        Ok((field, read_array(reader, "members of a set", usize::MAX, |reader| read_index(reader, versions, WHAT))?))
+    })?;
+    Ok(object.with(members, read_conflicts(reader)?))
+}
+
+const WHAT: &str = "version of an object";
+
+pub(crate) fn read_conflicts(reader: &mut Reader<'_>) -> Result<Vec<Conflict>, Box<CodecError>> {
+    read_array(reader, "conflicts of one object", limits::CONFLICTS, |reader| {
+        read_tuple(reader, 6, "a conflict")?;
+        let (field, value) = (FieldName::new(reader.str()?)?, read_value(reader)?);
+        let stamp = Stamp { seq: Seq(reader.u64()?), client: read_client(reader)? };
+        Ok(Conflict { field, value, stamp, at: Millis(reader.u64()?), actor: read_subject(reader)? })
+    })
 }
 
 /// Reads the values of an object's fields.

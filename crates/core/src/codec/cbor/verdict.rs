@@ -18,6 +18,7 @@ mod refusal {
     pub(super) const REASON: u64 = 1;
     pub(super) const ABOUT: u64 = 2;
     pub(super) const CURRENT: u64 = 3;
+    pub(super) const HEAD: u64 = 4;
 }
 
 impl Writer {
@@ -28,13 +29,18 @@ impl Writer {
     }
 
     pub(crate) fn refusal(&mut self, refusal: &Refusal) -> &mut Self {
-        self.map(2 + u64::from(refusal.about.is_some()) + u64::from(refusal.current.is_some()));
+        let head = refusal.head > Seq::FIRST;
+        let optional = [refusal.about.is_some(), refusal.current.is_some(), head];
+        self.map(2 + optional.into_iter().map(u64::from).sum::<u64>());
         self.uint(refusal::CODE).text(refusal.code.code()).uint(refusal::REASON).text(&refusal.reason);
         if let Some(key) = &refusal.about {
             self.uint(refusal::ABOUT).array(2).key(key);
         }
         if let Some(current) = &refusal.current {
             self.uint(refusal::CURRENT).value(current);
+        }
+        if head {
+            self.uint(refusal::HEAD).uint(refusal.head.0);
         }
         self
     }
@@ -64,7 +70,7 @@ pub(super) fn read_lost(reader: &mut Reader<'_>) -> Result<Vec<Lost>, Box<CodecE
 }
 
 pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, Box<CodecError>> {
-    let (mut code, mut reason, mut about, mut current) = (None, String::new(), None, None);
+    let (mut code, mut reason, mut about, mut current, mut head) = (None, String::new(), None, None, Seq::FIRST);
     read_map(reader, |key, reader| {
         match key {
             refusal::CODE => code = Some(read_word(reader, "refusal code", RefusalCode::from_code)?),
@@ -74,12 +80,13 @@ pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, Box<Codec
                 about = Some(read_key(reader)?);
             }
             refusal::CURRENT => current = Some(read_value(reader)?),
+            refusal::HEAD => head = Seq(reader.count()?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
     let code = code.ok_or(CodecError::Missing { what: "a refusal", part: "code" })?;
-    Ok(Refusal { code, reason, about, current })
+    Ok(Refusal { code, reason, about, current, head })
 }
 
 pub(super) fn read_verdict(reader: &mut Reader<'_>) -> Result<OwnVerdict, Box<CodecError>> {

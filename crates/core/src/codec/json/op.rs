@@ -1,4 +1,5 @@
-//! Names and ops in JSON: `{"update":"tasks","id":"…","set":{"done":true},"inc":{"n":1},"seen":5}`.
+//! Names and ops in JSON: `{"update":"tasks","id":"…","set":{"done":true},"inc":{"n":1},"seen":5}`; [`crate::part`] has
+//! all parts of an update.
 
 use super::members::Members;
 use super::tree::Json;
@@ -7,6 +8,7 @@ use super::{CodecError, Writer};
 use crate::name::{Collection, FieldName, Key, ObjectId};
 use crate::numbers::{ClientId, Seq};
 use crate::op::{Action, Edit, FieldMap, Op};
+use crate::part::Part;
 use crate::value::Value;
 
 impl Writer {
@@ -47,19 +49,12 @@ impl Writer {
     }
 
     fn edits(&mut self, edits: &FieldMap<Edit>) {
-        let mut sets = edits.iter().filter_map(|(name, edit)| match edit {
-            Edit::Set(value) => Some((name, value)),
-            Edit::Inc(_) => None,
-        });
-        let mut incs = edits.iter().filter_map(|(name, edit)| match edit {
-            Edit::Inc(amount) => Some((name, amount)),
-            Edit::Set(_) => None,
-        });
-        if let Some(first) = sets.next() {
-            self.fields("set", [first].into_iter().chain(sets));
-        }
-        if let Some(first) = incs.next() {
-            self.fields("inc", [first].into_iter().chain(incs));
+        for part in Part::ALL {
+            let values = edits.iter().filter_map(|(name, edit)| Some((name.as_str(), part.of(edit)?)));
+            let values: Vec<_> = values.collect();
+            if !values.is_empty() {
+                self.key(part.name()).values(values.iter().map(|(name, value)| (name, &**value)));
+            }
         }
     }
 }
@@ -113,9 +108,15 @@ fn read_set(op: &mut Members) -> Result<FieldMap<Value>, CodecError> {
 }
 
 fn read_edits(op: &mut Members) -> Result<FieldMap<Edit>, CodecError> {
-    let set = op.take("set").map(|json| read_fields(json, "set", Edit::Set)).transpose()?;
-    let inc = op.take("inc").map(|json| read_fields(json, "inc", Edit::Inc)).transpose()?;
-    Ok(FieldMap::new(set.into_iter().chain(inc).flatten().collect())?)
+    let mut edits = Vec::new();
+    for part in Part::ALL {
+        let Some(json) = op.take(part.name()) else { continue };
+        for (name, value) in read_fields(json, part.name(), |value| value)? {
+            let added = part.add_to(&mut edits, name, value);
+            added.map_err(|error| CodecError::Json(format!("{}: {error}", part.name())))?;
+        }
+    }
+    Ok(FieldMap::new(edits)?)
 }
 
 /// Reads fields, making something of each value.

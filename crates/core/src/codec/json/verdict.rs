@@ -29,6 +29,9 @@ impl Writer {
         if let Some(current) = &refusal.current {
             self.key("current").value(current);
         }
+        if refusal.head > Seq::FIRST {
+            self.key("head").uint(refusal.head.0);
+        }
     }
 
     /// `{"n":…,"hash":…,"seq":…,"lost":…}` or `{"n":…,"hash":…,"refused":{…}}`
@@ -65,6 +68,7 @@ pub(super) fn read_refusal(refusal: &mut Members) -> Result<Refusal, CodecError>
         reason: refusal.text_if_any("reason")?.map(String::from).unwrap_or_default(),
         about: refusal.read_if_any("about", about)?,
         current: refusal.read_if_any("current", read_value)?,
+        head: refusal.count_if_any("head")?.map(Seq).unwrap_or_default(),
     })
 }
 

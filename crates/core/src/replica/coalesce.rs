@@ -1,0 +1,145 @@
+//! Queueing edits, and keeping the queue short: an edit that is not yet sealed takes in a later one of the same objects.
+//!
+//! An edit joins the last pending edit that touches any of its objects, where that is one and the same for all of them,
+//! and neither of the two is a command, declares reads, or is sealed; where nothing that came in meanwhile touches the
+//! earlier one; and where it names no object that was made in between. [`crate::edit`] says what two changes are
+//! together.
+
+use super::Replica;
+use super::edit::{Commanded, Shown};
+use super::outbox::Pending;
+use crate::edit::Together;
+use crate::event::Body;
+use crate::limits;
+use crate::name::{Key, ObjectId};
+use crate::numbers::EditId;
+use crate::op::{Action, Edit, Op};
+use crate::value::Value;
+
+impl Replica {
+    /// Queues an edit that shows this. Answers what its keys are to show.
+    pub(super) fn add(&mut self, edit: EditId, body: Body, command: Option<Commanded>, shown: Shown) -> Shown {
+        if command.is_none()
+            && body.unchanged.is_empty()
+            && let Some(earlier) = self.coalesces_into(&body)
+            && let Some(ops) = self.together(earlier, &body)
+        {
+            self.join(earlier, edit, &body, ops);
+        } else {
+            for (place, op) in body.ops.iter().enumerate() {
+                self.view.add(&op.key, edit, place);
+            }
+            if let Some(commanded) = &command {
+                self.commands.watch(edit, &commanded.reads);
+            }
+            self.outbox.push(edit, body, command);
+            self.storing.pending(edit);
+        }
+        self.changed.extend(shown.keys().cloned());
+        shown
+    }
+
+    /// The pending edit that an edit may join.
+    fn coalesces_into(&self, body: &Body) -> Option<EditId> {
+        let mut last = body.ops.iter().filter_map(|op| self.view.last(&op.key));
+        let earlier = last.next()?;
+        if last.any(|other| other != earlier) || !self.outbox.pending.get(earlier).is_some_and(Pending::may_grow) {
+            return None;
+        }
+        let refers = body.ops.iter().flat_map(values).any(|value| self.made_after(earlier, value));
+        (!refers).then_some(earlier)
+    }
+
+    /// Whether a value names an object that a pending edit after `earlier` touches first.
+    fn made_after(&self, earlier: EditId, value: &Value) -> bool {
+        let id = value.as_text().and_then(|text| ObjectId::new(text).ok());
+        id.is_some_and(|id| self.view.first_of(&id).is_some_and(|first| first > earlier))
+    }
+
+    /// The ops of a pending edit with those of another one taken in.
+    fn together(&mut self, earlier: EditId, body: &Body) -> Option<Vec<Op>> {
+        let pending = self.outbox.pending.get(earlier)?;
+        let mut ops: Vec<Option<Op>> = pending.ops().iter().cloned().map(Some).collect();
+        for op in &body.ops {
+            let same = |other: &&mut Option<Op>| other.as_ref().is_some_and(|other| other.key == op.key);
+            match ops.iter_mut().rev().find(same) {
+                None => ops.push(Some(op.clone())),
+                Some(slot) => {
+                    let first = slot.as_ref().filter(|first| first.seen.is_none() && op.seen.is_none())?;
+                    *slot = match first.action.then(&op.action) {
+                        Together::One(action) => Some(Op { key: op.key.clone(), seen: None, action }),
+                        Together::Nothing => None,
+                        Together::Two => return None,
+                    };
+                }
+            }
+        }
+        let ops: Vec<Op> = ops.into_iter().flatten().collect();
+        (ops.len() <= limits::COALESCED_OPS && bytes(&ops) <= limits::COALESCED_BYTES).then_some(ops)
+    }
+
+    /// A pending edit takes in a later one.
+    fn join(&mut self, earlier: EditId, edit: EditId, body: &Body, ops: Vec<Op>) {
+        let Some(pending) = self.outbox.pending.get_mut(earlier) else { return };
+        let before: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
+        pending.also.push(edit);
+        (pending.body.base, pending.body.on, pending.shown) = (body.base, None, None);
+        pending.body.ops = ops;
+        let after: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
+        for key in &before {
+            self.view.remove(key, earlier);
+        }
+        for (place, key) in after.iter().enumerate() {
+            self.view.add_in_order(key, earlier, place);
+        }
+        if after.is_empty()
+            && let Some(gone) = self.outbox.pending.remove(earlier)
+        {
+            self.cancelled(earlier, &gone.also);
+        }
+        self.storing.pending(earlier);
+        self.reapply(before);
+    }
+}
+
+impl Pending {
+    /// Whether it may take in a later edit.
+    fn may_grow(&self) -> bool {
+        let Body { command, unchanged, .. } = &self.body;
+        let on_its_way = self.seal.is_some() || self.former.is_some() || self.recorded.is_some() || self.again.is_some();
+        !on_its_way && !self.met && !self.voided && command.is_none() && unchanged.is_empty()
+    }
+}
+
+/// The values in which an op may name objects.
+fn values(op: &Op) -> Vec<&Value> {
+    let direct: Vec<&Value> = match &op.action {
+        Action::Insert(set) | Action::Upsert(set) => set.iter().map(|(_, value)| value).collect(),
+        Action::Update(edits) => edits.iter().flat_map(|(_, edit)| values_of(edit)).collect(),
+        Action::Delete => Vec::new(),
+    };
+    direct.into_iter().flat_map(within).collect()
+}
+
+fn values_of(edit: &Edit) -> Vec<&Value> {
+    match edit {
+        Edit::Set(value) => vec![value],
+        Edit::Members(members) => members.add.iter().collect(),
+        Edit::Put(puts) => puts.iter().filter_map(|put| put.value.as_ref()).collect(),
+        Edit::Inc(_) | Edit::Splice(_) | Edit::Ask(_) => Vec::new(),
+    }
+}
+
+/// A value and all that is in it.
+fn within(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::List(items) => items.iter().flat_map(within).collect(),
+        Value::Map(entries) => entries.iter().flat_map(|(_, value)| within(value)).collect(),
+        value => vec![value],
+    }
+}
+
+/// Roughly how many bytes ops take.
+fn bytes(ops: &[Op]) -> usize {
+    ops.iter().map(|op| 64 + values(op).into_iter().map(Value::estimated_bytes).sum::<usize>()).sum()
+}

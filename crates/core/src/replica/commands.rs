@@ -1,0 +1,257 @@
+//! Commands: edits that are run again where what they read or wrote has changed before they are sent, or where the
+//! server refused them as stale.
+//!
+//! The replica does not run them: it says which is to be run ([`Replica::poll_run`]), lets whoever does so read what
+//! was before it ([`Replica::get_before`]), and takes what came of it ([`Replica::ran`]). Ids, time and randomness are
+//! those of the first run.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::edit::{Commanded, NewEdit, Reads, rehearse};
+use super::outbox::Pending;
+use super::{Notice, Replica};
+use crate::event::{Command, Refusal, RefusalCode};
+use crate::name::{Collection, Key, ObjectId};
+use crate::numbers::{EditId, Millis, Seq};
+use crate::object::{Entry, Object, Write};
+use crate::op::Op;
+use crate::tables::Tables;
+
+/// Which commands read what, and which are to be run again.
+#[derive(Debug, Default)]
+pub(super) struct Commands {
+    readers: Tables<Vec<EditId>>,
+    scanners: Vec<(Collection, EditId)>,
+    /// To be run again.
+    due: BTreeSet<EditId>,
+    /// Being run.
+    running: Option<EditId>,
+}
+
+/// A command that is to be run again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The edit it made.
+    pub edit: EditId,
+    /// The command.
+    pub command: Command,
+    /// When it first ran.
+    pub at: Millis,
+    /// What it drew from when it first ran.
+    pub seed: u64,
+}
+
+/// What came of running a command again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// These ops, having read this.
+    Ops(Vec<Op>, Reads),
+    /// It refuses now: its intent is parked with this reason.
+    Failed(String),
+    /// It broke, which its author did not mean.
+    Bug(String),
+    /// Nobody here knows it: its ops stay as they are.
+    Unknown,
+}
+
+impl Commands {
+    pub(super) fn watch(&mut self, edit: EditId, reads: &Reads) {
+        for key in &reads.objects {
+            match self.readers.get_mut(key) {
+                Some(readers) => readers.push(edit),
+                None => self.readers.insert(key.clone(), vec![edit]),
+            }
+        }
+        self.scanners.extend(reads.collections.iter().map(|collection| (collection.clone(), edit)));
+    }
+
+    fn unwatch(&mut self, edit: EditId, reads: &Reads) {
+        for key in &reads.objects {
+            if let Some(readers) = self.readers.get_mut(key) {
+                readers.retain(|&other| other != edit);
+                if readers.is_empty() {
+                    self.readers.remove(key);
+                }
+            }
+        }
+        if !reads.collections.is_empty() {
+            self.scanners.retain(|(_, other)| *other != edit);
+        }
+        self.due.remove(&edit);
+        self.running = self.running.filter(|&running| running != edit);
+    }
+
+    /// Something under a key changed before the commands after `edit`.
+    fn changed(&mut self, key: &Key, edit: EditId) {
+        let readers = self.readers.get(key).into_iter().flatten().copied();
+        let scanners = self.scanners.iter().filter(|(collection, _)| *collection == key.collection);
+        self.due.extend(readers.chain(scanners.map(|(_, edit)| *edit)).filter(|&reader| reader > edit));
+    }
+
+    /// Whether an edit waits to be run again.
+    pub(super) fn is_due(&self, edit: EditId) -> bool {
+        self.due.contains(&edit) || self.running == Some(edit)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.scanners.is_empty() && self.readers.len() == 0
+    }
+}
+
+impl Replica {
+    /// The next command to be run again. One at a time: say what came of it with [`ran`](Self::ran).
+    pub fn poll_run(&mut self) -> Option<Run> {
+        let played = self.history.played;
+        let ready = |edit: &EditId| {
+            let pending = self.outbox.pending.get(*edit);
+            pending.is_none_or(|pending| pending.again.is_none_or(|again| again.head <= played))
+        };
+        let edit = *self.commands.due.iter().find(|edit| ready(edit))?;
+        self.commands.due.remove(&edit);
+        let pending = self.outbox.pending.get(edit).filter(|pending| pending.seal.is_none() && pending.recorded.is_none());
+        let Some((pending, commanded)) = pending.and_then(|pending| Some((pending, pending.command.as_ref()?))) else {
+            return self.poll_run();
+        };
+        self.commands.running = Some(edit);
+        Some(Run { edit, command: commanded.command.clone(), at: pending.body.at, seed: commanded.seed })
+    }
+
+    /// An object as it is shown without a pending edit and those after it.
+    pub fn get_before(&self, edit: EditId, key: &Key) -> Option<Arc<Object>> {
+        self.entry_before(key, edit).as_ref().and_then(Entry::live).cloned()
+    }
+
+    /// All objects of a collection as they are shown without a pending edit and those after it, in no particular order.
+    pub fn collection_before(&self, edit: EditId, collection: &Collection) -> Vec<(ObjectId, Arc<Object>)> {
+        let untouched = self.confirmed.collection(collection);
+        let untouched = untouched.filter(|(id, _)| !self.view.touches(collection, id));
+        let mut objects: Vec<_> = untouched.map(|(id, object)| (id.clone(), object.clone())).collect();
+        for id in self.view.ids(collection) {
+            let key = Key { collection: collection.clone(), id: id.clone() };
+            objects.extend(self.get_before(edit, &key).map(|object| (id.clone(), object)));
+        }
+        objects
+    }
+
+    /// A command was run again.
+    pub fn ran(&mut self, edit: EditId, ran: Ran) {
+        if self.commands.running != Some(edit) {
+            return;
+        }
+        self.commands.running = None;
+        let (code, reason) = match ran {
+            Ran::Unknown => return,
+            Ran::Ops(ops, reads) => match self.replace(edit, ops, reads) {
+                Ok(()) => return,
+                Err(reason) => (RefusalCode::Failed, reason),
+            },
+            Ran::Failed(reason) => (RefusalCode::Failed, reason),
+            Ran::Bug(reason) => (RefusalCode::Bug, reason),
+        };
+        self.park(edit, Refusal { code, reason, about: None, current: None, head: self.history.played });
+    }
+
+    /// A pending edit says something else from now on.
+    fn replace(&mut self, edit: EditId, ops: Vec<Op>, reads: Reads) -> Result<(), String> {
+        let played = self.history.played;
+        let Some(pending) = self.outbox.pending.get(edit) else { return Ok(()) };
+        let write = Write::pending(self.identity.client, played, pending.body.at);
+        let command = pending.command.as_ref().map(|commanded| Commanded { reads, ..commanded.clone() });
+        if ops.is_empty() {
+            return Err("the command has nothing left to do".into());
+        }
+        rehearse(&ops, &write, true, |key| self.entry_before(key, edit)).map_err(|error| error.to_string())?;
+        let new = NewEdit { ops, command, ..NewEdit::default() };
+        let body = new.body(played, pending.body.at);
+        self.exchange(edit, |pending| {
+            (pending.body, pending.shown, pending.command) = (body, None, new.command);
+            (pending.met, pending.voided) = (false, false);
+        });
+        Ok(())
+    }
+
+    /// Changes a pending edit in its place, with what that means for those after it.
+    fn exchange(&mut self, edit: EditId, change: impl FnOnce(&mut Pending)) {
+        let Some(pending) = self.outbox.pending.get(edit) else { return };
+        let mut keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
+        let before = self.entries_after(edit, &keys);
+        for key in &keys {
+            self.view.remove(key, edit);
+        }
+        let Some(pending) = self.outbox.pending.get_mut(edit) else { return };
+        if let Some(commanded) = &pending.command {
+            self.commands.unwatch(edit, &commanded.reads);
+        }
+        change(pending);
+        if let Some(commanded) = &pending.command {
+            self.commands.watch(edit, &commanded.reads);
+        }
+        for (place, op) in pending.body.ops.iter().enumerate() {
+            self.view.add_in_order(&op.key, edit, place);
+            keys.push(op.key.clone());
+        }
+        self.storing.pending(edit);
+        let after = self.entries_after(edit, &keys[..before.len()]);
+        for ((key, before), after) in keys.iter().zip(&before).zip(&after) {
+            self.move_to(key, edit, before.as_ref(), after.as_ref());
+        }
+        keys.iter().for_each(|key| self.commands.changed(key, edit));
+        self.reapply(keys);
+    }
+
+    /// What is under keys with a pending edit and those before it.
+    pub(super) fn entries_after(&self, edit: EditId, keys: &[Key]) -> Vec<Option<Entry>> {
+        keys.iter().map(|key| self.entry_before(key, edit.next())).collect()
+    }
+
+    /// Something was changed under a key before the pending edits after `edit`: commands that rest on it are to be run
+    /// again.
+    pub(super) fn disturb(&mut self, key: &Key, edit: EditId) {
+        if self.commands.is_empty() {
+            return;
+        }
+        self.commands.changed(key, edit);
+        let writers = self.view.ops(key).map(|(writer, _)| writer).filter(|&writer| writer > edit);
+        let commands = writers.filter(|&writer| self.outbox.pending.get(writer).is_some_and(|p| p.command.is_some()));
+        self.commands.due.extend(commands.collect::<Vec<_>>());
+    }
+
+    /// A refused edit is made again, where that helps: a command on what has changed, a splice on the present text.
+    /// Answers whether it will be.
+    pub(super) fn make_again(&mut self, edit: EditId, refused: super::outbox::Again, code: RefusalCode) -> bool {
+        let Some(pending) = self.outbox.pending.get_mut(edit) else { return false };
+        let commanded = pending.command.is_some();
+        let helps = code == RefusalCode::Rebase || code == RefusalCode::Stale && commanded;
+        if !helps || refused.tries > crate::limits::TRIES {
+            return false;
+        }
+        (pending.seal, pending.again) = (None, Some(refused));
+        if commanded {
+            self.commands.due.insert(edit);
+        }
+        self.outbox.start_sealing();
+        self.storing.pending(edit);
+        true
+    }
+
+    /// A pending edit is gone: nothing is watched for it any more.
+    pub(super) fn forget_command(&mut self, edit: EditId, pending: &Pending) {
+        if let Some(commanded) = &pending.command {
+            self.commands.unwatch(edit, &commanded.reads);
+        }
+    }
+
+    /// Edits that came to nothing before they were sent.
+    pub(super) fn cancelled(&mut self, edit: EditId, also: &[EditId]) {
+        for &edit in std::iter::once(&edit).chain(also) {
+            self.notice(Notice::Cancelled { edit });
+        }
+    }
+
+    /// Where the events of a pending edit that is refused stand.
+    pub(super) fn refused_at(&self, edit: EditId, n: crate::numbers::EventNumber, head: Seq) -> super::outbox::Again {
+        let tries = self.outbox.pending.get(edit).and_then(|pending| pending.again).map_or(0, |again| again.tries);
+        super::outbox::Again { settled: n, head, tries: tries + 1 }
+    }
+}

@@ -1,0 +1,151 @@
+//! Drafts: objects that never leave the device until they are published. They are shown with all others.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use super::edit::{NewEdit, rehearse};
+use super::rows::Row;
+use super::{EditError, Replica};
+use crate::event::Body;
+use crate::name::{Collection, Key, ObjectId};
+use crate::numbers::{EditId, Millis, Seq};
+use crate::object::{Entry, Object, Write, apply};
+use crate::op::{Action, FieldMap, Op};
+use crate::tables::Tables;
+
+/// The drafts of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Drafts {
+    objects: Tables<Arc<Object>>,
+    /// To be stored.
+    dirty: FxHashSet<Key>,
+}
+
+impl Drafts {
+    pub(super) fn get(&self, key: &Key) -> Option<&Arc<Object>> {
+        self.objects.get(key)
+    }
+
+    pub(super) fn has(&self, collection: &Collection, id: &ObjectId) -> bool {
+        self.objects.table(collection).is_some_and(|table| table.contains_key(id))
+    }
+
+    pub(super) fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
+        self.objects.table(collection).into_iter().flatten()
+    }
+
+    pub(super) fn collections(&self) -> impl Iterator<Item = &Collection> {
+        self.objects.collections()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub(super) fn restore(&mut self, key: Key, object: Option<Arc<Object>>) {
+        match object {
+            Some(object) => self.objects.insert(key, object),
+            None => drop(self.objects.remove(&key)),
+        }
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    pub(super) fn clean(&mut self) {
+        self.dirty.clear();
+    }
+
+    pub(super) fn mark_all(&mut self) {
+        self.dirty.extend(self.objects.iter().map(|(key, _)| key));
+    }
+
+    pub(super) fn take_rows(&mut self) -> Vec<Row> {
+        let mut keys: Vec<Key> = std::mem::take(&mut self.dirty).into_iter().collect();
+        keys.sort();
+        keys.iter().map(|key| Row::draft(key, self.objects.get(key))).collect()
+    }
+
+    fn put(&mut self, key: &Key, object: Option<Arc<Object>>) {
+        self.restore(key.clone(), object);
+        self.dirty.insert(key.clone());
+    }
+}
+
+impl Replica {
+    /// Makes an edit of drafts: what it inserts stays on the device, and so does every later edit of that, until it is
+    /// [published](Self::publish).
+    ///
+    /// # Errors
+    /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
+    pub fn draft(&mut self, now: Millis, ops: Vec<Op>) -> Result<EditId, EditError> {
+        EditError::check_room(ops.len(), self.outbox.len())?;
+        let write = Write::pending(self.identity.client, self.history.played, now);
+        rehearse(&ops, &write, true, |key| self.shown_entry(key))?;
+        let mut body = Body { base: self.history.played, at: now, ops, ..Body::default() };
+        EditError::check_bytes(&body)?;
+        self.take_drafts(&mut body, true);
+        let edit = self.outbox.next_edit();
+        self.storing.meta();
+        Ok(edit)
+    }
+
+    /// A draft becomes an object like others, and is sent.
+    ///
+    /// # Errors
+    /// Where there is no such draft, or it breaks a limit. Nothing has changed then.
+    pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
+        let draft = self.drafts.get(key).cloned().ok_or_else(|| EditError::NotFound(key.clone()))?;
+        let op = published(key, &draft);
+        self.drafts.put(key, None);
+        let made = self.edit(now, vec![op]);
+        if made.is_err() {
+            self.drafts.put(key, Some(draft));
+        }
+        made
+    }
+
+    /// How many drafts there are.
+    pub fn drafts(&self) -> usize {
+        self.drafts.len()
+    }
+
+    /// Takes the ops on drafts out of an edit, and lets them take effect. An insert of a draft that is not one itself
+    /// publishes it.
+    pub(super) fn take_drafts(&mut self, body: &mut Body, draft: bool) {
+        let write = Write::pending(self.identity.client, Seq::FIRST, body.at);
+        let ops = std::mem::take(&mut body.ops);
+        for op in ops {
+            let there = self.drafts.get(&op.key).cloned();
+            let makes = matches!(op.action, Action::Insert(_) | Action::Upsert(_));
+            match (there, draft) {
+                (Some(_), false) if matches!(op.action, Action::Insert(_)) => {
+                    self.drafts.put(&op.key, None);
+                    body.ops.push(op);
+                }
+                (None, false) => body.ops.push(op),
+                (None, true) if !makes => body.ops.push(op),
+                (there, _) => {
+                    let mut entry = there.map(Entry::Live);
+                    apply(&mut entry, &op, &write);
+                    self.drafts.put(&op.key, entry.as_ref().and_then(Entry::live).cloned());
+                    self.changed.insert(op.key);
+                }
+            }
+        }
+        self.storing.meta();
+    }
+
+    /// Whether an edit touches drafts.
+    pub(super) fn touches_drafts(&self, new: &NewEdit) -> bool {
+        self.drafts.len() > 0 && new.ops.iter().any(|op| self.drafts.get(&op.key).is_some())
+    }
+}
+
+/// The op that makes an object of a draft.
+pub(crate) fn published(key: &Key, draft: &Object) -> Op {
+    let fields = draft.fields().map(|(name, field)| (name.clone(), field.value.clone()));
+    Op { key: key.clone(), seen: None, action: Action::Insert(FieldMap::new(fields.collect()).unwrap_or_default()) }
+}

@@ -1,0 +1,191 @@
+//! Pending splices as they show: moved past what others have done to the text since they were typed.
+//!
+//! What was authored stays as it is. What shows is kept beside it, and becomes what is sent when the edit is sealed:
+//! the text it then refers to is the one played, so the server need not look far back. A splice whose text was set anew
+//! shows no more; it is sent as it was authored, and the server says that it is lost.
+
+use super::Replica;
+use super::outbox::Pending;
+use crate::event::Recorded;
+use crate::name::{FieldName, Key};
+use crate::numbers::{EditId, Seq};
+use crate::object::{Entry, Object, Write, apply};
+use crate::op::{Action, Edit, Op};
+use crate::splice::Splices;
+use crate::value::Value;
+
+impl Replica {
+    /// Moves pending splices past what somebody else's event does to the same texts.
+    pub(super) fn move_past(&mut self, event: &Recorded) {
+        for op in &event.body.ops {
+            if self.view.shown(&op.key).is_none() {
+                continue;
+            }
+            match &op.action {
+                Action::Delete => self.void_all(&op.key),
+                Action::Insert(set) | Action::Upsert(set) => {
+                    set.iter().for_each(|(name, _)| self.void(&op.key, name));
+                }
+                Action::Update(edits) => {
+                    for (name, edit) in edits.iter() {
+                        match edit {
+                            Edit::Splice(splices) => self.move_splices(&op.key, name, splices.clone(), EditId::default()),
+                            Edit::Set(_) | Edit::Put(_) => self.void(&op.key, name),
+                            Edit::Inc(_) | Edit::Members(_) | Edit::Ask(_) => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves the splices of pending edits after one past something that was done to a text.
+    fn move_splices(&mut self, key: &Key, name: &FieldName, mut done: Splices, after: EditId) {
+        for (edit, place) in self.view.ops(key).filter(|(edit, _)| *edit > after).collect::<Vec<_>>() {
+            let Some(pending) = self.outbox.pending.get_mut(edit) else { continue };
+            match edit_of(&pending.ops()[place], name) {
+                Doing::Splices(own) => {
+                    let Ok((past, moved)) = Splices::meet(&done, own) else { return };
+                    if moved != *own {
+                        pending.show(place, name, Some(Edit::Splice(moved)));
+                        self.storing.pending(edit);
+                    }
+                    done = past;
+                }
+                Doing::Sets => return,
+                Doing::Nothing => {}
+            }
+        }
+    }
+
+    /// Pending splices of a text show no more: it was set anew.
+    fn void(&mut self, key: &Key, name: &FieldName) {
+        for (edit, place) in self.view.ops(key).collect::<Vec<_>>() {
+            let Some(pending) = self.outbox.pending.get_mut(edit) else { continue };
+            match edit_of(&pending.ops()[place], name) {
+                Doing::Splices(_) => {
+                    pending.show(place, name, None);
+                    pending.voided = true;
+                    self.storing.pending(edit);
+                }
+                Doing::Sets => return,
+                Doing::Nothing => {}
+            }
+        }
+    }
+
+    fn void_all(&mut self, key: &Key) {
+        let ops: Vec<_> = self.view.ops(key).collect();
+        let mut names: Vec<FieldName> = Vec::new();
+        for (edit, place) in ops {
+            let Some(pending) = self.outbox.pending.get(edit) else { continue };
+            names.extend(spliced(&pending.ops()[place]).map(|(name, _)| name.clone()));
+        }
+        names.iter().for_each(|name| self.void(key, name));
+    }
+
+    /// What stood under a key before the pending edits after `edit` became something else: their splices are moved to it.
+    pub(super) fn move_to(&mut self, key: &Key, edit: EditId, before: Option<&Entry>, after: Option<&Entry>) {
+        let object = |entry: Option<&Entry>| entry.and_then(Entry::live).cloned();
+        let (before, after) = (object(before), object(after));
+        for (name, was) in before.iter().flat_map(|object| object.fields()) {
+            let is = value(after.as_deref(), name);
+            let differs = is != Some(&was.value) && matches!(was.value, Value::Text(_) | Value::Bytes(_));
+            if differs && let Some(done) = Splices::between(Some(&was.value), is) {
+                self.move_splices(key, name, done, edit);
+            }
+        }
+    }
+
+    /// What is under a key with the pending edits before one on it.
+    pub(super) fn entry_before(&self, key: &Key, edit: EditId) -> Option<Entry> {
+        let mut entry = self.confirmed.entry(key).cloned();
+        for (other, place) in self.view.ops(key).take_while(|(other, _)| *other < edit) {
+            self.apply_pending(&mut entry, other, place);
+        }
+        entry
+    }
+
+    pub(super) fn apply_pending(&self, entry: &mut Option<Entry>, edit: EditId, place: usize) {
+        let Some(pending) = self.outbox.pending.get(edit) else { return };
+        let write = Write::pending(self.identity.client, pending.body.base, pending.body.at);
+        if let Some(op) = pending.ops().get(place) {
+            apply(entry, op, &write);
+        }
+    }
+
+    /// Whether an edit may be sealed as far as its texts go: none of one's own splices of the same text, typed on
+    /// another state, is on its way. The splices of an edit refer to the text as it is played from then on.
+    pub(super) fn settle_texts(&mut self, edit: EditId) -> bool {
+        let Some(pending) = self.outbox.pending.get(edit) else { return false };
+        if !pending.ops().iter().any(|op| spliced(op).next().is_some()) {
+            return true;
+        }
+        let moves = (pending.shown.is_some() || pending.again.is_some()) && !pending.voided;
+        let on = if moves { self.history.played } else { pending.on() };
+        let waits = pending.ops().iter().any(|op| {
+            spliced(op).any(|(name, _)| self.view.ops(&op.key).take_while(|(other, _)| *other < edit).any(|(other, place)| {
+                let other = self.outbox.pending.get(other);
+                other.is_some_and(|other| other.on() != on && matches!(edit_of(&other.ops()[place], name), Doing::Splices(_)))
+            }))
+        });
+        if !waits && moves && let Some(pending) = self.outbox.pending.get_mut(edit) {
+            pending.body.on = Some(on);
+            if let Some(shown) = pending.shown.take() {
+                pending.body.ops = shown;
+            }
+        }
+        !waits
+    }
+}
+
+impl Pending {
+    /// The ops as they show.
+    pub(super) fn ops(&self) -> &[Op] {
+        self.shown.as_deref().unwrap_or(&self.body.ops)
+    }
+
+    /// The state that its splices, as they were authored, refer to.
+    pub(super) fn on(&self) -> Seq {
+        self.body.on.unwrap_or(self.body.base)
+    }
+
+    /// An op shows another edit of a field, or none.
+    fn show(&mut self, place: usize, name: &FieldName, edit: Option<Edit>) {
+        let ops = self.shown.get_or_insert_with(|| self.body.ops.clone());
+        if let Some(Op { action: Action::Update(edits), .. }) = ops.get_mut(place) {
+            *edits = edits.with(name, edit);
+        }
+    }
+}
+
+/// What an op does to a text.
+enum Doing<'o> {
+    Nothing,
+    Splices(&'o Splices),
+    Sets,
+}
+
+fn edit_of<'o>(op: &'o Op, name: &FieldName) -> Doing<'o> {
+    match &op.action {
+        Action::Update(edits) => match edits.get(name.as_str()) {
+            Some(Edit::Splice(splices)) => Doing::Splices(splices),
+            None => Doing::Nothing,
+            Some(_) => Doing::Sets,
+        },
+        Action::Insert(_) | Action::Delete => Doing::Sets,
+        Action::Upsert(set) => if set.get(name.as_str()).is_some() { Doing::Sets } else { Doing::Nothing },
+    }
+}
+
+fn spliced(op: &Op) -> impl Iterator<Item = (&FieldName, &Splices)> {
+    let edits = if let Action::Update(edits) = &op.action { Some(edits) } else { None };
+    edits.into_iter().flat_map(|edits| edits.iter()).filter_map(|(name, edit)| match edit {
+        Edit::Splice(splices) => Some((name, splices)),
+        _ => None,
+    })
+}
+
+fn value<'o>(object: Option<&'o Object>, name: &FieldName) -> Option<&'o Value> {
+    object.and_then(|object| object.get(name.as_str()))
+}

@@ -1,0 +1,114 @@
+//! What an app says of its data, beside the data: how concurrent writes of a field meet, and what an update of a deleted
+//! object does. Without a schema everything is `last`.
+//!
+//! Only the sequencer reads it. What is on the log needs no schema to be played.
+
+use crate::name::{Collection, FieldName};
+
+/// How a write of a field and a concurrent one by another client meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The last to reach the log wins.
+    #[default]
+    Last,
+    /// The first to reach the log wins; the author of the other is told.
+    First,
+    /// The later one is refused, with the current values.
+    Reject,
+    /// The later one stands on the object as a conflict, until somebody who has seen it sets the field.
+    Ask,
+}
+
+/// What an update does to an object that was deleted concurrently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpdateAfterDelete {
+    /// Nothing: its author is told.
+    #[default]
+    Drop,
+    /// It brings the object back as it was, and takes effect.
+    Revive,
+}
+
+/// The rules of one collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// For all fields that have none of their own.
+    pub policy: Policy,
+    /// What an update of a deleted object does.
+    pub update_after_delete: UpdateAfterDelete,
+    /// For single fields.
+    pub fields: Vec<(FieldName, Policy)>,
+}
+
+/// What an app says of its data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema(Vec<(Collection, Rules)>);
+
+impl Policy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Last, Self::First, Self::Reject, Self::Ask];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Last => "last",
+            Self::First => "first",
+            Self::Reject => "reject",
+            Self::Ask => "ask",
+        }
+    }
+}
+
+impl UpdateAfterDelete {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Drop, Self::Revive];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Revive => "revive",
+        }
+    }
+}
+
+impl Schema {
+    /// A schema of these collections; of one that is named twice the last counts.
+    pub fn new(collections: impl IntoIterator<Item = (Collection, Rules)>) -> Self {
+        let mut schema = Self::default();
+        for (collection, rules) in collections {
+            match schema.0.binary_search_by(|(known, _)| known.cmp(&collection)) {
+                Ok(place) => schema.0[place].1 = rules,
+                Err(place) => schema.0.insert(place, (collection, rules)),
+            }
+        }
+        schema
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All collections it names, sorted.
+    pub fn collections(&self) -> impl ExactSizeIterator<Item = (&Collection, &Rules)> {
+        self.0.iter().map(|(collection, rules)| (collection, rules))
+    }
+
+    /// How concurrent writes of a field meet.
+    pub fn policy(&self, collection: &Collection, field: &FieldName) -> Policy {
+        let Some(rules) = self.rules(collection) else { return Policy::Last };
+        let own = rules.fields.iter().find(|(name, _)| name == field);
+        own.map_or(rules.policy, |(_, policy)| *policy)
+    }
+
+    /// Whether an update brings back an object of a collection that was deleted concurrently.
+    pub fn revives(&self, collection: &Collection) -> bool {
+        self.rules(collection).is_some_and(|rules| rules.update_after_delete == UpdateAfterDelete::Revive)
+    }
+
+    fn rules(&self, collection: &Collection) -> Option<&Rules> {
+        let place = self.0.binary_search_by(|(known, _)| known.cmp(collection)).ok()?;
+        Some(&self.0[place].1)
+    }
+}

@@ -1,0 +1,225 @@
+//! What was lately done to texts, so that a splice typed before it can be moved past it.
+//!
+//! An author's splice is defined on the state at its `on`, plus its own earlier events. What others have recorded since
+//! is moved past those, and the splice past it: the splice as it is recorded fits the text as it is now. Only splices
+//! are remembered. That a field was set as a whole meanwhile shows in its version: there is a write that no splice made.
+//!
+//! What is remembered begins at some event. For an author who typed before that, the log is read
+//! ([`Sequencer::text_history_from`](super::Sequencer::text_history_from)).
+
+use std::collections::VecDeque;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::event::Recorded;
+use crate::limits;
+use crate::name::{FieldName, Key};
+use crate::numbers::{ClientId, Seq};
+use crate::object::{Object, Stamp};
+use crate::op::{Action, Edit, Op};
+use crate::splice::Splices;
+
+/// The splices of each text since some event.
+#[derive(Debug)]
+pub(super) struct Texts {
+    from: Seq,
+    texts: FxHashMap<Key, Vec<Text>>,
+    count: usize,
+}
+
+/// One text.
+#[derive(Debug)]
+struct Text {
+    field: FieldName,
+    changes: VecDeque<Change>,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    by: Stamp,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    /// The field was set as a whole, or its object made anew.
+    Assigned,
+    Spliced {
+        recorded: Splices,
+        /// As its author made it, on the state at this event; not known where it was read from the log.
+        authored: Option<(Seq, Splices)>,
+    },
+}
+
+/// What stands between an author's splice and the text as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Between {
+    /// Nothing.
+    Nothing,
+    /// What others have edited meanwhile, as one op on the text that the author saw.
+    Splices(Splices),
+    /// Somebody else has set the text anew.
+    Overwritten,
+    /// It cannot be told any more.
+    Unknown,
+}
+
+/// A splice that took effect.
+#[derive(Debug)]
+pub(super) struct Spliced {
+    pub(super) key: Key,
+    pub(super) field: FieldName,
+    /// The write of the field before it.
+    pub(super) before: Option<Stamp>,
+    pub(super) by: Stamp,
+    pub(super) recorded: Splices,
+    pub(super) authored: Option<(Seq, Splices)>,
+    /// What others have done meanwhile, moved past it.
+    pub(super) others: Option<Splices>,
+}
+
+impl Texts {
+    /// Nothing is remembered of what is before `from`.
+    pub(super) fn new(from: Seq) -> Self {
+        Self { from, texts: FxHashMap::default(), count: 0 }
+    }
+
+    /// From where on all is remembered.
+    pub(super) fn from(&self) -> Seq {
+        self.from
+    }
+
+    /// What stands between the text of an object and a splice that `client` made on the state at `on`.
+    pub(super) fn between(&self, key: &Key, object: &Object, field: &FieldName, on: Seq, client: ClientId) -> Between {
+        let last = last_write(object, field);
+        if on < self.from && last.is_some_and(|last| last.seq >= on) {
+            return Between::Unknown;
+        }
+        let changes = self.find(key, field).map(|text| &text.changes);
+        let listed = changes.and_then(VecDeque::back).map(|change| change.by.seq);
+        let unlisted = last.filter(|last| last.seq >= on && Some(last.seq) > listed);
+        match unlisted {
+            Some(assigned) if assigned.client != client => Between::Overwritten,
+            Some(_) => Between::Nothing,
+            None => changes.map_or(Between::Nothing, |changes| {
+                let since = changes.iter().skip(changes.partition_point(|change| change.by.seq < on));
+                since.fold(Between::Nothing, |between, change| between.then(change, on, client))
+            }),
+        }
+    }
+
+    /// Remembers a splice.
+    pub(super) fn push(&mut self, spliced: Spliced) {
+        if self.count >= limits::TEXT_CHANGES {
+            *self = Self::new(spliced.by.seq);
+        }
+        let from = self.from;
+        let Spliced { key, field, before, by, recorded, authored, .. } = spliced;
+        let text = self.make(key, field);
+        let listed = text.changes.back().map(|change| change.by.seq);
+        // A write that no splice made has set the text.
+        let assigned = before.filter(|before| before.seq >= from && Some(before.seq) > listed);
+        text.changes.extend(assigned.map(|by| Change { by, what: What::Assigned }));
+        text.changes.push_back(Change { by, what: What::Spliced { recorded, authored } });
+        self.count += 1;
+    }
+
+    /// Remembers what older events did: all from the first of them up to where the memory began.
+    pub(super) fn load(&mut self, events: &[Recorded]) {
+        let Some(first) = events.first() else { return };
+        let ops = || events.iter().flat_map(|event| event.body.ops.iter().map(move |op| (event, op)));
+        let spliced: FxHashSet<&Key> = ops().filter(|(_, op)| splices(op).next().is_some()).map(|(_, op)| &op.key).collect();
+        let newer = std::mem::replace(self, Self::new(first.seq));
+        for (event, op) in ops().filter(|(_, op)| spliced.contains(&op.key) || newer.texts.contains_key(&op.key)) {
+            let by = Stamp { seq: event.seq, client: event.client };
+            self.load_op(op, by, newer.texts.get(&op.key));
+        }
+        for (key, texts) in newer.texts {
+            for text in texts {
+                self.make(key.clone(), text.field).changes.extend(text.changes);
+            }
+        }
+        self.count = self.texts.values().flatten().map(|text| text.changes.len()).sum();
+    }
+
+    fn load_op(&mut self, op: &Op, by: Stamp, newer: Option<&Vec<Text>>) {
+        let assigned = |text: &mut Text| text.changes.push_back(Change { by, what: What::Assigned });
+        let Action::Update(edits) = &op.action else {
+            for text in newer.into_iter().flatten() {
+                self.make(op.key.clone(), text.field.clone());
+            }
+            return self.texts.get_mut(&op.key).into_iter().flatten().for_each(assigned);
+        };
+        for (field, edit) in edits.iter() {
+            let text = self.make(op.key.clone(), field.clone());
+            match edit {
+                Edit::Splice(splices) => {
+                    let what = What::Spliced { recorded: splices.clone(), authored: None };
+                    text.changes.push_back(Change { by, what });
+                }
+                _ => assigned(text),
+            }
+        }
+    }
+
+    fn find(&self, key: &Key, field: &FieldName) -> Option<&Text> {
+        self.texts.get(key)?.iter().find(|text| text.field == *field)
+    }
+
+    fn make(&mut self, key: Key, field: FieldName) -> &mut Text {
+        let texts = self.texts.entry(key).or_default();
+        let place = texts.iter().position(|text| text.field == field).unwrap_or_else(|| {
+            texts.push(Text { field, changes: VecDeque::new() });
+            texts.len() - 1
+        });
+        &mut texts[place]
+    }
+}
+
+impl Between {
+    /// With one more change, where an author typed on the state at `on`.
+    fn then(self, change: &Change, on: Seq, author: ClientId) -> Self {
+        match (&change.what, change.by.client == author) {
+            (What::Assigned, true) => Self::Nothing,
+            (What::Assigned, false) => Self::Overwritten,
+            (What::Spliced { recorded, .. }, false) => self.then_splices(recorded),
+            (What::Spliced { authored, .. }, true) => self.past(authored.as_ref(), on),
+        }
+    }
+
+    fn then_splices(self, recorded: &Splices) -> Self {
+        match self {
+            Self::Nothing => Self::Splices(recorded.clone()),
+            Self::Splices(splices) => splices.then(recorded).map_or(Self::Unknown, Self::Splices),
+            Self::Overwritten | Self::Unknown => self,
+        }
+    }
+
+    /// Past an earlier splice of the author itself.
+    fn past(self, authored: Option<&(Seq, Splices)>, on: Seq) -> Self {
+        match (self, authored) {
+            (Self::Splices(splices), Some((same, own))) if *same == on => {
+                Splices::meet(&splices, own).map_or(Self::Unknown, |(splices, _)| Self::Splices(splices))
+            }
+            (Self::Splices(_), _) => Self::Unknown,
+            (other, _) => other,
+        }
+    }
+}
+
+/// The last write of a field, or the making of its object.
+pub(super) fn last_write(object: &Object, field: &FieldName) -> Option<Stamp> {
+    Some(object.field(field.as_str()).map_or(object.created, |field| field.version.last))
+}
+
+/// The splices of an op, each with its field.
+pub(super) fn splices(op: &Op) -> impl Iterator<Item = (&FieldName, &Splices)> {
+    let edits = match &op.action {
+        Action::Update(edits) => Some(edits),
+        _ => None,
+    };
+    edits.into_iter().flat_map(|edits| edits.iter()).filter_map(|(field, edit)| match edit {
+        Edit::Splice(splices) => Some((field, splices)),
+        _ => None,
+    })
+}

@@ -1,0 +1,577 @@
+//! Splices: edits of text and bytes, and how two of them meet.
+//!
+//! A splice `[offset, delete, insert]` stands at an offset in the content before the op. What it inserts stands to the
+//! left of what it deletes. Offsets count Unicode scalar values in text, and bytes in bytes.
+//!
+//! An op with its splices is read as a run of parts over the content: so much is kept, this is inserted, so much is
+//! deleted. [`Splices::then`] and [`Splices::meet`] walk two such runs side by side, in time linear in both. They are
+//! the composition and the inclusion transformation of operational transformation (Ellis and Gibbs, 1989; the
+//! transformation property 1 of Ressel and others, 1996).
+//!
+//! At equal offsets the op that was recorded first stands to the left. An insertion within what the other deletes
+//! comes to the right of what the other inserts there. To be moved past two ops in turn, or past both as one, must be
+//! the same: so a deletion before an insertion stays apart from it (`[2, 3, ""], [5, 0, "x"]`), where an insertion
+//! before a deletion is one splice (`[2, 3, "x"]`); and where two ops become one it matters whether they are recorded.
+
+use std::sync::Arc;
+
+use smol_str::{SmolStr, SmolStrBuilder};
+
+use crate::limits;
+use crate::value::Value;
+
+/// The splices of one op: sorted, none within what another deletes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Splices(Vec<Splice>);
+
+/// One replacement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// Where, in the content before the op.
+    pub offset: u64,
+    /// How much goes.
+    pub delete: u64,
+    /// What comes, to the left of what goes.
+    pub insert: Content,
+}
+
+/// Text or bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Text, measured in Unicode scalar values.
+    Text(SmolStr),
+    /// Bytes.
+    Bytes(Arc<[u8]>),
+}
+
+/// Why splices are none, or do not fit what they meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpliceError {
+    /// They are not in order.
+    #[error("the splices of one op are sorted by offset and do not overlap; offsets are in the content before the op")]
+    Unsorted,
+    /// There are too many.
+    #[error("too many splices in one op; the most is {most}: make several edits", most = limits::EDIT_PARTS)]
+    TooMany,
+    /// Some are of text and some of bytes, or they meet the other.
+    #[error("text takes splices of text, and bytes those of bytes; set the field first where it holds something else")]
+    OtherContent,
+    /// They do not fit the content.
+    #[error("a splice ends at {end}; the content has {len}: offsets of text count Unicode scalar values")]
+    PastTheEnd {
+        /// Where.
+        end: u64,
+        /// How long the content is.
+        len: u64,
+    },
+}
+
+impl Splices {
+    /// Checks splices. Those that change nothing are left out.
+    ///
+    /// # Errors
+    /// Where they are not sorted, too many, or of text and bytes.
+    pub fn new(mut splices: Vec<Splice>) -> Result<Self, SpliceError> {
+        splices.retain(|splice| splice.delete > 0 || !splice.insert.is_empty());
+        if splices.len() > limits::EDIT_PARTS {
+            return Err(SpliceError::TooMany);
+        }
+        let mut end = 0;
+        for splice in &splices {
+            if splice.offset < end {
+                return Err(SpliceError::Unsorted);
+            }
+            end = splice.offset.checked_add(splice.delete).ok_or(SpliceError::Unsorted)?;
+        }
+        match splices.windows(2).all(|pair| pair[0].insert.is_like(&pair[1].insert)) {
+            true => Ok(Self(splices)),
+            false => Err(SpliceError::OtherContent),
+        }
+    }
+
+    /// One replacement in a text.
+    pub fn text(offset: u64, delete: u64, insert: &str) -> Self {
+        let insert = Content::Text(SmolStr::new(insert));
+        Self::new(vec![Splice { offset, delete, insert }]).unwrap_or_default()
+    }
+
+    /// The splices, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Splice> {
+        self.0.iter()
+    }
+
+    /// Whether they change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What becomes of a content. None and null are empty.
+    ///
+    /// # Errors
+    /// Where they do not fit it.
+    pub fn apply(&self, content: Option<&Value>) -> Result<Value, SpliceError> {
+        match (self.kind(), content) {
+            (None, content) => Ok(content.cloned().unwrap_or(Value::Null)),
+            (Some(Content::Text(_)), None | Some(Value::Null)) => self.apply_text(""),
+            (Some(Content::Text(_)), Some(Value::Text(text))) => self.apply_text(text),
+            (Some(Content::Bytes(_)), None | Some(Value::Null)) => self.apply_bytes(&[]),
+            (Some(Content::Bytes(_)), Some(Value::Bytes(bytes))) => self.apply_bytes(bytes),
+            _ => Err(SpliceError::OtherContent),
+        }
+    }
+
+    fn apply_text(&self, text: &str) -> Result<Value, SpliceError> {
+        let mut built = SmolStrBuilder::new();
+        let mut rest = Rest { text, at: 0, ascii: text.is_ascii() };
+        for splice in &self.0 {
+            built.push_str(rest.take(splice.offset)?);
+            if let Content::Text(insert) = &splice.insert {
+                built.push_str(insert);
+            }
+            rest.take(splice.offset + splice.delete)?;
+        }
+        built.push_str(rest.text);
+        Ok(Value::Text(built.finish()))
+    }
+
+    fn apply_bytes(&self, bytes: &[u8]) -> Result<Value, SpliceError> {
+        let (mut built, mut at) = (Vec::with_capacity(bytes.len() + 16), 0);
+        let place = |offset: u64| usize::try_from(offset).ok().filter(|&place| place <= bytes.len());
+        for Splice { offset, delete, insert } in &self.0 {
+            let end = offset + delete;
+            let past = SpliceError::PastTheEnd { end, len: bytes.len() as u64 };
+            let (from, to) = (place(*offset).ok_or(past)?, place(end).ok_or(past)?);
+            built.extend_from_slice(&bytes[at..from]);
+            if let Content::Bytes(insert) = insert {
+                built.extend_from_slice(insert);
+            }
+            at = to;
+        }
+        built.extend_from_slice(&bytes[at..]);
+        Ok(Value::Bytes(built.into()))
+    }
+
+    /// One op with the effect of this and then a later one, both of them recorded: to move an edit past it is to move it
+    /// past one after the other.
+    ///
+    /// # Errors
+    /// Where one is of text and the other of bytes, or there are too many splices.
+    pub fn then(&self, later: &Self) -> Result<Self, SpliceError> {
+        self.joined(later, Side::Left)
+    }
+
+    /// One op with the effect of this and then a later one, neither of them recorded yet: to move it past a recorded one
+    /// is to move one after the other.
+    ///
+    /// # Errors
+    /// Where one is of text and the other of bytes, or there are too many splices.
+    pub fn then_own(&self, later: &Self) -> Result<Self, SpliceError> {
+        self.joined(later, Side::Right)
+    }
+
+    /// `side`: where an insertion stands at the place of what the first op deleted. Others who edit there come to its
+    /// right where it is recorded, and to its left where it is not.
+    fn joined(&self, later: &Self, side: Side) -> Result<Self, SpliceError> {
+        self.check_like(later)?;
+        let (mut first, mut second) = (Walk::new(self), Walk::new(later));
+        let mut both = Builder::like(self.kind().or(later.kind()));
+        while !(first.is_done() && second.is_done()) {
+            match (first.next(), second.next()) {
+                (Part::Delete(count), next) if side == Side::Right || !matches!(next, Part::Insert(_)) => {
+                    both.delete(count);
+                    first.skip(count);
+                }
+                (_, Part::Insert(content)) => {
+                    both.insert(content);
+                    second.skip_insert();
+                }
+                (Part::Delete(_), _) => {}
+                (Part::Insert(content), over) => {
+                    let (count, kept) = match over {
+                        Part::Delete(count) => (count.min(content.len()), false),
+                        Part::Keep(count) => (count.min(content.len()), true),
+                        Part::Insert(_) => (0, false),
+                    };
+                    if kept {
+                        both.insert(content.slice(0, count));
+                    }
+                    first.skip_of_insert(count);
+                    second.skip(count);
+                }
+                (Part::Keep(kept), Part::Delete(count)) => {
+                    let count = count.min(kept);
+                    both.delete(count);
+                    first.skip(count);
+                    second.skip(count);
+                }
+                (Part::Keep(a), Part::Keep(b)) => {
+                    let count = a.min(b);
+                    both.keep(count);
+                    first.skip(count);
+                    second.skip(count);
+                }
+            }
+        }
+        both.finish()
+    }
+
+    /// Two ops that were made on the same content, one of them recorded before the other: the recorded one as it is
+    /// past the later one, and the later one as it is past the recorded one.
+    ///
+    /// # Errors
+    /// Where one is of text and the other of bytes, or there are too many splices.
+    pub fn meet(recorded: &Self, later: &Self) -> Result<(Self, Self), SpliceError> {
+        recorded.check_like(later)?;
+        let (mut left, mut right) = (Walk::new(recorded), Walk::new(later));
+        let like = || Builder::like(recorded.kind().or(later.kind()));
+        let (mut left_past, mut right_past) = (like(), like());
+        while !(left.is_done() && right.is_done()) {
+            match (left.next(), right.next()) {
+                (Part::Insert(content), _) => {
+                    right_past.keep(content.len());
+                    left_past.insert(content);
+                    left.skip_insert();
+                }
+                (_, Part::Insert(content)) => {
+                    left_past.keep(content.len());
+                    right_past.insert(content);
+                    right.skip_insert();
+                }
+                (a, b) => {
+                    let count = a.len().min(b.len());
+                    match (a, b) {
+                        (Part::Delete(_), Part::Keep(_)) => left_past.delete(count),
+                        (Part::Keep(_), Part::Delete(_)) => right_past.delete(count),
+                        (Part::Keep(_), Part::Keep(_)) => {
+                            left_past.keep(count);
+                            right_past.keep(count);
+                        }
+                        _ => {}
+                    }
+                    left.skip(count);
+                    right.skip(count);
+                }
+            }
+        }
+        Ok((left_past.finish()?, right_past.finish()?))
+    }
+
+    /// What undoes it, on the content after it.
+    ///
+    /// # Errors
+    /// Where it does not fit the content before it.
+    pub fn inverse(&self, before: Option<&Value>) -> Result<Self, SpliceError> {
+        let empty = self.kind().map_or(Content::Text(SmolStr::default()), Content::empty);
+        let before = match before {
+            None | Some(Value::Null) => empty,
+            Some(Value::Text(text)) => Content::Text(text.clone()),
+            Some(Value::Bytes(bytes)) => Content::Bytes(bytes.clone()),
+            Some(_) => return Err(SpliceError::OtherContent),
+        };
+        let (mut inverse, mut inserted, mut deleted, len) = (Vec::with_capacity(self.0.len()), 0, 0, before.len());
+        for Splice { offset, delete, insert } in &self.0 {
+            let end = offset + delete;
+            if end > len {
+                return Err(SpliceError::PastTheEnd { end, len });
+            }
+            let insert_back = before.slice(*offset, end);
+            inverse.push(Splice { offset: offset + inserted - deleted, delete: insert.len(), insert: insert_back });
+            inserted += insert.len();
+            deleted += delete;
+        }
+        Self::new(inverse)
+    }
+
+    /// The one splice that makes one content of another: what is between their common beginning and their common end.
+    /// `None` where one is no text or bytes, or they are not alike.
+    pub fn between(before: Option<&Value>, after: Option<&Value>) -> Option<Self> {
+        let splice = match (before, after) {
+            (Some(Value::Bytes(_)), Some(Value::Bytes(after))) | (None | Some(Value::Null), Some(Value::Bytes(after))) => {
+                let before = if let Some(Value::Bytes(before)) = before { &before[..] } else { &[] };
+                let (head, tail) = common(before.iter(), after.iter());
+                let insert = Content::Bytes(after[head..after.len() - tail].into());
+                Splice { offset: head as u64, delete: (before.len() - head - tail) as u64, insert }
+            }
+            (None | Some(Value::Null | Value::Text(_)), Some(Value::Text(after))) => {
+                let before = before.and_then(Value::as_text).unwrap_or_default();
+                let (head, tail) = common(before.chars(), after.chars());
+                let (was, is) = (before.chars().count() - tail, after.chars().count() - tail);
+                let insert: String = after.chars().skip(head).take(is - head).collect();
+                Splice { offset: head as u64, delete: (was - head) as u64, insert: Content::Text(insert.into()) }
+            }
+            _ => return None,
+        };
+        Self::new(vec![splice]).ok()
+    }
+
+    /// `[[offset, delete, insert], …]`
+    pub(crate) fn to_value(&self) -> Value {
+        let number = |number: u64| Value::Int(number.min(i64::MAX as u64) as i64);
+        let splices = self.0.iter().map(|Splice { offset, delete, insert }| {
+            let insert = match insert {
+                Content::Text(text) => Value::Text(text.clone()),
+                Content::Bytes(bytes) => Value::Bytes(bytes.clone()),
+            };
+            Value::List(Arc::new([number(*offset), number(*delete), insert]))
+        });
+        Value::List(splices.collect())
+    }
+
+    /// Reads what [`to_value`](Self::to_value) wrote.
+    pub(crate) fn from_value(value: &Value) -> Result<Self, &'static str> {
+        const A_SPLICE: &str = "a splice is [offset, delete, insert]: two numbers from 0 on, and text or bytes";
+        let Value::List(items) = value else { return Err(A_SPLICE) };
+        let splices = items.iter().map(|item| {
+            let Value::List(parts) = item else { return None };
+            let [Value::Int(offset), Value::Int(delete), insert] = &**parts else { return None };
+            let insert = match insert {
+                Value::Text(text) => Content::Text(text.clone()),
+                Value::Bytes(bytes) => Content::Bytes(bytes.clone()),
+                _ => return None,
+            };
+            Some(Splice { offset: (*offset).try_into().ok()?, delete: (*delete).try_into().ok()?, insert })
+        });
+        let splices = splices.collect::<Option<Vec<_>>>().ok_or(A_SPLICE)?;
+        Self::new(splices).map_err(|_| "splices are sorted, do not overlap, and are not too many; all text or all bytes")
+    }
+
+    fn kind(&self) -> Option<&Content> {
+        self.0.first().map(|splice| &splice.insert)
+    }
+
+    fn check_like(&self, other: &Self) -> Result<(), SpliceError> {
+        match (self.kind(), other.kind()) {
+            (Some(a), Some(b)) if !a.is_like(b) => Err(SpliceError::OtherContent),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Content {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.chars().count() as u64,
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Bytes(bytes) => bytes.is_empty(),
+        }
+    }
+
+    /// Nothing of the same kind.
+    fn empty(&self) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(SmolStr::default()),
+            Self::Bytes(_) => Self::Bytes([].into()),
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Text(_), Self::Text(_)) | (Self::Bytes(_), Self::Bytes(_)))
+    }
+
+    /// What is from one offset up to another, both within it.
+    fn slice(&self, from: u64, to: u64) -> Self {
+        match self {
+            Self::Text(text) => {
+                let mut rest = Rest { text, at: 0, ascii: text.is_ascii() };
+                let slice = rest.take(from).and_then(|_| rest.take(to)).unwrap_or_default();
+                Self::Text(SmolStr::new(slice))
+            }
+            Self::Bytes(bytes) => Self::Bytes(bytes.get(from as usize..to as usize).unwrap_or_default().into()),
+        }
+    }
+
+    fn plus(&self, more: &Self) -> Self {
+        match (self, more) {
+            (Self::Text(text), Self::Text(more)) => {
+                let mut both = SmolStrBuilder::new();
+                both.push_str(text);
+                both.push_str(more);
+                Self::Text(both.finish())
+            }
+            (Self::Bytes(bytes), Self::Bytes(more)) => Self::Bytes([&bytes[..], more].concat().into()),
+            _ => self.clone(),
+        }
+    }
+}
+
+/// How much two runs have in common at their beginnings, and at their ends beside that.
+fn common<T: PartialEq>(
+    a: impl DoubleEndedIterator<Item = T> + Clone,
+    b: impl DoubleEndedIterator<Item = T> + Clone,
+) -> (usize, usize) {
+    let head = a.clone().zip(b.clone()).take_while(|(a, b)| a == b).count();
+    let (a, b) = (a.skip(head).collect::<Vec<_>>(), b.skip(head).collect::<Vec<_>>());
+    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    (head, tail)
+}
+
+/// What is left of a text.
+struct Rest<'t> {
+    text: &'t str,
+    /// How many scalar values are gone.
+    at: u64,
+    ascii: bool,
+}
+
+impl<'t> Rest<'t> {
+    /// Takes what is before an offset.
+    fn take(&mut self, offset: u64) -> Result<&'t str, SpliceError> {
+        let count = offset.saturating_sub(self.at);
+        let past = |rest: &str, at| SpliceError::PastTheEnd { end: offset, len: at + rest.chars().count() as u64 };
+        let place = if self.ascii { usize::try_from(count).ok() } else { byte_place(self.text, count) };
+        let place = place.filter(|&place| place <= self.text.len()).ok_or_else(|| past(self.text, self.at))?;
+        let (taken, rest) = self.text.split_at(place);
+        (self.text, self.at) = (rest, self.at + count);
+        Ok(taken)
+    }
+}
+
+/// Where so many scalar values of a text end, in bytes.
+fn byte_place(text: &str, count: u64) -> Option<usize> {
+    /// Bytes that are counted at once, which processors do fast.
+    const CHUNK: usize = 64;
+    let mut left = usize::try_from(count).ok()?;
+    let (mut place, bytes) = (0, text.as_bytes());
+    let begins = |byte: &&u8| **byte & 0b1100_0000 != 0b1000_0000;
+    for chunk in bytes.chunks_exact(CHUNK) {
+        let here = chunk.iter().filter(begins).count();
+        if here > left {
+            break;
+        }
+        left -= here;
+        place += CHUNK;
+    }
+    // The last of them may go on past the chunk.
+    let mut starts = bytes[place..].iter().enumerate().filter(|(_, byte)| begins(byte)).map(|(start, _)| place + start);
+    match starts.nth(left) {
+        Some(place) => Some(place),
+        None => (bytes[place..].iter().filter(begins).count() == left).then_some(bytes.len()),
+    }
+}
+
+/// A side of what is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+/// What an op does next to the content.
+#[derive(Clone, Debug)]
+enum Part {
+    Keep(u64),
+    Insert(Content),
+    Delete(u64),
+}
+
+impl Part {
+    /// How much of the content it goes over.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Keep(count) | Self::Delete(count) => *count,
+            Self::Insert(_) => 0,
+        }
+    }
+}
+
+/// Walks over an op, part by part.
+struct Walk<'s> {
+    splices: &'s [Splice],
+    /// How far it is in the content.
+    at: u64,
+    /// How much of the insertion of the first splice is behind it; past its end: all of it.
+    inserted: u64,
+}
+
+impl<'s> Walk<'s> {
+    fn new(splices: &'s Splices) -> Self {
+        Self { splices: &splices.0, at: 0, inserted: 0 }
+    }
+
+    fn is_done(&self) -> bool {
+        self.splices.is_empty()
+    }
+
+    fn next(&self) -> Part {
+        let Some(Splice { offset, delete, insert }) = self.splices.first() else { return Part::Keep(u64::MAX) };
+        if self.at < *offset {
+            return Part::Keep(offset - self.at);
+        }
+        match self.inserted {
+            0 if !insert.is_empty() => Part::Insert(insert.clone()),
+            inserted if inserted < insert.len() => Part::Insert(insert.slice(inserted, insert.len())),
+            _ => Part::Delete(offset + delete - self.at),
+        }
+    }
+
+    /// Goes over so much of the content.
+    fn skip(&mut self, count: u64) {
+        self.at = self.at.saturating_add(count);
+        self.settle();
+    }
+
+    fn skip_insert(&mut self) {
+        self.inserted = u64::MAX;
+        self.settle();
+    }
+
+    fn skip_of_insert(&mut self, count: u64) {
+        self.inserted += count;
+        self.settle();
+    }
+
+    /// Leaves a splice that is done.
+    fn settle(&mut self) {
+        if let [Splice { offset, delete, insert }, rest @ ..] = self.splices
+            && self.at >= offset + delete
+            && (insert.is_empty() || self.inserted >= insert.len())
+        {
+            (self.splices, self.inserted) = (rest, 0);
+        }
+    }
+}
+
+/// Puts an op together, part by part.
+struct Builder {
+    splices: Vec<Splice>,
+    at: u64,
+    /// What a deletion alone inserts.
+    empty: Content,
+}
+
+impl Builder {
+    fn like(kind: Option<&Content>) -> Self {
+        let empty = kind.map_or(Content::Text(SmolStr::default()), Content::empty);
+        Self { splices: Vec::new(), at: 0, empty }
+    }
+
+    fn keep(&mut self, count: u64) {
+        self.at = self.at.saturating_add(count);
+    }
+
+    fn insert(&mut self, content: Content) {
+        match self.splices.last_mut() {
+            // What comes after a deletion stays apart from it.
+            Some(last) if last.offset == self.at && last.delete == 0 => last.insert = last.insert.plus(&content),
+            _ => self.splices.push(Splice { offset: self.at, delete: 0, insert: content }),
+        }
+    }
+
+    fn delete(&mut self, count: u64) {
+        match self.splices.last_mut() {
+            Some(last) if last.offset + last.delete == self.at => last.delete += count,
+            _ => self.splices.push(Splice { offset: self.at, delete: count, insert: self.empty.clone() }),
+        }
+        self.at = self.at.saturating_add(count);
+    }
+
+    fn finish(self) -> Result<Splices, SpliceError> {
+        Splices::new(self.splices)
+    }
+}
