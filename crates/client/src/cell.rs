@@ -10,13 +10,16 @@ use std::time::Duration;
 
 use tapeline_core::event::Command;
 use tapeline_core::frame::{ClientFrame, ServerFrame};
-use tapeline_core::name::StreamName;
+use tapeline_core::name::{Collection, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{Channel, EditId};
+use tapeline_core::object::Object;
 use tapeline_core::op::Op;
-use tapeline_core::replica::{EditError, Notice, Replica, StoreBatch};
+use tapeline_core::replica::{Commanded, EditError, NewEdit, Notice, Ran, Replica, Run, StoreBatch};
+use tapeline_core::undo::{Direction, History};
 use tokio::sync::{broadcast, watch};
 
 use crate::chance;
+use crate::command::{CommandError, Drawn, Registry};
 use crate::error::Closed;
 use crate::receipt::{Outcome, Receipt, Receipts};
 use crate::status::{Connection, closed};
@@ -30,6 +33,7 @@ pub(crate) struct Cell {
     name: StreamName,
     channel: Channel,
     inner: Mutex<Inner>,
+    registry: Arc<Registry>,
     /// Whether it is among those the driver will look after.
     queued: AtomicBool,
     stored: watch::Sender<EditId>,
@@ -44,13 +48,20 @@ struct Inner {
     replica: Replica,
     receipts: Receipts,
     watchers: Watchers,
+    history: History,
     /// The socket the replica was told of, by number.
     socket: Option<u64>,
 }
 
 impl Cell {
-    pub(crate) fn new(replica: Replica, channel: Channel, connection: watch::Receiver<Connection>) -> Self {
+    pub(crate) fn new(
+        replica: Replica,
+        channel: Channel,
+        connection: watch::Receiver<Connection>,
+        registry: Arc<Registry>,
+    ) -> Self {
         Self {
+            registry,
             name: replica.stream().clone(),
             channel,
             queued: AtomicBool::new(false),
@@ -63,6 +74,7 @@ impl Cell {
                 replica,
                 receipts: Receipts::default(),
                 watchers: Watchers::default(),
+                history: History::default(),
                 socket: None,
             }),
         }
@@ -81,10 +93,60 @@ impl Cell {
         look(&mut self.lock().replica)
     }
 
-    pub(crate) fn edit(self: &Arc<Self>, ops: Vec<Op>, command: Option<Command>) -> Result<Receipt, EditError> {
+    pub(crate) fn edit(self: &Arc<Self>, new: NewEdit) -> Result<Receipt, EditError> {
         let inner = &mut *self.lock();
-        let edit = inner.replica.edit(chance::now(), ops, command)?;
+        inner.commit(new).map(|edit| self.receipt(inner, edit))
+    }
+
+    pub(crate) fn draft(self: &Arc<Self>, ops: Vec<Op>) -> Result<Receipt, EditError> {
+        let inner = &mut *self.lock();
+        let edit = inner.replica.draft(chance::now(), ops)?;
         Ok(self.receipt(inner, edit))
+    }
+
+    pub(crate) fn publish(self: &Arc<Self>, key: &Key) -> Result<Receipt, EditError> {
+        let inner = &mut *self.lock();
+        let edit = inner.replica.publish(chance::now(), key)?;
+        Ok(self.receipt(inner, edit))
+    }
+
+    /// Runs a command on what is shown, and makes the edit it asks for.
+    pub(crate) fn run(self: &Arc<Self>, command: Command) -> Result<Receipt, CommandError> {
+        let known = self.registry.find(&command.name)?;
+        let inner = &mut *self.lock();
+        let seed = chance::random() as u64;
+        let shown = |key: &Key| inner.replica.get(key).cloned();
+        let all = |collection: &Collection| shown_of(&inner.replica, collection);
+        let made = known.run(&command, Drawn { at: chance::now(), seed }, &shown, &all)?;
+        let serializable = known.is_serializable();
+        let commanded = Commanded { command, seed, reads: made.reads, serializable };
+        let new = NewEdit { ops: made.ops, unchanged: Vec::new(), command: Some(commanded) };
+        let edit = inner.commit(new).map_err(CommandError::Edit)?;
+        Ok(self.receipt(inner, edit))
+    }
+
+    /// Takes the last step back, or makes it again. `None` where there is none, or all of it was changed by others.
+    pub(crate) fn step(self: &Arc<Self>, direction: Direction, forced: bool) -> Result<Option<Receipt>, EditError> {
+        let inner = &mut *self.lock();
+        let Inner { replica, history, .. } = inner;
+        let ops = history.take(direction, forced, &|key: &Key| replica.get(key).cloned());
+        let Some(ops) = ops.filter(|ops| !ops.is_empty()) else { return Ok(None) };
+        let before = objects(replica, &ops);
+        let edit = replica.edit(chance::now(), ops.clone())?;
+        history.took(direction, &ops, &look(before), &|key: &Key| replica.get(key).cloned());
+        Ok(Some(self.receipt(inner, edit)))
+    }
+
+    /// Looks at what can be undone, or groups it.
+    pub(crate) fn with_history<R>(&self, look: impl FnOnce(&mut History) -> R) -> R {
+        look(&mut self.lock().history)
+    }
+
+    /// The command that made a parked edit, where it is known here.
+    pub(crate) fn parked_command(&self, parked: EditId) -> Option<Command> {
+        let inner = &*self.lock();
+        let (_, parked) = inner.replica.parked().find(|(edit, _)| *edit == parked)?;
+        parked.body.command.clone().filter(|command| self.registry.find(&command.name).is_ok())
     }
 
     pub(crate) fn retry(self: &Arc<Self>, parked: EditId) -> Option<Result<Receipt, EditError>> {
@@ -172,9 +234,27 @@ impl Cell {
                 None => inner.replica.disconnected(),
             }
         }
+        self.run_again(inner);
         let batch = inner.replica.poll_store();
         self.announce(inner);
         batch
+    }
+
+    /// Runs the commands again whose ground has changed.
+    fn run_again(&self, inner: &mut Inner) {
+        while let Some(Run { edit, command, at, seed }) = inner.replica.poll_run() {
+            let shown = |key: &Key| inner.replica.get_before(edit, key);
+            let all = |collection: &Collection| inner.replica.collection_before(edit, collection);
+            let ran = match self.registry.find(&command.name) {
+                Err(_) => Ran::Unknown,
+                Ok(known) => match known.run(&command, Drawn { at, seed }, &shown, &all) {
+                    Ok(made) => Ran::Ops(made.ops, made.reads),
+                    Err(CommandError::Bug(why)) => Ran::Bug(why),
+                    Err(error) => Ran::Failed(error.to_string()),
+                },
+            };
+            inner.replica.ran(edit, ran);
+        }
     }
 
     /// The next frame to send.
@@ -189,8 +269,11 @@ impl Cell {
     }
 
     fn announce(&self, inner: &mut Inner) {
-        let changed = inner.replica.take_changed();
-        inner.watchers.tell(changed);
+        let changed: Vec<Key> = inner.replica.take_changed().collect();
+        for key in &changed {
+            inner.history.changed(key, inner.replica.get(key));
+        }
+        inner.watchers.tell(changed.into_iter());
         while let Some(notice) = inner.replica.poll_notice() {
             match &notice {
                 Notice::Recorded { edit, seq, lost } => {
@@ -199,6 +282,7 @@ impl Cell {
                 Notice::Refused { edit, refusal } => {
                     inner.receipts.settle(*edit, || Outcome::Refused(refusal.clone()));
                 }
+                Notice::Cancelled { edit } => inner.receipts.settle(*edit, || Outcome::Cancelled),
                 _ => {}
             }
             // Where nobody listens, the receipts and the status still say it.
@@ -215,4 +299,28 @@ impl Cell {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("no caller panics inside the replica")
     }
+}
+
+impl Inner {
+    /// Makes an edit that can be undone.
+    fn commit(&mut self, new: NewEdit) -> Result<EditId, EditError> {
+        let (ops, before) = (new.ops.clone(), objects(&self.replica, &new.ops));
+        let edit = self.replica.edit(chance::now(), new)?;
+        let Self { replica, history, .. } = self;
+        history.committed(&ops, &look(before), &|key: &Key| replica.get(key).cloned());
+        Ok(edit)
+    }
+}
+
+/// The objects that ops touch, as they are shown.
+fn objects(replica: &Replica, ops: &[Op]) -> Vec<(Key, Arc<Object>)> {
+    ops.iter().filter_map(|op| Some((op.key.clone(), replica.get(&op.key)?.clone()))).collect()
+}
+
+fn look(objects: Vec<(Key, Arc<Object>)>) -> impl Fn(&Key) -> Option<Arc<Object>> {
+    move |key| objects.iter().find(|(other, _)| other == key).map(|(_, object)| object.clone())
+}
+
+fn shown_of(replica: &Replica, collection: &Collection) -> Vec<(ObjectId, Arc<Object>)> {
+    replica.collection(collection).map(|(id, object)| (id.clone(), object.clone())).collect()
 }

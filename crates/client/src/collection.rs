@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tapeline_core::name::{self, Key, ObjectId};
+use tapeline_core::name::{self, FieldName, Key, ObjectId};
 use tapeline_core::object::Object;
-use tapeline_core::op::{Action, Edit, Op};
+use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
+use tapeline_core::splice::Splices;
 use tapeline_core::value::Value;
 
 use crate::batch::named;
@@ -102,6 +103,93 @@ impl Collection {
         amount: impl Into<Value>,
     ) -> Result<Receipt, EditError> {
         self.edit(id, Action::Update(named([(field, amount.into())], Edit::Inc)?))
+    }
+
+    /// Adds members to a set and takes others out, in one edit. A list in the field is the set.
+    ///
+    /// # Errors
+    /// Where the object does not exist or the field is no list. Nothing has changed then.
+    pub fn edit_set(
+        &self,
+        id: &ObjectId,
+        field: impl AsRef<str>,
+        add: impl IntoIterator<Item = Value>,
+        remove: impl IntoIterator<Item = Value>,
+    ) -> Result<Receipt, EditError> {
+        let members = Members { add: add.into_iter().collect(), remove: remove.into_iter().collect() };
+        self.edit_field(id, field, Edit::Members(members))
+    }
+
+    /// Replaces a piece of a text: `delete` characters at `offset` go, `insert` comes. What others type at the same
+    /// time is kept. Offsets count Unicode scalar values.
+    ///
+    /// # Errors
+    /// Where the object does not exist, or the offsets are past the end of the text. Nothing has changed then.
+    pub fn splice(
+        &self,
+        id: &ObjectId,
+        field: impl AsRef<str>,
+        offset: u64,
+        delete: u64,
+        insert: &str,
+    ) -> Result<Receipt, EditError> {
+        self.edit_field(id, field, Edit::Splice(Splices::text(offset, delete, insert)))
+    }
+
+    /// Several replacements in a text or in bytes at once, offsets all in the content before.
+    ///
+    /// # Errors
+    /// Where the object does not exist, or they do not fit the content. Nothing has changed then.
+    pub fn splice_all(&self, id: &ObjectId, field: impl AsRef<str>, splices: Splices) -> Result<Receipt, EditError> {
+        self.edit_field(id, field, Edit::Splice(splices))
+    }
+
+    /// Assigns within a value of maps: `None` takes away what is there.
+    ///
+    /// # Errors
+    /// Where the object does not exist. Nothing has changed then.
+    pub fn put_at(
+        &self,
+        id: &ObjectId,
+        field: impl AsRef<str>,
+        path: &[&str],
+        value: Option<Value>,
+    ) -> Result<Receipt, EditError> {
+        let path = path.iter().map(|name| (*name).into()).collect();
+        self.edit_field(id, field, Edit::Put(vec![Put { path, value }]))
+    }
+
+    /// Makes a new object that stays on this device until it is [published](Self::publish). Answers its id.
+    ///
+    /// # Errors
+    /// Where a field is not right. Nothing has changed then.
+    pub fn draft(&self, fields: impl IntoIterator<Item = (impl AsRef<str>, Value)>) -> Result<ObjectId, EditError> {
+        let id = chance::object_id();
+        let action = Action::Insert(named(fields, |value| value)?);
+        self.stream.draft(vec![Op { key: self.key(&id), seen: None, action }])?;
+        Ok(id)
+    }
+
+    /// A draft becomes an object like others, and is sent.
+    ///
+    /// # Errors
+    /// Where there is no such draft.
+    pub fn publish(&self, id: &ObjectId) -> Result<Receipt, EditError> {
+        self.stream.publish(&self.key(id))
+    }
+
+    /// Settles the conflicts on a field: from now on it holds this value. The same as an update, under a name that says
+    /// what it is for.
+    ///
+    /// # Errors
+    /// Where the object does not exist. Nothing has changed then.
+    pub fn resolve(&self, id: &ObjectId, field: impl AsRef<str>, value: Value) -> Result<Receipt, EditError> {
+        self.edit_field(id, field, Edit::Set(value))
+    }
+
+    fn edit_field(&self, id: &ObjectId, field: impl AsRef<str>, edit: Edit) -> Result<Receipt, EditError> {
+        let edits = FieldMap::new(vec![(FieldName::new(field)?, edit)])?;
+        self.edit(id, Action::Update(edits))
     }
 
     /// Makes a new object, or gives its fields new values where it exists.

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::cell::Cell;
 use crate::chance;
+use crate::command::Registry;
 use crate::error::{Closed, StoreError, StreamError};
 use crate::status::Connection;
 use crate::store::{Store, Write};
@@ -28,6 +29,7 @@ pub(crate) struct Hub {
     ending: AtomicBool,
     connection: watch::Sender<Connection>,
     store: Option<Store>,
+    registry: Arc<Registry>,
     no_problem: watch::Sender<Option<StoreError>>,
 }
 
@@ -56,6 +58,7 @@ impl Hub {
             ending: AtomicBool::new(false),
             connection: watch::Sender::new(if online { Connection::Connecting } else { Connection::Offline }),
             store,
+            registry: Arc::default(),
             no_problem: watch::Sender::new(None),
         }
     }
@@ -85,10 +88,15 @@ impl Hub {
     fn add(&self, name: StreamName, replica: Replica) -> Arc<Cell> {
         let mut streams = lock(&self.streams);
         let channel = Channel(streams.by_channel.len() as u32);
-        let cell = Arc::new(Cell::new(replica, channel, self.connection.subscribe()));
+        let cell = Arc::new(Cell::new(replica, channel, self.connection.subscribe(), self.registry.clone()));
         streams.by_channel.push(cell.clone());
         streams.by_name.insert(name, channel);
         cell
+    }
+
+    /// The commands this client knows.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// All open streams.

@@ -20,6 +20,8 @@ pub enum Outcome {
         /// What of it did not take effect, and why.
         lost: Vec<Lost>,
     },
+    /// It and a later one cancelled each other out before either was sent.
+    Cancelled,
     /// It was refused, and is parked: see [`Stream::parked`](crate::Stream::parked).
     Refused(Refusal),
 }

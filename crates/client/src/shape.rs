@@ -23,6 +23,16 @@ pub(crate) fn fields(value: &impl Serialize) -> Result<Vec<(String, Value)>, Sha
     }
 }
 
+/// A value as one of a type.
+pub(crate) fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, ShapeError> {
+    serde_json::from_value(to_json(value)).map_err(|error| ShapeError::Mismatch(error.to_string()))
+}
+
+/// The value that stands for one of a type.
+pub(crate) fn to_value(value: &impl Serialize) -> Result<Value, ShapeError> {
+    from_json(serde_json::to_value(value).map_err(|error| ShapeError::Mismatch(error.to_string()))?)
+}
+
 fn from_json(json: Json) -> Result<Value, ShapeError> {
     Ok(match json {
         Json::Null => Value::Null,

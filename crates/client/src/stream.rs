@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use tapeline_core::event::Refusal;
+use serde::Serialize;
+use tapeline_core::event::{Command, Read, Refusal};
 use tapeline_core::hash::Digest;
-use tapeline_core::name::{self, Key, NameError, StreamName};
+use tapeline_core::name::{self, CommandName, Key, NameError, StreamName};
 use tapeline_core::numbers::{ClientId, EditId, Millis};
 use tapeline_core::object::Object;
 use tapeline_core::op::Op;
-use tapeline_core::replica::Notice;
+use tapeline_core::replica::{NewEdit, Notice};
+use tapeline_core::undo::{Direction, History};
 use tokio::sync::broadcast;
 
 use crate::cell::Cell;
+use crate::command::{self, CommandError};
 use crate::error::{Closed, EditError};
 use crate::hub::Shared;
 use crate::status::{Status, StatusChanges};
@@ -35,6 +38,8 @@ pub struct ParkedEdit {
     pub edit: EditId,
     /// When it was made.
     pub at: Millis,
+    /// The command that made it, where one did.
+    pub command: Option<Command>,
     /// What was to be done.
     pub ops: Vec<Op>,
     /// Why it was not.
@@ -94,8 +99,96 @@ impl Stream {
     /// # Errors
     /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
     pub fn edit(&self, ops: Vec<Op>) -> Result<Receipt, EditError> {
+        self.edit_unless_changed(ops, Vec::new())
+    }
+
+    /// Makes an edit that is refused as `stale` where something it depends on has changed by the time it is recorded.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    pub fn edit_unless_changed(&self, ops: Vec<Op>, unchanged: Vec<Read>) -> Result<Receipt, EditError> {
         self.shared.check_open()?;
-        let receipt = self.cell.edit(ops, None)?;
+        let receipt = self.cell.edit(NewEdit { ops, unchanged, command: None })?;
+        self.shared.attend(&self.cell);
+        Ok(receipt)
+    }
+
+    /// Makes new objects that stay on this device, with every later edit of them, until they are
+    /// [published](Self::publish). They are shown with all others.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    pub fn draft(&self, ops: Vec<Op>) -> Result<Receipt, EditError> {
+        self.shared.check_open()?;
+        let receipt = self.cell.draft(ops)?;
+        self.shared.attend(&self.cell);
+        Ok(receipt)
+    }
+
+    /// A draft becomes an object like others, and is sent.
+    ///
+    /// # Errors
+    /// Where there is no such draft.
+    pub fn publish(&self, key: &Key) -> Result<Receipt, EditError> {
+        self.shared.check_open()?;
+        let receipt = self.cell.publish(key)?;
+        self.shared.attend(&self.cell);
+        Ok(receipt)
+    }
+
+    /// Runs a registered command.
+    ///
+    /// # Errors
+    /// Where it is not registered, refuses, breaks, or asks for what does not fit. Nothing has changed then.
+    pub fn run(&self, command: &str, args: impl Serialize) -> Result<Receipt, CommandError> {
+        self.shared.check_open()?;
+        let command = Command { name: CommandName::new(command)?, args: command::args(&args)? };
+        let receipt = self.cell.run(command)?;
+        self.shared.attend(&self.cell);
+        Ok(receipt)
+    }
+
+    /// Takes the last edit back that was made through this client since it was opened, as a new edit. What others have
+    /// changed since is left alone. `None`: there is nothing to take back.
+    ///
+    /// # Errors
+    /// Where the outbox is full, or the client was closed.
+    pub fn undo(&self) -> Result<Option<Receipt>, EditError> {
+        self.step(Direction::Undo, false)
+    }
+
+    /// Takes the last edit back whatever others have changed since.
+    ///
+    /// # Errors
+    /// Where the outbox is full, or the client was closed.
+    pub fn force_undo(&self) -> Result<Option<Receipt>, EditError> {
+        self.step(Direction::Undo, true)
+    }
+
+    /// Makes the edit again that was last taken back.
+    ///
+    /// # Errors
+    /// Where the outbox is full, or the client was closed.
+    pub fn redo(&self) -> Result<Option<Receipt>, EditError> {
+        self.step(Direction::Redo, false)
+    }
+
+    /// Whether there is something to undo, and something to redo.
+    pub fn can_undo(&self) -> (bool, bool) {
+        self.cell.with_history(|history| (history.can(Direction::Undo), history.can(Direction::Redo)))
+    }
+
+    /// All edits made meanwhile are undone and redone together.
+    pub fn grouped<R>(&self, edits: impl FnOnce() -> R) -> R {
+        self.cell.with_history(History::begin_group);
+        let done = edits();
+        self.cell.with_history(History::end_group);
+        done
+    }
+
+    fn step(&self, direction: Direction, forced: bool) -> Result<Option<Receipt>, EditError> {
+        self.shared.check_open()?;
+        let receipt = self.cell.step(direction, forced)?;
         self.shared.attend(&self.cell);
         Ok(receipt)
     }
@@ -176,6 +269,7 @@ impl Stream {
             let parked = replica.parked().map(|(edit, parked)| ParkedEdit {
                 edit,
                 at: parked.body.at,
+                command: parked.body.command.clone(),
                 ops: parked.body.ops.clone(),
                 refusal: parked.refusal.clone(),
             });
@@ -183,15 +277,32 @@ impl Stream {
         })
     }
 
-    /// Makes a parked edit again, on what is shown now. It leaves the parked ones where that succeeds. `None`: there
-    /// is no such parked edit.
+    /// Makes a parked edit again, on what is shown now; one that a command made by running the command again. It leaves
+    /// the parked ones where that succeeds. `None`: there is no such parked edit.
+    ///
+    /// # Errors
+    /// Where the edit does not fit what is shown, or the command refuses.
+    pub fn retry(&self, parked: EditId) -> Result<Option<Receipt>, CommandError> {
+        self.shared.check_open()?;
+        let receipt = match self.cell.parked_command(parked) {
+            Some(command) => {
+                let receipt = self.cell.run(command)?;
+                self.discard(parked);
+                Some(receipt)
+            }
+            None => self.cell.retry(parked).transpose()?,
+        };
+        self.shared.attend(&self.cell);
+        Ok(receipt)
+    }
+
+    /// Makes another edit in place of a parked one, which is dropped where that succeeds.
     ///
     /// # Errors
     /// Where the edit does not fit what is shown.
-    pub fn retry(&self, parked: EditId) -> Result<Option<Receipt>, EditError> {
-        self.shared.check_open()?;
-        let receipt = self.cell.retry(parked).transpose()?;
-        self.shared.attend(&self.cell);
+    pub fn retry_as(&self, parked: EditId, ops: Vec<Op>) -> Result<Receipt, EditError> {
+        let receipt = self.edit(ops)?;
+        self.discard(parked);
         Ok(receipt)
     }
 

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use tapeline_core::codec::Codec;
 use tapeline_core::name::StreamName;
 use tokio::sync::watch;
 
 use crate::Stream;
+use crate::command::{Refused, Transaction};
 use crate::driver::Driver;
 use crate::error::{OpenError, StoreError, StreamError};
 use crate::hub::{Hub, Shared};
@@ -70,6 +72,46 @@ impl Tapeline {
         let name = StreamName::new(name)?;
         let cell = self.shared.stream(name).await?;
         Ok(Stream::new(self.shared.clone(), cell))
+    }
+
+    /// Registers a command: what it does to a stream, given its arguments. Register commands before streams are opened,
+    /// so that those which wait from an earlier run can be run again.
+    ///
+    /// It runs when it is asked for ([`Stream::run`]), and again where what it read or wrote has changed before it is
+    /// sent. It must depend on nothing but the transaction. What it returns as an error parks its intent; a panic is a
+    /// bug, and is reported as one.
+    ///
+    /// ```no_run
+    /// # fn example(tapeline: &tapeline_client::Tapeline) {
+    /// use tapeline_client::{ObjectId, Transaction};
+    ///
+    /// tapeline.command("book", |tx: &mut Transaction<'_>, (room, guest): (String, String)| {
+    ///     let id = ObjectId::new(room)?;
+    ///     let room = tx.get("rooms", &id)?.ok_or("there is no such room")?;
+    ///     match room.get("free").and_then(|free| free.as_int()) {
+    ///         Some(1..) => tx.increment("rooms", &id, "free", -1)?,
+    ///         _ => return Err("the room is full".into()),
+    ///     }
+    ///     tx.add("rooms", &id, "guests", [guest.into()])
+    /// });
+    /// # }
+    /// ```
+    pub fn command<Args: DeserializeOwned + 'static>(
+        &self,
+        name: &str,
+        run: impl Fn(&mut Transaction<'_>, Args) -> Result<(), Refused> + Send + Sync + 'static,
+    ) {
+        self.shared.registry().add(name, false, run);
+    }
+
+    /// Registers a [command](Self::command) whose reads must not have changed by the time it is recorded. Where they
+    /// have, the server refuses it, and it is run again on what is there then.
+    pub fn serializable_command<Args: DeserializeOwned + 'static>(
+        &self,
+        name: &str,
+        run: impl Fn(&mut Transaction<'_>, Args) -> Result<(), Refused> + Send + Sync + 'static,
+    ) {
+        self.shared.registry().add(name, true, run);
     }
 
     /// Gives the connection up, and makes no other, until [`go_online`](Self::go_online). Edits go on as ever.

@@ -174,10 +174,15 @@ fn then_edits(edits: &FieldMap<Edit>, more: &FieldMap<Edit>) -> Option<FieldMap<
 }
 
 fn then_set(set: &FieldMap<Value>, edits: &FieldMap<Edit>) -> Option<FieldMap<Value>> {
-    let made = merged(set, edits, |value, edit| edited(Some(value), edit).ok(), |edit| match edit {
-        Edit::Set(value) => value.clone(),
-        edit => edited(None, edit).unwrap_or(Value::Null),
-    });
+    let made = merged(
+        set,
+        edits,
+        |value, edit| edited(Some(value), edit).ok(),
+        |edit| match edit {
+            Edit::Set(value) => value.clone(),
+            edit => edited(None, edit).unwrap_or(Value::Null),
+        },
+    );
     made.filter(|made| made.iter().all(|(_, value)| value.nests_within(limits::VALUE_DEPTH)))
 }
 

@@ -70,6 +70,8 @@ pub const PUSH_BYTES: usize = 256 << 10;
 pub const HELD_BYTES: usize = 8 << 20;
 /// Commits waiting in an outbox. Past it a commit is refused with a clear error and the app keeps its data.
 pub const PENDING_EVENTS: usize = 1_000_000;
+/// Steps that can be undone on one stream. Past it the oldest is forgotten.
+pub const UNDO_STEPS: usize = 200;
 /// Objects and collections a command may read.
 pub const COMMAND_READS: usize = 10_000;
 /// Ops of one edit that has taken in later ones.

@@ -286,7 +286,8 @@ impl Splices {
     /// `None` where one is no text or bytes, or they are not alike.
     pub fn between(before: Option<&Value>, after: Option<&Value>) -> Option<Self> {
         let splice = match (before, after) {
-            (Some(Value::Bytes(_)), Some(Value::Bytes(after))) | (None | Some(Value::Null), Some(Value::Bytes(after))) => {
+            (Some(Value::Bytes(_)), Some(Value::Bytes(after)))
+            | (None | Some(Value::Null), Some(Value::Bytes(after))) => {
                 let before = if let Some(Value::Bytes(before)) = before { &before[..] } else { &[] };
                 let (head, tail) = common(before.iter(), after.iter());
                 let insert = Content::Bytes(after[head..after.len() - tail].into());
@@ -332,7 +333,8 @@ impl Splices {
             Some(Splice { offset: (*offset).try_into().ok()?, delete: (*delete).try_into().ok()?, insert })
         });
         let splices = splices.collect::<Option<Vec<_>>>().ok_or(A_SPLICE)?;
-        Self::new(splices).map_err(|_| "splices are sorted, do not overlap, and are not too many; all text or all bytes")
+        Self::new(splices)
+            .map_err(|_| "splices are sorted, do not overlap, and are not too many; all text or all bytes")
     }
 
     fn kind(&self) -> Option<&Content> {

@@ -127,7 +127,12 @@ fn random_entry(random: &mut Rng) -> Option<Entry> {
         let stamp = Stamp { seq: Seq(seq), client: *random.choice(&clients).unwrap() };
         if !matches!(op.action, Action::Delete) || random.u8(..) < 20 {
             let actor = Subject::new("ann").unwrap();
-            let write = Write { stamp, base: Seq(random.u64(0..=seq)), at: Millis(seq), actor: random.bool().then_some(&actor) };
+            let write = Write {
+                stamp,
+                base: Seq(random.u64(0..=seq)),
+                at: Millis(seq),
+                actor: random.bool().then_some(&actor),
+            };
             apply(&mut entry, &op, &write);
         }
     }

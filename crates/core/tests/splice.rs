@@ -274,7 +274,9 @@ fn what_does_not_fit_is_an_error() {
 #[test]
 fn the_difference_of_two_texts_makes_one_of_the_other() {
     each_seed(100, |random| {
-        let some = |random: &mut Rng| Value::text((0..random.usize(0..6)).map(|_| *random.choice(&["a", "é", "😀"]).unwrap()).collect::<String>());
+        let some = |random: &mut Rng| {
+            Value::text((0..random.usize(0..6)).map(|_| *random.choice(&["a", "é", "😀"]).unwrap()).collect::<String>())
+        };
         let (before, after) = (some(random), some(random));
         let difference = Splices::between(Some(&before), Some(&after)).unwrap();
         assert_eq!(difference.apply(Some(&before)), Ok(after));

@@ -16,7 +16,7 @@ use tapeline_core::event::{Body, Recorded};
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{ClientId, EventNumber, Incarnation, Millis, Position, Seq};
-use tapeline_core::object::{Entry, Stamp, apply};
+use tapeline_core::object::{Entry, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::state::{ClientState, StreamState};
 use tapeline_core::value::Value;
@@ -275,10 +275,10 @@ impl Writer {
             let op = to_do(self.random.u64(..100) + stream as u64 * 100, true, &mut self.random);
             let recorded = event(batch.block.end(), op);
             batch.block.push(&cbor::encode_recorded(&recorded));
-            let op = recorded.body.ops.into_iter().next().expect("one op");
+            let op = &recorded.body.ops[0];
             let mut entry = None;
-            apply(&mut entry, &op, Stamp { seq: recorded.seq, client: recorded.client });
-            changed.extend(entry.map(|entry| (op.key, entry)));
+            apply(&mut entry, op, &Write::of(&recorded));
+            changed.extend(entry.map(|entry| (op.key.clone(), entry)));
         }
         let expected = tape.position;
         (tape.position, tape.seq, tape.chain) = (expected.next(), batch.block.end(), batch.block.after());
@@ -401,7 +401,7 @@ fn fill(log: &Embedded, name: &str, objects: u64, events: u64) -> usize {
         let recorded = event(Seq(place), to_do(id, place < objects, &mut random));
         batch.block.push(&cbor::encode_recorded(&recorded));
         let (op, entry) = (&recorded.body.ops[0], entries.entry(id).or_default());
-        apply(entry, op, Stamp { seq: recorded.seq, client: recorded.client });
+        apply(entry, op, &Write::of(&recorded));
         changed.insert(op.key.clone(), entry.clone().expect("it is there"));
         if batch.block.count() == 100 || place + 1 == events {
             bytes += batch.block.bytes().len();

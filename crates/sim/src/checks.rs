@@ -3,15 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tapeline_core::event::{Lost, OwnVerdict, Sealed, Verdict};
+use tapeline_core::event::{Lost, OwnVerdict, RefusalCode, Sealed, Verdict};
 use tapeline_core::frame::{AckRun, ClientFrame, Events, Opened, ServerFrame};
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, EditId, Seq};
 use tapeline_core::replica::{Notice, Replica};
 
 use crate::plan::{Fault, Plan};
-use crate::recorder::{Recorder, marker_of};
-use crate::reference::{self, Objects};
+use crate::recorder::{self, Recorder, markers_of};
+use crate::reference::{self, Shown};
 use crate::workload::Marker;
 
 /// What all promises hold against.
@@ -38,6 +38,8 @@ struct Allowed {
 #[derive(Debug)]
 struct Deed {
     device: usize,
+    /// Its number there.
+    edit: EditId,
     /// It was reported to be on the device.
     stored: bool,
     /// It went with a crash before it was stored, or with a store that was replaced or is gone.
@@ -52,9 +54,10 @@ struct Deed {
 /// What was last seen of a device.
 #[derive(Debug, Default)]
 struct Seen {
-    outbox: BTreeMap<EditId, Marker>,
-    parked: BTreeMap<EditId, Marker>,
-    shown: Objects,
+    /// Each edit, and the one that carries it: itself, or an earlier one that has taken it in.
+    outbox: BTreeMap<Marker, EditId>,
+    parked: BTreeMap<Marker, EditId>,
+    shown: BTreeMap<Key, Shown>,
 }
 
 impl Checks {
@@ -79,24 +82,25 @@ impl Checks {
 
     /// A device has taken an edit.
     pub fn accepted(&mut self, device: usize, edit: EditId, marker: Marker) {
-        let deed = Deed { device, stored: false, lost: false, discarded: false, retries: 0, copied: false };
+        let deed = Deed { device, edit, stored: false, lost: false, discarded: false, retries: 0, copied: false };
         self.deeds.insert(marker, deed);
-        self.seen.entry(device).or_default().outbox.insert(edit, marker);
+        self.seen.entry(device).or_default().outbox.insert(marker, edit);
     }
 
     /// A person drops a refused edit.
     pub fn discarded(&mut self, device: usize, edit: EditId) {
-        if let Some(marker) = self.seen.entry(device).or_default().parked.remove(&edit) {
+        for marker in self.seen.entry(device).or_default().unpark(edit) {
             self.deed(marker, |deed| deed.discarded = true);
         }
     }
 
     /// A person tries a refused edit again, as another.
     pub fn retried(&mut self, device: usize, edit: EditId, again: EditId) {
-        let seen = self.seen.entry(device).or_default();
-        if let Some(marker) = seen.parked.remove(&edit) {
-            seen.outbox.insert(again, marker);
-            self.deed(marker, |deed| (deed.retries, deed.stored) = (deed.retries + 1, false));
+        for marker in self.seen.entry(device).or_default().unpark(edit) {
+            self.seen.entry(device).or_default().outbox.insert(marker, again);
+            self.deed(marker, |deed| {
+                (deed.edit, deed.retries, deed.stored) = (again, deed.retries + 1, false);
+            });
         }
     }
 
@@ -117,7 +121,7 @@ impl Checks {
     /// All edits that a device has.
     pub fn had_by(&self, device: usize) -> Vec<Marker> {
         let seen = self.seen.get(&device);
-        seen.into_iter().flat_map(|seen| seen.outbox.values().chain(seen.parked.values())).copied().collect()
+        seen.into_iter().flat_map(|seen| seen.outbox.keys().chain(seen.parked.keys())).copied().collect()
     }
 
     /// A device's store is replaced or gone: what only it had is lost.
@@ -147,12 +151,13 @@ impl Checks {
     pub fn client_says(&mut self, replica: &Replica, frame: &ClientFrame) -> Result<(), String> {
         let ClientFrame::Push { events, .. } = frame else { return Ok(()) };
         let stored = replica.stored_through();
-        let pending: BTreeMap<Marker, EditId> =
-            replica.outbox().map(|(edit, body)| Ok((marker_of(body)?, edit))).collect::<Result<_, String>>()?;
+        let pending = outbox(replica)?;
         for event in events {
-            let marker = marker_of(&event.body)?;
-            if pending.get(&marker).is_none_or(|&edit| edit > stored) {
-                return Err(format!("edit #{marker} is sent before it is on the device"));
+            for marker in markers_of(&event.body)? {
+                let late = self.deeds.get(&marker).is_some_and(|deed| deed.edit > stored);
+                if !pending.contains_key(&marker) || late {
+                    return Err(format!("edit #{marker} is sent before it is on the device"));
+                }
             }
             if event.client != replica.client() {
                 return Err(format!("{} sends as {}", replica.client(), event.client));
@@ -168,8 +173,8 @@ impl Checks {
     pub fn server_hears(&mut self, frame: &ClientFrame) -> Result<(), String> {
         let ClientFrame::Push { events, .. } = frame else { return Ok(()) };
         for event in events {
-            let (marker, sealed) = (marker_of(&event.body)?, Sealed::new(event.clone()));
-            if self.recorder.sent(&sealed, marker) && !self.allowed.twins {
+            let (markers, sealed) = (markers_of(&event.body)?, Sealed::new(event.clone()));
+            if self.recorder.sent(&sealed, markers) && !self.allowed.twins {
                 return Err(format!("two events are sent as {} {}", event.client, event.n));
             }
         }
@@ -257,20 +262,20 @@ impl Checks {
         }
         self.check_notices(notices)?;
         let started_over = notices.iter().any(|notice| matches!(notice, Notice::StartedOver(_)));
-        if let Some((edit, marker)) = now.outbox.iter().find(|(edit, _)| !before.outbox.contains_key(edit))
+        if let Some((marker, edit)) = now.outbox.iter().find(|(marker, _)| !before.outbox.contains_key(marker))
             && !started_over
         {
             return Err(format!("edit {edit} #{marker} came out of nowhere"));
         }
-        for (edit, marker) in before.outbox.iter().filter(|(edit, _)| !now.outbox.contains_key(edit)) {
-            self.check_left(*edit, *marker, notices, now.parked.contains_key(edit))?;
+        for (marker, edit) in before.outbox.iter().filter(|(marker, _)| !now.outbox.contains_key(marker)) {
+            self.check_left(*edit, *marker, notices, now.parked.contains_key(marker))?;
         }
-        if let Some((_, marker)) = before.parked.iter().find(|(edit, _)| !now.parked.contains_key(edit)) {
+        if let Some((marker, _)) = before.parked.iter().find(|(marker, _)| !now.parked.contains_key(marker)) {
             return Err(format!("the refused edit #{marker} is gone"));
         }
         let stored = replica.stored_through();
-        for marker in now.outbox.range(..=stored).map(|(_, &marker)| marker) {
-            self.deed(marker, |deed| deed.stored = true);
+        for &marker in now.outbox.keys() {
+            self.deed(marker, |deed| deed.stored |= deed.edit <= stored);
         }
         self.seen.insert(device, now);
         Ok(())
@@ -284,8 +289,8 @@ impl Checks {
         let before = self.seen.remove(&device).unwrap_or_default();
         let now = self.check_shown(replica)?;
         replica.take_changed().for_each(drop);
-        let has = |marker| now.outbox.values().chain(now.parked.values()).any(|&other| other == marker);
-        for &marker in before.outbox.values().chain(before.parked.values()) {
+        let has = |marker| now.outbox.contains_key(&marker) || now.parked.contains_key(&marker);
+        for &marker in before.outbox.keys().chain(before.parked.keys()) {
             if has(marker) || self.recorder.knew(marker, None) {
                 continue;
             }
@@ -305,22 +310,28 @@ impl Checks {
             return Err(format!("the objects after {played} events have digest {digest}, as on no log"));
         };
         let mut expected = confirmed.clone();
-        replica.outbox().for_each(|(_, body)| reference::apply(&mut expected, &body.ops));
-        let shown = shown(replica);
-        if shown != expected {
-            return Err(format!("shown after {played} events is {shown:?}, not {expected:?}"));
+        for (edit, body) in replica.outbox() {
+            let write = (Seq(u64::MAX), replica.client());
+            reference::apply(&mut expected, replica.shown_ops(edit).unwrap_or_default(), write, body.base);
         }
-        let outbox =
-            replica.outbox().map(|(edit, body)| Ok((edit, marker_of(body)?))).collect::<Result<_, String>>()?;
-        let parked = replica.parked().map(|(edit, parked)| Ok((edit, marker_of(&parked.body)?)));
-        let parked = parked.collect::<Result<_, String>>()?;
-        Ok(Seen { outbox, parked, shown })
+        let (shown, expected) = (shown(replica), expected.shown());
+        if let Some(key) = shown.keys().chain(expected.keys()).find(|&key| shown.get(key) != expected.get(key)) {
+            let (shown, expected) = (shown.get(key), expected.get(key));
+            return Err(format!("shown after {played} events under {key} is {shown:?}, not {expected:?}"));
+        }
+        let mut parked = BTreeMap::new();
+        for (edit, there) in replica.parked() {
+            parked.extend(markers_of(&there.body)?.into_iter().map(|marker| (marker, edit)));
+        }
+        Ok(Seen { outbox: outbox(replica)?, parked, shown })
     }
 
     fn check_notices(&self, notices: &[Notice]) -> Result<(), String> {
         for notice in notices {
             let excused = match notice {
-                Notice::Recorded { .. } | Notice::Refused { .. } => true,
+                Notice::Recorded { .. } | Notice::Refused { .. } | Notice::Overwritten { .. } => true,
+                // Every edit makes its marker, which nothing takes away.
+                Notice::Cancelled { .. } => false,
                 Notice::NewIdentity(_) => self.allowed.twins || self.allowed.forks,
                 Notice::StartedOver(_) => self.allowed.forks,
                 Notice::Diverged { .. } => false,
@@ -338,11 +349,16 @@ impl Checks {
             Notice::Recorded { edit: told, seq, lost } if *told == edit => Some((*seq, lost.as_slice())),
             _ => None,
         });
-        let refused =
-            notices.iter().any(|notice| matches!(notice, Notice::Refused { edit: told, .. } if *told == edit));
+        let refusal = notices.iter().find_map(|notice| match notice {
+            Notice::Refused { edit: told, refusal } if *told == edit => Some(refusal.code),
+            _ => None,
+        });
+        // A command that was run again refuses on the device itself.
+        let own = matches!(refusal, Some(RefusalCode::Failed));
+        let refused = refusal.is_some();
         match (recorded, refused && is_parked) {
             (Some(at), false) if self.recorder.knew(marker, Some(at)) => Ok(()),
-            (None, true) if self.recorder.refused(marker) => Ok(()),
+            (None, true) if own || self.recorder.refused(marker) => Ok(()),
             _ => Err(format!("edit {edit} #{marker} left the outbox: {recorded:?}, parked {is_parked}, {notices:?}")),
         }
     }
@@ -369,7 +385,7 @@ impl Checks {
             }
         }
         for (&marker, deed) in &self.deeds {
-            let parked = self.seen.values().any(|seen| seen.parked.values().any(|&other| other == marker));
+            let parked = self.seen.values().any(|seen| seen.parked.contains_key(&marker));
             if self.recorder.places(marker).is_empty() && !parked && !deed.discarded && !deed.lost {
                 return Err(format!("edit #{marker} has disappeared: {deed:?}"));
             }
@@ -394,6 +410,10 @@ impl Checks {
         let mut last: BTreeMap<usize, Seq> = BTreeMap::new();
         for (&marker, deed) in self.deeds.iter().filter(|(_, deed)| deed.retries == 0 && !deed.lost) {
             let Some(&seq) = self.recorder.places(marker).first() else { continue };
+            // What joined an earlier edit, or was made again, stands elsewhere.
+            if self.recorder.moves(seq) {
+                continue;
+            }
             if last.insert(deed.device, seq).is_some_and(|earlier| earlier > seq) {
                 return Err(format!("edit #{marker} of device {} stands before an earlier one", deed.device));
             }
@@ -403,20 +423,42 @@ impl Checks {
 
     /// What was refused and waits on a device, and whether it is on this device alone.
     pub fn parked(&self, device: usize) -> Vec<(EditId, bool)> {
-        let alone = |marker| self.deeds.get(marker).is_some_and(|deed| !deed.copied);
-        let seen = self.seen.get(&device);
-        seen.into_iter().flat_map(|seen| &seen.parked).map(|(&edit, marker)| (edit, alone(marker))).collect()
+        let Some(seen) = self.seen.get(&device) else { return Vec::new() };
+        let mut parked: BTreeMap<EditId, bool> = BTreeMap::new();
+        for (marker, edit) in &seen.parked {
+            let alone = self.deeds.get(marker).is_some_and(|deed| !deed.copied);
+            *parked.entry(*edit).or_insert(true) &= alone;
+        }
+        parked.into_iter().collect()
     }
 }
 
+impl Seen {
+    /// Takes what a parked edit carries.
+    fn unpark(&mut self, edit: EditId) -> Vec<Marker> {
+        let markers: Vec<Marker> =
+            self.parked.iter().filter(|(_, other)| **other == edit).map(|(&marker, _)| marker).collect();
+        self.parked.retain(|marker, _| !markers.contains(marker));
+        markers
+    }
+}
+
+/// What the pending edits of a replica carry.
+fn outbox(replica: &Replica) -> Result<BTreeMap<Marker, EditId>, String> {
+    let mut outbox = BTreeMap::new();
+    for (edit, body) in replica.outbox() {
+        outbox.extend(markers_of(body)?.into_iter().map(|marker| (marker, edit)));
+    }
+    Ok(outbox)
+}
+
 /// All that a replica shows.
-fn shown(replica: &Replica) -> Objects {
-    let mut objects = Objects::new();
+fn shown(replica: &Replica) -> BTreeMap<Key, Shown> {
+    let mut objects = BTreeMap::new();
     for collection in replica.collections() {
         for (id, object) in replica.collection(&collection) {
             let key = Key { collection: collection.clone(), id: id.clone() };
-            let fields = object.fields().map(|(name, field)| (name.to_string(), field.value.clone()));
-            objects.insert(key, fields.collect());
+            objects.insert(key, recorder::shown(object));
         }
     }
     objects

@@ -4,12 +4,14 @@
 //! falls back to its last checkpoint and is played forward from the log.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use fastrand::Rng;
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
 use tapeline_core::codec::cbor;
+use tapeline_core::event::Recorded;
 use tapeline_core::hash::Chain;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
@@ -85,6 +87,12 @@ impl Disk {
     pub fn read(&self, from: Seq, most_bytes: usize) -> Option<EventBlock> {
         let batch = self.durable(Position(0)).iter().find(|batch| batch.block.end() > from)?;
         Some(batch.block.slice(from, most_bytes))
+    }
+
+    /// The durable events of a range.
+    pub fn events(&self, range: Range<Seq>) -> Vec<Recorded> {
+        let events = self.durable(Position(0)).iter().filter_map(|batch| batch.events().ok()).flatten();
+        events.filter(|event| range.contains(&event.seq)).collect()
     }
 
     /// Takes changes of the state, not yet durable.

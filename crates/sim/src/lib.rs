@@ -9,6 +9,7 @@
 //! break; `recorder`, `reference` and `checks` watch; `plan` says what kind of run it is; `sabotage` plants bugs to
 //! show that they are found.
 
+mod characters;
 mod checks;
 mod device;
 mod disk;

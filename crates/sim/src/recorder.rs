@@ -10,11 +10,13 @@ use tapeline_core::codec::cbor::{encode_body, encode_recorded};
 use tapeline_core::event::{Body, Lost, Recorded, Sealed, Verdict};
 use tapeline_core::hash::{Chain, ContentHash, Digest};
 use tapeline_core::numbers::{ClientId, EventNumber, Position, Seq};
+use tapeline_core::object::Object;
 use tapeline_core::objects;
 use tapeline_core::op::Op;
 
+use crate::characters::Texts;
 use crate::disk::Disk;
-use crate::reference::{self, Fields, Objects};
+use crate::reference::{self, Authored, Objects, Shown};
 use crate::workload::{self, Marker};
 
 /// The verdict on each event, with the content it is on.
@@ -35,7 +37,9 @@ type AllSent = BTreeMap<(ClientId, EventNumber), Vec<Sent>>;
 #[derive(Debug, Clone)]
 struct Sent {
     hash: ContentHash,
-    marker: Marker,
+    markers: Vec<Marker>,
+    base: Seq,
+    on: Seq,
     ops: Vec<Op>,
 }
 
@@ -50,6 +54,7 @@ pub struct History {
     last: BTreeMap<ClientId, (EventNumber, u64)>,
     markers: BTreeMap<Marker, Vec<Seq>>,
     objects: objects::Objects,
+    texts: Texts,
     /// The digest and the objects after so many events.
     after: Vec<(Digest, Rc<Objects>)>,
     chains: Vec<Chain>,
@@ -58,8 +63,8 @@ pub struct History {
 /// A recorded event.
 #[derive(Debug, Clone)]
 pub struct Fact {
-    /// Which it is.
-    pub marker: Marker,
+    /// Which edits it is.
+    pub markers: Vec<Marker>,
     /// Whose.
     pub client: ClientId,
     /// Its number.
@@ -78,6 +83,7 @@ impl Default for History {
             last: BTreeMap::new(),
             markers: BTreeMap::new(),
             objects: objects::Objects::default(),
+            texts: Texts::default(),
             after: vec![(Digest::EMPTY, Rc::default())],
             chains: vec![Chain::EMPTY],
         }
@@ -86,10 +92,11 @@ impl Default for History {
 
 impl Recorder {
     /// An event reaches the server. Answers whether another had reached it under the same identity.
-    pub fn sent(&mut self, event: &Sealed, marker: Marker) -> bool {
+    pub fn sent(&mut self, event: &Sealed, markers: Vec<Marker>) -> bool {
         let all = self.sent.entry((event.event.client, event.event.n)).or_default();
         if all.iter().all(|sent| sent.hash != event.hash) {
-            all.push(Sent { hash: event.hash, marker, ops: event.event.body.ops.clone() });
+            let Body { base, on, ops, .. } = event.event.body.clone();
+            all.push(Sent { hash: event.hash, markers, base, on: on.unwrap_or(base), ops });
         }
         all.len() > 1
     }
@@ -151,16 +158,23 @@ impl Recorder {
         self.all().any(|log| match at {
             None => log.markers.contains_key(&marker),
             Some((seq, lost)) => {
-                log.events.get(seq.0 as usize).is_some_and(|fact| fact.marker == marker && fact.lost == lost)
+                log.events.get(seq.0 as usize).is_some_and(|fact| fact.markers.contains(&marker) && fact.lost == lost)
             }
         })
+    }
+
+    /// Whether the edits of an event may stand elsewhere than in the order in which they were made: one has taken in
+    /// others, or was made again after it was refused.
+    pub fn moves(&self, seq: Seq) -> bool {
+        let Some(fact) = self.fact(seq) else { return false };
+        fact.markers.len() > 1 || fact.markers.iter().any(|&marker| self.refused(marker))
     }
 
     /// Whether an edit was durably refused on any log.
     pub fn refused(&self, marker: Marker) -> bool {
         self.all().any(|log| {
             log.verdicts.iter().any(|(id, (hash, verdict))| {
-                let is_it = |sent: &Sent| sent.marker == marker && sent.hash == *hash;
+                let is_it = |sent: &Sent| sent.markers.contains(&marker) && sent.hash == *hash;
                 matches!(verdict, Verdict::Refused(_)) && self.sent.get(id).is_some_and(|all| all.iter().any(is_it))
             })
         })
@@ -229,29 +243,29 @@ impl History {
         let sent = sent.get(&(client, n)).and_then(|all| all.iter().find(|sent| sent.hash == hash));
         let sent = sent.ok_or_else(|| format!("event {seq} ({client} {n}) was never sent"))?;
         let (_, objects) = self.after.last().expect("there is a beginning");
-        if (event.body.ops.clone(), event.lost.clone()) != reference::resolve(objects, &sent.ops) {
+        let authored = Authored { write: (seq, client), base: sent.base, on: sent.on, ops: &sent.ops };
+        let expected = reference::resolve(objects, authored, &event.body.ops);
+        if (event.body.ops.clone(), event.lost.clone()) != expected {
             return Err(format!(
-                "event {seq} is recorded as {:?}, lost {:?}; sent was {:?}",
+                "event {seq} is recorded as {:?}, lost {:?}; sent was {:?}; expected {expected:?}",
                 event.body.ops, event.lost, sent.ops
             ));
         }
+        self.texts.take((seq, client, sent.on), &sent.ops, &event.body.ops)?;
         let verdict = Verdict::Recorded { seq, lost: event.lost.clone() };
         self.note(client, n, hash, verdict)?;
-        self.markers.entry(sent.marker).or_default().push(seq);
-        self.events.push(Fact { marker: sent.marker, client, n, lost: event.lost.clone() });
+        sent.markers.iter().for_each(|&marker| self.markers.entry(marker).or_default().push(seq));
+        self.events.push(Fact { markers: sent.markers.clone(), client, n, lost: event.lost.clone() });
         self.play(event)
     }
 
     fn play(&mut self, event: &Recorded) -> Result<(), String> {
         let mut objects = Objects::clone(&self.after.last().expect("there is a beginning").1);
-        reference::apply(&mut objects, &event.body.ops);
+        reference::apply(&mut objects, &event.body.ops, (event.seq, event.client), event.body.base);
         self.objects.play(event);
         for op in &event.body.ops {
-            let core: Option<Fields> = self
-                .objects
-                .get(&op.key)
-                .map(|object| object.fields().map(|(name, field)| (name.to_string(), field.value.clone())).collect());
-            if core.as_ref() != objects.get(&op.key) {
+            let core = self.objects.get(&op.key).map(|object| shown(object));
+            if core != objects.get(&op.key) {
                 return Err(format!("after {} {} is {core:?}, not {:?}", event.seq, op.key, objects.get(&op.key)));
             }
         }
@@ -276,7 +290,15 @@ impl History {
     }
 }
 
-/// The marker of a body, or what is wrong with it.
-pub fn marker_of(body: &Body) -> Result<Marker, String> {
-    workload::marker(body).ok_or_else(|| format!("an edit has lost its marker: {body:?}"))
+/// The markers of a body, or what is wrong with it.
+pub fn markers_of(body: &Body) -> Result<Vec<Marker>, String> {
+    let markers = workload::markers(body);
+    if markers.is_empty() { Err(format!("an edit has lost its marker: {body:?}")) } else { Ok(markers) }
+}
+
+/// What is shown of an object.
+pub fn shown(object: &Object) -> Shown {
+    let fields = object.fields().map(|(name, field)| (name.to_string(), field.value.clone())).collect();
+    let conflicts = object.conflicts().iter().map(|conflict| (conflict.field.to_string(), conflict.value.clone()));
+    (fields, conflicts.collect())
 }

@@ -1,69 +1,360 @@
-//! What events do to objects, told once more in the plainest way, to check the core against. Slow, no versions, no
-//! sharing: nothing here uses the core's objects, its resolution or its `apply`.
+//! What events do to objects, told once more in the plainest way, to check the core against. Slow, whole lists of who
+//! wrote what, no sharing: nothing here uses the core's objects, its resolution, its edits or its `apply`.
+//!
+//! How splices are moved is not told here; the core says how, and [`crate::characters`] checks that it kept what their
+//! authors meant.
 
 use std::collections::BTreeMap;
 
 use tapeline_core::event::{Lost, LostReason};
 use tapeline_core::name::Key;
-use tapeline_core::op::{Action, Edit, Op};
-use tapeline_core::value::Value;
+use tapeline_core::numbers::{ClientId, Seq};
+use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
+use tapeline_core::splice::{Content, Splices};
+use tapeline_core::value::{Entries, Value};
 
-/// An object: values by field name.
+use crate::workload;
+
+/// Who wrote, in which event.
+pub type Write = (Seq, ClientId);
+
+/// Values by field name.
 pub type Fields = BTreeMap<String, Value>;
 
-/// All live objects.
-pub type Objects = BTreeMap<Key, Fields>;
+/// What is shown of an object: its fields, and the values that conflict with them.
+pub type Shown = (Fields, Vec<(String, Value)>);
+
+/// An object with everything that was ever done to it.
+#[derive(Clone, Debug, Default)]
+pub struct Object {
+    fields: Fields,
+    conflicts: Vec<(String, Value, Write)>,
+    made: Option<Write>,
+    writes: BTreeMap<String, Vec<Write>>,
+    /// Of these writes, those of the field as a whole.
+    assigned: BTreeMap<String, Vec<Write>>,
+    /// Since it was last assigned: who added each member. None: nobody did since then.
+    added: BTreeMap<String, Vec<(Value, Vec<Write>)>>,
+    all: Vec<Write>,
+}
+
+/// All objects, and all that are gone.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    live: BTreeMap<Key, Object>,
+    gone: BTreeMap<Key, Object>,
+}
+
+/// An event as it was authored.
+#[derive(Clone, Copy, Debug)]
+pub struct Authored<'a> {
+    /// Its place, and its author.
+    pub write: Write,
+    /// How far the author had played.
+    pub base: Seq,
+    /// What its splices refer to.
+    pub on: Seq,
+    /// What it says.
+    pub ops: &'a [Op],
+}
+
+impl Objects {
+    /// What is shown, by key.
+    pub fn shown(&self) -> BTreeMap<Key, Shown> {
+        self.live.iter().map(|(key, object)| (key.clone(), object.shown())).collect()
+    }
+
+    /// What is shown under a key.
+    pub fn get(&self, key: &Key) -> Option<Shown> {
+        self.live.get(key).map(Object::shown)
+    }
+}
+
+impl Object {
+    fn shown(&self) -> Shown {
+        let conflicts = self.conflicts.iter().map(|(field, value, _)| (field.clone(), value.clone()));
+        (self.fields.clone(), conflicts.collect())
+    }
+
+    fn assign(&mut self, name: &str, value: Value, write: Write, base: Seq) {
+        self.write(name, value, write);
+        self.assigned.entry(name.into()).or_default().push(write);
+        self.added.remove(name);
+        self.conflicts.retain(|(field, _, by)| field != name || by.0 >= base && by.1 != write.1);
+    }
+
+    fn write(&mut self, name: &str, value: Value, write: Write) {
+        self.fields.insert(name.into(), value);
+        self.writes.entry(name.into()).or_default().push(write);
+    }
+
+    /// Whether another than `client` has written a field at or past `base`.
+    fn is_concurrent(&self, name: &str, base: Seq, client: ClientId) -> bool {
+        unseen(self.writes.get(name), base, client)
+    }
+}
+
+fn unseen(writes: Option<&Vec<Write>>, base: Seq, client: ClientId) -> bool {
+    writes.is_some_and(|writes| writes.iter().any(|&(seq, by)| seq >= base && by != client))
+}
 
 /// Lets ops take effect, whatever they meet.
-pub fn apply(objects: &mut Objects, ops: &[Op]) {
+pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
     for op in ops {
+        if let Some(object) = objects.live.get_mut(&op.key) {
+            object.all.push(write);
+        }
         match &op.action {
             Action::Insert(set) | Action::Upsert(set) => {
-                let object = objects.entry(op.key.clone()).or_default();
-                object.extend(set.iter().map(|(name, value)| (name.to_string(), value.clone())));
-            }
-            Action::Update(edits) => {
-                let Some(object) = objects.get_mut(&op.key) else { continue };
-                for (name, edit) in edits.iter() {
-                    edit_field(object, name.as_str(), edit);
+                let object = objects.live.entry(op.key.clone()).or_insert_with(|| {
+                    let all = objects.gone.get(&op.key).map(|gone| gone.all.clone()).unwrap_or_default();
+                    Object { made: Some(write), all: all.into_iter().chain([write]).collect(), ..Object::default() }
+                });
+                objects.gone.remove(&op.key);
+                for (name, value) in set.iter() {
+                    object.assign(name.as_str(), value.clone(), write, base);
                 }
             }
-            Action::Delete => drop(objects.remove(&op.key)),
+            Action::Update(edits) => {
+                let Some(object) = objects.live.get_mut(&op.key) else { continue };
+                for (name, edit) in edits.iter() {
+                    edit_field(object, name.as_str(), edit, write, base);
+                }
+            }
+            Action::Delete => {
+                if let Some(object) = objects.live.remove(&op.key) {
+                    objects.gone.insert(op.key.clone(), object);
+                }
+            }
         }
     }
 }
 
-fn edit_field(object: &mut Fields, name: &str, edit: &Edit) {
+fn edit_field(object: &mut Object, name: &str, edit: &Edit, write: Write, base: Seq) {
+    let there = object.fields.get(name).cloned().filter(|value| *value != Value::Null);
     match edit {
-        Edit::Set(value) => drop(object.insert(name.into(), value.clone())),
+        Edit::Set(value) => object.assign(name, value.clone(), write, base),
         Edit::Inc(amount) => {
-            let sum = match (object.get(name), amount) {
-                (None | Some(Value::Null), Value::Int(by)) => Some(*by),
+            let sum = match (there, amount) {
+                (None, Value::Int(by)) => Some(*by),
                 (Some(Value::Int(there)), Value::Int(by)) => there.checked_add(*by),
                 _ => None,
             };
             if let Some(sum) = sum {
-                object.insert(name.into(), Value::Int(sum));
+                object.write(name, Value::Int(sum), write);
             }
+        }
+        Edit::Members(members) => edit_set(object, name, there, members, write),
+        Edit::Splice(splices) => {
+            if let Some(text) = spliced(there.as_ref(), splices) {
+                object.write(name, text, write);
+            }
+        }
+        Edit::Put(puts) => {
+            let value = puts.iter().fold(there, |value, put| put_into(value, put));
+            object.write(name, value.unwrap_or(Value::Null), write);
+            object.assigned.entry(name.into()).or_default().push(write);
+        }
+        Edit::Ask(value) => {
+            object.conflicts.retain(|(field, _, by)| field != name || by.1 != write.1);
+            object.conflicts.push((name.into(), value.clone(), write));
         }
     }
 }
 
+fn edit_set(object: &mut Object, name: &str, there: Option<Value>, members: &Members, write: Write) {
+    let mut list = match there {
+        None => Vec::new(),
+        Some(Value::List(list)) => list.to_vec(),
+        Some(_) => return,
+    };
+    let added = object.added.entry(name.into()).or_default();
+    list.retain(|member| members.add.contains(member) || !members.remove.contains(member));
+    added.retain(|(member, _)| list.contains(member));
+    for member in &members.add {
+        if !list.contains(member) {
+            list.push(member.clone());
+        }
+        match added.iter_mut().find(|(other, _)| other == member) {
+            Some((_, writes)) => writes.push(write),
+            None => added.push((member.clone(), vec![write])),
+        }
+    }
+    object.write(name, Value::List(list.into()), write);
+}
+
+fn put_into(value: Option<Value>, put: &Put) -> Option<Value> {
+    fn at(value: Option<Value>, path: &[String], new: &Option<Value>) -> Option<Value> {
+        let Some((name, rest)) = path.split_first() else { return new.clone() };
+        let mut map: BTreeMap<String, Value> = match &value {
+            Some(Value::Map(entries)) => {
+                entries.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
+            }
+            _ if new.is_none() => return value,
+            _ => BTreeMap::new(),
+        };
+        match at(map.remove(name), rest, new) {
+            Some(below) => drop(map.insert(name.clone(), below)),
+            None => {}
+        }
+        Entries::new(map.into_iter().map(|(name, value)| (name.into(), value)).collect()).ok().map(Value::Map)
+    }
+    let path: Vec<String> = put.path.iter().map(ToString::to_string).collect();
+    at(value, &path, &put.value)
+}
+
+/// A text with splices done to it, character by character.
+pub fn spliced(text: Option<&Value>, splices: &Splices) -> Option<Value> {
+    let text: Vec<char> = match text {
+        None => Vec::new(),
+        Some(Value::Text(text)) => text.chars().collect(),
+        Some(_) => return None,
+    };
+    let (mut edited, mut at) = (String::new(), 0);
+    for splice in splices.iter() {
+        let (offset, end) = (splice.offset as usize, (splice.offset + splice.delete) as usize);
+        let Content::Text(insert) = &splice.insert else { return None };
+        edited.extend(text.get(at..offset)?);
+        edited.push_str(insert);
+        text.get(offset..end)?;
+        at = end;
+    }
+    edited.extend(&text[at..]);
+    Some(Value::text(edited))
+}
+
 /// What the log must say of an event that is recorded on these objects: its ops as they took effect, and what is lost.
-pub fn resolve(objects: &Objects, authored: &[Op]) -> (Vec<Op>, Vec<Lost>) {
+/// Where a splice takes effect, it is as `recorded` says.
+pub fn resolve(objects: &Objects, event: Authored<'_>, recorded: &[Op]) -> (Vec<Op>, Vec<Lost>) {
     let mut objects = objects.clone();
     let (mut ops, mut lost) = (Vec::new(), Vec::new());
-    for op in authored {
-        let is_live = objects.contains_key(&op.key);
-        match &op.action {
-            Action::Insert(set) if is_live => {
-                ops.push(Op { action: Action::Upsert(set.clone()), ..op.clone() });
-            }
-            Action::Update(_) if !is_live => lost.push(Lost { op: op.clone(), reason: LostReason::Gone }),
-            Action::Delete if !is_live => {}
-            _ => ops.push(op.clone()),
-        }
-        apply(&mut objects, std::slice::from_ref(op));
+    for op in event.ops {
+        let before = ops.len();
+        resolve_op(&objects, event, op, recorded, &mut ops, &mut lost);
+        apply(&mut objects, &ops[before..], event.write, event.base);
     }
     (ops, lost)
+}
+
+fn resolve_op(
+    objects: &Objects,
+    event: Authored<'_>,
+    op: &Op,
+    recorded: &[Op],
+    ops: &mut Vec<Op>,
+    lost: &mut Vec<Lost>,
+) {
+    let with = |action| Op { action, ..op.clone() };
+    match (&op.action, objects.live.get(&op.key)) {
+        (Action::Insert(set) | Action::Upsert(set), Some(object)) => {
+            let edits: Vec<_> = set.iter().map(|(name, value)| (name.clone(), Edit::Set(value.clone()))).collect();
+            let edits = FieldMap::new(edits).expect("as they were");
+            let kept = resolve_edits(object, event, op, &edits, recorded, lost);
+            let (mut set, mut asks) = (Vec::new(), Vec::new());
+            for (name, edit) in kept {
+                match edit {
+                    Edit::Set(value) => set.push((name, value)),
+                    other => asks.push((name, other)),
+                }
+            }
+            ops.push(with(Action::Upsert(FieldMap::new(set).expect("fewer"))));
+            if !asks.is_empty() {
+                ops.push(with(Action::Update(FieldMap::new(asks).expect("fewer"))));
+            }
+        }
+        (Action::Update(edits), Some(object)) => {
+            let kept = resolve_edits(object, event, op, edits, recorded, lost);
+            if !kept.is_empty() || edits.is_empty() {
+                ops.push(with(Action::Update(FieldMap::new(kept).expect("fewer"))));
+            }
+        }
+        (Action::Update(edits), None) => match objects.gone.get(&op.key) {
+            Some(gone) if workload::revives(&op.key.collection) => {
+                let fields = gone.fields.iter().map(|(name, value)| (name.parse().expect("a name"), value.clone()));
+                ops.push(with(Action::Upsert(FieldMap::new(fields.collect()).expect("as they were"))));
+                let is_splice = |edit: &Edit| matches!(edit, Edit::Splice(_));
+                let of = |splices: bool| {
+                    let some = edits.iter().filter(|(_, edit)| is_splice(edit) == splices);
+                    FieldMap::new(some.map(|(name, edit)| (name.clone(), edit.clone())).collect()).expect("fewer")
+                };
+                if !of(false).is_empty() {
+                    ops.push(with(Action::Update(of(false))));
+                }
+                if !of(true).is_empty() {
+                    lost.push(Lost { op: with(Action::Update(of(true))), reason: LostReason::Gone });
+                }
+            }
+            _ => lost.push(Lost { op: op.clone(), reason: LostReason::Gone }),
+        },
+        (Action::Delete, None) => {}
+        _ => ops.push(op.clone()),
+    }
+}
+
+fn resolve_edits(
+    object: &Object,
+    event: Authored<'_>,
+    op: &Op,
+    edits: &FieldMap<Edit>,
+    recorded: &[Op],
+    lost: &mut Vec<Lost>,
+) -> Vec<(tapeline_core::name::FieldName, Edit)> {
+    let (mut kept, client) = (Vec::new(), event.write.1);
+    for (name, edit) in edits.iter() {
+        let mut lose = |edit: Edit, reason| {
+            let action = Action::Update(FieldMap::new(vec![(name.clone(), edit)]).expect("one"));
+            lost.push(Lost { op: Op { action, ..op.clone() }, reason });
+        };
+        let concurrent = object.is_concurrent(name.as_str(), event.base, client);
+        match edit {
+            Edit::Set(value) => match workload::policy(&op.key.collection, name.as_str()) {
+                "first" if concurrent => lose(edit.clone(), LostReason::First),
+                "ask" if concurrent => {
+                    kept.push((name.clone(), Edit::Ask(value.clone())));
+                    lose(edit.clone(), LostReason::Conflict);
+                }
+                _ => kept.push((name.clone(), edit.clone())),
+            },
+            Edit::Members(members) => {
+                let added = object.added.get(name.as_str());
+                let stays = |member: &&Value| {
+                    let writes = added.and_then(|added| added.iter().find(|(other, _)| other == *member));
+                    let unseen = writes.is_some_and(|(_, writes)| unseen(Some(writes), event.base, client));
+                    unseen && !members.add.contains(member)
+                };
+                let stay: Vec<Value> = members.remove.iter().filter(stays).cloned().collect();
+                let go = members.remove.iter().filter(|member| !stays(member)).cloned().collect::<Vec<_>>();
+                if stay.is_empty() {
+                    kept.push((name.clone(), edit.clone()));
+                    continue;
+                }
+                if !go.is_empty() || !members.add.is_empty() {
+                    kept.push((name.clone(), Edit::Members(Members { add: members.add.clone(), remove: go })));
+                }
+                lose(Edit::Members(Members { add: Vec::new(), remove: stay }), LostReason::Added);
+            }
+            Edit::Splice(_) => match is_overwritten(object, name.as_str(), event) {
+                true => lose(edit.clone(), LostReason::Overwritten),
+                false => {
+                    kept.push((name.clone(), recorded_splice(recorded, op, name.as_str()).unwrap_or(edit.clone())))
+                }
+            },
+            _ => kept.push((name.clone(), edit.clone())),
+        }
+    }
+    kept
+}
+
+/// Whether somebody else has set a text anew since an author saw it, and the author has not set it after that.
+fn is_overwritten(object: &Object, name: &str, event: Authored<'_>) -> bool {
+    let assigned = object.assigned.get(name).into_iter().flatten().chain(&object.made);
+    let last = assigned.filter(|(seq, _)| *seq >= event.on).max_by_key(|(seq, _)| *seq);
+    last.is_some_and(|(_, by)| *by != event.write.1)
+}
+
+fn recorded_splice(recorded: &[Op], op: &Op, name: &str) -> Option<Edit> {
+    recorded.iter().filter(|other| other.key == op.key).find_map(|other| match &other.action {
+        Action::Update(edits) => edits.get(name).filter(|edit| matches!(edit, Edit::Splice(_))).cloned(),
+        _ => None,
+    })
 }

@@ -5,6 +5,7 @@
 //! position on the log, never a queue.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use fastrand::Rng;
 use tapeline_core::batch::Batch;
@@ -19,6 +20,7 @@ use tapeline_core::state::{StateChanges, StreamState};
 use crate::disk::Disk;
 use crate::network::ConnId;
 use crate::sabotage::Sabotage;
+use crate::workload;
 
 /// The session under which sabotage speaks to the sequencer; nobody hears the answers.
 const NOBODY: Peer = Peer { session: u64::MAX, channel: Channel(0) };
@@ -119,7 +121,7 @@ impl Server {
         let fresh = told.unwrap_or(Incarnation(self.random.u64(..)));
         let incarnation = self.disk.incarnation().unwrap_or(fresh);
         let state = self.disk.state().unwrap_or_else(|| StreamState::empty(incarnation));
-        let mut sequencer = Sequencer::new(state);
+        let mut sequencer = Sequencer::new(state, Arc::new(workload::schema()));
         for batch in self.disk.durable(state.position) {
             let mut batch = Batch::clone(batch);
             if self.sabotage == Some(Sabotage::VerdictLost) {
@@ -212,6 +214,10 @@ impl Server {
             let again = Authored { client, n: EventNumber::FIRST, settled: EventNumber(0), ..event.clone() };
             process.sequencer.load_client(client, None);
             process.sequencer.push(NOBODY, None, &Sealed::new(again));
+        }
+        if let Some(needed) = process.sequencer.text_history_needed(&event.body) {
+            let events = self.disk.events(needed);
+            process.sequencer.load_text_history(&events);
         }
         process.sequencer.push(peer, None, &Sealed::new(event))
     }

@@ -128,6 +128,8 @@ fn fields(action: &Action) -> String {
             .map(|(name, edit)| match edit {
                 Edit::Set(to) => format!("{name}={}", value(to)),
                 Edit::Inc(by) => format!("{name}+{}", value(by)),
+                Edit::Ask(to) => format!("{name}?{}", value(to)),
+                other => format!("{name} {other:?}"),
             })
             .collect(),
         Action::Delete => return String::new(),

@@ -1,83 +1,197 @@
 //! What people do: small edits to few objects, so that they get into each other's way. Each edit carries a marker
-//! that no other has, in a field it writes or, where it writes none, in its command.
+//! that no other has: an object that it makes.
 
 use fastrand::Rng;
 use tapeline_core::event::{Body, Command};
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId};
-use tapeline_core::op::{Action, Edit, FieldMap, Op};
-use tapeline_core::replica::Replica;
+use tapeline_core::numbers::EditId;
+use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
+use tapeline_core::replica::{Commanded, NewEdit, Ran, Reads, Replica};
+use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
+use tapeline_core::splice::{Content, Splice, Splices};
 use tapeline_core::value::Value;
 
 /// What tells an edit from all others.
 pub type Marker = i64;
 
-const MARKER: &str = "marker";
+const MARKERS: &str = "markers";
+
+/// The schema of this world.
+pub fn schema() -> Schema {
+    let fields = |policies: [(&str, Policy); 3]| {
+        policies.into_iter().map(|(name, policy)| (name.parse().expect("a name"), policy)).collect()
+    };
+    let tasks =
+        Rules { fields: fields([("f", Policy::First), ("r", Policy::Reject), ("q", Policy::Ask)]), ..Rules::default() };
+    let notes = Rules { update_after_delete: UpdateAfterDelete::Revive, ..Rules::default() };
+    Schema::new([(collection("tasks"), tasks), (collection("notes"), notes)])
+}
+
+/// The policy of a field, said once more.
+pub fn policy(collection: &Collection, field: &str) -> &'static str {
+    match (collection.as_str(), field) {
+        ("tasks", "f") => "first",
+        ("tasks", "r") => "reject",
+        ("tasks", "q") => "ask",
+        _ => "last",
+    }
+}
+
+/// Whether a collection revives, said once more.
+pub fn revives(collection: &Collection) -> bool {
+    collection.as_str() == "notes"
+}
 
 /// A random edit that fits what a replica shows.
-pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, objects: u64) -> (Vec<Op>, Option<Command>) {
+pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, objects: u64) -> NewEdit {
+    if random.u8(0..8) == 0 {
+        return claim(random, replica, marker);
+    }
     let count = if random.u8(0..4) == 0 { random.usize(2..=4) } else { 1 };
     let mut ops: Vec<Op> = Vec::new();
+    let mut keys: Vec<Key> = Vec::new();
     while ops.len() < count {
         let key = key(random.u64(0..objects));
-        let touched = ops.iter().rev().find(|op| op.key == key);
-        let is_live = touched.map_or(replica.get(&key).is_some(), |op| !matches!(op.action, Action::Delete));
-        let action = action(random, is_live, marker, ops.is_empty());
-        ops.push(Op { key, seen: None, action });
+        // A second op on the same object would have to know what the first one leaves.
+        if !keys.contains(&key) {
+            let action = action(random, replica, &key);
+            ops.push(Op { key: key.clone(), seen: None, action });
+        }
+        keys.push(key);
+        if keys.len() > 8 {
+            break;
+        }
     }
-    let named = ops.iter().any(|op| marker_of_op(op).is_some());
-    let command =
-        (!named).then(|| Command { name: CommandName::new(MARKER).expect("a name"), args: Value::Int(marker) });
-    (ops, command)
+    ops.push(mark(marker));
+    ops.into()
 }
 
 /// An edit that nothing can be said against.
 pub fn last_word(device: usize, marker: Marker) -> Vec<Op> {
-    let action = Action::Upsert(fields(vec![(MARKER, Value::Int(marker))]));
-    vec![Op { key: object("devices", device as u64), seen: None, action }]
+    let action = Action::Upsert(fields(vec![("said", Value::Int(marker))]));
+    vec![Op { key: object("devices", device as u64), seen: None, action }, mark(marker)]
 }
 
-/// The marker that an edit carries.
-pub fn marker(body: &Body) -> Option<Marker> {
-    let command = body.command.as_ref().and_then(|command| command.args.as_int());
-    command.or_else(|| body.ops.iter().find_map(marker_of_op))
+/// The markers that an edit carries: its own, and those of edits it has taken in.
+pub fn markers(body: &Body) -> Vec<Marker> {
+    body.ops.iter().filter_map(marker_of_op).collect()
 }
 
-/// The marker that an op carries.
+/// The marker that an op is.
 pub fn marker_of_op(op: &Op) -> Option<Marker> {
-    match &op.action {
-        Action::Insert(set) | Action::Upsert(set) => set.get(MARKER)?.as_int(),
-        Action::Update(edits) => match edits.get(MARKER)? {
-            Edit::Set(value) => value.as_int(),
-            Edit::Inc(_) => None,
-        },
-        Action::Delete => None,
+    if op.key.collection.as_str() != MARKERS {
+        return None;
+    }
+    op.key.id.to_string().strip_prefix('m')?.parse().ok()
+}
+
+fn mark(marker: Marker) -> Op {
+    let id = ObjectId::new(format!("m{marker}")).expect("an id");
+    Op { key: Key { collection: collection(MARKERS), id }, seen: None, action: Action::Insert(FieldMap::default()) }
+}
+
+// A command: takes one of what is left.
+
+const CLAIM: &str = "claim";
+
+fn claim(random: &mut Rng, replica: &Replica, marker: Marker) -> NewEdit {
+    let command = Command { name: CommandName::new(CLAIM).expect("a name"), args: Value::Int(marker) };
+    let read = replica.get(&stock()).and_then(|object| object.get("left")?.as_int());
+    let (ops, reads) = claimed(read, marker).unwrap_or_else(|_| (vec![mark(marker)], reads()));
+    let command = Commanded { command, seed: random.u64(..), reads, serializable: random.bool() };
+    NewEdit { ops, unchanged: Vec::new(), command: Some(command) }
+}
+
+/// Runs a command again.
+pub fn run_again(replica: &Replica, edit: EditId, command: &Command) -> Ran {
+    let read = replica.get_before(edit, &stock()).and_then(|object| object.get("left")?.as_int());
+    match claimed(read, command.args.as_int().unwrap_or_default()) {
+        Ok((ops, reads)) => Ran::Ops(ops, reads),
+        Err(why) => Ran::Failed(why.into()),
     }
 }
 
-fn action(random: &mut Rng, is_live: bool, marker: Marker, marked: bool) -> Action {
-    let mark = |mut set: Vec<(&'static str, Value)>| {
-        if marked {
-            set.push((MARKER, Value::Int(marker)));
-        }
-        fields(set)
+fn claimed(left: Option<i64>, marker: Marker) -> Result<(Vec<Op>, Reads), &'static str> {
+    let action = match left {
+        None => Action::Upsert(fields(vec![("left", Value::Int(5))])),
+        Some(0) => return Err("nothing is left"),
+        Some(left) => Action::Update(fields(vec![("left", Edit::Set(Value::Int(left - 1)))])),
     };
-    let set = |random: &mut Rng| match random.u8(0..10) {
+    Ok((vec![Op { key: stock(), seen: None, action }, mark(marker)], reads()))
+}
+
+fn reads() -> Reads {
+    Reads { objects: vec![stock()], collections: Vec::new() }
+}
+
+fn stock() -> Key {
+    object("stock", 1)
+}
+
+fn action(random: &mut Rng, replica: &Replica, key: &Key) -> Action {
+    let shown = replica.get(key);
+    let set = |random: &mut Rng| match random.u8(0..12) {
         0 => vec![("n", Value::Int(random.i64(0..100)))],
-        1..=2 => vec![("n", Value::text("no number"))],
-        3..=5 => vec![("a", value(random))],
+        1 => vec![("n", Value::text("no number"))],
+        2 => vec![("tags", Value::List([Value::Int(1), Value::Int(2)].into()))],
+        3 => vec![("text", Value::text("anew"))],
+        4..=5 => vec![("f", value(random)), ("q", value(random))],
+        6 => vec![("q", value(random))],
+        7 => vec![("r", value(random))],
+        8..=9 => vec![("a", value(random))],
         _ => vec![("b", value(random))],
     };
-    match (is_live, random.u8(0..10)) {
-        (false, 0..=6) => Action::Insert(mark(set(random))),
-        (false, _) | (true, 0) => Action::Upsert(mark(set(random))),
-        (true, 1) => Action::Delete,
-        (true, 2..=5) => Action::Update(fields(vec![("n", Edit::Inc(Value::Int(random.i64(1..100))))])),
-        (true, _) => {
-            let edits = mark(set(random));
-            let edits = edits.iter().map(|(name, value)| (name.clone(), Edit::Set(value.clone()))).collect();
-            Action::Update(FieldMap::new(edits).expect("few fields, each once"))
+    let Some(shown) = shown else {
+        return match random.u8(0..10) {
+            0..=6 => Action::Insert(fields(set(random))),
+            _ => Action::Upsert(fields(set(random))),
+        };
+    };
+    let one = |name: &str, edit: Edit| Action::Update(fields(vec![(name, edit)]));
+    match random.u8(0..16) {
+        0 => Action::Upsert(fields(set(random))),
+        1 => Action::Delete,
+        2..=4 => one("n", Edit::Inc(Value::Int(random.i64(1..100)))),
+        5..=6 => one("tags", Edit::Members(members(random))),
+        7..=10 => match shown.get("text") {
+            Some(Value::Text(text)) => one("text", Edit::Splice(splices(random, text.chars().count() as u64))),
+            Some(other) if *other != Value::Null => one("text", Edit::Set(Value::text("text"))),
+            _ => one("text", Edit::Splice(splices(random, 0))),
+        },
+        11 => one("map", Edit::Put(vec![put(random)])),
+        _ => {
+            let edits = set(random).into_iter().map(|(name, value)| (name, Edit::Set(value))).collect();
+            Action::Update(fields(edits))
         }
     }
+}
+
+fn members(random: &mut Rng) -> Members {
+    let member = |random: &mut Rng| Value::Int(random.i64(0..4));
+    let (add, remove) = (member(random), member(random));
+    match random.u8(0..3) {
+        0 => Members { add: vec![add], remove: vec![remove] },
+        1 => Members { add: vec![add], remove: Vec::new() },
+        _ => Members { add: Vec::new(), remove: vec![remove] },
+    }
+}
+
+fn splices(random: &mut Rng, len: u64) -> Splices {
+    let (mut at, mut splices) = (0, Vec::new());
+    for _ in 0..random.u8(1..=2) {
+        let offset = random.u64(at..=len);
+        let delete = random.u64(0..=(len - offset).min(3));
+        let insert = ["x", "", "é😀", "words"][random.usize(0..4)];
+        splices.push(Splice { offset, delete, insert: Content::Text(insert.into()) });
+        at = offset + delete;
+    }
+    let made = Splices::new(splices).expect("they are in order");
+    if made.is_empty() { Splices::text(0, 0, "y") } else { made }
+}
+
+fn put(random: &mut Rng) -> Put {
+    let path = ["a", "b"][..random.usize(1..=2)].iter().map(|name| (*name).into()).collect();
+    Put { path, value: (random.u8(0..4) > 0).then(|| value(random)) }
 }
 
 fn value(random: &mut Rng) -> Value {
@@ -95,12 +209,16 @@ fn key(number: u64) -> Key {
     object(if number.is_multiple_of(2) { "tasks" } else { "notes" }, number)
 }
 
-fn object(collection: &str, number: u64) -> Key {
+fn object(name: &str, number: u64) -> Key {
     let id = match number % 3 {
         0 => ObjectId::from_uuid(u128::from(number)),
         _ => ObjectId::new(format!("k{number}")).expect("an id"),
     };
-    Key { collection: Collection::new(collection).expect("a name"), id }
+    Key { collection: collection(name), id }
+}
+
+fn collection(name: &str) -> Collection {
+    Collection::new(name).expect("a name")
 }
 
 fn fields<T>(fields: Vec<(&str, T)>) -> FieldMap<T> {

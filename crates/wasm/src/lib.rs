@@ -19,13 +19,34 @@ mod socket;
 mod state;
 
 use smol_str::SmolStr;
+use tapeline_core::codec::cbor;
+use tapeline_core::name::Key;
 use tapeline_core::numbers::Millis;
+use tapeline_core::order;
 use tapeline_core::value::{Entries, Value};
+
+use crate::state::{Answer, Words, answer};
 
 /// There is no answer.
 const NOTHING: i32 = -1;
 /// The output holds the words of an error.
 const FAILED: i32 = -2;
+
+/// Reads `[collection, id]`.
+fn read_key(bytes: &[u8]) -> Result<Key, Words> {
+    Ok(cbor::decode_key(bytes)?)
+}
+
+/// A position between two others, for a field that people sort by. Input: `[before | null, after | null]`.
+#[unsafe(no_mangle)]
+extern "C" fn position_between(bytes: usize, random: f64) -> i32 {
+    answer(bytes, &mut |_, input| {
+        let Value::List(ends) = cbor::decode_value(input)? else { return Err("two positions, or null".into()) };
+        let [before, after] = &*ends else { return Err("two positions, or null".into()) };
+        let position = order::between(before.as_text(), after.as_text(), random as u64)?;
+        Ok(Answer::Bytes(position.as_bytes().to_vec()))
+    })
+}
 
 /// A time from JavaScript. What is none there (before 1970, not a number) is 0 here.
 fn millis(time: f64) -> Millis {

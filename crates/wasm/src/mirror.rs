@@ -5,9 +5,10 @@ use tapeline_core::mirror::{Mirror, ViewChange};
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{EditId, TabId};
 use tapeline_core::query::Query;
+use tapeline_core::undo::Direction;
 
-use crate::millis;
 use crate::state::{Answer, Answered, Words, answer, split_bits, text, with};
+use crate::{millis, read_key};
 
 /// An empty mirror. Input: the tab's id.
 #[unsafe(no_mangle)]
@@ -24,13 +25,67 @@ extern "C" fn mirror_free(mirror: u32) {
     with(|state| state.mirrors.free(mirror));
 }
 
-/// Makes an edit of the ops in the input: all of them, or none. It shows at once.
+/// Makes an edit of the ops in the input: all of them, or none. It shows at once. `draft`: what it inserts stays on the
+/// device.
 #[unsafe(no_mangle)]
-extern "C" fn mirror_edit(mirror: u32, bytes: usize, now: f64) -> i32 {
+extern "C" fn mirror_edit(mirror: u32, bytes: usize, now: f64, draft: bool) -> i32 {
     on(mirror, bytes, &mut |mirror, ops| {
-        mirror.edit(millis(now), cbor::decode_ops(ops)?, None)?;
+        let ops = cbor::decode_ops(ops)?;
+        if draft {
+            mirror.draft(millis(now), ops)?
+        } else {
+            mirror.edit(millis(now), ops)?
+        };
         Ok(Answer::Nothing)
     })
+}
+
+/// Makes an edit with what it depends on, or that a command made. Input: `edit` of `codec::cbor::local`.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_edit_with(mirror: u32, bytes: usize, now: f64) -> i32 {
+    on(mirror, bytes, &mut |mirror, edit| {
+        mirror.edit(millis(now), cbor::decode_new_edit(edit)?)?;
+        Ok(Answer::Nothing)
+    })
+}
+
+/// A draft becomes an object like others. Input: `[collection, id]`.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_publish(mirror: u32, bytes: usize, now: f64) -> i32 {
+    on(mirror, bytes, &mut |mirror, key| {
+        mirror.publish(millis(now), &read_key(key)?)?;
+        Ok(Answer::Nothing)
+    })
+}
+
+/// Takes this tab's last edit back, or makes it again: 0 where there is nothing to do.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_step(mirror: u32, now: f64, redo: bool, forced: bool) -> i32 {
+    on(mirror, 0, &mut |mirror, _| Ok(mirror.step(millis(now), direction(redo), forced)?.is_some().into()))
+}
+
+/// Whether there is a step back, or forth.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_can_step(mirror: u32, redo: bool) -> i32 {
+    on(mirror, 0, &mut |mirror, _| Ok(mirror.history().can(direction(redo)).into()))
+}
+
+/// All edits from now on are one step, or no longer.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_group(mirror: u32, begin: bool) -> i32 {
+    on(mirror, 0, &mut |mirror, _| {
+        let history = mirror.history();
+        if begin {
+            history.begin_group()
+        } else {
+            history.end_group()
+        };
+        Ok(Answer::Nothing)
+    })
+}
+
+fn direction(redo: bool) -> Direction {
+    if redo { Direction::Redo } else { Direction::Undo }
 }
 
 /// The next edit to be sent to the leader of another tab.

@@ -2,15 +2,15 @@
 
 use tapeline_core::codec::cbor;
 use tapeline_core::mirror::Commit;
-use tapeline_core::name::StreamName;
+use tapeline_core::name::{Collection, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EditId, PeerId, TabId};
 use tapeline_core::replica::{
-    Keeping, Moment, Notice, Replica as CoreReplica, Restoring, Start, Status, StoreBatch, Table,
+    Keeping, Moment, Ran, Replica as CoreReplica, Restoring, Start, Status, StoreBatch, Table,
 };
 use tapeline_core::value::{Entries, Value};
 
 use crate::state::{Answer, Answered, answer, split_bits, text, with};
-use crate::{millis, number, record};
+use crate::{millis, number, read_key, record};
 
 /// A replica, perhaps one that is still being read from the device.
 pub(crate) struct Replica {
@@ -222,7 +222,7 @@ extern "C" fn replica_poll_peers(replica: u32) -> i32 {
     gives(replica, &mut |replica| replica.take_peers_changed().then(|| peers(replica)))
 }
 
-/// How the replica stands: `{open, played, head, behind, pending, oldestPending?, parked, stored, agreedSeq?,
+/// How the replica stands: `{open, played, head, behind, pending, oldestPending?, parked, drafts, stored, agreedSeq?,
 /// agreedAt?, diverged, caughtUp, client}`.
 #[unsafe(no_mangle)]
 extern "C" fn replica_status(replica: u32) -> i32 {
@@ -247,10 +247,54 @@ extern "C" fn replica_discard(replica: u32, edit: f64) -> i32 {
     on(replica, 0, &mut |replica, _| Ok(replica.replica.discard(EditId(edit as u64)).is_some().into()))
 }
 
-/// The next notice: `{kind, edit?, seq?, lost?, code?, reason?}`.
+/// The next notice: `notice` of `codec::cbor::local`.
 #[unsafe(no_mangle)]
 extern "C" fn replica_poll_notice(replica: u32) -> i32 {
-    gives(replica, &mut |replica| replica.poll_notice().map(notice))
+    gives(replica, &mut |replica| replica.poll_notice().map(|notice| cbor::encode_notice(&notice)))
+}
+
+/// The next command to be run again: `[edit, name, args, at, seed]`. One at a time: say what came of it.
+#[unsafe(no_mangle)]
+extern "C" fn replica_poll_run(replica: u32) -> i32 {
+    gives(replica, &mut |replica| replica.poll_run().map(|run| cbor::encode_run(&run)))
+}
+
+/// An object, as a row, as it is shown without a pending edit and those after it. Input: `[collection, id]`.
+#[unsafe(no_mangle)]
+extern "C" fn replica_get_before(replica: u32, edit: f64, bytes: usize) -> i32 {
+    on(replica, bytes, &mut |replica, key| {
+        let key = read_key(key)?;
+        let object = replica.replica.get_before(EditId(edit as u64), &key);
+        Ok(object.map(|object| cbor::encode_row(&key.id, &object)).into())
+    })
+}
+
+/// All objects of a collection, as rows, as they are shown without a pending edit and those after it. Input: its name.
+#[unsafe(no_mangle)]
+extern "C" fn replica_all_before(replica: u32, edit: f64, bytes: usize) -> i32 {
+    on(replica, bytes, &mut |replica, collection| {
+        let collection = Collection::new(text(collection)?)?;
+        Ok(Answer::Bytes(cbor::encode_rows(&replica.replica.collection_before(EditId(edit as u64), &collection))))
+    })
+}
+
+/// A command was run again. Input, by `outcome`: 0, `ran` of `codec::cbor::local`; 1, why it refuses; 2, how it broke;
+/// 3, nothing: nobody here knows it.
+#[unsafe(no_mangle)]
+extern "C" fn replica_ran(replica: u32, edit: f64, outcome: u32, bytes: usize) -> i32 {
+    on(replica, bytes, &mut |replica, input| {
+        let ran = match outcome {
+            0 => {
+                let (ops, reads) = cbor::decode_ran(input)?;
+                Ran::Ops(ops, reads)
+            }
+            1 => Ran::Failed(text(input)?.into()),
+            2 => Ran::Bug(text(input)?.into()),
+            _ => Ran::Unknown,
+        };
+        replica.replica.ran(EditId(edit as u64), ran);
+        Ok(Answer::Nothing)
+    })
 }
 
 impl Replica {
@@ -285,7 +329,7 @@ fn peers(replica: &CoreReplica) -> Vec<u8> {
 }
 
 fn status(replica: &CoreReplica) -> Vec<u8> {
-    let Status { open, played, head, behind, pending, oldest_pending, parked, stored, agreed, diverged } =
+    let Status { open, played, head, behind, pending, oldest_pending, parked, drafts, stored, agreed, diverged } =
         replica.status();
     record(&[
         ("open", open.into()),
@@ -295,6 +339,7 @@ fn status(replica: &CoreReplica) -> Vec<u8> {
         ("pending", number(pending as u64)),
         ("oldestPending", oldest_pending.map_or(Value::Null, |at| number(at.0))),
         ("parked", number(parked as u64)),
+        ("drafts", number(drafts as u64)),
         ("stored", stored.into()),
         ("agreedSeq", agreed.map_or(Value::Null, |(seq, _)| number(seq.0))),
         ("agreedAt", agreed.map_or(Value::Null, |(_, at)| number(at.0))),
@@ -313,26 +358,4 @@ fn store_record(batch: &StoreBatch) -> Vec<u8> {
         ("urgent", urgent.into()),
         ("parts", Value::List(parts.collect())),
     ])
-}
-
-fn notice(notice: Notice) -> Vec<u8> {
-    match notice {
-        Notice::Recorded { edit, seq, lost } => record(&[
-            ("kind", "recorded".into()),
-            ("edit", number(edit.0)),
-            ("seq", number(seq.0)),
-            ("lost", number(lost.len() as u64)),
-        ]),
-        Notice::Refused { edit, refusal } => record(&[
-            ("kind", "refused".into()),
-            ("edit", number(edit.0)),
-            ("code", refusal.code.code().into()),
-            ("reason", refusal.reason.into()),
-        ]),
-        Notice::NewIdentity(client) => {
-            record(&[("kind", "new_identity".into()), ("client", client.to_string().into())])
-        }
-        Notice::StartedOver(reason) => record(&[("kind", "started_over".into()), ("reason", reason.code().into())]),
-        Notice::Diverged { seq } => record(&[("kind", "diverged".into()), ("seq", number(seq.0))]),
-    }
 }

@@ -83,6 +83,7 @@ async fn make_and_print(server: &str, object: Object, action: Action) -> Result<
     let outcome = receipt.recorded().await.map_err(Failure::failed)?;
     tapeline.close().await.map_err(Failure::failed)?;
     match outcome {
+        Outcome::Cancelled => Ok(()),
         Outcome::Refused(refusal) => Err(Failure::Refused(refusal.reason)),
         Outcome::Recorded { seq, .. } => {
             let name = http::encode(object.stream.as_str());

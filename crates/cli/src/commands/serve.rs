@@ -53,7 +53,8 @@ pub(super) async fn host(
     };
     let unapplied = storage.unapplied_streams();
     let Place { listen, insecure, pages, .. } = place;
-    let config = ServerConfig { listen, insecure, unapplied, readings: Some(readings), pages };
+    let config =
+        ServerConfig { listen, insecure, unapplied, readings: Some(readings), pages, ..ServerConfig::default() };
     let server = Server::start(config, storage.clone(), storage.clone()).await.map_err(Failure::failed)?;
     let ended = match begun(server.address()).await {
         Ok(()) => stop::told().await,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tapeline_client::{Outcome, Receipt, Stream, Tapeline};
+use tapeline_core::edit::edited;
 use tapeline_core::hash::Digest;
 use tapeline_core::name::{Key, StreamName};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
@@ -101,6 +102,7 @@ impl Player {
                     self.counts.recorded += 1;
                     self.counts.lost += lost.len() as u64;
                 }
+                Outcome::Cancelled => self.counts.recorded += 1,
                 Outcome::Refused(_) => self.counts.refused += 1,
             }
         }
@@ -130,8 +132,6 @@ impl Player {
 }
 
 fn assignments(edits: &FieldMap<Edit>) -> FieldMap<Value> {
-    let set = edits.iter().map(|(name, edit)| match edit {
-        Edit::Set(value) | Edit::Inc(value) => (name.clone(), value.clone()),
-    });
-    FieldMap::new(set.collect()).expect("as many fields, each once")
+    let set = edits.iter().filter_map(|(name, edit)| Some((name.clone(), edited(None, edit).ok()?)));
+    FieldMap::new(set.collect()).expect("at most as many fields, each once")
 }

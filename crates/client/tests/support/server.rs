@@ -261,7 +261,7 @@ impl World {
 impl Tape {
     fn new() -> Self {
         Self {
-            sequencer: Sequencer::new(StreamState::empty(Incarnation(1))),
+            sequencer: Sequencer::new(StreamState::empty(Incarnation(1)), std::sync::Arc::default()),
             batches: Vec::new(),
             events: EventBlock::empty(Seq::FIRST, Chain::EMPTY),
             readers: Vec::new(),

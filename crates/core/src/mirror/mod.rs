@@ -29,6 +29,7 @@ use crate::object::{Entry, Object, Write, apply};
 use crate::query::{LiveQuery, Moved, Query};
 use crate::replica::{Commanded, EditError, NewEdit, published, rehearse};
 use crate::tables::Tables;
+use crate::undo::{Direction, History, Look};
 
 /// The copy of a replica's view.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct Mirror {
     next_to_send: EditId,
     /// What the keys show that edits touch which the leader has not taken.
     ahead: FxHashMap<Key, Option<Entry>>,
+    /// What this tab can undo.
+    history: History,
     watches: Numbered<u32, LiveQuery>,
     watched: u32,
     changed: Numbered<u32, ()>,
@@ -68,6 +71,7 @@ impl Mirror {
             stored: EditId::default(),
             next_to_send: EditId::FIRST,
             ahead: FxHashMap::default(),
+            history: History::default(),
             watches: Numbered::default(),
             watched: 0,
             changed: Numbered::default(),
@@ -81,7 +85,7 @@ impl Mirror {
     /// # Errors
     /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
     pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
-        self.commit(now, new.into(), false)
+        self.commit(now, new.into(), false, None)
     }
 
     /// Makes an edit whose inserts stay on the device, with every later edit of them, until they are published.
@@ -89,7 +93,7 @@ impl Mirror {
     /// # Errors
     /// As [`edit`](Self::edit).
     pub fn draft(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
-        self.commit(now, new.into(), true)
+        self.commit(now, new.into(), true, None)
     }
 
     /// A draft becomes an object like others, and is sent.
@@ -102,17 +106,54 @@ impl Mirror {
         Ok(self.push(body, None, false))
     }
 
-    fn commit(&mut self, now: Millis, new: NewEdit, draft: bool) -> Result<EditId, EditError> {
+    fn commit(&mut self, now: Millis, new: NewEdit, draft: bool, way: Option<Direction>) -> Result<EditId, EditError> {
         EditError::check_room(new.ops.len(), self.edits.len())?;
         let write = Write::pending(TAB, self.played, now);
         let ahead = rehearse(&new.ops, &write, self.complete, |key| self.entry(key))?;
         let body = new.body(self.played, now);
         EditError::check_bytes(&body)?;
+        let before: Vec<_> = ahead.keys().map(|key| (key.clone(), self.get(key).cloned())).collect();
         for (key, entry) in ahead {
             self.touch(&key);
             self.ahead.insert(key, entry);
         }
+        let ops = new.ops;
+        self.with_history(before, |history, before, after| match way {
+            None => history.committed(&ops, before, after),
+            Some(way) => history.took(way, &ops, before, after),
+        });
         Ok(self.push(body, new.command, draft))
+    }
+
+    fn with_history(
+        &mut self,
+        before: Vec<(Key, Option<Arc<Object>>)>,
+        tell: impl FnOnce(&mut History, &dyn Look, &dyn Look),
+    ) {
+        let mut history = std::mem::take(&mut self.history);
+        let was = |key: &Key| before.iter().find(|(other, _)| other == key).and_then(|(_, object)| object.clone());
+        tell(&mut history, &was, &|key: &Key| self.get(key).cloned());
+        self.history = history;
+    }
+
+    /// Takes this tab's last edit back, or makes it again, as a new edit. What others have changed since is left alone,
+    /// unless `forced`. `None`: there is nothing to do.
+    ///
+    /// # Errors
+    /// Where the edit breaks a limit.
+    pub fn step(&mut self, now: Millis, way: Direction, forced: bool) -> Result<Option<EditId>, EditError> {
+        let mut history = std::mem::take(&mut self.history);
+        let ops = history.take(way, forced, &|key: &Key| self.get(key).cloned());
+        self.history = history;
+        match ops.filter(|ops| !ops.is_empty()) {
+            Some(ops) => self.commit(now, ops.into(), false, Some(way)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What this tab can undo.
+    pub fn history(&mut self) -> &mut History {
+        &mut self.history
     }
 
     fn push(&mut self, body: Body, command: Option<Commanded>, draft: bool) -> EditId {
@@ -144,6 +185,7 @@ impl Mirror {
         }
         self.played = change.played;
         let mut met = begins;
+        let keys: Vec<Key> = change.objects.iter().map(|(key, _)| key.clone()).collect();
         for (key, object) in change.objects {
             if let Some(stale) = &mut self.stale {
                 stale.remove(&key);
@@ -159,6 +201,11 @@ impl Mirror {
         let own = change.tabs.into_iter().find(|heard| heard.tab == self.tab);
         if own.is_some_and(|heard| self.settle(heard)) || met {
             self.look_ahead();
+        }
+        if self.history.has_texts() {
+            let mut history = std::mem::take(&mut self.history);
+            keys.iter().for_each(|key| history.changed(key, self.get(key)));
+            self.history = history;
         }
     }
 

@@ -106,7 +106,8 @@ impl Pending {
     /// Whether it may take in a later edit.
     fn may_grow(&self) -> bool {
         let Body { command, unchanged, .. } = &self.body;
-        let on_its_way = self.seal.is_some() || self.former.is_some() || self.recorded.is_some() || self.again.is_some();
+        let on_its_way =
+            self.seal.is_some() || self.former.is_some() || self.recorded.is_some() || self.again.is_some();
         !on_its_way && !self.met && !self.voided && command.is_none() && unchanged.is_empty()
     }
 }

@@ -109,7 +109,8 @@ impl Replica {
         };
         let edit = *self.commands.due.iter().find(|edit| ready(edit))?;
         self.commands.due.remove(&edit);
-        let pending = self.outbox.pending.get(edit).filter(|pending| pending.seal.is_none() && pending.recorded.is_none());
+        let pending =
+            self.outbox.pending.get(edit).filter(|pending| pending.seal.is_none() && pending.recorded.is_none());
         let Some((pending, commanded)) = pending.and_then(|pending| Some((pending, pending.command.as_ref()?))) else {
             return self.poll_run();
         };

@@ -193,9 +193,8 @@ pub(crate) fn rehearse(
 }
 
 fn check(live: Option<&Object>, op: &Op) -> Result<(), EditError> {
-    let fits = |value, edit: &Edit| {
-        edit::check(value, edit).map_err(|error| EditError::Misfit { key: op.key.clone(), error })
-    };
+    let fits =
+        |value, edit: &Edit| edit::check(value, edit).map_err(|error| EditError::Misfit { key: op.key.clone(), error });
     match (&op.action, live) {
         (Action::Insert(_), Some(_)) => Err(EditError::Exists(op.key.clone())),
         (Action::Update(_) | Action::Delete, None) => Err(EditError::NotFound(op.key.clone())),

@@ -46,9 +46,9 @@ use rustc_hash::FxHashSet;
 
 pub use commands::{Ran, Run};
 pub use connect::Start;
-pub use edit::{Commanded, EditError, NewEdit, Reads};
 pub(crate) use drafts::published;
 pub(crate) use edit::rehearse;
+pub use edit::{Commanded, EditError, NewEdit, Reads};
 pub use outbox::Parked;
 pub use presence::PresenceError;
 pub use restoring::Restoring;

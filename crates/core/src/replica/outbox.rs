@@ -364,7 +364,8 @@ impl Outbox {
         self.sealed.clear();
         let sealed = self.pending.iter().filter_map(|(edit, pending)| Some((edit, pending.seal?, pending.recorded)));
         let ours = sealed.filter(|(_, seal, _)| seal.client == client && seal.n > decided);
-        let mut ours: Vec<_> = ours.map(|(edit, seal, recorded)| (seal.n, recorded.is_none().then_some(edit))).collect();
+        let mut ours: Vec<_> =
+            ours.map(|(edit, seal, recorded)| (seal.n, recorded.is_none().then_some(edit))).collect();
         ours.sort_by_key(|(n, _)| *n);
         for (n, edit) in ours {
             // Numbers between two that are pending have their verdict.

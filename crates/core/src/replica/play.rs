@@ -169,16 +169,24 @@ impl Replica {
             let ours = |client| self.identity.place(client).is_some();
             let unseen = |version: &crate::object::Version| ours(version.last.client) && version.last.seq >= base;
             let fields: Vec<_> = match &op.action {
-                Action::Delete if unseen(&object.version) => object.fields().map(|(name, field)| (name, &field.value)).collect(),
+                Action::Delete if unseen(&object.version) => {
+                    object.fields().map(|(name, field)| (name, &field.value)).collect()
+                }
                 Action::Delete => Vec::new(),
                 Action::Insert(set) | Action::Upsert(set) => {
                     let written = set.iter().filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
-                    written.filter(|(_, field)| unseen(&field.version)).map(|(name, field)| (name, &field.value)).collect()
+                    written
+                        .filter(|(_, field)| unseen(&field.version))
+                        .map(|(name, field)| (name, &field.value))
+                        .collect()
                 }
                 Action::Update(edits) => {
                     let set = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Set(_) | Edit::Put(_)));
                     let written = set.filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
-                    written.filter(|(_, field)| unseen(&field.version)).map(|(name, field)| (name, &field.value)).collect()
+                    written
+                        .filter(|(_, field)| unseen(&field.version))
+                        .map(|(name, field)| (name, &field.value))
+                        .collect()
                 }
             };
             if !fields.is_empty() {
@@ -315,7 +323,8 @@ impl Pending {
 fn is_what_became_of(authored: &[Op], event: &Recorded) -> bool {
     let recorded = &event.body.ops;
     let became = |op: &Op| recorded.iter().any(|other| other.key == op.key && could_become(&op.action, &other.action));
-    let lost = |op: &Op| event.lost.iter().any(|lost| lost.op.key == op.key && could_become(&op.action, &lost.op.action));
+    let lost =
+        |op: &Op| event.lost.iter().any(|lost| lost.op.key == op.key && could_become(&op.action, &lost.op.action));
     authored.iter().all(|op| matches!(op.action, Action::Delete) || became(op) || lost(op))
         && recorded.iter().all(|op| authored.iter().any(|other| other.key == op.key))
 }

@@ -33,8 +33,7 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 6] =
-        [Self::Meta, Self::Objects, Self::Outbox, Self::Kept, Self::Parked, Self::Drafts];
+    pub const ALL: [Self; 6] = [Self::Meta, Self::Objects, Self::Outbox, Self::Kept, Self::Parked, Self::Drafts];
 
     /// The table's name.
     pub const fn name(self) -> &'static str {

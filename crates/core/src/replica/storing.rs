@@ -256,7 +256,8 @@ impl Replica {
     /// Whether the next edit may be sealed: those behind it wait until it is.
     fn may_seal(&mut self, edit: EditId) -> bool {
         let again = self.outbox.pending.get(edit).and_then(|pending| pending.again);
-        let ready = again.is_none_or(|again| self.identity.settled >= again.settled && self.history.played >= again.head);
+        let ready =
+            again.is_none_or(|again| self.identity.settled >= again.settled && self.history.played >= again.head);
         ready && !self.commands.is_due(edit) && self.settle_texts(edit)
     }
 

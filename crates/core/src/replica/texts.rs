@@ -29,7 +29,9 @@ impl Replica {
                 Action::Update(edits) => {
                     for (name, edit) in edits.iter() {
                         match edit {
-                            Edit::Splice(splices) => self.move_splices(&op.key, name, splices.clone(), EditId::default()),
+                            Edit::Splice(splices) => {
+                                self.move_splices(&op.key, name, splices.clone(), EditId::default())
+                            }
                             Edit::Set(_) | Edit::Put(_) => self.void(&op.key, name),
                             Edit::Inc(_) | Edit::Members(_) | Edit::Ask(_) => {}
                         }
@@ -124,12 +126,19 @@ impl Replica {
         let moves = (pending.shown.is_some() || pending.again.is_some()) && !pending.voided;
         let on = if moves { self.history.played } else { pending.on() };
         let waits = pending.ops().iter().any(|op| {
-            spliced(op).any(|(name, _)| self.view.ops(&op.key).take_while(|(other, _)| *other < edit).any(|(other, place)| {
-                let other = self.outbox.pending.get(other);
-                other.is_some_and(|other| other.on() != on && matches!(edit_of(&other.ops()[place], name), Doing::Splices(_)))
-            }))
+            spliced(op).any(|(name, _)| {
+                self.view.ops(&op.key).take_while(|(other, _)| *other < edit).any(|(other, place)| {
+                    let other = self.outbox.pending.get(other);
+                    other.is_some_and(|other| {
+                        other.on() != on && matches!(edit_of(&other.ops()[place], name), Doing::Splices(_))
+                    })
+                })
+            })
         });
-        if !waits && moves && let Some(pending) = self.outbox.pending.get_mut(edit) {
+        if !waits
+            && moves
+            && let Some(pending) = self.outbox.pending.get_mut(edit)
+        {
             pending.body.on = Some(on);
             if let Some(shown) = pending.shown.take() {
                 pending.body.ops = shown;
@@ -174,7 +183,13 @@ fn edit_of<'o>(op: &'o Op, name: &FieldName) -> Doing<'o> {
             Some(_) => Doing::Sets,
         },
         Action::Insert(_) | Action::Delete => Doing::Sets,
-        Action::Upsert(set) => if set.get(name.as_str()).is_some() { Doing::Sets } else { Doing::Nothing },
+        Action::Upsert(set) => {
+            if set.get(name.as_str()).is_some() {
+                Doing::Sets
+            } else {
+                Doing::Nothing
+            }
+        }
     }
 }
 

@@ -30,7 +30,10 @@ pub(super) struct Fields<'a, 'g> {
 pub(super) enum Fate {
     /// They are as they were authored.
     Kept,
-    Changed { kept: FieldMap<Edit>, lost: Vec<Lost> },
+    Changed {
+        kept: FieldMap<Edit>,
+        lost: Vec<Lost>,
+    },
 }
 
 /// What became of one.
@@ -59,10 +62,8 @@ impl Fields<'_, '_> {
                 }
             }
         }
-        Ok(changed.map_or(Fate::Kept, |(kept, lost)| Fate::Changed {
-            kept: FieldMap::new(kept).unwrap_or_default(),
-            lost,
-        }))
+        Ok(changed
+            .map_or(Fate::Kept, |(kept, lost)| Fate::Changed { kept: FieldMap::new(kept).unwrap_or_default(), lost }))
     }
 
     /// The fields of an upsert of an object that is there.
@@ -120,7 +121,8 @@ impl Fields<'_, '_> {
         let stays = |member: &Value| {
             let place = list.iter().position(|there| there == member);
             let version = place.and_then(|place| object.member_version(name.as_str(), place));
-            version.is_some_and(|version| version.changed_since(self.base, self.stamp.client))
+            let concurrent = version.is_some_and(|version| version.changed_since(self.base, self.stamp.client));
+            concurrent && !members.add.contains(member)
         };
         if object.members().iter().all(|(known, _)| known != name) {
             // The set was assigned as a whole, and that is no addition of a member.
@@ -139,9 +141,9 @@ impl Fields<'_, '_> {
     /// A splice is moved past what others have done to the text since its author saw it.
     fn splice(&mut self, object: &Object, name: &FieldName, authored: &Splices) -> Result<One, Refusal> {
         let key = &self.op.key;
-        let between = self.earlier(name).unwrap_or_else(|| {
-            self.ground.texts.between(key, object, name, self.on, self.stamp.client)
-        });
+        let between = self
+            .earlier(name)
+            .unwrap_or_else(|| self.ground.texts.between(key, object, name, self.on, self.stamp.client));
         let (others, recorded) = match &between {
             Between::Nothing => (None, authored.clone()),
             Between::Overwritten => {
@@ -177,7 +179,8 @@ impl Fields<'_, '_> {
 
     fn rebase(&self, name: &FieldName, object: &Object) -> Refusal {
         let key = &self.op.key;
-        let reason = format!("{key}, field {name}: too much has happened to the text since; move the edit to the present text");
+        let reason =
+            format!("{key}, field {name}: too much has happened to the text since; move the edit to the present text");
         refuse(RefusalCode::Rebase, reason, key, Some(object))
     }
 

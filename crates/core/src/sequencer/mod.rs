@@ -432,9 +432,8 @@ impl Sequencer {
     /// Whether an unsettled event of a client was refused, or lost a part that this one may rest on: its author did not
     /// know when it typed on.
     fn has_own_loss(&self, client: ClientId, body: &Body) -> bool {
-        let touches = |key: &Key| {
-            body.ops.iter().any(|op| op.key == *key) || body.unchanged.iter().any(|read| read.key == *key)
-        };
+        let touches =
+            |key: &Key| body.ops.iter().any(|op| op.key == *key) || body.unchanged.iter().any(|read| read.key == *key);
         let state = self.known_client(client);
         state.is_some_and(|state| {
             state.verdicts().any(|own| match &own.verdict {

@@ -93,13 +93,7 @@ impl Ground<'_> {
         }
     }
 
-    fn decide(
-        &self,
-        op: &Op,
-        body: &Body,
-        stamp: Stamp,
-        spliced: &mut Vec<Spliced>,
-    ) -> Result<Decision, Refusal> {
+    fn decide(&self, op: &Op, body: &Body, stamp: Stamp, spliced: &mut Vec<Spliced>) -> Result<Decision, Refusal> {
         let base = op.seen.unwrap_or(body.base);
         let entry = self.objects.entry(&op.key);
         let live = entry.and_then(Entry::live).map(AsRef::as_ref);
@@ -119,15 +113,13 @@ impl Ground<'_> {
                     (Fate::Changed { kept, lost }, _) => Decision::Instead { ops: as_upsert(op, kept), lost },
                 })
             }
-            (Action::Update(edits), Some(object)) => {
-                Ok(match fields.decide_all(object, edits)? {
-                    Fate::Kept => Decision::AsAuthored,
-                    Fate::Changed { kept, lost } => {
-                        let ops = if kept.is_empty() { Vec::new() } else { vec![with(op, Action::Update(kept))] };
-                        Decision::Instead { ops, lost }
-                    }
-                })
-            }
+            (Action::Update(edits), Some(object)) => Ok(match fields.decide_all(object, edits)? {
+                Fate::Kept => Decision::AsAuthored,
+                Fate::Changed { kept, lost } => {
+                    let ops = if kept.is_empty() { Vec::new() } else { vec![with(op, Action::Update(kept))] };
+                    Decision::Instead { ops, lost }
+                }
+            }),
             (Action::Update(_), None) => match entry {
                 Some(gone) if !knew(gone.version().last, base, stamp.client) => self.revive(op, gone),
                 _ => Err(refuse(
@@ -151,8 +143,10 @@ impl Ground<'_> {
         let Some(last) = last else { return Ok(Decision::lost(op, LostReason::Gone)) };
         let Action::Update(edits) = &op.action else { return Ok(Decision::AsAuthored) };
         // A splice was typed on a text that may have changed before it went.
-        let (splices, others): (Vec<_>, Vec<_>) =
-            edits.iter().map(|(name, edit)| (name.clone(), edit.clone())).partition(|(_, edit)| matches!(edit, Edit::Splice(_)));
+        let (splices, others): (Vec<_>, Vec<_>) = edits
+            .iter()
+            .map(|(name, edit)| (name.clone(), edit.clone()))
+            .partition(|(_, edit)| matches!(edit, Edit::Splice(_)));
         let fields = last.fields().map(|(name, field)| (name.clone(), field.value.clone()));
         let restored = Action::Upsert(FieldMap::new(fields.collect()).unwrap_or_default());
         let mut ops = vec![with(op, restored)];

@@ -128,7 +128,8 @@ impl Texts {
     pub(super) fn load(&mut self, events: &[Recorded]) {
         let Some(first) = events.first() else { return };
         let ops = || events.iter().flat_map(|event| event.body.ops.iter().map(move |op| (event, op)));
-        let spliced: FxHashSet<&Key> = ops().filter(|(_, op)| splices(op).next().is_some()).map(|(_, op)| &op.key).collect();
+        let spliced: FxHashSet<&Key> =
+            ops().filter(|(_, op)| splices(op).next().is_some()).map(|(_, op)| &op.key).collect();
         let newer = std::mem::replace(self, Self::new(first.seq));
         for (event, op) in ops().filter(|(_, op)| spliced.contains(&op.key) || newer.texts.contains_key(&op.key)) {
             let by = Stamp { seq: event.seq, client: event.client };

@@ -109,7 +109,8 @@ impl Server {
         }
         if let Some(needed) = self.sequencer.text_history_needed(&event.body) {
             let events = self.log.slice(needed.start, usize::MAX);
-            let events: Vec<_> = events.events().map(Result::unwrap).take_while(|event| event.seq < needed.end).collect();
+            let events: Vec<_> =
+                events.events().map(Result::unwrap).take_while(|event| event.seq < needed.end).collect();
             self.sequencer.load_text_history(&events);
         }
         self.sequencer.push(peer, None, &Sealed::new(event))

@@ -68,7 +68,13 @@ impl Writer {
     /// The next batch: one refusal and nothing else.
     pub fn refusal(&mut self) -> Append {
         self.n += 1;
-        let refusal = Refusal { code: RefusalCode::Stale, reason: "it changed".into(), about: None, current: None };
+        let refusal = Refusal {
+            code: RefusalCode::Stale,
+            reason: "it changed".into(),
+            about: None,
+            current: None,
+            head: Seq::FIRST,
+        };
         let own =
             OwnVerdict { n: EventNumber(self.n), hash: ContentHash(self.n), verdict: Verdict::Refused(refusal.into()) };
         let mut batch = Batch::empty(self.staged.1, self.staged.2);

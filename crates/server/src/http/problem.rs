@@ -99,11 +99,14 @@ impl Problem {
         let (status, title) = match refusal.code {
             RefusalCode::Exists => (StatusCode::CONFLICT, "The object exists"),
             RefusalCode::Stale => (StatusCode::CONFLICT, "Something read has changed"),
+            RefusalCode::Rebase => (StatusCode::CONFLICT, "The text has moved on"),
             RefusalCode::NotFound => (StatusCode::NOT_FOUND, "The object does not exist"),
             RefusalCode::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "The event is invalid"),
             RefusalCode::Forbidden => (StatusCode::FORBIDDEN, "The event is not allowed"),
             // Decided by a newer version of the server.
-            RefusalCode::Other(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The event is refused"),
+            RefusalCode::Failed | RefusalCode::Bug | RefusalCode::Other(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "The event is refused")
+            }
         };
         let mut problem = Self::new(status, refusal.code.code(), title, refusal.reason.clone());
         if let Some(key) = &refusal.about {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tapeline_core::batch::Batch;
 use tapeline_core::codec::CodecError;
 use tapeline_core::event::{Body, Sealed};
+use tapeline_core::limits as core_limits;
 use tapeline_core::name::{Key, StreamName};
 use tapeline_core::numbers::{ClientId, Incarnation, Position};
 use tapeline_core::sequencer::Sequencer;
@@ -52,7 +53,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
                 StreamState::empty(head.map_or_else(new, |head| head.incarnation))
             }
         };
-        let mut sequencer = Sequencer::new(state);
+        let mut sequencer = Sequencer::new(state, self.schema.clone());
         for batch in self.runtime.block_on(self.log.replay(stream, state.position))? {
             if state.position > Position::FIRST {
                 self.load_played(stream, &mut sequencer, &batch)?;
@@ -85,6 +86,25 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             None => !*whole,
         });
         load_keys(&*self.store, tape.stream(), sequencer, keys)
+    }
+
+    /// Brings into memory what was done to texts since an event was typed. What is not durable yet is there already.
+    pub(super) fn load_text_history(&mut self, place: usize, body: &Body) -> Result<(), LogError> {
+        let Some(Slot { tape, sequencer, .. }) = self.slots.get(place) else { return Ok(()) };
+        let Some(needed) = sequencer.text_history_needed(body) else { return Ok(()) };
+        let (mut from, mut events) = (needed.start, Vec::new());
+        while from < needed.end {
+            let block = self.runtime.block_on(self.log.read(tape.stream(), from, core_limits::READ_BYTES))?;
+            if block.is_empty() {
+                break;
+            }
+            for event in block.events() {
+                events.extend(event.ok().filter(|event| event.seq < needed.end));
+            }
+            from = block.end();
+        }
+        sequencer.load_text_history(&events);
+        Ok(())
     }
 
     /// Brings into memory what is known of clients.

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_was_packed_is_found_until_it_is_packed_anew() {
-        let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)));
+        let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)), std::sync::Arc::default());
         let [uuid, text] = [ObjectId::from_uuid(5), ObjectId::new("five").unwrap()].map(key);
         let absent = key(ObjectId::new("none").unwrap());
         sequencer.load_entry(absent.clone(), None);

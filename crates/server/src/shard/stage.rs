@@ -46,6 +46,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         }
         self.touch(place);
         for sealed in &push.events {
+            if let Err(error) = self.load_text_history(place, &sealed.event.body) {
+                self.abandon(place, &error.to_string());
+                return self.fail(&push.tape, push.peer, Some(sealed.event.n), &error);
+            }
             let Some(slot) = self.slots.get(place) else { return };
             slot.size.see(sealed.event.body.ops.len(), sealed.encoded.len());
             slot.gathered += sealed.encoded.len();

@@ -39,9 +39,9 @@ impl World {
         }
         self.marker += 1;
         let marker = self.marker;
-        let (ops, command) = workload::edit(&mut self.random, replica, marker, self.plan.objects);
-        let told = trace::ops(&ops);
-        match replica.edit(clock, ops, command) {
+        let new = workload::edit(&mut self.random, replica, marker, self.plan.objects);
+        let told = trace::ops(&new.ops);
+        match replica.edit(clock, new) {
             Ok(edit) => {
                 self.trace.note(format!("d{device}"), || format!("edits e{edit} #{marker} {told}"));
                 self.checks.accepted(device, edit, marker);

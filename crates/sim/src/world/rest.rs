@@ -42,7 +42,7 @@ impl World {
             let ops = workload::last_word(device, marker);
             let clock = self.devices[device].clock(now);
             let Some(replica) = &mut self.devices[device].replica else { continue };
-            let edit = replica.edit(clock, ops, None).map_err(|error| error.to_string())?;
+            let edit = replica.edit(clock, ops).map_err(|error| error.to_string())?;
             self.checks.accepted(device, edit, marker);
             self.tend(device)?;
         }

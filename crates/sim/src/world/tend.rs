@@ -6,7 +6,7 @@ use tapeline_core::numbers::Millis;
 
 use super::{Happening, World};
 use crate::network::End;
-use crate::trace;
+use crate::{trace, workload};
 
 impl World {
     /// Does what a device wants done, then looks at it.
@@ -14,6 +14,7 @@ impl World {
         if self.devices[device].replica.is_none() {
             return Ok(());
         }
+        self.tend_commands(device);
         self.tend_link(device)?;
         self.tend_frames(device)?;
         self.tend_store(device);
@@ -25,6 +26,15 @@ impl World {
             notices.push(notice);
         }
         self.checks.look(device, replica, &notices).map_err(|why| format!("d{device}: {why}"))
+    }
+
+    fn tend_commands(&mut self, device: usize) {
+        let Some(replica) = &mut self.devices[device].replica else { return };
+        while let Some(run) = replica.poll_run() {
+            let ran = workload::run_again(replica, run.edit, &run.command);
+            self.trace.note(format!("d{device}"), || format!("runs e{} again: {ran:?}", run.edit));
+            replica.ran(run.edit, ran);
+        }
     }
 
     fn tend_link(&mut self, device: usize) -> Result<(), String> {

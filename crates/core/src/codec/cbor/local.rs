@@ -8,7 +8,7 @@
 //! row    = [id, {field: value, …}, conflicts?]          ids are text
 //! rows   = [row, …]
 //! moved  = [[place, …], [[place, row], …]]              take out, then put in
-//! parked = [[edit, at, refusal, [op, …]], …]
+//! parked = [[edit, at, refusal, [op, …], [name, args] | null], …]
 //! record = [[table, key, value | null], …]
 //! ```
 
@@ -18,12 +18,12 @@ use super::value::read_value;
 use super::{CodecError, Reader, Writer, check_end, read_array, read_null, read_tuple};
 use crate::event::Command;
 use crate::limits;
-use crate::name::{Collection, CommandName, ObjectId};
+use crate::name::{Collection, CommandName, Key, ObjectId};
 use crate::numbers::EditId;
 use crate::object::Object;
 use crate::op::Op;
 use crate::query::{Found, Moved};
-use crate::replica::{Commanded, NewEdit, Parked, Reads, Row, StoreBatch, Table};
+use crate::replica::{Commanded, NewEdit, Notice, Parked, Reads, Row, Run, StoreBatch, Table};
 
 /// Reads the ops of one edit.
 ///
@@ -38,6 +38,54 @@ pub fn decode_ops(bytes: &[u8]) -> Result<Vec<Op>, Box<CodecError>> {
 
 pub(crate) fn read_ops(reader: &mut Reader<'_>) -> Result<Vec<Op>, Box<CodecError>> {
     read_array(reader, "ops in one event", limits::EVENT_OPS, read_op)
+}
+
+/// Reads `[collection, id]`.
+///
+/// # Errors
+/// Where the bytes are none.
+pub fn decode_key(bytes: &[u8]) -> Result<Key, Box<CodecError>> {
+    let mut reader = Reader::new(bytes);
+    read_tuple(&mut reader, 2, "a key")?;
+    let key = read_key(&mut reader)?;
+    check_end(&reader, "a key")?;
+    Ok(key)
+}
+
+/// Encodes what an app should hear of beside changed objects.
+///
+/// ```text
+/// notice = [0, edit, seq, [[op, reason], …]] recorded | [1, edit, refusal] refused | [2, edit] cancelled
+///        | [3, seq, [collection, id], {field: value, …}, actor | null] overwritten | [4] new identity
+///        | [5, reason] started over | [6, seq] diverged
+/// ```
+pub fn encode_notice(notice: &Notice) -> Vec<u8> {
+    let mut writer = Writer::new();
+    match notice {
+        Notice::Recorded { edit, seq, lost } => writer.array(4).uint(0).uint(edit.0).uint(seq.0).lost(lost),
+        Notice::Refused { edit, refusal } => writer.array(3).uint(1).uint(edit.0).refusal(refusal),
+        Notice::Cancelled { edit } => writer.array(2).uint(2).uint(edit.0),
+        Notice::Overwritten { seq, key, fields, actor, .. } => {
+            writer.array(5).uint(3).uint(seq.0).array(2).key(key).map(fields.len() as u64);
+            fields.iter().fold(&mut writer, |writer, (name, value)| writer.text(name.as_str()).value(value));
+            match actor {
+                Some(actor) => writer.text(actor.as_str()),
+                None => writer.null(),
+            }
+        }
+        Notice::NewIdentity(_) => writer.array(1).uint(4),
+        Notice::StartedOver(reason) => writer.array(2).uint(5).text(reason.code()),
+        Notice::Diverged { seq } => writer.array(2).uint(6).uint(seq.0),
+    };
+    writer.finish()
+}
+
+/// Encodes a command that is to be run again: `[edit, name, args, at, seed]`.
+pub fn encode_run(run: &Run) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.array(5).uint(run.edit.0).text(run.command.name.as_str()).value(&run.command.args);
+    writer.uint(run.at.0).uint(run.seed);
+    writer.finish()
 }
 
 /// Reads an edit as an app gives it.
@@ -122,8 +170,12 @@ pub fn encode_parked<'a>(parked: impl ExactSizeIterator<Item = (EditId, &'a Park
     let mut writer = Writer::new();
     let array = writer.array(parked.len() as u64);
     parked.fold(array, |writer, (edit, Parked { body, refusal })| {
-        let writer = writer.array(4).uint(edit.0).uint(body.at.0).refusal(refusal).array(body.ops.len() as u64);
-        body.ops.iter().fold(writer, Writer::op)
+        let writer = writer.array(5).uint(edit.0).uint(body.at.0).refusal(refusal).array(body.ops.len() as u64);
+        let writer = body.ops.iter().fold(writer, Writer::op);
+        match &body.command {
+            Some(Command { name, args }) => writer.array(2).text(name.as_str()).value(args),
+            None => writer.null(),
+        }
     });
     writer.finish()
 }

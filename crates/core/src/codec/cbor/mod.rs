@@ -20,8 +20,8 @@ pub use client_frame::{decode_client_frame, encode_client_frame};
 pub use event::{EncodedBody, RecordedHead, decode_recorded, encode_body, encode_recorded, encode_recorded_head};
 pub(crate) use event::{encode_authored, read_authored};
 pub use local::{
-    decode_new_edit, decode_ops, decode_ran, decode_record, encode_moved, encode_parked, encode_record, encode_row,
-    encode_rows,
+    decode_key, decode_new_edit, decode_ops, decode_ran, decode_record, encode_moved, encode_notice, encode_parked,
+    encode_record, encode_row, encode_rows, encode_run,
 };
 pub(crate) use local::{read_commanded, read_ops};
 pub(crate) use op::{read_client, read_key};

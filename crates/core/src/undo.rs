@@ -1,0 +1,393 @@
+//! Undo and redo: what an edit has changed, so that it can be taken back by another one.
+//!
+//! Each commit leaves a step: for each thing it changed, how it was before and after. To undo is to make an edit that
+//! puts back what is still as the step left it. What others have changed since is skipped, unless it is forced: a field
+//! that holds something else, an object that they have touched or deleted. What merges is taken back for itself: a
+//! counter by the opposite amount, members one by one, a text by the opposite splices, moved past what others have typed
+//! since. Whoever shows the objects tells of what others change ([`History::changed`]).
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::limits;
+use crate::name::{FieldName, Key};
+use crate::object::Object;
+use crate::op::{Action, Edit, FieldMap, Members, Op};
+use crate::splice::Splices;
+use crate::value::Value;
+
+/// The steps of one client on one stream.
+#[derive(Debug, Default)]
+pub struct History {
+    undo: Vec<Step>,
+    redo: Vec<Step>,
+    /// Edits join the last step until this is ended.
+    grouping: bool,
+    /// The group has a step.
+    grouped: bool,
+    /// The objects with texts that steps edit, as they were last seen.
+    texts: FxHashMap<Key, Arc<Object>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Step {
+    changes: Vec<Change>,
+    /// What was done to texts after this step and before the next one.
+    since: Vec<(Key, FieldName, Splices)>,
+}
+
+/// One thing that changed.
+#[derive(Clone, Debug)]
+enum Change {
+    /// An object came.
+    Came(Key, Arc<Object>),
+    /// An object went.
+    Went(Key, Arc<Object>),
+    /// A field was assigned.
+    Assigned { key: Key, field: FieldName, before: Value, after: Value },
+    /// A field was edited by what merges: this takes it back.
+    Merged { key: Key, field: FieldName, inverse: Edit },
+}
+
+/// Which way to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Back.
+    Undo,
+    /// Forth again.
+    Redo,
+}
+
+/// Looks an object up as it is shown.
+pub trait Look {
+    /// The object under a key.
+    fn look(&self, key: &Key) -> Option<Arc<Object>>;
+}
+
+impl<F: Fn(&Key) -> Option<Arc<Object>>> Look for F {
+    fn look(&self, key: &Key) -> Option<Arc<Object>> {
+        self(key)
+    }
+}
+
+impl History {
+    /// An edit was made; `before` shows what was there before it, `after` what is there now.
+    pub fn committed(&mut self, ops: &[Op], before: &dyn Look, after: &dyn Look) {
+        let step = Step::of(ops, before, after);
+        self.see(&step, after);
+        if step.changes.is_empty() {
+            return;
+        }
+        self.redo.clear();
+        match self.undo.last_mut() {
+            Some(last) if self.grouping && self.grouped => last.then(step),
+            _ => push(&mut self.undo, step),
+        }
+        self.grouped = self.grouping;
+    }
+
+    /// All edits from now on are one step, until the group is ended.
+    pub fn begin_group(&mut self) {
+        (self.grouping, self.grouped) = (true, false);
+    }
+
+    /// Ends the group.
+    pub fn end_group(&mut self) {
+        (self.grouping, self.grouped) = (false, false);
+    }
+
+    /// Whether there is a step to go.
+    pub fn can(&self, direction: Direction) -> bool {
+        !self.stack(direction).is_empty()
+    }
+
+    /// Whether it wants to hear of changes.
+    pub fn has_texts(&self) -> bool {
+        !self.texts.is_empty()
+    }
+
+    /// What is shown under a key may be something else now, by whoever.
+    pub fn changed(&mut self, key: &Key, now: Option<&Arc<Object>>) {
+        let Some(before) = self.texts.get(key).cloned() else { return };
+        let Some(now) = now.filter(|now| !Arc::ptr_eq(now, &before)) else { return };
+        self.texts.insert(key.clone(), now.clone());
+        for (field, was) in before.fields() {
+            let is = now.get(field.as_str());
+            let differs = is != Some(&was.value) && matches!(was.value, Value::Text(_) | Value::Bytes(_));
+            if differs && let Some(done) = Splices::between(Some(&was.value), is) {
+                self.moved(key, field, &done);
+            }
+        }
+    }
+
+    /// Remembers the texts that a step edits as they are after it.
+    fn see(&mut self, step: &Step, after: &dyn Look) {
+        for change in &step.changes {
+            let is_text = matches!(change, Change::Merged { inverse: Edit::Splice(_), .. });
+            if is_text || self.texts.contains_key(change.key()) {
+                match after.look(change.key()) {
+                    Some(object) => drop(self.texts.insert(change.key().clone(), object)),
+                    None => drop(self.texts.remove(change.key())),
+                }
+            }
+        }
+        if self.texts.len() > limits::UNDO_STEPS {
+            self.texts.clear();
+        }
+    }
+
+    /// The ops that take the last step back, or make it again. Empty where all of it is skipped. `None`: there is none.
+    ///
+    /// Once they are committed, say so with [`took`](Self::took); they are a step in the other direction.
+    pub fn take(&mut self, direction: Direction, forced: bool, shown: &dyn Look) -> Option<Vec<Op>> {
+        let step = self.stack_mut(direction).pop()?;
+        let ops = step.inverse(forced, shown);
+        if let Some(below) = self.stack_mut(direction).last_mut() {
+            for (key, field, since) in &step.since {
+                below.moved(key.clone(), field.clone(), step.without(key, field, since));
+            }
+        }
+        Some(ops)
+    }
+
+    /// What [`take`](Self::take) gave was committed: it can be taken back in its turn.
+    pub fn took(&mut self, direction: Direction, ops: &[Op], before: &dyn Look, after: &dyn Look) {
+        let step = Step::of(ops, before, after);
+        self.see(&step, after);
+        match direction {
+            Direction::Undo => push(&mut self.redo, step),
+            Direction::Redo => push(&mut self.undo, step),
+        }
+        (self.grouping, self.grouped) = (false, false);
+    }
+
+    fn moved(&mut self, key: &Key, field: &FieldName, splices: &Splices) {
+        for stack in [&mut self.undo, &mut self.redo] {
+            if let Some(last) = stack.last_mut() {
+                last.moved(key.clone(), field.clone(), splices.clone());
+            }
+        }
+    }
+
+    fn stack(&self, direction: Direction) -> &Vec<Step> {
+        match direction {
+            Direction::Undo => &self.undo,
+            Direction::Redo => &self.redo,
+        }
+    }
+
+    fn stack_mut(&mut self, direction: Direction) -> &mut Vec<Step> {
+        match direction {
+            Direction::Undo => &mut self.undo,
+            Direction::Redo => &mut self.redo,
+        }
+    }
+}
+
+fn push(stack: &mut Vec<Step>, step: Step) {
+    stack.push(step);
+    if stack.len() > limits::UNDO_STEPS {
+        stack.remove(0);
+    }
+}
+
+impl Step {
+    fn of(ops: &[Op], before: &dyn Look, after: &dyn Look) -> Self {
+        let mut keys: Vec<&Key> = Vec::new();
+        for op in ops {
+            if !keys.contains(&&op.key) {
+                keys.push(&op.key);
+            }
+        }
+        let changes = keys.into_iter().flat_map(|key| {
+            let own: Vec<&Op> = ops.iter().filter(|op| op.key == *key).collect();
+            match (before.look(key), after.look(key)) {
+                (None, Some(object)) => vec![Change::Came(key.clone(), object)],
+                (Some(object), None) => vec![Change::Went(key.clone(), object)],
+                (Some(before), Some(after)) => changes(key, &own, &before, &after),
+                (None, None) => Vec::new(),
+            }
+        });
+        Self { changes: changes.collect(), since: Vec::new() }
+    }
+
+    /// A later edit joins this step.
+    fn then(&mut self, later: Self) {
+        for change in &later.changes {
+            if let Change::Merged { key, field, inverse: Edit::Splice(inverse) } = change {
+                self.join_splices(key, field, inverse);
+            }
+        }
+        let joined = |change: &Change| match change {
+            Change::Merged { key, field, inverse: Edit::Splice(_) } => {
+                !self.changes.iter().any(|own| own.is_of(key, field))
+            }
+            _ => true,
+        };
+        let new: Vec<Change> = later.changes.into_iter().filter(joined).collect();
+        self.changes.extend(new);
+    }
+
+    /// What takes back an edit of a text goes before what takes back the earlier ones.
+    fn join_splices(&mut self, key: &Key, field: &FieldName, later: &Splices) {
+        let since = self.since.iter().position(|(other, name, _)| other == key && name == field);
+        let since = since.map(|place| self.since.remove(place).2);
+        for change in self.changes.iter_mut().filter(|change| change.is_of(key, field)) {
+            if let Change::Merged { inverse: Edit::Splice(own), .. } = change
+                && let Some(moved) = past(own, since.as_ref())
+                && let Ok(both) = later.then_own(&moved)
+            {
+                *own = both;
+            }
+        }
+    }
+
+    /// What others have done to a text after this step, as it is once the step is taken back.
+    fn without(&self, key: &Key, field: &FieldName, since: &Splices) -> Splices {
+        let own = self.changes.iter().find_map(|change| match change {
+            Change::Merged { inverse: Edit::Splice(own), .. } if change.is_of(key, field) => Some(own),
+            _ => None,
+        });
+        own.and_then(|own| Some(Splices::meet(since, own).ok()?.0)).unwrap_or_else(|| since.clone())
+    }
+
+    fn moved(&mut self, key: Key, field: FieldName, splices: Splices) {
+        match self.since.iter_mut().find(|(other, name, _)| *other == key && *name == field) {
+            Some((.., since)) => {
+                if let Ok(both) = since.then(&splices) {
+                    *since = both;
+                }
+            }
+            None => self.since.push((key, field, splices)),
+        }
+    }
+
+    /// The ops that take it back, later changes first.
+    fn inverse(&self, forced: bool, shown: &dyn Look) -> Vec<Op> {
+        let mut ops: Vec<Op> = Vec::new();
+        for change in self.changes.iter().rev() {
+            let touched = ops.iter().any(|op| op.key == *change.key());
+            ops.extend(self.take_back(change, forced, touched, shown));
+        }
+        ops
+    }
+
+    /// `touched`: an earlier op of the same edit is on the same object, so what is shown is not what will be there.
+    fn take_back(&self, change: &Change, forced: bool, touched: bool, shown: &dyn Look) -> Option<Op> {
+        let there = shown.look(change.key());
+        match change {
+            Change::Came(key, made) => {
+                let same = there.as_ref()?.has_fields_of(made);
+                (same || forced || touched).then(|| op(key, Action::Delete))
+            }
+            Change::Went(key, gone) => {
+                let fields = gone.fields().map(|(name, field)| (name.clone(), field.value.clone()));
+                let fields = FieldMap::new(fields.collect()).ok()?;
+                there.is_none().then(|| op(key, Action::Insert(fields)))
+            }
+            Change::Assigned { key, field, before, after } => {
+                let same = there.as_ref()?.get(field.as_str()).unwrap_or(&Value::Null) == after;
+                (same || forced || touched).then(|| update(key, field, Edit::Set(before.clone())))?
+            }
+            Change::Merged { key, field, inverse } => {
+                let value = there.as_ref()?.get(field.as_str());
+                let inverse = self.inverse_now(key, field, inverse)?;
+                crate::edit::check(value, &inverse).ok()?;
+                update(key, field, inverse)
+            }
+        }
+    }
+
+    fn inverse_now(&self, key: &Key, field: &FieldName, inverse: &Edit) -> Option<Edit> {
+        let Edit::Splice(splices) = inverse else { return Some(inverse.clone()) };
+        let since = self.since.iter().find(|(other, name, _)| other == key && name == field);
+        let moved = past(splices, since.map(|(.., since)| since))?;
+        (!moved.is_empty()).then_some(Edit::Splice(moved))
+    }
+}
+
+impl Change {
+    fn key(&self) -> &Key {
+        match self {
+            Self::Came(key, _) | Self::Went(key, _) | Self::Assigned { key, .. } | Self::Merged { key, .. } => key,
+        }
+    }
+
+    fn is_of(&self, key: &Key, field: &FieldName) -> bool {
+        matches!(self, Self::Merged { key: other, field: name, inverse: Edit::Splice(_) } if other == key && name == field)
+    }
+}
+
+fn past(splices: &Splices, since: Option<&Splices>) -> Option<Splices> {
+    match since {
+        Some(since) => Some(Splices::meet(since, splices).ok()?.1),
+        None => Some(splices.clone()),
+    }
+}
+
+/// What an edit changed on an object that is there before and after.
+fn changes(key: &Key, ops: &[&Op], before: &Object, after: &Object) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut names: Vec<&FieldName> = Vec::new();
+    for op in ops {
+        match &op.action {
+            Action::Update(edits) => names.extend(edits.iter().map(|(name, _)| name)),
+            Action::Insert(set) | Action::Upsert(set) => names.extend(set.iter().map(|(name, _)| name)),
+            Action::Delete => {}
+        }
+    }
+    names.sort();
+    names.dedup();
+    for name in names {
+        let (was, is) = (before.get(name.as_str()), after.get(name.as_str()));
+        let merged = match ops {
+            [Op { action: Action::Update(edits), .. }] => edits.get(name.as_str()).and_then(|edit| inverse(was, edit)),
+            _ => None,
+        };
+        let value = |value: Option<&Value>| value.cloned().unwrap_or(Value::Null);
+        match merged {
+            Some(inverse) => changes.push(Change::Merged { key: key.clone(), field: name.clone(), inverse }),
+            None if was == is => {}
+            None => changes.push(Change::Assigned {
+                key: key.clone(),
+                field: name.clone(),
+                before: value(was),
+                after: value(is),
+            }),
+        }
+    }
+    changes
+}
+
+/// What takes back an edit that merges.
+fn inverse(before: Option<&Value>, edit: &Edit) -> Option<Edit> {
+    Some(match edit {
+        Edit::Inc(amount) => Edit::Inc(negative(amount)?),
+        Edit::Splice(splices) => Edit::Splice(splices.inverse(before).ok()?),
+        Edit::Members(members) => {
+            let had = |member: &&Value| matches!(before, Some(Value::List(list)) if list.contains(member));
+            let remove = members.add.iter().filter(|member| !had(member)).cloned().collect();
+            let add =
+                members.remove.iter().filter(had).filter(|member| !members.add.contains(member)).cloned().collect();
+            Edit::Members(Members { add, remove })
+        }
+        Edit::Set(_) | Edit::Put(_) | Edit::Ask(_) => return None,
+    })
+}
+
+fn negative(amount: &Value) -> Option<Value> {
+    match amount {
+        Value::Int(int) => int.checked_neg().map(Value::Int),
+        Value::Float(float) => Value::number(-float.get()).ok(),
+        _ => None,
+    }
+}
+
+fn op(key: &Key, action: Action) -> Op {
+    Op { key: key.clone(), seen: None, action }
+}
+
+fn update(key: &Key, field: &FieldName, edit: Edit) -> Option<Op> {
+    Some(op(key, Action::Update(FieldMap::new(vec![(field.clone(), edit)]).ok()?)))
+}

@@ -1,0 +1,138 @@
+//! Whether a splice that was moved does what its author meant: texts as characters that each have a name.
+//!
+//! What goes is what the author took away and is still there. What comes stands to the right of all that the author saw
+//! to the left of it, and to the left of the rest. Nothing here uses how the core moves splices.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tapeline_core::name::Key;
+use tapeline_core::numbers::{ClientId, Seq};
+use tapeline_core::op::{Action, Edit, Op};
+use tapeline_core::splice::{Content, Splices};
+use tapeline_core::value::Value;
+
+/// The name of a character: the event it came in, and which of it.
+type Char = (Seq, usize);
+
+/// A text: a field of an object.
+type Place = (Key, String);
+
+/// The characters of all texts after each event, and what authors said.
+#[derive(Clone, Debug)]
+pub struct Texts {
+    after: Vec<Rc<BTreeMap<Place, Vec<Char>>>>,
+    /// The ops of each event as they were authored, by author.
+    authored: BTreeMap<(ClientId, Seq), Vec<Op>>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { after: vec![Rc::default()], authored: BTreeMap::new() }
+    }
+}
+
+impl Texts {
+    /// Takes in a recorded event; `on` is what its author's splices refer to.
+    ///
+    /// # Errors
+    /// Where a splice does not do what its author meant.
+    pub fn take(
+        &mut self,
+        (seq, client, on): (Seq, ClientId, Seq),
+        sent: &[Op],
+        recorded: &[Op],
+    ) -> Result<(), String> {
+        let mut texts = BTreeMap::clone(self.after.last().expect("there is a beginning"));
+        for op in sent {
+            for (place, splices) in splices(op) {
+                if let Some(moved) = recorded.iter().flat_map(self::splices).find(|(other, _)| *other == place) {
+                    let text = texts.get(&place).cloned().unwrap_or_default();
+                    let seen = self.seen((seq, client, on), &place);
+                    check(seq, &seen, splices, &text, moved.1)?;
+                }
+            }
+        }
+        self.authored.insert((client, seq), sent.to_vec());
+        recorded.iter().for_each(|op| apply(&mut texts, op, seq));
+        self.after.push(Rc::new(texts));
+        Ok(())
+    }
+
+    /// What an author saw when it typed: the state its splices refer to, with its own events since.
+    fn seen(&self, (seq, client, on): (Seq, ClientId, Seq), place: &Place) -> Vec<Char> {
+        let mut seen = self.after.get(on.0 as usize).map(|texts| BTreeMap::clone(texts)).unwrap_or_default();
+        for ((_, seq), ops) in self.authored.range((client, on)..(client, seq)) {
+            ops.iter().filter(|op| op.key == place.0).for_each(|op| apply(&mut seen, op, *seq));
+        }
+        seen.remove(place).unwrap_or_default()
+    }
+}
+
+fn check(seq: Seq, seen: &[Char], splices: &Splices, text: &[Char], moved: &Splices) -> Result<(), String> {
+    let (meant, now) = (edited(seen, splices, seq), edited(text, moved, seq));
+    let went: Vec<_> = text.iter().filter(|char| !now.contains(char)).collect();
+    let to_go: Vec<_> = text.iter().filter(|char| seen.contains(char) && !meant.contains(char)).collect();
+    if went != to_go {
+        return Err(format!("event {seq} takes away {went:?} and meant {to_go:?}"));
+    }
+    let places: Vec<usize> = meant.iter().filter_map(|char| now.iter().position(|other| other == char)).collect();
+    let is_new = |at: &usize| now[places[*at]].0 == seq;
+    let in_order = |at: usize| {
+        places[..at].iter().all(|&left| left < places[at]) && places[at + 1..].iter().all(|&right| right > places[at])
+    };
+    match (0..places.len()).filter(is_new).all(in_order) {
+        true => Ok(()),
+        false => Err(format!("event {seq} was to make {meant:?} and made {now:?}")),
+    }
+}
+
+fn edited(text: &[Char], splices: &Splices, seq: Seq) -> Vec<Char> {
+    let (mut edited, mut at, mut new) = (Vec::new(), 0, 0);
+    let already = text.iter().filter(|(other, _)| *other == seq).count();
+    for splice in splices.iter() {
+        let (offset, end) = (splice.offset as usize, (splice.offset + splice.delete) as usize);
+        let Content::Text(insert) = &splice.insert else { continue };
+        edited.extend_from_slice(text.get(at..offset).unwrap_or_default());
+        for _ in insert.chars() {
+            edited.push((seq, already + new));
+            new += 1;
+        }
+        at = end;
+    }
+    edited.extend_from_slice(text.get(at..).unwrap_or_default());
+    edited
+}
+
+fn apply(texts: &mut BTreeMap<Place, Vec<Char>>, op: &Op, seq: Seq) {
+    let named = |value: &Value| match value {
+        Value::Text(text) => (0..text.chars().count()).map(|which| (seq, which)).collect(),
+        _ => Vec::new(),
+    };
+    match &op.action {
+        Action::Delete => texts.retain(|(key, _), _| *key != op.key),
+        Action::Insert(set) | Action::Upsert(set) => {
+            for (name, value) in set.iter() {
+                texts.insert((op.key.clone(), name.to_string()), named(value));
+            }
+        }
+        Action::Update(edits) => {
+            for (name, edit) in edits.iter() {
+                let text = texts.entry((op.key.clone(), name.to_string())).or_default();
+                match edit {
+                    Edit::Set(value) => *text = named(value),
+                    Edit::Splice(splices) => *text = edited(text, splices, seq),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn splices(op: &Op) -> impl Iterator<Item = (Place, &Splices)> {
+    let edits = if let Action::Update(edits) = &op.action { Some(edits) } else { None };
+    edits.into_iter().flat_map(|edits| edits.iter()).filter_map(|(name, edit)| match edit {
+        Edit::Splice(splices) => Some(((op.key.clone(), name.to_string()), splices)),
+        _ => None,
+    })
+}
