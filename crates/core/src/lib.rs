@@ -87,6 +87,7 @@ pub mod op;
 pub mod query;
 pub mod ranges;
 pub mod replica;
+pub mod schema;
 pub mod sequencer;
 pub mod state;
 mod tables;
