@@ -39,7 +39,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   tapeline serve
   tapeline serve --data /var/lib/tapeline --listen 127.0.0.1:0     takes a free port and prints it
-  tapeline serve --config tapeline.toml                            data = \"…\", listen = \"…\", insecure = false")]
+  tapeline serve --schema schema.toml                              says how concurrent edits meet
+  tapeline serve --config tapeline.toml                            data = \"…\", listen = \"…\", insecure = false, schema = \"…\"")]
     Serve(Serve),
     /// Run a server with the example apps on it, ready to be opened in browsers.
     ///
@@ -49,6 +50,11 @@ pub enum Command {
   tapeline demo --listen 0.0.0.0:7070      also for the phones of this network
   tapeline demo --data ./demo-data         keeps what was done")]
     Demo(Demo),
+    /// Look at a schema file: what says for each field how concurrent edits meet.
+    Schema {
+        #[command(subcommand)]
+        command: SchemaCommand,
+    },
     /// List the streams of the server: head, objects, bytes, subscribers.
     Streams,
     /// Show one stream's figures with its digest.
@@ -111,6 +117,18 @@ pub enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Check a schema file, and print what it means.
+    #[command(after_help = "Examples:
+  tapeline schema check schema.toml
+  tapeline schema check schema.toml --json | jq .collections.tasks")]
+    Check {
+        /// The TOML file.
+        file: PathBuf,
+    },
+}
+
 #[derive(Args, Debug)]
 pub struct Serve {
     /// The directory in which everything is kept. [default: tapeline-data]
@@ -122,6 +140,9 @@ pub struct Serve {
     /// Listen on an address that others reach though nothing asks who they are.
     #[arg(long, env = "TAPELINE_INSECURE")]
     pub insecure: bool,
+    /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
+    #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
+    pub schema: Option<PathBuf>,
     /// A TOML file with these settings. What is said here or in the environment goes first.
     #[arg(long, env = "TAPELINE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -132,6 +153,9 @@ pub struct Demo {
     /// The address to listen on; port 0 takes a free one and prints it.
     #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDR")]
     pub listen: SocketAddr,
+    /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
     /// The directory in which everything is kept; without it, nothing is kept at the end.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

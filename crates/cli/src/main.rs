@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, SchemaCommand};
 use failure::Failure;
 
 #[global_allocator]
@@ -45,6 +45,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     match command {
         Command::Demo(demo) => commands::demo::run(demo, json).await,
         Command::Serve(serve) => commands::serve::run(serve, json).await,
+        Command::Schema { command: SchemaCommand::Check { file } } => commands::schema::check(&file, json),
         Command::Streams => commands::streams::run(&server, json),
         Command::Status { stream } => commands::streams::status(&server, &stream, json),
         Command::Tail(tail) => commands::tail::run(&server, tail).await,

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tapeline_core::name::StreamName;
+use tapeline_core::schema::Schema;
 
 use crate::metrics::Readings;
 use crate::pages::Pages;
@@ -14,6 +15,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Listen where other machines can connect though nothing asks who does.
     pub insecure: bool,
+    /// How concurrent writes meet.
+    pub schema: Schema,
     /// Streams whose stored state is behind their log, to be brought up in the background.
     pub unapplied: Vec<StreamName>,
     /// What storage has to say in `/metrics`.
@@ -28,7 +31,7 @@ pub const PORT: u16 = 7070;
 impl Default for ServerConfig {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-        Self { listen, insecure: false, unapplied: Vec::new(), readings: None, pages: None }
+        Self { listen, insecure: false, schema: Schema::default(), unapplied: Vec::new(), readings: None, pages: None }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tapeline_core::schema::Schema;
+
 use crate::budget::Budget;
 use crate::hub::Hub;
 use crate::limits;
@@ -34,10 +36,16 @@ pub(crate) struct Shared<L, S> {
 }
 
 impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
-    pub(crate) fn new(log: Arc<L>, store: Arc<S>, readings: Option<Readings>, pages: Option<Pages>) -> Arc<Self> {
+    pub(crate) fn new(
+        log: Arc<L>,
+        store: Arc<S>,
+        schema: Schema,
+        readings: Option<Readings>,
+        pages: Option<Pages>,
+    ) -> Arc<Self> {
         let metrics = Arc::new(Metrics::new());
         Arc::new(Self {
-            shards: Shards::start(&log, &store, &metrics),
+            shards: Shards::start(&log, &store, &metrics, &Arc::new(schema)),
             reader: Reader::new(log.clone(), metrics.clone()),
             log,
             store,

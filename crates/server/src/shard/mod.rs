@@ -31,6 +31,7 @@ use tapeline_core::frame::Open;
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{StreamName, Subject};
 use tapeline_core::numbers::Position;
+use tapeline_core::schema::Schema;
 use tapeline_core::sequencer::Peer;
 use tapeline_log::{AppendError, EventLog, LogError, StateStore};
 use tokio::runtime::Handle;
@@ -116,12 +117,18 @@ pub(crate) struct Shards {
 
 impl Shards {
     /// Starts the threads.
-    pub(crate) fn start<L: EventLog, S: StateStore>(log: &Arc<L>, store: &Arc<S>, metrics: &Arc<Metrics>) -> Self {
+    pub(crate) fn start<L: EventLog, S: StateStore>(
+        log: &Arc<L>,
+        store: &Arc<S>,
+        metrics: &Arc<Metrics>,
+        schema: &Arc<Schema>,
+    ) -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let count = (processors / 2).clamp(1, limits::SHARDS);
         let mailboxes: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::new())).collect();
         let threads = mailboxes.iter().enumerate().map(|(number, mailbox)| {
-            let shard = Shard::new(log.clone(), store.clone(), metrics.clone(), mailbox.clone(), Bounds::share(count));
+            let (metrics, schema, bounds) = (metrics.clone(), schema.clone(), Bounds::share(count));
+            let shard = Shard::new(log.clone(), store.clone(), metrics, schema, mailbox.clone(), bounds);
             let thread = thread::Builder::new().name(format!("shard-{number}"));
             thread.spawn(move || shard.run()).expect("a thread can be started")
         });
@@ -179,6 +186,9 @@ struct Shard<L, S> {
     store: Arc<S>,
     runtime: Handle,
     metrics: Arc<Metrics>,
+    /// For the sequencers it makes.
+    #[expect(dead_code, reason = "sequencers take no schema yet")]
+    schema: Arc<Schema>,
     mailbox: Arc<Mailbox<Command>>,
     slots: Slots,
     /// Slots with something to stage at the end of this turn.
@@ -232,12 +242,20 @@ impl Bounds {
 
 impl<L: EventLog, S: StateStore> Shard<L, S> {
     /// A shard that is to run on a thread of its own, besides the runtime this is called on.
-    fn new(log: Arc<L>, store: Arc<S>, metrics: Arc<Metrics>, mailbox: Arc<Mailbox<Command>>, bounds: Bounds) -> Self {
+    fn new(
+        log: Arc<L>,
+        store: Arc<S>,
+        metrics: Arc<Metrics>,
+        schema: Arc<Schema>,
+        mailbox: Arc<Mailbox<Command>>,
+        bounds: Bounds,
+    ) -> Self {
         Self {
             log,
             store,
             runtime: Handle::current(),
             metrics,
+            schema,
             mailbox,
             slots: Slots::default(),
             touched: Vec::new(),

@@ -55,7 +55,14 @@ impl Bench {
         let runtime = Runtime::new().unwrap();
         let log = Arc::new(log);
         let guard = runtime.enter();
-        let shard = Shard::new(log.clone(), log.clone(), Arc::new(Metrics::new()), Arc::new(Mailbox::new()), bounds);
+        let shard = Shard::new(
+            log.clone(),
+            log.clone(),
+            Arc::new(Metrics::new()),
+            Arc::default(),
+            Arc::new(Mailbox::new()),
+            bounds,
+        );
         drop(guard);
         Self { runtime, log, shard, hub: Arc::default() }
     }
