@@ -87,6 +87,20 @@ impl Cell {
         Ok(self.receipt(inner, edit))
     }
 
+    /// Makes several edits of what was seen, with nothing coming between. Those before one that is not taken stay.
+    pub(crate) fn edits<E: From<EditError>>(
+        self: &Arc<Self>,
+        plan: impl FnOnce(&Replica) -> Result<Vec<Vec<Op>>, E>,
+    ) -> Result<Vec<Receipt>, E> {
+        let inner = &mut *self.lock();
+        let mut receipts = Vec::new();
+        for ops in plan(&inner.replica)? {
+            let edit = inner.replica.edit(chance::now(), ops, None)?;
+            receipts.push(self.receipt(inner, edit));
+        }
+        Ok(receipts)
+    }
+
     pub(crate) fn retry(self: &Arc<Self>, parked: EditId) -> Option<Result<Receipt, EditError>> {
         let inner = &mut *self.lock();
         let again = inner.replica.retry(chance::now(), parked)?;
