@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use tapeline_core::name::{Collection, ObjectId, StreamName};
+use tapeline_core::name::{Collection, FieldName, ObjectId, StreamName};
 use tapeline_core::numbers::Seq;
 
 /// Streams of small events, ordered by a server, kept the same on every device.
@@ -91,6 +91,17 @@ pub enum Command {
     Get(Object),
     /// Print every event that touched an object, one JSON a line.
     History(Object),
+    /// Make collections what a file says, by the smallest edits: insert what is new, change fields that differ, delete
+    /// what the file does not have. The same file a second time sends nothing.
+    ///
+    /// JSON: a list of rows, or an object with a list for each collection. NDJSON: a row a line, or without --collection
+    /// what `tapeline objects` prints. CSV: with a header; what is spelled like a number is one, what is empty is left out.
+    /// Fields of an object that its row does not have become null.
+    #[command(after_help = "Examples:
+  tapeline import shop/stock stock.csv --collection items --id-field sku --dry-run
+  tapeline import lists/home home.json
+  tapeline objects lists/home > home.ndjson && tapeline import lists/copy home.ndjson")]
+    Import(Import),
     /// Play a recording of people working together through real replicas, and check that all end the same.
     #[command(after_help = "Example:\n  tapeline replay fixtures/history-branches.ndjson.gz --stream repo --seed 7")]
     Replay(Replay),
@@ -193,6 +204,40 @@ pub struct Edit {
     /// Numbers to add to fields, as a JSON object; for update alone.
     #[arg(long, value_name = "JSON")]
     pub inc: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The stream.
+    pub stream: StreamName,
+    /// The file: JSON, NDJSON or CSV in UTF-8.
+    pub file: PathBuf,
+    /// The collection the rows are of, where the file does not say it.
+    #[arg(long, value_name = "C")]
+    pub collection: Option<Collection>,
+    /// The field or column with the ids.
+    #[arg(long, value_name = "F", default_value = "id")]
+    pub id_field: FieldName,
+    /// Keep objects that the file does not have.
+    #[arg(long)]
+    pub keep: bool,
+    /// Show what differs, and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What the file is, where its ending does not say it.
+    #[arg(long)]
+    pub format: Option<Format>,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// JSON.
+    Json,
+    /// JSON, a row a line.
+    Ndjson,
+    /// Comma-separated values.
+    Csv,
 }
 
 #[derive(Args, Debug)]

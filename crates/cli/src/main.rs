@@ -7,6 +7,7 @@ mod bench;
 mod commands;
 mod failure;
 mod http;
+mod import;
 mod output;
 mod replay;
 mod stop;
@@ -56,6 +57,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Delete(object) => commands::edit::delete(&server, object).await,
         Command::Get(object) => commands::objects::get(&server, &object),
         Command::History(object) => commands::objects::history(&server, &object),
+        Command::Import(arguments) => import::run(&server, arguments, json).await,
         Command::Replay(arguments) => replay::run(&server, arguments, json).await,
         Command::Verify { data } => commands::verify::run(&data, json),
         Command::Bench(arguments) => bench::run(arguments, named.as_deref(), json).await,

@@ -195,6 +195,7 @@ fn every_command_has_help_with_what_it_takes() {
         "delete",
         "get",
         "history",
+        "import",
         "replay",
         "verify",
         "bench",
