@@ -1,6 +1,7 @@
 //! What a server is told when it starts.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use tapeline_core::name::StreamName;
 use tapeline_core::schema::Schema;
@@ -15,10 +16,10 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Listen where other machines can connect though nothing asks who does.
     pub insecure: bool,
-    /// How concurrent writes meet.
-    pub schema: Schema,
     /// Streams whose stored state is behind their log, to be brought up in the background.
     pub unapplied: Vec<StreamName>,
+    /// What the apps say of their data.
+    pub schema: Arc<Schema>,
     /// What storage has to say in `/metrics`.
     pub readings: Option<Readings>,
     /// Documents to serve beside the API.
@@ -31,7 +32,7 @@ pub const PORT: u16 = 7070;
 impl Default for ServerConfig {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-        Self { listen, insecure: false, schema: Schema::default(), unapplied: Vec::new(), readings: None, pages: None }
+        Self { listen, insecure: false, unapplied: Vec::new(), schema: Arc::default(), readings: None, pages: None }
     }
 }
 

@@ -10,10 +10,8 @@
 //! done = { policy = "first" }        # the same, with room for more
 //! ```
 
-use std::collections::BTreeMap;
-
 use tapeline_core::name::{Collection, FieldName, NameError};
-use tapeline_core::schema::{CollectionRules, Policy, Schema, UpdateAfterDelete};
+use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -68,27 +66,27 @@ impl Wrong {
 
 fn read_root(root: &DeTable<'_>) -> Read<Schema> {
     check_settings(root, &["collections"])?;
-    let mut schema = Schema::default();
-    let Some(collections) = root.get("collections") else { return Ok(schema) };
+    let Some(collections) = root.get("collections") else { return Ok(Schema::default()) };
+    let mut schema = Vec::new();
     for (name, rules) in table(collections, "collections", "[collections.tasks]")? {
         let collection = Collection::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
-        schema = schema.with(collection, read_rules(rules)?);
+        schema.push((collection, read_rules(rules)?));
     }
-    Ok(schema)
+    Ok(Schema::new(schema))
 }
 
-fn read_rules(rules: &Value<'_>) -> Read<CollectionRules> {
+fn read_rules(rules: &Value<'_>) -> Read<Rules> {
     let rules = table(rules, "a collection", "[collections.tasks]")?;
     check_settings(rules, &["policy", "update_after_delete", "fields"])?;
     let update_after_delete = rules.get("update_after_delete").map(read_update_after_delete).transpose()?;
-    Ok(CollectionRules {
+    Ok(Rules {
         policy: rules.get("policy").map(read_policy).transpose()?.unwrap_or_default(),
         update_after_delete: update_after_delete.unwrap_or_default(),
         fields: rules.get("fields").map(read_fields).transpose()?.unwrap_or_default(),
     })
 }
 
-fn read_fields(fields: &Value<'_>) -> Read<BTreeMap<FieldName, Policy>> {
+fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
     let fields = table(fields, "fields", "[collections.tasks.fields]")?.iter();
     let fields = fields.map(|(name, field)| {
         let name = FieldName::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
@@ -107,22 +105,23 @@ fn read_field(field: &Value<'_>) -> Read<Policy> {
 }
 
 fn read_policy(value: &Value<'_>) -> Read<Policy> {
-    read_word(value, "policy", &Policy::ALL.map(Policy::word), Policy::from_word)
+    read_word(value, "policy", Policy::ALL.map(|policy| (policy.name(), policy)))
 }
 
 fn read_update_after_delete(value: &Value<'_>) -> Read<UpdateAfterDelete> {
-    let words = UpdateAfterDelete::ALL.map(UpdateAfterDelete::word);
-    read_word(value, "update_after_delete", &words, UpdateAfterDelete::from_word)
+    read_word(value, "update_after_delete", UpdateAfterDelete::ALL.map(|rule| (rule.name(), rule)))
 }
 
-fn read_word<T>(value: &Value<'_>, what: &str, words: &[&str], read: impl Fn(&str) -> Option<T>) -> Read<T> {
+fn read_word<T, const N: usize>(value: &Value<'_>, what: &str, known: [(&str, T); N]) -> Read<T> {
+    let words = known.each_ref().map(|(word, _)| *word);
     let Some(word) = value.get_ref().as_str() else {
         let found = value.get_ref().type_str();
-        return Err(Wrong::at(value, format!("{what} is no {found}: it is {}", any_of(words))));
+        return Err(Wrong::at(value, format!("{what} is no {found}: it is {}", any_of(&words))));
     };
-    read(word).ok_or_else(|| {
-        let hint = did_you_mean(word, words);
-        Wrong::at(value, format!("there is no {what} {word:?}: it is {}{hint}", any_of(words)))
+    let meant = known.into_iter().find(|(known, _)| *known == word).map(|(_, meant)| meant);
+    meant.ok_or_else(|| {
+        let hint = did_you_mean(word, &words);
+        Wrong::at(value, format!("there is no {what} {word:?}: it is {}{hint}", any_of(&words)))
     })
 }
 
@@ -197,14 +196,13 @@ mod tests {
             policy = 'last'
             [collections.notes]
         ";
-        let fields = [("title", Policy::Ask), ("done", Policy::First), ("due date", Policy::Last)];
-        let tasks = CollectionRules {
+        let fields = [("done", Policy::First), ("due date", Policy::Last), ("title", Policy::Ask)];
+        let tasks = Rules {
             policy: Policy::Reject,
             update_after_delete: UpdateAfterDelete::Revive,
             fields: fields.into_iter().map(|(name, policy)| (field(name), policy)).collect(),
         };
-        let expected =
-            Schema::default().with(collection("tasks"), tasks).with(collection("notes"), CollectionRules::default());
+        let expected = Schema::new([(collection("tasks"), tasks), (collection("notes"), Rules::default())]);
         assert_eq!(read_schema(text), Ok(expected));
     }
 

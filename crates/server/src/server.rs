@@ -39,7 +39,7 @@ impl Server {
         let cannot = |error| StartError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
-        let shared = Shared::new(log, store, config.schema, config.readings, config.pages);
+        let shared = Shared::new(log, store, &config.schema, config.readings, config.pages);
         tokio::spawn(bring_up(shared.clone(), config.unapplied));
         tokio::spawn(shared.sessions.clone().watch());
         let (stop, stopped) = watch::channel(false);

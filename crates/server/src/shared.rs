@@ -39,13 +39,13 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
     pub(crate) fn new(
         log: Arc<L>,
         store: Arc<S>,
-        schema: Schema,
+        schema: &Arc<Schema>,
         readings: Option<Readings>,
         pages: Option<Pages>,
     ) -> Arc<Self> {
         let metrics = Arc::new(Metrics::new());
         Arc::new(Self {
-            shards: Shards::start(&log, &store, &metrics, &Arc::new(schema)),
+            shards: Shards::start(&log, &store, &metrics, schema),
             reader: Reader::new(log.clone(), metrics.clone()),
             log,
             store,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tapeline_core::name::Collection;
-use tapeline_core::schema::{CollectionRules, Policy, Schema, UpdateAfterDelete};
+use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use tapeline_server::read_schema;
 
 use crate::failure::Failure;
@@ -24,23 +24,23 @@ pub fn check(path: &Path, json: bool) -> Result<(), Failure> {
     if json {
         return output::line(to_json(&schema));
     }
-    for (collection, rules) in schema.iter() {
+    for (collection, rules) in schema.collections() {
         print_rules(collection, rules)?;
     }
     let which = if schema.is_empty() { "everything" } else { "everything else" };
     output::line(format!("{which}: {}", meaning(Policy::default())))
 }
 
-fn print_rules(collection: &Collection, rules: &CollectionRules) -> Result<(), Failure> {
+fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
     output::line(format!(
         "{collection}: an update of an object deleted meanwhile {}",
         fate(rules.update_after_delete)
     ))?;
     let others = if rules.fields.is_empty() { "all fields" } else { "all other fields" };
-    let fields = rules.fields.iter().map(|(field, &policy)| (field.as_str(), policy)).chain([(others, rules.policy)]);
+    let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), *policy)).chain([(others, rules.policy)]);
     let width = fields.clone().map(|(field, _)| field.chars().count()).max().unwrap_or_default();
     for (field, policy) in fields {
-        output::line(format!("  {field:<width$}  {:<6}  {}", policy.word(), meaning(policy)))?;
+        output::line(format!("  {field:<width$}  {:<6}  {}", policy.name(), meaning(policy)))?;
     }
     output::line("")
 }
@@ -65,14 +65,14 @@ fn fate(rule: UpdateAfterDelete) -> &'static str {
 }
 
 fn to_json(schema: &Schema) -> serde_json::Value {
-    let rules = |rules: &CollectionRules| {
-        let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), policy.word()));
+    let rules = |rules: &Rules| {
+        let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), policy.name()));
         json!({
-            "policy": rules.policy.word(),
-            "update_after_delete": rules.update_after_delete.word(),
+            "policy": rules.policy.name(),
+            "update_after_delete": rules.update_after_delete.name(),
             "fields": fields.collect::<std::collections::BTreeMap<_, _>>(),
         })
     };
-    let collections = schema.iter().map(|(collection, of)| (collection.as_str(), rules(of)));
+    let collections = schema.collections().map(|(collection, of)| (collection.as_str(), rules(of)));
     json!({ "collections": collections.collect::<std::collections::BTreeMap<_, _>>() })
 }

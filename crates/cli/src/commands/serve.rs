@@ -58,7 +58,8 @@ pub(super) async fn host(
     };
     let unapplied = storage.unapplied_streams();
     let Place { listen, insecure, schema, pages, .. } = place;
-    let config = ServerConfig { listen, insecure, schema, unapplied, readings: Some(readings), pages };
+    let schema = Arc::new(schema);
+    let config = ServerConfig { listen, insecure, unapplied, schema, readings: Some(readings), pages };
     let server = Server::start(config, storage.clone(), storage.clone()).await.map_err(Failure::failed)?;
     let ended = match begun(server.address()).await {
         Ok(()) => stop::told().await,

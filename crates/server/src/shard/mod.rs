@@ -127,8 +127,9 @@ impl Shards {
         let count = (processors / 2).clamp(1, limits::SHARDS);
         let mailboxes: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::new())).collect();
         let threads = mailboxes.iter().enumerate().map(|(number, mailbox)| {
-            let (metrics, schema, bounds) = (metrics.clone(), schema.clone(), Bounds::share(count));
-            let shard = Shard::new(log.clone(), store.clone(), metrics, schema, mailbox.clone(), bounds);
+            let bounds = Bounds::share(count);
+            let (log, store, metrics) = (log.clone(), store.clone(), metrics.clone());
+            let shard = Shard::new(log, store, metrics, schema.clone(), mailbox.clone(), bounds);
             let thread = thread::Builder::new().name(format!("shard-{number}"));
             thread.spawn(move || shard.run()).expect("a thread can be started")
         });
@@ -186,7 +187,6 @@ struct Shard<L, S> {
     store: Arc<S>,
     runtime: Handle,
     metrics: Arc<Metrics>,
-    /// For the sequencers it makes.
     #[expect(dead_code, reason = "sequencers take no schema yet")]
     schema: Arc<Schema>,
     mailbox: Arc<Mailbox<Command>>,
