@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use tapeline_core::name::{Collection, ObjectId, StreamName};
+use tapeline_core::name::{Collection, FieldName, ObjectId, StreamName};
 use tapeline_core::numbers::Seq;
 
 /// Streams of small events, ordered by a server, kept the same on every device.
@@ -39,7 +39,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   tapeline serve
   tapeline serve --data /var/lib/tapeline --listen 127.0.0.1:0     takes a free port and prints it
-  tapeline serve --config tapeline.toml                            data = \"…\", listen = \"…\", insecure = false")]
+  tapeline serve --schema schema.toml                              says how concurrent edits meet
+  tapeline serve --config tapeline.toml                            data = \"…\", listen = \"…\", insecure = false, schema = \"…\"")]
     Serve(Serve),
     /// Run a server with the example apps on it, ready to be opened in browsers.
     ///
@@ -49,6 +50,11 @@ pub enum Command {
   tapeline demo --listen 0.0.0.0:7070      also for the phones of this network
   tapeline demo --data ./demo-data         keeps what was done")]
     Demo(Demo),
+    /// Look at a schema file: what says for each field how concurrent edits meet.
+    Schema {
+        #[command(subcommand)]
+        command: SchemaCommand,
+    },
     /// List the streams of the server: head, objects, bytes, subscribers.
     Streams,
     /// Show one stream's figures with its digest.
@@ -85,6 +91,17 @@ pub enum Command {
     Get(Object),
     /// Print every event that touched an object, one JSON a line.
     History(Object),
+    /// Make collections what a file says, by the smallest edits: insert what is new, change fields that differ, delete
+    /// what the file does not have. The same file a second time sends nothing.
+    ///
+    /// JSON: a list of rows, or an object with a list for each collection. NDJSON: a row a line, or without --collection
+    /// what `tapeline objects` prints. CSV: with a header; what is spelled like a number is one, what is empty is left out.
+    /// Fields of an object that its row does not have become null.
+    #[command(after_help = "Examples:
+  tapeline import shop/stock stock.csv --collection items --id-field sku --dry-run
+  tapeline import lists/home home.json
+  tapeline objects lists/home > home.ndjson && tapeline import lists/copy home.ndjson")]
+    Import(Import),
     /// Play a recording of people working together through real replicas, and check that all end the same.
     #[command(after_help = "Example:\n  tapeline replay fixtures/history-branches.ndjson.gz --stream repo --seed 7")]
     Replay(Replay),
@@ -111,6 +128,18 @@ pub enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Check a schema file, and print what it means.
+    #[command(after_help = "Examples:
+  tapeline schema check schema.toml
+  tapeline schema check schema.toml --json | jq .collections.tasks")]
+    Check {
+        /// The TOML file.
+        file: PathBuf,
+    },
+}
+
 #[derive(Args, Debug)]
 pub struct Serve {
     /// The directory in which everything is kept. [default: tapeline-data]
@@ -122,6 +151,9 @@ pub struct Serve {
     /// Listen on an address that others reach though nothing asks who they are.
     #[arg(long, env = "TAPELINE_INSECURE")]
     pub insecure: bool,
+    /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
+    #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
+    pub schema: Option<PathBuf>,
     /// A TOML file with these settings. What is said here or in the environment goes first.
     #[arg(long, env = "TAPELINE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -132,6 +164,9 @@ pub struct Demo {
     /// The address to listen on; port 0 takes a free one and prints it.
     #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDR")]
     pub listen: SocketAddr,
+    /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
     /// The directory in which everything is kept; without it, nothing is kept at the end.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -169,6 +204,40 @@ pub struct Edit {
     /// Numbers to add to fields, as a JSON object; for update alone.
     #[arg(long, value_name = "JSON")]
     pub inc: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The stream.
+    pub stream: StreamName,
+    /// The file: JSON, NDJSON or CSV in UTF-8.
+    pub file: PathBuf,
+    /// The collection the rows are of, where the file does not say it.
+    #[arg(long, value_name = "C")]
+    pub collection: Option<Collection>,
+    /// The field or column with the ids.
+    #[arg(long, value_name = "F", default_value = "id")]
+    pub id_field: FieldName,
+    /// Keep objects that the file does not have.
+    #[arg(long)]
+    pub keep: bool,
+    /// Show what differs, and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What the file is, where its ending does not say it.
+    #[arg(long)]
+    pub format: Option<Format>,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// JSON.
+    Json,
+    /// JSON, a row a line.
+    Ndjson,
+    /// Comma-separated values.
+    Csv,
 }
 
 #[derive(Args, Debug)]

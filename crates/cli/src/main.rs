@@ -7,6 +7,7 @@ mod bench;
 mod commands;
 mod failure;
 mod http;
+mod import;
 mod output;
 mod replay;
 mod stop;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, SchemaCommand};
 use failure::Failure;
 
 #[global_allocator]
@@ -45,6 +46,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     match command {
         Command::Demo(demo) => commands::demo::run(demo, json).await,
         Command::Serve(serve) => commands::serve::run(serve, json).await,
+        Command::Schema { command: SchemaCommand::Check { file } } => commands::schema::check(&file, json),
         Command::Streams => commands::streams::run(&server, json),
         Command::Status { stream } => commands::streams::status(&server, &stream, json),
         Command::Tail(tail) => commands::tail::run(&server, tail).await,
@@ -55,6 +57,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Delete(object) => commands::edit::delete(&server, object).await,
         Command::Get(object) => commands::objects::get(&server, &object),
         Command::History(object) => commands::objects::history(&server, &object),
+        Command::Import(arguments) => import::run(&server, arguments, json).await,
         Command::Replay(arguments) => replay::run(&server, arguments, json).await,
         Command::Verify { data } => commands::verify::run(&data, json),
         Command::Bench(arguments) => bench::run(arguments, named.as_deref(), json).await,

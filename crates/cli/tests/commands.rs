@@ -184,6 +184,7 @@ fn a_stopped_server_keeps_everything_and_verifies() {
 fn every_command_has_help_with_what_it_takes() {
     let commands = [
         "serve",
+        "schema",
         "streams",
         "status",
         "tail",
@@ -194,6 +195,7 @@ fn every_command_has_help_with_what_it_takes() {
         "delete",
         "get",
         "history",
+        "import",
         "replay",
         "verify",
         "bench",

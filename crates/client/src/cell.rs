@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use tapeline_core::event::Command;
 use tapeline_core::frame::{ClientFrame, ServerFrame};
 use tapeline_core::name::{Collection, Key, ObjectId, StreamName};
@@ -147,6 +148,20 @@ impl Cell {
         let inner = &*self.lock();
         let (_, parked) = inner.replica.parked().find(|(edit, _)| *edit == parked)?;
         parked.body.command.clone().filter(|command| self.registry.find(&command.name).is_ok())
+    }
+
+    /// Makes several edits of what was seen, with nothing coming between. Those before one that is not taken stay.
+    pub(crate) fn edits<E: From<EditError>>(
+        self: &Arc<Self>,
+        plan: impl FnOnce(&Replica) -> Result<Vec<Vec<Op>>, E>,
+    ) -> Result<Vec<Receipt>, E> {
+        let inner = &mut *self.lock();
+        let mut receipts = Vec::new();
+        for ops in plan(&inner.replica)? {
+            let edit = inner.commit(ops.into())?;
+            receipts.push(self.receipt(inner, edit));
+        }
+        Ok(receipts)
     }
 
     pub(crate) fn retry(self: &Arc<Self>, parked: EditId) -> Option<Result<Receipt, EditError>> {
@@ -313,12 +328,12 @@ impl Inner {
 }
 
 /// The objects that ops touch, as they are shown.
-fn objects(replica: &Replica, ops: &[Op]) -> Vec<(Key, Arc<Object>)> {
+fn objects(replica: &Replica, ops: &[Op]) -> FxHashMap<Key, Arc<Object>> {
     ops.iter().filter_map(|op| Some((op.key.clone(), replica.get(&op.key)?.clone()))).collect()
 }
 
-fn look(objects: Vec<(Key, Arc<Object>)>) -> impl Fn(&Key) -> Option<Arc<Object>> {
-    move |key| objects.iter().find(|(other, _)| other == key).map(|(_, object)| object.clone())
+fn look(objects: FxHashMap<Key, Arc<Object>>) -> impl Fn(&Key) -> Option<Arc<Object>> {
+    move |key| objects.get(key).cloned()
 }
 
 fn shown_of(replica: &Replica, collection: &Collection) -> Vec<(ObjectId, Arc<Object>)> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tapeline_core::difference::DifferenceError;
 use tapeline_core::name::NameError;
 use tapeline_core::op::FieldMapError;
 use tapeline_core::replica;
@@ -64,6 +65,9 @@ pub enum EditError {
     /// The fields of an op are not right.
     #[error(transparent)]
     Fields(#[from] FieldMapError),
+    /// What is wanted cannot be.
+    #[error(transparent)]
+    Wanted(#[from] DifferenceError),
     /// A value of the program has no form that can travel.
     #[error(transparent)]
     Shape(#[from] ShapeError),

@@ -9,7 +9,7 @@ use tapeline_core::name::{self, CommandName, Key, NameError, StreamName};
 use tapeline_core::numbers::{ClientId, EditId, Millis};
 use tapeline_core::object::Object;
 use tapeline_core::op::Op;
-use tapeline_core::replica::{NewEdit, Notice};
+use tapeline_core::replica::{NewEdit, Notice, Replica};
 use tapeline_core::undo::{Direction, History};
 use tokio::sync::broadcast;
 
@@ -191,6 +191,21 @@ impl Stream {
         let receipt = self.cell.step(direction, forced)?;
         self.shared.attend(&self.cell);
         Ok(receipt)
+    }
+
+    /// Looks at what is shown and makes edits of it, with nothing coming between.
+    pub(crate) fn edits(
+        &self,
+        plan: impl FnOnce(&Replica) -> Result<Vec<Vec<Op>>, EditError>,
+    ) -> Result<Vec<Receipt>, EditError> {
+        self.shared.check_open()?;
+        let receipts = self.cell.edits(plan);
+        self.shared.attend(&self.cell);
+        receipts
+    }
+
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Replica) -> R) -> R {
+        self.cell.with(|replica| look(replica))
     }
 
     /// Begins an edit of several ops.

@@ -72,6 +72,7 @@
 pub mod batch;
 pub mod block;
 pub mod codec;
+pub mod difference;
 pub mod edit;
 pub mod event;
 pub mod frame;

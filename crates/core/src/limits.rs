@@ -94,6 +94,13 @@ pub const VIEW_PAGE_BYTES: usize = 256 << 10;
 /// Bytes of rows in one part of a stored record.
 pub const RECORD_PART_BYTES: usize = 256 << 10;
 
+// What is worked out from what is wanted.
+
+/// Bytes of a text from which on it is edited, rather than replaced, to become another.
+pub const SPLICED_TEXT_BYTES: usize = 64;
+/// Bytes that an event may take beside its ops.
+pub const EVENT_HEAD_BYTES: usize = 64;
+
 // What a query may ask.
 
 /// Conditions of one query, fields it is sorted by, and values of one list in it.

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::limits;
 use crate::name::{FieldName, Key};
@@ -194,14 +194,17 @@ fn push(stack: &mut Vec<Step>, step: Step) {
 
 impl Step {
     fn of(ops: &[Op], before: &dyn Look, after: &dyn Look) -> Self {
+        let mut of_key: FxHashMap<&Key, Vec<&Op>> = FxHashMap::default();
         let mut keys: Vec<&Key> = Vec::new();
         for op in ops {
-            if !keys.contains(&&op.key) {
+            let own = of_key.entry(&op.key).or_default();
+            if own.is_empty() {
                 keys.push(&op.key);
             }
+            own.push(op);
         }
         let changes = keys.into_iter().flat_map(|key| {
-            let own: Vec<&Op> = ops.iter().filter(|op| op.key == *key).collect();
+            let own = of_key.remove(key).unwrap_or_default();
             match (before.look(key), after.look(key)) {
                 (None, Some(object)) => vec![Change::Came(key.clone(), object)],
                 (Some(object), None) => vec![Change::Went(key.clone(), object)],
@@ -265,9 +268,9 @@ impl Step {
 
     /// The ops that take it back, later changes first.
     fn inverse(&self, forced: bool, shown: &dyn Look) -> Vec<Op> {
-        let mut ops: Vec<Op> = Vec::new();
+        let (mut ops, mut keys): (Vec<Op>, FxHashSet<&Key>) = Default::default();
         for change in self.changes.iter().rev() {
-            let touched = ops.iter().any(|op| op.key == *change.key());
+            let touched = !keys.insert(change.key());
             ops.extend(self.take_back(change, forced, touched, shown));
         }
         ops

@@ -9,6 +9,7 @@ use rust_embed::Embed;
 use serde_json::json;
 use tapeline_server::Page;
 
+use super::schema;
 use super::serve::{Place, host};
 use crate::arguments::Demo;
 use crate::failure::Failure;
@@ -34,7 +35,8 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
         tempfile::tempdir().map_err(|error| Failure::File { place: "temporary directory".into(), error })?;
     let data = demo.data.as_deref().unwrap_or(forgotten.path());
     let pages = Some(std::sync::Arc::new(page) as tapeline_server::Pages);
-    let place = Place { data, listen: demo.listen, insecure: true, pages };
+    let schema = schema::read(demo.schema.as_deref())?;
+    let place = Place { data, listen: demo.listen, insecure: true, schema, pages };
     host(place, async |address| begin(address, demo.data.as_deref(), json).await).await
 }
 

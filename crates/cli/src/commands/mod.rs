@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod edit;
 pub mod objects;
+pub mod schema;
 pub mod serve;
 pub mod streams;
 pub mod tail;

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
+use tapeline_core::schema::Schema;
 use tapeline_log::embedded::{Embedded, OpenError, Stats};
 use tapeline_log::{EventLog, LogError};
 use tapeline_server::{Pages, Reading, Readings, Server, ServerConfig};
 
+use super::schema;
 use crate::arguments::Serve;
 use crate::failure::Failure;
 use crate::{output, stop};
@@ -21,6 +23,7 @@ struct File {
     data: Option<PathBuf>,
     listen: Option<SocketAddr>,
     insecure: Option<bool>,
+    schema: Option<PathBuf>,
 }
 
 /// Runs a server until it is told to stop.
@@ -29,7 +32,8 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let data = serve.data.or(file.data).unwrap_or_else(|| "tapeline-data".into());
     let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
-    let place = Place { data: &data, listen, insecure, pages: None };
+    let schema = schema::read(serve.schema.or(file.schema).as_deref())?;
+    let place = Place { data: &data, listen, insecure, schema, pages: None };
     host(place, async |address| announce(address, &data, json)).await
 }
 
@@ -38,6 +42,7 @@ pub(super) struct Place<'p> {
     pub(super) data: &'p Path,
     pub(super) listen: SocketAddr,
     pub(super) insecure: bool,
+    pub(super) schema: Schema,
     pub(super) pages: Option<Pages>,
 }
 
@@ -52,9 +57,9 @@ pub(super) async fn host(
         Arc::new(move || readings(&storage.stats()))
     };
     let unapplied = storage.unapplied_streams();
-    let Place { listen, insecure, pages, .. } = place;
-    let config =
-        ServerConfig { listen, insecure, unapplied, readings: Some(readings), pages, ..ServerConfig::default() };
+    let Place { listen, insecure, schema, pages, .. } = place;
+    let schema = Arc::new(schema);
+    let config = ServerConfig { listen, insecure, unapplied, schema, readings: Some(readings), pages };
     let server = Server::start(config, storage.clone(), storage.clone()).await.map_err(Failure::failed)?;
     let ended = match begun(server.address()).await {
         Ok(()) => stop::told().await,

@@ -12,7 +12,14 @@ use serde_json::Value;
 /// The binary under test.
 pub fn tapeline() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapeline"));
-    for variable in ["TAPELINE_SERVER", "TAPELINE_DATA", "TAPELINE_LISTEN", "TAPELINE_INSECURE", "TAPELINE_CONFIG"] {
+    for variable in [
+        "TAPELINE_SERVER",
+        "TAPELINE_DATA",
+        "TAPELINE_LISTEN",
+        "TAPELINE_INSECURE",
+        "TAPELINE_CONFIG",
+        "TAPELINE_SCHEMA",
+    ] {
         command.env_remove(variable);
     }
     command
@@ -45,7 +52,12 @@ impl Server {
 
     /// Starts the process on the same directory and port.
     pub fn restart(&mut self) {
-        let mut process = self.command().stdout(Stdio::piped()).spawn().expect("the binary starts");
+        self.restart_with(&[]);
+    }
+
+    /// Starts it with more arguments.
+    pub fn restart_with(&mut self, arguments: &[&str]) {
+        let mut process = self.command().args(arguments).stdout(Stdio::piped()).spawn().expect("the binary starts");
         let mut line = String::new();
         let output = process.stdout.take().expect("piped");
         BufReader::new(output).read_line(&mut line).expect("the server speaks");

@@ -112,7 +112,7 @@ impl Mirror {
         let ahead = rehearse(&new.ops, &write, self.complete, |key| self.entry(key))?;
         let body = new.body(self.played, now);
         EditError::check_bytes(&body)?;
-        let before: Vec<_> = ahead.keys().map(|key| (key.clone(), self.get(key).cloned())).collect();
+        let before: FxHashMap<_, _> = ahead.keys().map(|key| (key.clone(), self.get(key).cloned())).collect();
         for (key, entry) in ahead {
             self.touch(&key);
             self.ahead.insert(key, entry);
@@ -127,11 +127,11 @@ impl Mirror {
 
     fn with_history(
         &mut self,
-        before: Vec<(Key, Option<Arc<Object>>)>,
+        before: FxHashMap<Key, Option<Arc<Object>>>,
         tell: impl FnOnce(&mut History, &dyn Look, &dyn Look),
     ) {
         let mut history = std::mem::take(&mut self.history);
-        let was = |key: &Key| before.iter().find(|(other, _)| other == key).and_then(|(_, object)| object.clone());
+        let was = |key: &Key| before.get(key).cloned().flatten();
         tell(&mut history, &was, &|key: &Key| self.get(key).cloned());
         self.history = history;
     }

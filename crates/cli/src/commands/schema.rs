@@ -1,0 +1,78 @@
+//! `schema check`, and reading schema files for who serves with one.
+
+use std::path::Path;
+
+use serde_json::json;
+use tapeline_core::name::Collection;
+use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
+use tapeline_server::read_schema;
+
+use crate::failure::Failure;
+use crate::output;
+
+/// Reads a schema file. No file is the schema that says nothing.
+pub fn read(path: Option<&Path>) -> Result<Schema, Failure> {
+    let Some(path) = path else { return Ok(Schema::default()) };
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Failure::File { place: path.display().to_string(), error })?;
+    read_schema(&text).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+}
+
+/// Checks a schema file and prints what it means.
+pub fn check(path: &Path, json: bool) -> Result<(), Failure> {
+    let schema = read(Some(path))?;
+    if json {
+        return output::line(to_json(&schema));
+    }
+    for (collection, rules) in schema.collections() {
+        print_rules(collection, rules)?;
+    }
+    let which = if schema.is_empty() { "everything" } else { "everything else" };
+    output::line(format!("{which}: {}", meaning(Policy::default())))
+}
+
+fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
+    output::line(format!(
+        "{collection}: an update of an object deleted meanwhile {}",
+        fate(rules.update_after_delete)
+    ))?;
+    let others = if rules.fields.is_empty() { "all fields" } else { "all other fields" };
+    let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), *policy)).chain([(others, rules.policy)]);
+    let width = fields.clone().map(|(field, _)| field.chars().count()).max().unwrap_or_default();
+    for (field, policy) in fields {
+        output::line(format!("  {field:<width$}  {:<6}  {}", policy.name(), meaning(policy)))?;
+    }
+    output::line("")
+}
+
+/// What a policy makes of a write that meets another one, made by somebody who had not seen it.
+fn meaning(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Last => "of concurrent writes, the last to reach the server wins",
+        Policy::First => {
+            "of concurrent writes, the first to reach the server wins; the others are reported to their authors"
+        }
+        Policy::Reject => "a concurrent write refuses its whole event, with the current values",
+        Policy::Ask => "a concurrent write stands on the object as a conflict, until somebody settles it",
+    }
+}
+
+fn fate(rule: UpdateAfterDelete) -> &'static str {
+    match rule {
+        UpdateAfterDelete::Drop => "does not take effect, and its author is told",
+        UpdateAfterDelete::Revive => "brings it back",
+    }
+}
+
+fn to_json(schema: &Schema) -> serde_json::Value {
+    let rules = |rules: &Rules| {
+        let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), policy.name()));
+        json!({
+            "policy": rules.policy.name(),
+            "update_after_delete": rules.update_after_delete.name(),
+            "fields": fields.collect::<std::collections::BTreeMap<_, _>>(),
+        })
+    };
+    let collections = schema.collections().map(|(collection, of)| (collection.as_str(), rules(of)));
+    json!({ "collections": collections.collect::<std::collections::BTreeMap<_, _>>() })
+}

@@ -1,0 +1,64 @@
+//! Waiting for the server, for as long as it gets on.
+
+use std::time::Duration;
+
+use tapeline_client::{Outcome, Receipt, Stream};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::failure::Failure;
+use crate::output;
+
+/// How long nothing may come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until all that the server has is here.
+pub async fn catch_up(server: &str, stream: &Stream) -> Result<(), Failure> {
+    let bar = output::bar(0, "fetching");
+    let mut changes = stream.status_changes();
+    let (mut played, mut deadline) = (None, Instant::now());
+    loop {
+        let status = stream.status().replica;
+        bar.update(|bar| {
+            bar.set_len(status.head.0);
+            bar.set_pos(status.played.0);
+        });
+        if status.open && status.behind == 0 {
+            bar.finish_and_clear();
+            return stream.caught_up().await.map_err(Failure::failed);
+        }
+        if played.replace(status.played) != Some(status.played) {
+            deadline = Instant::now() + PATIENCE;
+        }
+        timeout_at(deadline, changes.next()).await.map_err(|_| slow(server))?;
+    }
+}
+
+/// Waits for the server's word on each edit. Answers how many changes did not take effect.
+pub async fn settle(server: &str, receipts: &[Receipt]) -> Result<usize, Failure> {
+    let bar = output::bar(receipts.len() as u64, "importing");
+    let (mut lost_ops, mut refusals) = (0, Vec::new());
+    for receipt in receipts {
+        let outcome = timeout(PATIENCE, receipt.recorded()).await.map_err(|_| slow(server))?;
+        match outcome.map_err(Failure::failed)? {
+            Outcome::Recorded { lost, .. } => lost_ops += lost.len(),
+            Outcome::Cancelled => {}
+            Outcome::Refused(refusal) => refusals.push(refusal.reason),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    match refusals.first() {
+        None => Ok(lost_ops),
+        Some(first) => {
+            let (count, all) = (refusals.len(), receipts.len());
+            Err(Failure::Refused(format!(
+                "{count} of {all} events, the first because {first}\nImport again for the rest"
+            )))
+        }
+    }
+}
+
+fn slow(server: &str) -> Failure {
+    let why = format!("nothing came for {} s; to import again is safe", PATIENCE.as_secs());
+    Failure::Unreachable { server: server.into(), why }
+}

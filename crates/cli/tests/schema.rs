@@ -1,0 +1,64 @@
+//! Schema files as an operator meets them.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Server, tapeline};
+
+const SCHEMA: &str = "
+[collections.tasks]
+update_after_delete = 'revive'
+
+[collections.tasks.fields]
+title = 'ask'
+done = { policy = 'first' }
+";
+
+fn check(text: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("schema.toml");
+    std::fs::write(&path, text).expect("written");
+    let output = tapeline().args(["schema", "check"]).arg(path).args(arguments).output().expect("the binary runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_schema_is_told_in_words_and_for_programs() {
+    let (code, text, _) = check(SCHEMA, &[]);
+    assert_eq!(code, Some(0));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "tasks: an update of an object deleted meanwhile brings it back");
+    assert!(lines[1].starts_with("  done              first   "), "{text}");
+    assert!(lines[2].starts_with("  title             ask     "), "{text}");
+    assert!(lines[3].starts_with("  all other fields  last    "), "{text}");
+    assert!(lines[5].starts_with("everything else: "), "{text}");
+    let (code, text, _) = check(SCHEMA, &["--json"]);
+    assert_eq!(code, Some(0));
+    let fields = json!({ "title": "ask", "done": "first" });
+    let tasks = json!({ "policy": "last", "update_after_delete": "revive", "fields": fields });
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({ "collections": { "tasks": tasks } }));
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    let (code, text, errors) = check("[collections.tasks]\npolicy = 'lst'", &[]);
+    assert_eq!((code, text.as_str()), (Some(1), ""));
+    assert!(errors.contains("schema.toml: line 2, column 10: "), "{errors}");
+    assert!(errors.contains("did you mean \"last\"?"), "{errors}");
+}
+
+#[test]
+fn a_server_starts_with_a_good_schema_alone() {
+    let mut server = Server::start();
+    server.kill();
+    let path = server.directory.path().join("schema.toml");
+    std::fs::write(&path, "[collections.tasks]\npolcy = 'last'").expect("written");
+    let output = server.command().arg("--schema").arg(&path).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("line 2, column 1") && errors.contains("\"policy\""), "{errors}");
+    std::fs::write(&path, SCHEMA).expect("written");
+    server.restart_with(&["--schema", path.to_str().expect("a path in UTF-8")]);
+    assert_eq!(server.lines(&["insert", "s", "tasks", "1"]).len(), 1);
+}

@@ -1,0 +1,242 @@
+//! Schema files: a [`Schema`] as people write it, in TOML, and where they went wrong.
+//!
+//! ```toml
+//! [collections.tasks]
+//! policy = "last"                    # of its fields, where they have none of their own
+//! update_after_delete = "revive"
+//!
+//! [collections.tasks.fields]
+//! title = "ask"
+//! done = { policy = "first" }        # the same, with room for more
+//! ```
+
+use tapeline_core::name::{Collection, FieldName, NameError};
+use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What is wrong with a schema file, and where. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {what}")]
+pub struct SchemaError {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+/// Reads a schema file.
+///
+/// # Errors
+/// Where the text is no TOML, or says something that a schema does not know.
+pub fn read_schema(text: &str) -> Result<Schema, SchemaError> {
+    let root = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(text.len(), |span| span.start);
+        Wrong { at, what: error.message().to_owned() }
+    });
+    root.and_then(|root| read_root(root.get_ref())).map_err(|wrong| wrong.place(text))
+}
+
+/// What is wrong, at a byte of the text.
+struct Wrong {
+    at: usize,
+    what: String,
+}
+
+type Read<T> = Result<T, Wrong>;
+type Value<'t> = Spanned<DeValue<'t>>;
+
+impl Wrong {
+    fn at<T>(thing: &Spanned<T>, what: impl Into<String>) -> Self {
+        Self { at: thing.span().start, what: what.into() }
+    }
+
+    fn place(self, text: &str) -> SchemaError {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        SchemaError {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            what: self.what,
+        }
+    }
+}
+
+fn read_root(root: &DeTable<'_>) -> Read<Schema> {
+    check_settings(root, &["collections"])?;
+    let Some(collections) = root.get("collections") else { return Ok(Schema::default()) };
+    let mut schema = Vec::new();
+    for (name, rules) in table(collections, "collections", "[collections.tasks]")? {
+        let collection = Collection::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
+        schema.push((collection, read_rules(rules)?));
+    }
+    Ok(Schema::new(schema))
+}
+
+fn read_rules(rules: &Value<'_>) -> Read<Rules> {
+    let rules = table(rules, "a collection", "[collections.tasks]")?;
+    check_settings(rules, &["policy", "update_after_delete", "fields"])?;
+    let update_after_delete = rules.get("update_after_delete").map(read_update_after_delete).transpose()?;
+    Ok(Rules {
+        policy: rules.get("policy").map(read_policy).transpose()?.unwrap_or_default(),
+        update_after_delete: update_after_delete.unwrap_or_default(),
+        fields: rules.get("fields").map(read_fields).transpose()?.unwrap_or_default(),
+    })
+}
+
+fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
+    let fields = table(fields, "fields", "[collections.tasks.fields]")?.iter();
+    let fields = fields.map(|(name, field)| {
+        let name = FieldName::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
+        Ok((name, read_field(field)?))
+    });
+    fields.collect()
+}
+
+/// A field is its policy, or a table with it.
+fn read_field(field: &Value<'_>) -> Read<Policy> {
+    let Some(settings) = field.get_ref().as_table() else { return read_policy(field) };
+    check_settings(settings, &["policy"])?;
+    settings
+        .get("policy")
+        .map_or_else(|| Err(Wrong::at(field, "a field needs a policy: policy = \"last\"")), read_policy)
+}
+
+fn read_policy(value: &Value<'_>) -> Read<Policy> {
+    read_word(value, "policy", Policy::ALL.map(|policy| (policy.name(), policy)))
+}
+
+fn read_update_after_delete(value: &Value<'_>) -> Read<UpdateAfterDelete> {
+    read_word(value, "update_after_delete", UpdateAfterDelete::ALL.map(|rule| (rule.name(), rule)))
+}
+
+fn read_word<T, const N: usize>(value: &Value<'_>, what: &str, known: [(&str, T); N]) -> Read<T> {
+    let words = known.each_ref().map(|(word, _)| *word);
+    let Some(word) = value.get_ref().as_str() else {
+        let found = value.get_ref().type_str();
+        return Err(Wrong::at(value, format!("{what} is no {found}: it is {}", any_of(&words))));
+    };
+    let meant = known.into_iter().find(|(known, _)| *known == word).map(|(_, meant)| meant);
+    meant.ok_or_else(|| {
+        let hint = did_you_mean(word, &words);
+        Wrong::at(value, format!("there is no {what} {word:?}: it is {}{hint}", any_of(&words)))
+    })
+}
+
+fn table<'v, 't>(value: &'v Value<'t>, what: &str, example: &str) -> Read<&'v DeTable<'t>> {
+    let wrong = || {
+        let found = value.get_ref().type_str();
+        Wrong::at(value, format!("{what} is no {found}: it is a table, as in {example}"))
+    };
+    value.get_ref().as_table().ok_or_else(wrong)
+}
+
+/// Refuses settings that are none, the first in the text before the others.
+fn check_settings(table: &DeTable<'_>, known: &[&str]) -> Read<()> {
+    let unknown = table.keys().filter(|name| !known.contains(&name.get_ref().as_ref()));
+    match unknown.min_by_key(|name| name.span().start) {
+        None => Ok(()),
+        Some(name) => {
+            let hint = did_you_mean(name.get_ref(), known);
+            Err(Wrong::at(
+                name,
+                format!("there is no setting {:?} here: it is {}{hint}", name.get_ref(), any_of(known)),
+            ))
+        }
+    }
+}
+
+fn wrong_name<T>(name: &Spanned<T>, error: &NameError) -> Wrong {
+    Wrong::at(name, error.to_string())
+}
+
+/// As in `"last", "first" or "ask"`.
+fn any_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// A hint at the word that differs least, where it differs little.
+fn did_you_mean(word: &str, words: &[&str]) -> String {
+    let least = words.iter().map(|known| (strsim::osa_distance(word, known), known)).min();
+    match least {
+        Some((distance, known)) if distance <= known.len().div_ceil(3) => format!("; did you mean {known:?}?"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collection(name: &str) -> Collection {
+        Collection::new(name).unwrap()
+    }
+
+    fn field(name: &str) -> FieldName {
+        FieldName::new(name).unwrap()
+    }
+
+    #[test]
+    fn a_file_says_rules_of_collections_and_fields() {
+        let text = "
+            [collections.tasks]
+            policy = 'reject'
+            update_after_delete = 'revive'
+            [collections.tasks.fields]
+            title = 'ask'
+            done = { policy = 'first' }
+            [collections.tasks.fields.'due date']
+            policy = 'last'
+            [collections.notes]
+        ";
+        let fields = [("done", Policy::First), ("due date", Policy::Last), ("title", Policy::Ask)];
+        let tasks = Rules {
+            policy: Policy::Reject,
+            update_after_delete: UpdateAfterDelete::Revive,
+            fields: fields.into_iter().map(|(name, policy)| (field(name), policy)).collect(),
+        };
+        let expected = Schema::new([(collection("tasks"), tasks), (collection("notes"), Rules::default())]);
+        assert_eq!(read_schema(text), Ok(expected));
+    }
+
+    #[test]
+    fn a_file_may_say_nothing() {
+        for text in ["", "# nothing yet", "[collections]"] {
+            assert!(read_schema(text).unwrap().is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place_and_what_would_be_right() {
+        let cases = [
+            ("[collections.a]\npolicy = ", (2, 10), "string"),
+            ("colections = {}", (1, 1), "did you mean \"collections\"?"),
+            ("[collections]\na = 1", (2, 5), "a table, as in [collections.tasks]"),
+            ("[collections.a]\npolcy = 'last'", (2, 1), "did you mean \"policy\"?"),
+            ("[collections.a]\nzzz = 'last'", (2, 1), "\"policy\", \"update_after_delete\" or \"fields\""),
+            ("[collections.a]\n  policy = 'lst'", (2, 12), "did you mean \"last\"?"),
+            ("[collections.a]\npolicy = 'newest'", (2, 10), "\"last\", \"first\", \"reject\" or \"ask\""),
+            ("[collections.a]\npolicy = 3", (2, 10), "no integer"),
+            ("[collections.a]\nupdate_after_delete = 'drp'", (2, 23), "did you mean \"drop\"?"),
+            ("[collections.a]\nfields = 'ask'", (2, 10), "[collections.tasks.fields]"),
+            ("[collections.a.fields]\n'é' = {policy = 'x'}", (2, 17), "there is no policy \"x\""),
+            ("[collections.a.fields]\nx = {}", (2, 5), "needs a policy"),
+            ("[collections.a.fields]\nx = {type = 'text'}", (2, 6), "no setting \"type\""),
+            ("[collections.'']", (1, 14), "the collection name is empty"),
+            ("[collections.a.fields]\n\"a\\u0007\" = 'ask'", (2, 1), "the field name has the character"),
+            ("[collections.a]\n[collections.a]", (2, 14), "duplicate"),
+        ];
+        for (text, place, words) in cases {
+            let error = read_schema(text).unwrap_err();
+            assert_eq!((error.line, error.column), place, "{text}: {error}");
+            assert!(error.what.contains(words), "{text}: {error}");
+        }
+    }
+}
