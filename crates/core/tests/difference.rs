@@ -10,15 +10,15 @@ use tapeline_core::difference::{Difference, DifferenceError, Others, Rows};
 use tapeline_core::event::Body;
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId};
-use tapeline_core::numbers::{ClientId, Seq};
-use tapeline_core::object::{Entry, Stamp, apply};
+use tapeline_core::numbers::{ClientId, Millis, Seq};
+use tapeline_core::object::{Entry, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::value::Value;
 
 type Table = BTreeMap<ObjectId, Option<Entry>>;
 type Fields = BTreeMap<String, Value>;
 
-const STAMP: Stamp = Stamp { seq: Seq(0), client: ClientId(1) };
+const WRITE: Write<'_> = Write::pending(ClientId(1), Seq(0), Millis(0));
 
 fn tasks() -> Collection {
     Collection::new("tasks").unwrap()
@@ -46,7 +46,7 @@ fn play(table: &mut Table, ops: &[Op]) {
         let entry = table.entry(op.key.id.clone()).or_default();
         let is_live = entry.as_ref().is_some_and(|entry| entry.live().is_some());
         assert_eq!(is_live, !matches!(op.action, Action::Insert(_)), "{op:?}");
-        apply(entry, op, STAMP);
+        apply(entry, op, &WRITE);
     }
 }
 
