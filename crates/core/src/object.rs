@@ -153,11 +153,11 @@ impl Object {
         self.more.as_ref().map_or(&[], |more| &more.members)
     }
 
-    /// The version of a member of the set in a field; that of the field where the set was assigned as a whole.
+    /// The version of a member of the set in a field. Who assigned the set as a whole has added all its members.
     pub fn member_version(&self, field: &str, place: usize) -> Option<Version> {
         let known = self.members().iter().find(|(name, _)| name.as_str() == field);
         let member = known.and_then(|(_, versions)| versions.get(place)).copied();
-        member.or_else(|| Some(self.field(field)?.version))
+        member.or_else(|| Some(Version::first(self.field(field)?.version.last)))
     }
 
     /// The value of a field, where it has one.
@@ -239,6 +239,7 @@ impl Object {
             Edit::Set(value) => self.assign(name, value.clone(), write),
             Edit::Ask(value) => self.ask(name, value.clone(), write),
             Edit::Members(members) => self.edit_members(name, members, write.stamp),
+            Edit::Splice(splices) if splices.is_empty() => {}
             Edit::Inc(_) | Edit::Splice(_) | Edit::Put(_) => {
                 // What no longer fits what is there has no effect; the sequencer refuses it.
                 if let Ok(value) = edited(self.get(name.as_str()), edit) {

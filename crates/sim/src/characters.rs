@@ -74,7 +74,7 @@ fn check(seq: Seq, seen: &[Char], splices: &Splices, text: &[Char], moved: &Spli
     let went: Vec<_> = text.iter().filter(|char| !now.contains(char)).collect();
     let to_go: Vec<_> = text.iter().filter(|char| seen.contains(char) && !meant.contains(char)).collect();
     if went != to_go {
-        return Err(format!("event {seq} takes away {went:?} and meant {to_go:?}"));
+        return Err(format!("event {seq} takes away {went:?} and meant {to_go:?}: {splices:?} became {moved:?}; seen {seen:?}, there was {text:?}"));
     }
     let places: Vec<usize> = meant.iter().filter_map(|char| now.iter().position(|other| other == char)).collect();
     let is_new = |at: &usize| now[places[*at]].0 == seq;

@@ -395,13 +395,13 @@ impl Checks {
 
     /// How often an edit may stand on the log.
     ///
-    /// Of two copies of a store one recognises what the other has sent. Of more it may not: where a third has taken the
+    /// Of two copies of a store one recognises what the other has sent, unless it has taken in another since. Of more it
+    /// may not: where a third has taken the
     /// number of an edit, or was refused it, each of the two that have it sends it under a new identity.
     fn most_places(&self, deed: &Deed) -> usize {
         match (deed.copied, self.copies) {
             (false, _) => 1,
-            (true, 0..=1) => 1 + deed.retries,
-            (true, copies) => 1 + deed.retries + copies,
+            (true, copies) => 1 + deed.retries + copies.max(1),
         }
     }
 

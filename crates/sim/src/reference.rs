@@ -33,7 +33,7 @@ pub struct Object {
     writes: BTreeMap<String, Vec<Write>>,
     /// Of these writes, those of the field as a whole.
     assigned: BTreeMap<String, Vec<Write>>,
-    /// Since it was last assigned: who added each member. None: nobody did since then.
+    /// Who added each member of a set.
     added: BTreeMap<String, Vec<(Value, Vec<Write>)>>,
     all: Vec<Write>,
 }
@@ -77,9 +77,13 @@ impl Object {
     }
 
     fn assign(&mut self, name: &str, value: Value, write: Write, base: Seq) {
-        self.write(name, value, write);
         self.assigned.entry(name.into()).or_default().push(write);
         self.added.remove(name);
+        if let Value::List(members) = &value {
+            let added = members.iter().map(|member| (member.clone(), vec![write])).collect();
+            self.added.insert(name.into(), added);
+        }
+        self.write(name, value, write);
         self.conflicts.retain(|(field, _, by)| field != name || by.0 >= base && by.1 != write.1);
     }
 
@@ -145,6 +149,7 @@ fn edit_field(object: &mut Object, name: &str, edit: &Edit, write: Write, base: 
             }
         }
         Edit::Members(members) => edit_set(object, name, there, members, write),
+        Edit::Splice(splices) if splices.is_empty() => {}
         Edit::Splice(splices) => {
             if let Some(text) = spliced(there.as_ref(), splices) {
                 object.write(name, text, write);

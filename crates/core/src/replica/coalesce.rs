@@ -25,6 +25,8 @@ impl Replica {
             && let Some(ops) = self.together(earlier, &body)
         {
             self.join(earlier, edit, &body, ops);
+            self.reapply(shown.into_keys());
+            return Shown::default();
         } else {
             for (place, op) in body.ops.iter().enumerate() {
                 self.view.add(&op.key, edit, place);

@@ -117,34 +117,32 @@ impl Replica {
     }
 
     /// Whether an edit may be sealed as far as its texts go: none of one's own splices of the same text, typed on
-    /// another state, is on its way. The splices of an edit refer to the text as it is played from then on.
+    /// another state, is on its way. Where none is, its splices refer to the text as it is played.
     pub(super) fn settle_texts(&mut self, edit: EditId) -> bool {
         let Some(pending) = self.outbox.pending.get(edit) else { return false };
+        let earlier = pending.ops().iter().flat_map(|op| {
+            spliced(op).flat_map(|(name, _)| {
+                let earlier = self.view.ops(&op.key).take_while(|(other, _)| *other < edit);
+                let pending = earlier.filter_map(|(other, place)| Some((self.outbox.pending.get(other)?, place)));
+                pending.filter(|(other, place)| matches!(edit_of(&other.ops()[*place], name), Doing::Splices(_)))
+            })
+        });
+        let states: Vec<Seq> = earlier.map(|(other, _)| other.on()).collect();
         if !pending.ops().iter().any(|op| spliced(op).next().is_some()) {
             return true;
         }
-        let moves = (pending.shown.is_some() || pending.again.is_some()) && !pending.voided;
-        let on = if moves { self.history.played } else { pending.on() };
-        let waits = pending.ops().iter().any(|op| {
-            spliced(op).any(|(name, _)| {
-                self.view.ops(&op.key).take_while(|(other, _)| *other < edit).any(|(other, place)| {
-                    let other = self.outbox.pending.get(other);
-                    other.is_some_and(|other| {
-                        other.on() != on && matches!(edit_of(&other.ops()[place], name), Doing::Splices(_))
-                    })
-                })
-            })
-        });
-        if !waits
-            && moves
-            && let Some(pending) = self.outbox.pending.get_mut(edit)
-        {
-            pending.body.on = Some(on);
+        let moved = pending.shown.is_some() || pending.again.is_some() || states.is_empty();
+        let on = if moved && !pending.voided { self.history.played } else { pending.on() };
+        if states.iter().any(|&state| state != on) {
+            return false;
+        }
+        if let Some(pending) = self.outbox.pending.get_mut(edit).filter(|pending| moved && !pending.voided) {
+            pending.body.on = Some(on).filter(|&on| on != pending.body.base);
             if let Some(shown) = pending.shown.take() {
                 pending.body.ops = shown;
             }
         }
-        !waits
+        true
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the edits of one op become, field by field.
 
 use super::resolve::{Ground, refuse};
-use super::texts::{Between, Spliced, last_write};
+use super::texts::{self, Between, Spliced, last_write};
 use crate::edit;
 use crate::event::{Lost, LostReason, Refusal, RefusalCode};
 use crate::limits;
@@ -124,10 +124,6 @@ impl Fields<'_, '_> {
             let concurrent = version.is_some_and(|version| version.changed_since(self.base, self.stamp.client));
             concurrent && !members.add.contains(member)
         };
-        if object.members().iter().all(|(known, _)| known != name) {
-            // The set was assigned as a whole, and that is no addition of a member.
-            return One::Kept;
-        }
         let (stay, go): (Vec<_>, Vec<_>) = members.remove.iter().cloned().partition(stays);
         if stay.is_empty() {
             return One::Kept;
@@ -144,16 +140,15 @@ impl Fields<'_, '_> {
         let between = self
             .earlier(name)
             .unwrap_or_else(|| self.ground.texts.between(key, object, name, self.on, self.stamp.client));
-        let (others, recorded) = match &between {
-            Between::Nothing => (None, authored.clone()),
+        let (others, recorded) = match between {
+            Between::Nothing => (Vec::new(), authored.clone()),
             Between::Overwritten => {
                 let lost = (Edit::Splice(authored.clone()), LostReason::Overwritten);
                 return Ok(One::Changed(None, Some(lost)));
             }
             Between::Unknown => return Err(self.rebase(name, object)),
             Between::Splices(others) => {
-                let (others, recorded) = Splices::meet(others, authored).map_err(|error| self.invalid(name, &error))?;
-                (Some(others), recorded)
+                texts::meet_all(others, authored).map_err(|error| self.invalid(name, &error))?
             }
         };
         let altered = recorded != *authored;
@@ -174,7 +169,7 @@ impl Fields<'_, '_> {
     fn earlier(&self, name: &FieldName) -> Option<Between> {
         let mut latest = self.spliced.iter().rev();
         let earlier = latest.find(|spliced| spliced.key == self.op.key && spliced.field == *name)?;
-        Some(earlier.others.clone().map_or(Between::Nothing, Between::Splices))
+        Some(if earlier.others.is_empty() { Between::Nothing } else { Between::Splices(earlier.others.clone()) })
     }
 
     fn rebase(&self, name: &FieldName, object: &Object) -> Refusal {

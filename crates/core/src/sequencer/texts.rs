@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::event::Recorded;
 use crate::limits;
@@ -17,7 +17,7 @@ use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, Seq};
 use crate::object::{Object, Stamp};
 use crate::op::{Action, Edit, Op};
-use crate::splice::Splices;
+use crate::splice::{SpliceError, Splices};
 
 /// The splices of each text since some event.
 #[derive(Debug)]
@@ -56,8 +56,9 @@ enum What {
 pub(super) enum Between {
     /// Nothing.
     Nothing,
-    /// What others have edited meanwhile, as one op on the text that the author saw.
-    Splices(Splices),
+    /// What others have edited meanwhile, one after the other, the first of them on the text that the author saw. Not
+    /// made one op: that would forget on which side of what is gone somebody typed.
+    Splices(Vec<Splices>),
     /// Somebody else has set the text anew.
     Overwritten,
     /// It cannot be told any more.
@@ -75,7 +76,7 @@ pub(super) struct Spliced {
     pub(super) recorded: Splices,
     pub(super) authored: Option<(Seq, Splices)>,
     /// What others have done meanwhile, moved past it.
-    pub(super) others: Option<Splices>,
+    pub(super) others: Vec<Splices>,
 }
 
 impl Texts {
@@ -127,13 +128,21 @@ impl Texts {
     /// Remembers what older events did: all from the first of them up to where the memory began.
     pub(super) fn load(&mut self, events: &[Recorded]) {
         let Some(first) = events.first() else { return };
-        let ops = || events.iter().flat_map(|event| event.body.ops.iter().map(move |op| (event, op)));
-        let spliced: FxHashSet<&Key> =
-            ops().filter(|(_, op)| splices(op).next().is_some()).map(|(_, op)| &op.key).collect();
         let newer = std::mem::replace(self, Self::new(first.seq));
-        for (event, op) in ops().filter(|(_, op)| spliced.contains(&op.key) || newer.texts.contains_key(&op.key)) {
+        // First which texts there are, then all that was done to them: one may be set before it is first edited.
+        for op in events.iter().flat_map(|event| &event.body.ops) {
+            for (field, _) in splices(op) {
+                self.make(op.key.clone(), field.clone());
+            }
+        }
+        for (key, texts) in &newer.texts {
+            for text in texts {
+                self.make(key.clone(), text.field.clone());
+            }
+        }
+        for event in events {
             let by = Stamp { seq: event.seq, client: event.client };
-            self.load_op(op, by, newer.texts.get(&op.key));
+            event.body.ops.iter().for_each(|op| self.load_op(op, by));
         }
         for (key, texts) in newer.texts {
             for text in texts {
@@ -143,23 +152,18 @@ impl Texts {
         self.count = self.texts.values().flatten().map(|text| text.changes.len()).sum();
     }
 
-    fn load_op(&mut self, op: &Op, by: Stamp, newer: Option<&Vec<Text>>) {
-        let assigned = |text: &mut Text| text.changes.push_back(Change { by, what: What::Assigned });
-        let Action::Update(edits) = &op.action else {
-            for text in newer.into_iter().flatten() {
-                self.make(op.key.clone(), text.field.clone());
-            }
-            return self.texts.get_mut(&op.key).into_iter().flatten().for_each(assigned);
-        };
-        for (field, edit) in edits.iter() {
-            let text = self.make(op.key.clone(), field.clone());
-            match edit {
-                Edit::Splice(splices) => {
-                    let what = What::Spliced { recorded: splices.clone(), authored: None };
-                    text.changes.push_back(Change { by, what });
-                }
-                _ => assigned(text),
-            }
+    fn load_op(&mut self, op: &Op, by: Stamp) {
+        for text in self.texts.get_mut(&op.key).into_iter().flatten() {
+            let what = match &op.action {
+                Action::Update(edits) => match edits.get(text.field.as_str()) {
+                    Some(Edit::Splice(splices)) => What::Spliced { recorded: splices.clone(), authored: None },
+                    Some(Edit::Ask(_)) | None => continue,
+                    Some(_) => What::Assigned,
+                },
+                Action::Upsert(set) if set.get(text.field.as_str()).is_none() => continue,
+                Action::Insert(_) | Action::Upsert(_) | Action::Delete => What::Assigned,
+            };
+            text.changes.push_back(Change { by, what });
         }
     }
 
@@ -190,8 +194,11 @@ impl Between {
 
     fn then_splices(self, recorded: &Splices) -> Self {
         match self {
-            Self::Nothing => Self::Splices(recorded.clone()),
-            Self::Splices(splices) => splices.then(recorded).map_or(Self::Unknown, Self::Splices),
+            Self::Nothing => Self::Splices(vec![recorded.clone()]),
+            Self::Splices(mut others) => {
+                others.push(recorded.clone());
+                Self::Splices(others)
+            }
             Self::Overwritten | Self::Unknown => self,
         }
     }
@@ -199,13 +206,25 @@ impl Between {
     /// Past an earlier splice of the author itself.
     fn past(self, authored: Option<&(Seq, Splices)>, on: Seq) -> Self {
         match (self, authored) {
-            (Self::Splices(splices), Some((same, own))) if *same == on => {
-                Splices::meet(&splices, own).map_or(Self::Unknown, |(splices, _)| Self::Splices(splices))
+            (Self::Splices(others), Some((same, own))) if *same == on => {
+                meet_all(others, own).map_or(Self::Unknown, |(others, _)| Self::Splices(others))
             }
             (Self::Splices(_), _) => Self::Unknown,
             (other, _) => other,
         }
     }
+}
+
+/// Edits of others, one after the other, and an edit that was made on the text before them: they past it, and it past
+/// them.
+pub(super) fn meet_all(others: Vec<Splices>, own: &Splices) -> Result<(Vec<Splices>, Splices), SpliceError> {
+    let mut own = own.clone();
+    let past = others.into_iter().map(|other| {
+        let (other, moved) = Splices::meet(&other, &own)?;
+        own = moved;
+        Ok(other)
+    });
+    Ok((past.collect::<Result<_, _>>()?, own))
 }
 
 /// The last write of a field, or the making of its object.
