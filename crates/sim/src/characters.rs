@@ -54,7 +54,12 @@ impl Texts {
             }
         }
         self.authored.insert((client, seq), sent.to_vec());
-        recorded.iter().for_each(|op| apply(&mut texts, op, seq));
+        // What is recorded and was not sent brings an object back as it was.
+        let brings_back = |op: &&Op| {
+            let made = |action: &Action| matches!(action, Action::Insert(_) | Action::Upsert(_));
+            made(&op.action) && !sent.iter().any(|other| other.key == op.key && made(&other.action))
+        };
+        recorded.iter().filter(|op| !brings_back(op)).for_each(|op| apply(&mut texts, op, seq));
         self.after.push(Rc::new(texts));
         Ok(())
     }
@@ -110,7 +115,7 @@ fn apply(texts: &mut BTreeMap<Place, Vec<Char>>, op: &Op, seq: Seq) {
         _ => Vec::new(),
     };
     match &op.action {
-        Action::Delete => texts.retain(|(key, _), _| *key != op.key),
+        Action::Delete => {}
         Action::Insert(set) | Action::Upsert(set) => {
             for (name, value) in set.iter() {
                 texts.insert((op.key.clone(), name.to_string()), named(value));

@@ -42,7 +42,7 @@ struct Change {
 
 #[derive(Clone, Debug)]
 enum What {
-    /// The field was set as a whole, or its object made anew.
+    /// The field was set as a whole.
     Assigned,
     Spliced {
         recorded: Splices,
@@ -102,10 +102,16 @@ impl Texts {
         match unlisted {
             Some(assigned) if assigned.client != client => Between::Overwritten,
             Some(_) => Between::Nothing,
-            None => changes.map_or(Between::Nothing, |changes| {
-                let since = changes.iter().skip(changes.partition_point(|change| change.by.seq < on));
-                since.fold(Between::Nothing, |between, change| between.then(change, on, client))
-            }),
+            None => {
+                let made = object.created;
+                let (begin, from) = match made.seq >= on {
+                    true if made.client == client => (Between::Nothing, made.seq),
+                    true => (Between::Overwritten, made.seq),
+                    false => (Between::Nothing, on),
+                };
+                let since = changes.into_iter().flatten().skip_while(|change| change.by.seq < from);
+                since.fold(begin, |between, change| between.then(change, on, client))
+            }
         }
     }
 
@@ -160,8 +166,9 @@ impl Texts {
                     Some(Edit::Ask(_)) | None => continue,
                     Some(_) => What::Assigned,
                 },
-                Action::Upsert(set) if set.get(text.field.as_str()).is_none() => continue,
-                Action::Insert(_) | Action::Upsert(_) | Action::Delete => What::Assigned,
+                Action::Insert(set) | Action::Upsert(set) if set.get(text.field.as_str()).is_some() => What::Assigned,
+                // That an object was made anew shows in the object.
+                Action::Insert(_) | Action::Upsert(_) | Action::Delete => continue,
             };
             text.changes.push_back(Change { by, what });
         }
