@@ -18,14 +18,17 @@ mod replica;
 mod socket;
 mod state;
 
+use std::sync::Arc;
+
 use smol_str::SmolStr;
 use tapeline_core::codec::cbor;
 use tapeline_core::name::Key;
-use tapeline_core::numbers::Millis;
+use tapeline_core::numbers::{ClientId, Millis, Seq};
+use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::order;
 use tapeline_core::value::{Entries, Value};
 
-use crate::state::{Answer, Words, answer};
+use crate::state::{Answer, Answered, Words, answer};
 
 /// There is no answer.
 const NOTHING: i32 = -1;
@@ -35,6 +38,17 @@ const FAILED: i32 = -2;
 /// Reads `[collection, id]`.
 fn read_key(bytes: &[u8]) -> Result<Key, Words> {
     Ok(cbor::decode_key(bytes)?)
+}
+
+/// One object, as a row, as ops would leave it. Input: `[collection, id]`, then, after `key` bytes of it, the ops.
+fn row_after(input: &[u8], key: usize, look: &dyn Fn(&Key) -> Option<Arc<Object>>) -> Answered {
+    let (key, ops) = input.split_at_checked(key).ok_or("the input is too short")?;
+    let (key, ops) = (read_key(key)?, cbor::decode_ops(ops)?);
+    let mut entry = look(&key).map(Entry::Live);
+    for op in &ops {
+        apply(&mut entry, op, &Write::pending(ClientId(0), Seq::FIRST, Millis(0)));
+    }
+    Ok(entry.as_ref().and_then(Entry::live).map(|object| cbor::encode_row(&key.id, object)).into())
 }
 
 /// A position between two others, for a field that people sort by. Input: `[before | null, after | null]`.

@@ -8,7 +8,7 @@ use tapeline_core::query::Query;
 use tapeline_core::undo::Direction;
 
 use crate::state::{Answer, Answered, Words, answer, split_bits, text, with};
-use crate::{millis, read_key};
+use crate::{millis, read_key, row_after};
 
 /// An empty mirror. Input: the tab's id.
 #[unsafe(no_mangle)]
@@ -148,6 +148,12 @@ extern "C" fn mirror_get(mirror: u32, collection: usize, bytes: usize) -> i32 {
         let key = Key { collection: Collection::new(text(collection)?)?, id: ObjectId::new(text(id)?)? };
         Ok(mirror.get(&key).map(|object| cbor::encode_row(&key.id, object)).into())
     })
+}
+
+/// One object, as a row, as ops would leave it. Input: `[collection, id]`, then, after `key` bytes of it, the ops.
+#[unsafe(no_mangle)]
+extern "C" fn mirror_get_after(mirror: u32, key: usize, bytes: usize) -> i32 {
+    on(mirror, bytes, &mut |mirror, input| row_after(input, key, &|key| mirror.get(key).cloned()))
 }
 
 /// The answer to a query now, as rows.

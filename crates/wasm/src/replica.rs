@@ -10,7 +10,7 @@ use tapeline_core::replica::{
 use tapeline_core::value::{Entries, Value};
 
 use crate::state::{Answer, Answered, answer, split_bits, text, with};
-use crate::{millis, number, read_key, record};
+use crate::{millis, number, record, row_after};
 
 /// A replica, perhaps one that is still being read from the device.
 pub(crate) struct Replica {
@@ -222,7 +222,7 @@ extern "C" fn replica_poll_peers(replica: u32) -> i32 {
     gives(replica, &mut |replica| replica.take_peers_changed().then(|| peers(replica)))
 }
 
-/// How the replica stands: `{open, played, head, behind, pending, oldestPending?, parked, drafts, stored, agreedSeq?,
+/// How the replica stands: `{open, outdated, played, head, behind, pending, oldestPending?, parked, drafts, stored, agreedSeq?,
 /// agreedAt?, diverged, caughtUp, client}`.
 #[unsafe(no_mangle)]
 extern "C" fn replica_status(replica: u32) -> i32 {
@@ -259,13 +259,12 @@ extern "C" fn replica_poll_run(replica: u32) -> i32 {
     gives(replica, &mut |replica| replica.poll_run().map(|run| cbor::encode_run(&run)))
 }
 
-/// An object, as a row, as it is shown without a pending edit and those after it. Input: `[collection, id]`.
+/// An object, as a row, as it is shown without a pending edit and those after it, and as ops would leave that. Input:
+/// `[collection, id]`, then, after `key` bytes of it, the ops.
 #[unsafe(no_mangle)]
-extern "C" fn replica_get_before(replica: u32, edit: f64, bytes: usize) -> i32 {
-    on(replica, bytes, &mut |replica, key| {
-        let key = read_key(key)?;
-        let object = replica.replica.get_before(EditId(edit as u64), &key);
-        Ok(object.map(|object| cbor::encode_row(&key.id, &object)).into())
+extern "C" fn replica_get_before(replica: u32, edit: f64, key: usize, bytes: usize) -> i32 {
+    on(replica, bytes, &mut |replica, input| {
+        row_after(input, key, &|key| replica.replica.get_before(EditId(edit as u64), key))
     })
 }
 
@@ -329,10 +328,23 @@ fn peers(replica: &CoreReplica) -> Vec<u8> {
 }
 
 fn status(replica: &CoreReplica) -> Vec<u8> {
-    let Status { open, played, head, behind, pending, oldest_pending, parked, drafts, stored, agreed, diverged } =
-        replica.status();
+    let Status {
+        open,
+        outdated,
+        played,
+        head,
+        behind,
+        pending,
+        oldest_pending,
+        parked,
+        drafts,
+        stored,
+        agreed,
+        diverged,
+    } = replica.status();
     record(&[
         ("open", open.into()),
+        ("outdated", outdated.into()),
         ("played", number(played.0)),
         ("head", number(head.0)),
         ("behind", number(behind)),

@@ -1,122 +1,31 @@
 /** Objects of one kind on a stream: read at once, edited at once. */
 
+import { type Conflict, conflictsOf } from "./conflicts.js";
+import { Edits } from "./edits.js";
 import { invalid } from "./errors.js";
-import { newId } from "./ids.js";
 import { checkId } from "./names.js";
+import { Ops } from "./ops.js";
 import type { Query, Where } from "./query.js";
+import { isLongText, type Plan, plan } from "./replace.js";
 import type { TabStream } from "./tab-stream.js";
-import { encode, isPlain, Reader, Writer } from "./values.js";
+import { encode, Reader } from "./values.js";
 import type { Change } from "./watch.js";
 
 /** An object as it is read: its fields and its id. Frozen; a changed one is another. */
 export type Row<Fields> = Readonly<Fields> & { readonly id: string };
 
-const INSERT = 0;
-const UPDATE = 1;
-const UPSERT = 2;
-const DELETE = 3;
-
-const SET = 0;
-const INC = 1;
-
-/** Writers that nobody uses. */
-const idle: Writer[] = [];
-
-/** Ops of one edit, gathered. */
-export class Ops {
-  private readonly writer = idle.pop() ?? new Writer();
-  private count = 0;
-
-  insert(collection: string, fields: object): string {
-    const { id = newId(), ...rest } = checkFields(fields) as { id?: string };
-    this.op(INSERT, collection, id, SET, rest);
-    return id;
-  }
-
-  update(collection: string, id: string, fields: object): void {
-    this.op(UPDATE, collection, id, SET, fields);
-  }
-
-  upsert(collection: string, id: string, fields: object): void {
-    this.op(UPSERT, collection, id, SET, fields);
-  }
-
-  increment(collection: string, id: string, amounts: object): void {
-    this.op(UPDATE, collection, id, INC, amounts);
-  }
-
-  delete(collection: string, id: string): void {
-    this.op(DELETE, collection, id, SET, {});
-  }
-
-  /** All of them, as the core reads them. */
-  finish(): Uint8Array {
-    const { writer } = this;
-    const ops = writer.finish();
-    const whole = writer.array(this.count).raw(ops).finish();
-    // One that an error left with half an edit in it never comes back here.
-    idle.push(writer);
-    return whole;
-  }
-
-  private op(kind: number, collection: string, id: string, part: number, fields: object): void {
-    checkId(id);
-    const names = Object.keys(checkFields(fields));
-    if ("id" in fields) throw invalid("the id of an object never changes: insert another object, and delete this one");
-    const { writer } = this;
-    writer
-      .array(names.length ? 4 : 3)
-      .uint(kind)
-      .text(collection)
-      .text(id);
-    if (names.length) {
-      writer.map(1).uint(part).map(names.length);
-      for (const name of names) writer.name(name, "the field").value((fields as Record<string, unknown>)[name], name);
-    }
-    this.count++;
-  }
-}
-
-/** The fields of an object are a plain one. */
-function checkFields(fields: object): object {
-  if (isPlain(fields)) return fields;
-  throw invalid('the fields are a plain object, like { title: "Buy milk" }');
-}
-
-export class Collection<Fields extends object> {
+export class Collection<Fields extends object> extends Edits<Fields> {
   /** @internal */
   constructor(
     private readonly stream: TabStream,
-    /** Its name. */
-    readonly name: string,
-  ) {}
-
-  /** Makes an object and answers its id: the one given, or a new UUID that sorts by time. */
-  insert(fields: Fields & { id?: string }): string {
-    let id = "";
-    this.edit((ops) => {
-      id = ops.insert(this.name, fields);
+    name: string,
+  ) {
+    super(name, (run) => {
+      const ops = new Ops(stream);
+      const made = run(ops);
+      if (ops.count > 0) stream.edit(ops.finish());
+      return made;
     });
-    return id;
-  }
-
-  /** Sets some fields of an object that is there. */
-  update(id: string, fields: Partial<Fields>): void {
-    this.edit((ops) => ops.update(this.name, id, fields));
-  }
-
-  /** Makes an object, or sets these fields where it is there. */
-  upsert(id: string, fields: Partial<Fields>): void {
-    this.edit((ops) => ops.upsert(this.name, id, fields));
-  }
-
-  /** Adds numbers to fields: what others add at the same time adds up. */
-  increment(id: string, amounts: { [Field in keyof Fields]?: number | bigint }): void {
-    this.edit((ops) => ops.increment(this.name, id, amounts));
-  }
-
-  delete(id: string): void {
-    this.edit((ops) => ops.delete(this.name, id));
   }
 
   /** One object, as it is now. */
@@ -154,31 +63,59 @@ export class Collection<Fields extends object> {
     return this.watch({ where: { id } as Where<Fields> }, ([row]) => listener(row));
   }
 
-  private edit(make: (ops: Ops) => void): void {
-    const ops = new Ops();
-    make(ops);
-    this.stream.edit(ops.finish());
+  /** The values that wait for a person to decide, of an object or of a row that was read. `resolve` settles them. */
+  conflicts(of: string | Row<Fields>): readonly Conflict[] {
+    return conflictsOf((typeof of === "string" ? this.get(of) : of) ?? {});
+  }
+
+  /** Makes an object that stays on this device, with every later edit of it, until it is published. Answers its id. */
+  draft(fields: Fields & { id?: string }): string {
+    const ops = new Ops(this.stream);
+    const id = ops.insert(this.name, fields);
+    this.stream.edit(ops.finish(), true);
+    return id;
+  }
+
+  /** A draft becomes an object like others, and is sent. */
+  publish(id: string): void {
+    checkId(id);
+    this.stream.publish(encode([this.name, id], "the draft"));
+  }
+
+  /**
+   * Makes the collection consist of these rows, as one edit that touches nothing else: new ones are inserted, those that
+   * differ get the fields in which they do, all others are deleted, unless they are to be kept. Fields that are not named
+   * become null. Of texts longer than 64, only what differs is edited. Answers what was done.
+   */
+  replace(rows: readonly (Fields & { id: string })[], { keep = false } = {}): Plan<Fields> {
+    const planned = this.planReplace(rows, { keep });
+    this.make((ops) => {
+      for (const row of planned.inserts) ops.insert(this.name, row);
+      for (const { id, fields } of planned.updates) this.become(ops, id, fields);
+      for (const id of planned.deletes) ops.delete(this.name, id);
+    });
+    return planned;
+  }
+
+  /** What a replacement would do now. Nothing is edited. */
+  planReplace(rows: readonly (Fields & { id: string })[], { keep = false } = {}): Plan<Fields> {
+    return plan(this.all(), rows, keep);
+  }
+
+  private become(ops: Ops, id: string, fields: Partial<Fields>): void {
+    const was = ops.get<Record<string, unknown>>(this.name, id);
+    const [set, texts]: [Record<string, unknown>, [string, string][]] = [{}, []];
+    for (const [field, value] of Object.entries(fields)) {
+      if (isLongText(was?.[field]) && isLongText(value)) texts.push([field, value]);
+      else set[field] = value;
+    }
+    if (Object.keys(set).length > 0) ops.update(this.name, id, "set", set);
+    const edits = new Edits<Record<string, string>>(this.name, (run) => run(ops));
+    for (const [field, text] of texts) edits.editText(id, field, text);
   }
 
   private encode({ where, orderBy, limit }: Query<Fields>): Uint8Array {
     const query = { collection: this.name, where: where ?? null, orderBy: orderBy ?? null, limit: limit ?? null };
     return encode(query, "the query");
   }
-}
-
-/** The edits of one transaction, on one of its collections. */
-export type Edits<Fields extends object> = Pick<
-  Collection<Fields>,
-  "insert" | "update" | "upsert" | "increment" | "delete"
->;
-
-/** Makes edits on a collection part of a larger one. */
-export function editsOf<Fields extends object>(ops: Ops, { name }: Collection<Fields>): Edits<Fields> {
-  return {
-    insert: (fields) => ops.insert(name, fields),
-    update: (id, fields) => ops.update(name, id, fields),
-    upsert: (id, fields) => ops.upsert(name, id, fields),
-    increment: (id, amounts) => ops.increment(name, id, amounts),
-    delete: (id) => ops.delete(name, id),
-  };
 }

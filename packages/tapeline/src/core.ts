@@ -20,10 +20,14 @@ type Name =
   | "link_new"
   | "link_nudge"
   | "link_poll"
+  | "mirror_can_step"
   | "mirror_edit"
+  | "mirror_edit_with"
   | "mirror_find"
   | "mirror_free"
   | "mirror_get"
+  | "mirror_get_after"
+  | "mirror_group"
   | "mirror_hear"
   | "mirror_is_complete"
   | "mirror_last_edit"
@@ -31,7 +35,9 @@ type Name =
   | "mirror_new"
   | "mirror_poll_changed"
   | "mirror_poll_commit"
+  | "mirror_publish"
   | "mirror_send_again"
+  | "mirror_step"
   | "mirror_stored_through"
   | "mirror_taken_through"
   | "mirror_unwatch"
@@ -39,6 +45,8 @@ type Name =
   | "output"
   | "output_bytes"
   | "ping"
+  | "position_between"
+  | "replica_all_before"
   | "replica_changes"
   | "replica_changes_to"
   | "replica_connected"
@@ -46,6 +54,7 @@ type Name =
   | "replica_discard"
   | "replica_disconnected"
   | "replica_free"
+  | "replica_get_before"
   | "replica_keep"
   | "replica_new"
   | "replica_not_stored"
@@ -53,10 +62,12 @@ type Name =
   | "replica_poll_frame"
   | "replica_poll_notice"
   | "replica_poll_record"
+  | "replica_poll_run"
   | "replica_poll_timeout"
   | "replica_receive"
   | "replica_poll_peers"
   | "replica_present"
+  | "replica_ran"
   | "replica_watch_peers"
   | "replica_restore"
   | "replica_restored"
@@ -254,7 +265,7 @@ export class Replica {
     return given(running().replica_poll_peers(this.handle));
   }
 
-  /** `{open, played, head, behind, pending, oldestPending?, parked, stored, agreedSeq?, agreedAt?, diverged, …}` */
+  /** `{open, played, head, behind, pending, oldestPending?, parked, drafts, stored, agreedSeq?, agreedAt?, diverged, …}` */
   status(): Uint8Array {
     return always(running().replica_status(this.handle));
   }
@@ -263,7 +274,7 @@ export class Replica {
     return decoder.decode(always(running().replica_digest(this.handle)));
   }
 
-  /** `[[edit, at, refusal, ops], …]` */
+  /** `[[edit, at, refusal, ops, command | null], …]` */
   parked(): Uint8Array {
     return always(running().replica_parked(this.handle));
   }
@@ -273,9 +284,31 @@ export class Replica {
     return told(running().replica_discard(this.handle, edit)) === 1;
   }
 
-  /** `{kind, edit?, seq?, lost?, code?, reason?}` */
+  /** The next thing to hear of: see `notices.ts`. */
   pollNotice(): Uint8Array | undefined {
     return given(running().replica_poll_notice(this.handle));
+  }
+
+  /** The next command to be run again, `[edit, name, args, at, seed]`; say with `ran` what came of it. */
+  pollRun(): Uint8Array | undefined {
+    return given(running().replica_poll_run(this.handle));
+  }
+
+  /** One object as it was before an edit, and as ops would leave that, as a row. `key`: `[collection, id]`. */
+  getBefore(edit: number, key: Uint8Array, ops: Uint8Array): Uint8Array | undefined {
+    return given(running().replica_get_before(this.handle, edit, key.length, put(key, ops)));
+  }
+
+  /** All objects of a collection as they were before an edit, `[row, …]` in no order. */
+  allBefore(edit: number, collection: string): Uint8Array {
+    return always(running().replica_all_before(this.handle, edit, put(encoder.encode(collection))));
+  }
+
+  /** A command was run again: 0 with `[ops, objects, collections]`, 1 it refuses, 2 it broke, 3 nobody knows it. */
+  ran(edit: number, outcome: 0 | 1 | 2 | 3, what: Uint8Array | string): void {
+    told(
+      running().replica_ran(this.handle, edit, outcome, put(typeof what === "string" ? encoder.encode(what) : what)),
+    );
   }
 
   free(): void {
@@ -293,8 +326,32 @@ export class Mirror {
   }
 
   /** Makes an edit of these ops: all of them, or none. Throws where it does not fit what is shown. */
-  edit(ops: Uint8Array, now: number): void {
-    told(running().mirror_edit(this.handle, put(ops), now));
+  edit(ops: Uint8Array, now: number, draft = false): void {
+    told(running().mirror_edit(this.handle, put(ops), now, draft));
+  }
+
+  /** The same with what it depends on, and how it came about: `[ops, [read, …], command | null]`. */
+  editWith(edit: Uint8Array, now: number): void {
+    told(running().mirror_edit_with(this.handle, put(edit), now));
+  }
+
+  /** A draft becomes an object like others. `key`: `[collection, id]`. */
+  publish(key: Uint8Array, now: number): void {
+    told(running().mirror_publish(this.handle, put(key), now));
+  }
+
+  /** Takes this tab's last edit back, or makes it again. `false`: there is nothing to do. */
+  step(redo: boolean, forced: boolean, now: number): boolean {
+    return told(running().mirror_step(this.handle, now, redo, forced)) === 1;
+  }
+
+  canStep(redo: boolean): boolean {
+    return told(running().mirror_can_step(this.handle, redo)) === 1;
+  }
+
+  /** All edits from now on are one step, or no longer. */
+  group(begins: boolean): void {
+    told(running().mirror_group(this.handle, begins));
   }
 
   /** The next edit to be sent to the leader of another tab. */
@@ -328,10 +385,15 @@ export class Mirror {
     return running().mirror_stored_through(this.handle);
   }
 
-  /** One object, as a row `[id, {field: value}]`. */
+  /** One object, as a row `[id, {field: value}, conflicts?]`. */
   get(collection: string, id: string): Uint8Array | undefined {
     const name = encoder.encode(collection);
     return given(running().mirror_get(this.handle, name.length, put(name, encoder.encode(id))));
+  }
+
+  /** One object as ops would leave it, as a row. `key`: `[collection, id]`. */
+  getAfter(key: Uint8Array, ops: Uint8Array): Uint8Array | undefined {
+    return given(running().mirror_get_after(this.handle, key.length, put(key, ops)));
   }
 
   /** The answer to a query now, `[row, …]`. */
@@ -396,6 +458,11 @@ export class Link {
   free(): void {
     running().link_free(this.handle);
   }
+}
+
+/** A position between two, `[before | null, after | null]`. */
+export function positionBetween(ends: Uint8Array): string {
+  return decoder.decode(always(running().position_between(put(ends), Math.random() * 2 ** 53)));
 }
 
 /** The first frame on a socket. */

@@ -26,7 +26,12 @@ export function newId(now = Date.now()): string {
     last++;
   }
   last = Math.max(last, now);
-  const [high, low] = [Math.floor(last / 0x1000000), last % 0x1000000];
+  return uuid(last, sequence, bytes);
+}
+
+/** A UUID of version 7: a time in milliseconds, 12 bits that sort within it, then chance. */
+export function uuid(time: number, sequence: number, bytes: Uint8Array): string {
+  const [high, low] = [Math.floor(time / 0x1000000), time % 0x1000000];
   bytes[0] = high >> 16;
   bytes[1] = high >> 8;
   bytes[2] = high;
@@ -36,6 +41,11 @@ export function newId(now = Date.now()): string {
   bytes[6] = 0x70 | (sequence >> 8);
   bytes[7] = sequence & 0xff;
   bytes[8] = 0x80 | (bytes[8]! & 0x3f);
+  return uuidText(bytes);
+}
+
+/** The 16 bytes of a UUID as text. */
+export function uuidText(bytes: Uint8Array): string {
   let text = "";
   for (let place = 0; place < 16; place++) {
     text += hex[bytes[place]!];

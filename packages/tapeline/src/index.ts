@@ -1,12 +1,19 @@
 /** Everything an app needs of Tapeline. */
 
-export { Collection, type Edits, type Row } from "./collection.js";
+export { Collection, type Row } from "./collection.js";
+export { type Command, type CommandOptions, Refused, type Transaction } from "./commands.js";
+export type { Conflict } from "./conflicts.js";
+export type { Edits, Members, Reads } from "./edits.js";
 export { type ErrorCode, TapelineError } from "./errors.js";
 export { newId } from "./ids.js";
+export type { EditOp, LostOp, Notice, ParkedEdit } from "./notices.js";
+export { positionBetween } from "./order.js";
 export type { Peers, Presence } from "./presence.js";
 export type { OrderBy, Query, Test, Where } from "./query.js";
-export type { Connection, Notice, ParkedEdit, ParkedOp, Status } from "./status.js";
-export { Stream } from "./stream.js";
+export type { Plan } from "./replace.js";
+export type { Connection, Status } from "./status.js";
+export { type On, type Read, Stream } from "./stream.js";
 export { type Options, Tapeline } from "./tapeline.js";
+export type { Splice } from "./text.js";
 export type { Value } from "./values.js";
 export type { Change } from "./watch.js";

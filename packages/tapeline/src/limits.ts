@@ -3,6 +3,8 @@
 /** Bytes of the name of a stream, and of a collection. */
 export const STREAM_BYTES = 200;
 export const COLLECTION_BYTES = 64;
+/** Length of a text from which on it is edited, rather than replaced, to become another. */
+export const SPLICED_TEXT = 64;
 /** How deep lists and maps may nest in one value. */
 export const VALUE_DEPTH = 32;
 /** Bytes of what a tab says of itself, encoded. */

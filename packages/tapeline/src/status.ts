@@ -18,6 +18,7 @@ export interface ReplicaStatus {
   readonly pending: number;
   readonly oldestPending?: number;
   readonly parked: number;
+  readonly drafts: number;
   readonly stored: boolean;
   readonly agreedSeq?: number;
   readonly agreedAt?: number;
@@ -45,6 +46,8 @@ export interface Status {
   readonly oldestPending?: Date;
   /** How many edits were refused and wait for a decision. */
   readonly parked: number;
+  /** How many objects are not to leave this device until they are published. */
+  readonly drafts: number;
   /** Whether everything is on the device; and where it is kept, if not there. */
   readonly stored: boolean;
   readonly storage: "device" | "memory" | "full" | "missing";
@@ -56,34 +59,6 @@ export interface Status {
   readonly diverged: number;
 }
 
-/** Something an app may want to tell the person. */
-export type Notice =
-  | { readonly kind: "recorded"; readonly edit: number; readonly seq: number; readonly lost: number }
-  | { readonly kind: "refused"; readonly edit: number; readonly code: string; readonly reason: string }
-  | { readonly kind: "new_identity"; readonly client: string }
-  | { readonly kind: "started_over"; readonly reason: string }
-  | { readonly kind: "diverged"; readonly seq: number };
-
-/** An edit the server refused, kept until it is made again or discarded. */
-export interface ParkedEdit {
-  readonly edit: number;
-  readonly at: Date;
-  readonly code: string;
-  readonly reason: string;
-  /** What the server had, where it said so. */
-  readonly current?: unknown;
-  /** What was to be done. */
-  readonly ops: readonly ParkedOp[];
-}
-
-export interface ParkedOp {
-  readonly op: "insert" | "update" | "upsert" | "delete";
-  readonly collection: string;
-  readonly id: string;
-  readonly set?: Readonly<Record<string, unknown>>;
-  readonly inc?: Readonly<Record<string, number | bigint>>;
-}
-
 /** What a stream's status says before anything is known of it. */
 export const UNKNOWN: ReplicaStatus = {
   open: false,
@@ -92,6 +67,7 @@ export const UNKNOWN: ReplicaStatus = {
   behind: 0,
   pending: 0,
   parked: 0,
+  drafts: 0,
   stored: false,
   diverged: 0,
   caughtUp: false,

@@ -1,13 +1,23 @@
 /** A stream: the unit of sharing. What must change together, lives on one. */
 
-import { Collection, type Edits, editsOf, Ops } from "./collection.js";
+import { Collection } from "./collection.js";
+import type { Command } from "./commands.js";
+import { Edits } from "./edits.js";
 import { invalid } from "./errors.js";
 import { checkCollection } from "./names.js";
+import type { Notice, ParkedEdit } from "./notices.js";
+import { Ops } from "./ops.js";
 import type { Presence } from "./presence.js";
-import type { Notice, ParkedEdit, ParkedOp, Status } from "./status.js";
+import type { Status } from "./status.js";
 import type { Tab } from "./tab.js";
 import type { TabStream } from "./tab-stream.js";
-import type { Value } from "./values.js";
+import { encode, type Value, Writer } from "./values.js";
+
+/** The edits of one transaction, on any of the stream's collections. */
+export type On = <Fields extends object>(collection: Collection<Fields>) => Edits<Fields>;
+
+/** Something that was read: an object, or one of its fields. */
+export type Read = readonly [collection: string, id: string, field?: string];
 
 export class Stream {
   private readonly collections = new Map<string, unknown>();
@@ -36,12 +46,52 @@ export class Stream {
    * ```ts
    * list.edit((on) => { on(tasks).delete(id); on(log).insert({ text: "removed" }); });
    * ```
+   *
+   * `unchanged`: objects and fields that it rests on. Where one has changed when it reaches the server, it is refused.
    */
-  edit(make: (on: <Fields extends object>(collection: Collection<Fields>) => Edits<Fields>) => void): void {
-    const ops = new Ops();
-    const made: unknown = make((collection) => editsOf(ops, collection));
+  edit(make: (on: On) => void, { unchanged = [] }: { unchanged?: readonly Read[] } = {}): void {
+    const ops = new Ops(this.inner);
+    const made: unknown = make((collection) => new Edits(collection.name, (run) => run(ops)));
     if (made instanceof Promise) throw invalid("an edit is made at once: wait for what it needs before, not within it");
-    this.inner.edit(ops.finish());
+    if (unchanged.length === 0) return this.inner.edit(ops.finish());
+    const reads = encode(unchanged, "unchanged");
+    // It was made by no command.
+    this.inner.editWith(new Writer().array(3).raw(ops.finish()).raw(reads).value(null, "").finish());
+  }
+
+  /** Runs a command. Throws `Refused` where it refuses; nothing has changed then. */
+  run<Args>(command: Command<Args> | string, args: Args): void {
+    const name = typeof command === "string" ? command : command.name;
+    const edit = this.tab.commands.run(name, args, this.inner);
+    if (edit) this.inner.editWith(edit);
+  }
+
+  /**
+   * Takes back what this tab did last, as a new edit: `false` where there is nothing. What others have changed since
+   * stays as it is, unless it is forced.
+   */
+  undo({ force = false } = {}): boolean {
+    return this.inner.step(false, force);
+  }
+
+  /** Does again what was last taken back. `false`: there is nothing. */
+  redo({ force = false } = {}): boolean {
+    return this.inner.step(true, force);
+  }
+
+  /** Whether there is something to undo. */
+  get canUndo(): boolean {
+    return this.inner.mirror.canStep(false);
+  }
+
+  /** Whether there is something to redo. */
+  get canRedo(): boolean {
+    return this.inner.mirror.canStep(true);
+  }
+
+  /** All edits made meanwhile are undone and redone together. */
+  group<T>(make: () => T): T {
+    return this.inner.group(make);
   }
 
   /** Who else is there. */
@@ -74,40 +124,45 @@ export class Stream {
     return listen(this.inner.noticeListeners, listener);
   }
 
-  /** Edits the server refused, kept until they are made again or discarded. */
+  /** Edits that were refused, kept until they are made again or discarded. */
   parked(): readonly ParkedEdit[] {
-    return this.inner.parked();
+    return this.inner.parked.edits;
   }
 
-  /** Makes a refused edit again, on what is shown now. `false`: there is no such edit. */
+  /** Makes a refused edit again, on what is shown now; a command is run again. `false`: there is no such edit. */
   retry(edit: number): boolean {
-    const parked = this.parked().find((known) => known.edit === edit);
+    const { edits, ops } = this.inner.parked;
+    const parked = edits.find((known) => known.edit === edit);
     if (!parked) return false;
-    const ops = new Ops();
-    for (const op of parked.ops) again(ops, op);
-    this.inner.edit(ops.finish());
+    const { command } = parked;
+    if (command && this.tab.commands.has(command.name)) this.run(command.name, command.args);
+    else this.inner.edit(ops.get(edit)!);
+    return this.discard(edit);
+  }
+
+  /** Makes another edit in place of a refused one. `false`: there is no such edit. */
+  retryAs(edit: number, make: (on: On) => void): boolean {
+    if (!this.inner.parked.ops.has(edit)) return false;
+    this.edit(make);
     return this.discard(edit);
   }
 
   /** Drops a refused edit for good. `false`: there is no such edit. */
   discard(edit: number): boolean {
-    if (!this.parked().some((known) => known.edit === edit)) return false;
+    if (!this.inner.parked.ops.has(edit)) return false;
     this.tab.discard(this.name, edit);
     return true;
+  }
+
+  /** The id under which this device's copy of the stream sends, as in conflicts; empty before it is known. */
+  get client(): string {
+    return this.inner.client;
   }
 
   /** The digest of all confirmed objects, 32 hexadecimal digits; only the tab that leads knows it. */
   digest(): string | undefined {
     return this.tab.digest(this.name);
   }
-}
-
-function again(ops: Ops, { op, collection, id, set, inc }: ParkedOp): void {
-  if (op === "insert") ops.insert(collection, { ...set, id });
-  if (op === "upsert") ops.upsert(collection, id, set ?? {});
-  if (op === "delete") ops.delete(collection, id);
-  if (op === "update" && set) ops.update(collection, id, set);
-  if (op === "update" && inc) ops.increment(collection, id, inc);
 }
 
 function listen<Listener>(listeners: Set<Listener>, listener: Listener): () => void {

@@ -2,11 +2,13 @@
 
 import { Mirror } from "./core.js";
 import { byCore, reportErrors, type TapelineError } from "./errors.js";
+import { type Notice, type Parked, readNotice, readParked } from "./notices.js";
+import type { View } from "./ops.js";
 import { Presence } from "./presence.js";
-import { type Notice, type ParkedEdit, type ParkedOp, type ReplicaStatus, type Status, UNKNOWN } from "./status.js";
+import { type ReplicaStatus, type Status, UNKNOWN } from "./status.js";
 import type { Tab } from "./tab.js";
 import type { FromLeader, Standing } from "./tabs/messages.js";
-import { decode } from "./values.js";
+import { decode, encode } from "./values.js";
 import { type Listener, Watch } from "./watch.js";
 
 /** Somebody who waits until something is true. */
@@ -18,7 +20,7 @@ interface Waiting {
 
 type Said = Exclude<FromLeader, { kind: "leading" | "connection" }>;
 
-export class TabStream {
+export class TabStream implements View {
   readonly mirror: Mirror;
   readonly presence: Presence;
   readonly noticeListeners = new Set<(notice: Notice) => void>();
@@ -27,7 +29,7 @@ export class TabStream {
   private waiting: Waiting[] = [];
   private standing: Standing | undefined;
   private replicaStatus: ReplicaStatus | undefined;
-  private parkedEdits: ParkedEdit[] | undefined;
+  private parkedEdits: Parked | undefined;
   private known: Status | undefined;
   private edited = false;
 
@@ -40,12 +42,42 @@ export class TabStream {
   }
 
   /** Makes an edit of ops. It shows at once; watchers are told in the next microtask. */
-  edit(ops: Uint8Array): void {
+  edit(ops: Uint8Array, draft = false): void {
+    this.commit(() => this.mirror.edit(ops, Date.now(), draft));
+  }
+
+  /** Makes an edit with what it depends on, or how it came about: `[ops, [read, …], command | null]`. */
+  editWith(edit: Uint8Array): void {
+    this.commit(() => this.mirror.editWith(edit, Date.now()));
+  }
+
+  /** A draft, `[collection, id]`, becomes an object like others. */
+  publish(key: Uint8Array): void {
+    this.commit(() => this.mirror.publish(key, Date.now()));
+  }
+
+  /** Takes this tab's last edit back, or makes it again. `false`: there is nothing to do. */
+  step(redo: boolean, forced: boolean): boolean {
+    return this.commit(() => this.mirror.step(redo, forced, Date.now()));
+  }
+
+  /** Has all edits that are made meanwhile be one step. */
+  group<T>(make: () => T): T {
+    this.mirror.group(true);
+    try {
+      return make();
+    } finally {
+      this.mirror.group(false);
+    }
+  }
+
+  private commit<T>(make: () => T): T {
     this.tab.checkEdit();
-    byCore(() => this.mirror.edit(ops, Date.now()));
+    const made = byCore(make);
     this.edited = true;
     this.statusChanged();
     this.tab.schedule();
+    return made;
   }
 
   /** Whether there are edits the leader may not have been given. */
@@ -78,8 +110,7 @@ export class TabStream {
         if (!own && said.bytes) this.mirror.hear(said.bytes);
         return this.stands(said.standing);
       case "notice":
-        for (const listener of [...this.noticeListeners]) reportErrors(() => listener(said.notice));
-        return;
+        return this.tellNotice(said.bytes);
       case "peers":
         return this.presence.hear(said.peers);
     }
@@ -108,9 +139,14 @@ export class TabStream {
     return this.known;
   }
 
-  parked(): readonly ParkedEdit[] {
-    this.parkedEdits ??= this.standing ? decode(this.standing.parked).map(parkedEdit) : [];
-    return this.parkedEdits!;
+  get parked(): Parked {
+    this.parkedEdits ??= this.standing ? readParked(this.standing.parked) : { edits: [], ops: new Map() };
+    return this.parkedEdits;
+  }
+
+  /** The id under which the device's copy of the stream sends; empty before it is known. */
+  get client(): string {
+    return this.replica.client;
   }
 
   /** Whether all edits made so far are on the device. */
@@ -137,9 +173,15 @@ export class TabStream {
     return this.until(() => this.mirror.takenThrough() >= last && this.replica.caughtUp && this.replica.pending === 0);
   }
 
-  get(collection: string, id: string): Uint8Array | undefined {
+  get(collection: string, id: string, ops?: Uint8Array): Uint8Array | undefined {
     this.tab.check();
-    return byCore(() => this.mirror.get(collection, id));
+    return byCore(() =>
+      ops ? this.mirror.getAfter(encode([collection, id], "the id"), ops) : this.mirror.get(collection, id),
+    );
+  }
+
+  all(collection: string): Uint8Array {
+    return this.find(encode({ collection, where: null, orderBy: null, limit: null }, "the query"));
   }
 
   find(query: Uint8Array): Uint8Array {
@@ -175,6 +217,12 @@ export class TabStream {
     this.parkedEdits = undefined;
   }
 
+  private tellNotice(bytes: Uint8Array): void {
+    if (this.noticeListeners.size === 0) return;
+    const notice = readNotice(bytes, () => this.parked.edits);
+    for (const listener of [...this.noticeListeners]) reportErrors(() => listener(notice));
+  }
+
   private tellWatches(): void {
     for (let handle = this.mirror.pollChanged(); handle !== undefined; handle = this.mirror.pollChanged()) {
       const watch = this.watches.get(handle);
@@ -205,6 +253,7 @@ export class TabStream {
       pending: replica.pending + untaken,
       ...(oldestPending === undefined ? {} : { oldestPending: new Date(oldestPending) }),
       parked: replica.parked,
+      drafts: replica.drafts,
       stored: this.isStored() && replica.stored && storageWhy === undefined,
       storage: replica.storage,
       ...(storageWhy === undefined ? {} : { storageWhy }),
@@ -213,32 +262,4 @@ export class TabStream {
       diverged: replica.diverged,
     };
   }
-}
-
-const KINDS = ["insert", "update", "upsert", "delete"] as const;
-
-// biome-ignore lint/suspicious/noExplicitAny: it is as the core wrote it.
-function parkedEdit([edit, at, refusal, ops]: any): ParkedEdit {
-  const current = refusal[3];
-  return {
-    edit,
-    at: new Date(at),
-    code: refusal[0],
-    reason: refusal[1] ?? "",
-    ...(current === undefined ? {} : { current }),
-    ops: ops.map(parkedOp),
-  };
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: it is as the core wrote it.
-function parkedOp([kind, collection, id, parts]: any): ParkedOp {
-  const { 0: set, 1: inc } = parts ?? {};
-  return { op: KINDS[kind as 0]!, collection, id: textOf(id), ...(set ? { set } : {}), ...(inc ? { inc } : {}) };
-}
-
-/** UUIDs travel as 16 bytes. */
-function textOf(id: string | Uint8Array): string {
-  if (typeof id === "string") return id;
-  const hex = Array.from(id, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

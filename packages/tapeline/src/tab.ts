@@ -6,6 +6,7 @@
  * `flush` follows once in the same microtask: edits to the leader, changes to the app.
  */
 
+import { Commands } from "./commands.js";
 import { reportErrors, TapelineError } from "./errors.js";
 import { random16, toHex } from "./ids.js";
 import { Leader, type LeaderOptions } from "./leader/leader.js";
@@ -26,13 +27,14 @@ export interface Platform {
   readonly shared: string | undefined;
 }
 
-export type TabOptions = Omit<LeaderOptions, "store" | "noStorage" | "offline"> & { platform: Platform };
+export type TabOptions = Omit<LeaderOptions, "store" | "noStorage" | "offline" | "commands"> & { platform: Platform };
 
 const OUTDATED = "a newer version of this app is open in another tab: reload this page";
 
 export class Tab {
   readonly id = random16();
   readonly name = toHex(this.id);
+  readonly commands = new Commands();
   readonly streams = new Map<string, TabStream>();
   readonly connectionListeners = new Set<(connection: Connection) => void>();
   connection: Connection = { state: "connecting" };
@@ -250,7 +252,7 @@ export class Tab {
         superseded: () => this.deposed(),
         failed: (error) => this.failed(error),
       },
-      { ...options, ...opened, offline: this.offline },
+      { ...options, ...opened, offline: this.offline, commands: this.commands },
     );
     this.say({ kind: "leading" });
     for (const stream of this.streams.values()) this.begin(this.leader, stream);

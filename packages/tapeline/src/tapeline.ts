@@ -1,5 +1,6 @@
 /** An app's streams: opened once, shared by all tabs. */
 
+import type { Command, CommandOptions, Transaction } from "./commands.js";
 import { invalid } from "./errors.js";
 import type { Dial } from "./leader/connection.js";
 import type { Transport } from "./leader/transports.js";
@@ -76,6 +77,22 @@ export class Tapeline {
     const stream = new Stream(this.tab.stream(name), this.tab);
     this.streams.set(name, stream);
     return stream;
+  }
+
+  /**
+   * Makes a command known by its name; `stream.run` runs it. Tell all of them before the first stream is opened: the tab
+   * that leads runs those again that other tabs, and earlier visits, have left.
+   *
+   * ```ts
+   * const book = db.command("book", (tx, { room, name }: { room: string; name: string }) => {
+   *   const guests = tx.collection<Guest>("guests");
+   *   if (guests.all().filter((guest) => guest.room === room).length >= 2) throw new Refused("the room is full");
+   *   guests.insert({ room, name });
+   * });
+   * ```
+   */
+  command<Args>(name: string, run: (tx: Transaction, args: Args) => void, options: CommandOptions = {}): Command<Args> {
+    return this.tab.commands.add(name, run, options);
   }
 
   /** How the app stands to its server. */

@@ -4,6 +4,7 @@
  * Integers of 64 bits that a number cannot hold are bigints. Everything that cannot travel is refused with its path.
  */
 
+import { noteConflicts } from "./conflicts.js";
 import { invalid } from "./errors.js";
 import { VALUE_DEPTH } from "./limits.js";
 
@@ -254,11 +255,19 @@ export class Reader {
     }
   }
 
-  /** A row: `[id, {field: value}]` as `{id, field: value}`. */
+  /** What comes next, as the bytes it is. */
+  raw(): Uint8Array {
+    const from = this.at;
+    this.value();
+    return this.bytes.slice(from, this.at);
+  }
+
+  /** A row: `[id, {field: value}, conflicts?]` as `{id, field: value}`. */
   row<T>(): T {
-    this.at++;
-    const row = { id: this.value() };
-    return Object.freeze(this.entries(row, this.length(this.bytes[this.at++]!))) as T;
+    const parts = this.size();
+    const row = Object.freeze(this.entries({ id: this.value() }, this.size()));
+    if (parts > 2) noteConflicts(row, this.value());
+    return row as T;
   }
 
   /** Any number of rows. */

@@ -56,8 +56,8 @@ function clientsBy(transport: "websocket" | "sse"): void {
     for (const title of ["a", "b"]) stream.collection<Task>("tasks").insert({ title });
     await stream.synced();
     assert.deepEqual(told, [
-      { kind: "recorded", edit: 1, seq: 0, lost: 0 },
-      { kind: "recorded", edit: 2, seq: 1, lost: 0 },
+      { kind: "recorded", edit: 1, seq: 0, lost: [] },
+      { kind: "recorded", edit: 2, seq: 1, lost: [] },
     ]);
     await db.close();
   });

@@ -5,9 +5,10 @@
  * frame, a record written), `settle` does what follows from it: frames to send, records to write, mirrors to tell.
  */
 
+import type { Commands } from "../commands.js";
 import type * as core from "../core.js";
 import { fromHex, random16 } from "../ids.js";
-import type { Connection, Notice } from "../status.js";
+import type { Connection } from "../status.js";
 import type { NoStorage, Store } from "../store/store.js";
 import type { FromLeader, ToLeader } from "../tabs/messages.js";
 import { decode, type Value } from "../values.js";
@@ -36,6 +37,8 @@ export interface LeaderOptions {
   readonly server: string;
   readonly token: (() => Promise<string>) | undefined;
   readonly dial: Dial;
+  /** Those that can be run again. */
+  readonly commands: Commands;
   /** `undefined`: kept in memory; `noStorage`: because the device cannot be used. */
   readonly store: Store | undefined;
   readonly noStorage: NoStorage | undefined;
@@ -226,11 +229,12 @@ export class Leader {
   /** Does what follows from whatever happened to a stream. */
   private settle(tape: Tape): void {
     if (this.closed || !tape.loaded) return;
+    this.options.commands.runAgain(tape.replica);
     tape.keep(false);
     this.sendOf(tape);
     this.tell(tape);
     for (let notice = tape.replica.pollNotice(); notice; notice = tape.replica.pollNotice()) {
-      this.tellAbout(tape, { kind: "notice", stream: tape.name, notice: decode(notice) as Notice });
+      this.tellAbout(tape, { kind: "notice", stream: tape.name, bytes: notice });
     }
     const peers = tape.replica.pollPeers();
     if (peers) tape.peers = decode(peers) as Record<string, Value>;

@@ -6,7 +6,7 @@
  * sent all that came before it. So no edit is lost between two leaders.
  */
 
-import type { Connection, Notice, ReplicaStatus } from "../status.js";
+import type { Connection, ReplicaStatus } from "../status.js";
 import type { Value } from "../values.js";
 
 /** Asked by a tab of whoever leads. */
@@ -46,7 +46,8 @@ export type FromLeader =
   /** What is shown and how it stands change together: neither is ahead of the other. */
   | { kind: "changes"; stream: string; bytes: Uint8Array | undefined; standing: Standing | undefined }
   | { kind: "connection"; connection: Connection; offline: boolean }
-  | { kind: "notice"; stream: string; notice: Notice }
+  /** Encoded: most are listened to by nobody. */
+  | { kind: "notice"; stream: string; bytes: Uint8Array }
   | { kind: "peers"; stream: string; peers: Record<string, Value> };
 
 /** Versions of an app that are open at once understand this much of each other. */

@@ -1,0 +1,130 @@
+/** The ops of one edit, gathered; what comes later in it sees what comes before. */
+
+import { invalid, TapelineError } from "./errors.js";
+import { newId } from "./ids.js";
+import { checkId } from "./names.js";
+import { inCharacters, type Splice } from "./text.js";
+import { isPlain, Reader, Writer } from "./values.js";
+
+const INSERT = 0;
+const UPDATE = 1;
+const UPSERT = 2;
+const DELETE = 3;
+
+/** The parts of an update, in the order of their numbers. */
+export const PARTS = ["set", "inc", "add", "remove", "splice", "put"] as const;
+export type Part = (typeof PARTS)[number];
+
+/** What an edit is made of: what is shown, or was once. */
+export interface View {
+  /** One object as ops would leave it, as a row. */
+  get(collection: string, id: string, ops: Uint8Array | undefined): Uint8Array | undefined;
+  /** All objects of a collection, as rows. */
+  all(collection: string): Uint8Array;
+}
+
+/** Writers that nobody uses. */
+const idle: Writer[] = [];
+
+export class Ops {
+  private readonly made: { readonly collection: string; readonly id: string; readonly bytes: Uint8Array }[] = [];
+  private readonly writer = idle.pop() ?? new Writer();
+
+  constructor(
+    private readonly view: View,
+    private readonly makeId = newId,
+  ) {}
+
+  get count(): number {
+    return this.made.length;
+  }
+
+  insert(collection: string, fields: object): string {
+    const { id = this.makeId(), ...rest } = checkFields(fields) as { id?: string };
+    this.op(INSERT, collection, id, "set", rest);
+    return id;
+  }
+
+  upsert(collection: string, id: string, fields: object): void {
+    this.op(UPSERT, collection, id, "set", fields);
+  }
+
+  update(collection: string, id: string, part: Part, fields: object): void {
+    this.op(UPDATE, collection, id, part, fields);
+  }
+
+  splice(collection: string, id: string, field: string, splices: readonly Splice[]): void {
+    for (const [offset, remove] of splices) {
+      if (!(isCount(offset) && isCount(remove))) throw invalid(`a splice of ${field} is [offset, delete, insert]`);
+    }
+    const row = this.get<Record<string, unknown>>(collection, id);
+    if (!row) throw new TapelineError("conflict", `${collection}/${id} does not exist: there is no ${field} to splice`);
+    const is = row[field] ?? "";
+    const wire = typeof is === "string" ? inCharacters(is, splices) : splices;
+    this.update(collection, id, "splice", { [field]: wire });
+  }
+
+  delete(collection: string, id: string): void {
+    this.op(DELETE, collection, id, "set", {});
+  }
+
+  /** One object, as these ops leave it. */
+  get<Row>(collection: string, id: string): Row | undefined {
+    checkId(id);
+    const own = this.made.filter((op) => op.id === id && op.collection === collection).map(({ bytes }) => bytes);
+    const row = this.view.get(collection, id, own.length > 0 ? this.whole(own) : undefined);
+    return row && new Reader(row).row<Row>();
+  }
+
+  /** All objects of a collection as these ops leave them, in the order of their ids. */
+  all<Row extends { id: string }>(collection: string): readonly Row[] {
+    const rows = new Map(new Reader(this.view.all(collection)).rows<Row>().map((row) => [row.id, row]));
+    for (const id of new Set(this.made.filter((op) => op.collection === collection).map(({ id }) => id))) {
+      const row = this.get<Row>(collection, id);
+      if (row) rows.set(id, row);
+      else rows.delete(id);
+    }
+    return [...rows.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  /** All of them, as the core reads them. */
+  finish(): Uint8Array {
+    const whole = this.whole(this.made.map(({ bytes }) => bytes));
+    // One that an error left with half an edit in it never comes back here.
+    idle.push(this.writer);
+    return whole;
+  }
+
+  private whole(ops: readonly Uint8Array[]): Uint8Array {
+    this.writer.array(ops.length);
+    for (const op of ops) this.writer.raw(op);
+    return this.writer.finish();
+  }
+
+  private op(kind: number, collection: string, id: string, part: Part, fields: object): void {
+    checkId(id);
+    const names = Object.keys(checkFields(fields));
+    if ("id" in fields) throw invalid("the id of an object never changes: insert another object, and delete this one");
+    const { writer } = this;
+    writer
+      .array(names.length ? 4 : 3)
+      .uint(kind)
+      .text(collection)
+      .text(id);
+    if (names.length) {
+      writer.map(1).uint(PARTS.indexOf(part)).map(names.length);
+      for (const name of names) writer.name(name, "the field").value((fields as Record<string, unknown>)[name], name);
+    }
+    this.made.push({ collection, id, bytes: writer.finish() });
+  }
+}
+
+/** The fields of an object are a plain one. */
+function checkFields(fields: object): object {
+  if (isPlain(fields)) return fields;
+  throw invalid('the fields are a plain object, like { title: "Buy milk" }');
+}
+
+function isCount(number: unknown): boolean {
+  return Number.isSafeInteger(number) && (number as number) >= 0;
+}
