@@ -3,7 +3,7 @@
 //! What goes is what the author took away and is still there. What comes stands to the right of all that the author saw
 //! to the left of it, and to the left of the rest. Nothing here uses how the core moves splices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tapeline_core::name::Key;
@@ -24,11 +24,12 @@ pub struct Texts {
     after: Vec<Rc<BTreeMap<Place, Vec<Char>>>>,
     /// The ops of each event as they were authored, by author.
     authored: BTreeMap<(ClientId, Seq), Vec<Op>>,
+    gone: BTreeSet<Key>,
 }
 
 impl Default for Texts {
     fn default() -> Self {
-        Self { after: vec![Rc::default()], authored: BTreeMap::new() }
+        Self { after: vec![Rc::default()], authored: BTreeMap::new(), gone: BTreeSet::new() }
     }
 }
 
@@ -59,7 +60,18 @@ impl Texts {
             let made = |action: &Action| matches!(action, Action::Insert(_) | Action::Upsert(_));
             made(&op.action) && !sent.iter().any(|other| other.key == op.key && made(&other.action))
         };
-        recorded.iter().filter(|op| !brings_back(op)).for_each(|op| apply(&mut texts, op, seq));
+        for op in recorded {
+            let was_gone = self.gone.remove(&op.key);
+            if brings_back(&op) {
+                continue;
+            }
+            if op.action == Action::Delete {
+                self.gone.insert(op.key.clone());
+            } else if was_gone {
+                texts.retain(|(key, _), _| *key != op.key);
+            }
+            apply(&mut texts, op, seq);
+        }
         self.after.push(Rc::new(texts));
         Ok(())
     }
@@ -79,7 +91,9 @@ fn check(seq: Seq, seen: &[Char], splices: &Splices, text: &[Char], moved: &Spli
     let went: Vec<_> = text.iter().filter(|char| !now.contains(char)).collect();
     let to_go: Vec<_> = text.iter().filter(|char| seen.contains(char) && !meant.contains(char)).collect();
     if went != to_go {
-        return Err(format!("event {seq} takes away {went:?} and meant {to_go:?}: {splices:?} became {moved:?}; seen {seen:?}, there was {text:?}"));
+        return Err(format!(
+            "event {seq} takes away {went:?} and meant {to_go:?}: {splices:?} became {moved:?}; seen {seen:?}, there was {text:?}"
+        ));
     }
     let places: Vec<usize> = meant.iter().filter_map(|char| now.iter().position(|other| other == char)).collect();
     let is_new = |at: &usize| now[places[*at]].0 == seq;
@@ -88,7 +102,9 @@ fn check(seq: Seq, seen: &[Char], splices: &Splices, text: &[Char], moved: &Spli
     };
     match (0..places.len()).filter(is_new).all(in_order) {
         true => Ok(()),
-        false => Err(format!("event {seq} was to make {meant:?} and made {now:?}")),
+        false => Err(format!(
+            "event {seq} was to make {meant:?} of {seen:?} and made {now:?} of {text:?}: {splices:?} became {moved:?}"
+        )),
     }
 }
 

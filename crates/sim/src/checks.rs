@@ -65,14 +65,11 @@ impl Checks {
     pub fn new(plan: &Plan) -> Self {
         let twins = plan.has(Fault::DeviceCopy) || plan.has(Fault::DeviceRestore);
         let allowed = Allowed { twins, forks: plan.has(Fault::ServerRestore) };
-        Self {
-            recorder: Recorder::default(),
-            deeds: BTreeMap::new(),
-            seen: BTreeMap::new(),
-            allowed,
-            copies: 0,
-            restored: false,
+        let mut recorder = Recorder::default();
+        if allowed.twins || allowed.forks {
+            recorder.authors_may_differ();
         }
+        Self { recorder, deeds: BTreeMap::new(), seen: BTreeMap::new(), allowed, copies: 0, restored: false }
     }
 
     /// How often a store was copied.
@@ -334,7 +331,7 @@ impl Checks {
                 Notice::Cancelled { .. } => false,
                 Notice::NewIdentity(_) => self.allowed.twins || self.allowed.forks,
                 Notice::StartedOver(_) => self.allowed.forks,
-                Notice::Diverged { .. } => false,
+                Notice::Diverged { .. } | Notice::Outdated { .. } => false,
             };
             if !excused {
                 return Err(format!("{notice:?}, and nothing was done that explains it"));

@@ -55,6 +55,8 @@ pub struct History {
     markers: BTreeMap<Marker, Vec<Seq>>,
     objects: objects::Objects,
     texts: Texts,
+    /// Nobody sends what was typed on another log, or on another copy of a store.
+    same_authors: bool,
     /// The digest and the objects after so many events.
     after: Vec<(Digest, Rc<Objects>)>,
     chains: Vec<Chain>,
@@ -84,6 +86,7 @@ impl Default for History {
             markers: BTreeMap::new(),
             objects: objects::Objects::default(),
             texts: Texts::default(),
+            same_authors: true,
             after: vec![(Digest::EMPTY, Rc::default())],
             chains: vec![Chain::EMPTY],
         }
@@ -91,6 +94,12 @@ impl Default for History {
 }
 
 impl Recorder {
+    /// From now on authors may send what was typed on another log, or on another copy of their store: what their
+    /// splices meant cannot be told then.
+    pub fn authors_may_differ(&mut self) {
+        self.log.same_authors = false;
+    }
+
     /// An event reaches the server. Answers whether another had reached it under the same identity.
     pub fn sent(&mut self, event: &Sealed, markers: Vec<Marker>) -> bool {
         let all = self.sent.entry((event.event.client, event.event.n)).or_default();
@@ -123,7 +132,8 @@ impl Recorder {
     /// # Errors
     /// Where the image breaks a promise.
     pub fn replaced(&mut self, disk: &Disk) -> Result<(), String> {
-        let elder = std::mem::take(&mut self.log);
+        let log = History { same_authors: false, ..History::default() };
+        let elder = std::mem::replace(&mut self.log, log);
         self.elders.push(elder);
         self.observe(disk)
     }
@@ -251,7 +261,9 @@ impl History {
                 event.body.ops, event.lost, sent.ops
             ));
         }
-        self.texts.take((seq, client, sent.on), &sent.ops, &event.body.ops)?;
+        if self.same_authors {
+            self.texts.take((seq, client, sent.on), &sent.ops, &event.body.ops)?;
+        }
         let verdict = Verdict::Recorded { seq, lost: event.lost.clone() };
         self.note(client, n, hash, verdict)?;
         sent.markers.iter().for_each(|&marker| self.markers.entry(marker).or_default().push(seq));

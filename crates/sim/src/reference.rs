@@ -114,9 +114,14 @@ pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
                     let all = objects.gone.get(&op.key).map(|gone| gone.all.clone()).unwrap_or_default();
                     Object { made: Some(write), all: all.into_iter().chain([write]).collect(), ..Object::default() }
                 });
-                objects.gone.remove(&op.key);
+                let gone = objects.gone.remove(&op.key);
                 for (name, value) in set.iter() {
                     object.assign(name.as_str(), value.clone(), write, base);
+                }
+                // Brought back as it was: nobody has typed on it yet.
+                if gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection)) {
+                    let nobody = (write.0, ClientId(u128::MAX));
+                    object.assigned.values_mut().for_each(|writes| writes.push(nobody));
                 }
             }
             Action::Update(edits) => {
@@ -352,7 +357,7 @@ fn resolve_edits(
 
 /// Whether somebody else has set a text anew since an author saw it, and the author has not set it after that.
 fn is_overwritten(object: &Object, name: &str, event: Authored<'_>) -> bool {
-    let assigned = object.assigned.get(name).into_iter().flatten().chain(&object.made);
+    let assigned = object.made.iter().chain(object.assigned.get(name).into_iter().flatten());
     let last = assigned.filter(|(seq, _)| *seq >= event.on).max_by_key(|(seq, _)| *seq);
     last.is_some_and(|(_, by)| *by != event.write.1)
 }

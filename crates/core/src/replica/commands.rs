@@ -223,7 +223,8 @@ impl Replica {
     pub(super) fn make_again(&mut self, edit: EditId, refused: super::outbox::Again, code: RefusalCode) -> bool {
         let Some(pending) = self.outbox.pending.get_mut(edit) else { return false };
         let commanded = pending.command.is_some();
-        let helps = code == RefusalCode::Rebase || code == RefusalCode::Stale && commanded;
+        // A splice whose text was set anew has nothing to be moved to.
+        let helps = code == RefusalCode::Rebase && !pending.voided || code == RefusalCode::Stale && commanded;
         if !helps || refused.tries > crate::limits::TRIES {
             return false;
         }

@@ -66,6 +66,9 @@ impl Link {
 impl Replica {
     /// A connection is there, and the stream is to be spoken of as `channel`.
     pub fn connected(&mut self, channel: Channel) {
+        if self.outdated {
+            return;
+        }
         self.link = Link::Up { channel, phase: Phase::ToOpen, unanswered: 0, pause: None };
         self.history.fetching = None;
     }

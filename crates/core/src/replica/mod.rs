@@ -92,6 +92,8 @@ pub struct Replica {
     storing: Storing,
     tabs: Tabs,
     peers: Peers,
+    /// An event on the log says what this version does not know.
+    outdated: bool,
     /// How many events were played when mirrors were last told.
     told: Seq,
     changed: FxHashSet<Key>,
@@ -164,6 +166,12 @@ pub enum Notice {
     /// The server's log is not the one that was played. All is played anew; what is pending, and what of one's own the
     /// server has lost, will be sent again.
     StartedOver(ResyncReason),
+    /// An event on the log says what this version does not know. Nothing is played or sent until a newer program opens
+    /// the store; what is pending is kept.
+    Outdated {
+        /// The event.
+        seq: Seq,
+    },
     /// The objects are not what the server has. They are fetched anew; please report it.
     Diverged {
         /// Where it showed.
@@ -197,6 +205,7 @@ impl Replica {
             storing: Storing::new(keeping),
             tabs: Tabs::default(),
             peers: Peers::default(),
+            outdated: false,
             told: Seq::FIRST,
             changed: FxHashSet::default(),
             notices: VecDeque::new(),

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rustc_hash::FxHashSet;
 
+use super::connect::Link;
 use super::outbox::{Kept, Pending};
 use super::{History, Moment, Notice, Replica};
 use crate::block::EventBlock;
@@ -97,9 +98,8 @@ impl Replica {
         }
         let mut overlap = FxHashSet::default();
         for encoded in block.encoded() {
-            // What cannot be read is from a newer server; the client is told when it opens.
             let Ok(event) = cbor::decode_recorded(encoded) else {
-                self.reopen();
+                self.stop_at_unknown();
                 break;
             };
             self.history.played = event.seq.next();
@@ -111,6 +111,16 @@ impl Replica {
         }
         self.reapply(overlap);
         self.storing.meta();
+    }
+
+    /// An event says something that this version does not know: to play on without it would be to diverge. What is
+    /// pending is kept until a newer program goes on.
+    fn stop_at_unknown(&mut self) {
+        if !self.outdated {
+            self.outdated = true;
+            self.notice(Notice::Outdated { seq: self.history.played });
+        }
+        self.link = Link::Down;
     }
 
     fn play_event(&mut self, moment: Moment, event: &Recorded, overlap: &mut FxHashSet<Key>) {

@@ -8,6 +8,8 @@ use crate::numbers::{Millis, Seq};
 pub struct Status {
     /// Whether the stream is open on a connection.
     pub open: bool,
+    /// Whether the log says something that this version does not know: a newer program is needed to go on.
+    pub outdated: bool,
     /// How many events were played.
     pub played: Seq,
     /// The server's head as last heard.
@@ -36,6 +38,7 @@ impl Replica {
         let history = &self.history;
         Status {
             open: self.link.is_open(),
+            outdated: self.outdated,
             played: history.played,
             head: history.head.max(history.played),
             behind: history.head.since(history.played),

@@ -38,7 +38,15 @@ pub(super) struct Ground<'a> {
 /// What is decided on one op.
 enum Decision {
     AsAuthored,
-    Instead { ops: Vec<Op>, lost: Vec<Lost> },
+    Instead {
+        ops: Vec<Op>,
+        lost: Vec<Lost>,
+    },
+    /// The first op brings the object back as it was.
+    Revived {
+        ops: Vec<Op>,
+        lost: Vec<Lost>,
+    },
 }
 
 impl Decision {
@@ -65,13 +73,17 @@ impl Ground<'_> {
             if body.ops.len() > 1 {
                 before.push((&op.key, self.objects.entry(&op.key).cloned()));
             }
+            let revived = matches!(decision, Decision::Revived { .. });
             match decision {
                 Decision::AsAuthored => {
                     self.apply(op, write);
                     effect.altered.iter_mut().for_each(|ops| ops.push(op.clone()));
                 }
-                Decision::Instead { ops, lost } => {
+                Decision::Instead { ops, lost } | Decision::Revived { ops, lost } => {
                     ops.iter().for_each(|op| self.apply(op, write));
+                    if revived && let Some(object) = self.objects.get(&op.key) {
+                        self.texts.revived(&op.key, object, write.stamp.seq);
+                    }
                     effect.altered.get_or_insert_with(|| body.ops[..place].to_vec()).extend(ops);
                     effect.lost.extend(lost);
                 }
@@ -160,7 +172,7 @@ impl Ground<'_> {
                 vec![Lost { op: lost, reason: LostReason::Gone }]
             }
         };
-        Ok(Decision::Instead { ops, lost })
+        Ok(Decision::Revived { ops, lost })
     }
 
     fn check_reads(&self, body: &Body, client: ClientId) -> Result<(), Refusal> {

@@ -18,6 +18,7 @@ use crate::numbers::{ClientId, Seq};
 use crate::object::{Object, Stamp};
 use crate::op::{Action, Edit, Op};
 use crate::splice::{SpliceError, Splices};
+use crate::value::Value;
 
 /// The splices of each text since some event.
 #[derive(Debug)]
@@ -44,6 +45,9 @@ struct Change {
 enum What {
     /// The field was set as a whole.
     Assigned,
+    /// The field was set as a whole, as the log says, which does not tell whether its author meant to, or only brought
+    /// the object back.
+    Restored,
     Spliced {
         recorded: Splices,
         /// As its author made it, on the state at this event; not known where it was read from the log.
@@ -131,6 +135,17 @@ impl Texts {
         self.count += 1;
     }
 
+    /// An object was brought back as it was. What its reviver had typed on its texts before that went with it, and was
+    /// lost; so is what was typed on top of that.
+    pub(super) fn revived(&mut self, key: &Key, object: &Object, seq: Seq) {
+        let nobody = ClientId(u128::MAX);
+        for (field, _) in object.fields().filter(|(_, field)| matches!(field.value, Value::Text(_) | Value::Bytes(_))) {
+            let by = Stamp { seq, client: nobody };
+            self.make(key.clone(), field.clone()).changes.push_back(Change { by, what: What::Assigned });
+            self.count += 1;
+        }
+    }
+
     /// Remembers what older events did: all from the first of them up to where the memory began.
     pub(super) fn load(&mut self, events: &[Recorded]) {
         let Some(first) = events.first() else { return };
@@ -166,7 +181,8 @@ impl Texts {
                     Some(Edit::Ask(_)) | None => continue,
                     Some(_) => What::Assigned,
                 },
-                Action::Insert(set) | Action::Upsert(set) if set.get(text.field.as_str()).is_some() => What::Assigned,
+                Action::Insert(set) if set.get(text.field.as_str()).is_some() => What::Assigned,
+                Action::Upsert(set) if set.get(text.field.as_str()).is_some() => What::Restored,
                 // That an object was made anew shows in the object.
                 Action::Insert(_) | Action::Upsert(_) | Action::Delete => continue,
             };
@@ -193,7 +209,8 @@ impl Between {
     fn then(self, change: &Change, on: Seq, author: ClientId) -> Self {
         match (&change.what, change.by.client == author) {
             (What::Assigned, true) => Self::Nothing,
-            (What::Assigned, false) => Self::Overwritten,
+            (What::Restored, true) => Self::Unknown,
+            (What::Assigned | What::Restored, false) => Self::Overwritten,
             (What::Spliced { recorded, .. }, false) => self.then_splices(recorded),
             (What::Spliced { authored, .. }, true) => self.past(authored.as_ref(), on),
         }

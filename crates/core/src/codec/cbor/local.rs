@@ -57,7 +57,7 @@ pub fn decode_key(bytes: &[u8]) -> Result<Key, Box<CodecError>> {
 /// ```text
 /// notice = [0, edit, seq, [[op, reason], …]] recorded | [1, edit, refusal] refused | [2, edit] cancelled
 ///        | [3, seq, [collection, id], {field: value, …}, actor | null] overwritten | [4] new identity
-///        | [5, reason] started over | [6, seq] diverged
+///        | [5, reason] started over | [6, seq] diverged | [7, seq] outdated
 /// ```
 pub fn encode_notice(notice: &Notice) -> Vec<u8> {
     let mut writer = Writer::new();
@@ -76,6 +76,7 @@ pub fn encode_notice(notice: &Notice) -> Vec<u8> {
         Notice::NewIdentity(_) => writer.array(1).uint(4),
         Notice::StartedOver(reason) => writer.array(2).uint(5).text(reason.code()),
         Notice::Diverged { seq } => writer.array(2).uint(6).uint(seq.0),
+        Notice::Outdated { seq } => writer.array(2).uint(7).uint(seq.0),
     };
     writer.finish()
 }
