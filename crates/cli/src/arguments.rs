@@ -242,7 +242,7 @@ pub enum Format {
 
 #[derive(Args, Debug)]
 pub struct Replay {
-    /// The recording: NDJSON, gzipped or plain.
+    /// The recording: events in NDJSON, or a text in JSON; gzipped or plain.
     pub file: PathBuf,
     /// The stream to play it into.
     #[arg(long)]
@@ -250,7 +250,7 @@ pub struct Replay {
     /// Draws the interleaving: another seed, another order in which replicas go online.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// How many replicas may be online at once.
+    /// How many replicas may be online at once, where they edit offline; people who type are online all the time.
     #[arg(long, default_value = "4", value_name = "N", value_parser = parse_count)]
     pub replicas_in_flight: usize,
 }

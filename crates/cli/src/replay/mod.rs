@@ -1,8 +1,11 @@
 //! `replay`: plays a recording of people working together through real replicas over real sockets.
+//!
+//! Objects edited by many, often offline, are played here; texts that were typed at once in `text`.
 
 mod player;
 mod recording;
 mod schedule;
+pub mod text;
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +19,13 @@ use crate::{http, output};
 use player::{Counts, Player};
 use recording::Recording;
 use schedule::{Schedule, Step};
+use text::TextRecording;
 
 /// Plays a recording and checks that everybody ends the same.
 pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Failure> {
+    if let Some(text) = TextRecording::read(&arguments.file)? {
+        return text::run(&text, server, &arguments, json).await;
+    }
     let recording = Recording::read(&arguments.file)?;
     http::check(server)?;
     let started = Instant::now();

@@ -92,7 +92,8 @@ impl Recording {
     }
 }
 
-fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
+/// Opens a file to be read, gzipped or plain.
+pub fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
     let mut file = BufReader::new(File::open(path)?);
     let gzipped = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
     let reader: Box<dyn Read> = if gzipped { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
