@@ -8,11 +8,13 @@
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
+use crate::edit::Together;
 use crate::limits;
 use crate::name::{FieldName, Key};
-use crate::object::Object;
+use crate::numbers::{ClientId, Millis, Seq};
+use crate::object::{Entry, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Members, Op};
 use crate::splice::Splices;
 use crate::value::Value;
@@ -266,23 +268,27 @@ impl Step {
         }
     }
 
-    /// The ops that take it back, later changes first.
+    /// The ops that take it back, later changes first; those on one object as one op where that can be.
     fn inverse(&self, forced: bool, shown: &dyn Look) -> Vec<Op> {
-        let (mut ops, mut keys): (Vec<Op>, FxHashSet<&Key>) = Default::default();
+        let mut ops: Vec<Op> = Vec::new();
+        let mut there: FxHashMap<&Key, Option<Entry>> = FxHashMap::default();
         for change in self.changes.iter().rev() {
-            let touched = !keys.insert(change.key());
-            ops.extend(self.take_back(change, forced, touched, shown));
+            let key = change.key();
+            let entry = there.entry(key).or_insert_with(|| shown.look(key).map(Entry::Live));
+            let live = entry.as_ref().and_then(Entry::live).map(AsRef::as_ref);
+            if let Some(op) = self.take_back(change, forced, live) {
+                apply(entry, &op, &Write::pending(ClientId(0), Seq::FIRST, Millis(0)));
+                join(&mut ops, op);
+            }
         }
         ops
     }
 
-    /// `touched`: an earlier op of the same edit is on the same object, so what is shown is not what will be there.
-    fn take_back(&self, change: &Change, forced: bool, touched: bool, shown: &dyn Look) -> Option<Op> {
-        let there = shown.look(change.key());
+    fn take_back(&self, change: &Change, forced: bool, there: Option<&Object>) -> Option<Op> {
         match change {
             Change::Came(key, made) => {
-                let same = there.as_ref()?.has_fields_of(made);
-                (same || forced || touched).then(|| op(key, Action::Delete))
+                let same = there?.has_fields_of(made);
+                (same || forced).then(|| op(key, Action::Delete))
             }
             Change::Went(key, gone) => {
                 let fields = gone.fields().map(|(name, field)| (name.clone(), field.value.clone()));
@@ -290,11 +296,11 @@ impl Step {
                 there.is_none().then(|| op(key, Action::Insert(fields)))
             }
             Change::Assigned { key, field, before, after } => {
-                let same = there.as_ref()?.get(field.as_str()).unwrap_or(&Value::Null) == after;
-                (same || forced || touched).then(|| update(key, field, Edit::Set(before.clone())))?
+                let same = there?.get(field.as_str()).unwrap_or(&Value::Null) == after;
+                (same || forced).then(|| update(key, field, Edit::Set(before.clone())))?
             }
             Change::Merged { key, field, inverse } => {
-                let value = there.as_ref()?.get(field.as_str());
+                let value = there?.get(field.as_str());
                 let inverse = self.inverse_now(key, field, inverse)?;
                 crate::edit::check(value, &inverse).ok()?;
                 update(key, field, inverse)
@@ -308,6 +314,17 @@ impl Step {
         let moved = past(splices, since.map(|(.., since)| since))?;
         (!moved.is_empty()).then_some(Edit::Splice(moved))
     }
+}
+
+/// Takes an op to the others, into the one before it on the same object where the two are one.
+fn join(ops: &mut Vec<Op>, op: Op) {
+    if let Some(last) = ops.iter_mut().rev().find(|last| last.key == op.key)
+        && let Together::One(action) = last.action.then(&op.action)
+    {
+        last.action = action;
+        return;
+    }
+    ops.push(op);
 }
 
 impl Change {

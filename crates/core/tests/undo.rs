@@ -150,7 +150,6 @@ fn undo_takes_back_and_redo_makes_again() {
 }
 
 #[test]
-#[ignore = "what others set since is skipped in the first field of an object alone"]
 fn undoing_an_offline_edit_restores_only_what_was_mine() {
     let (mut server, mut ann, mut ben) = with_numbers();
     ann.leave(&mut server);
@@ -203,7 +202,6 @@ fn what_others_changed_since_is_skipped_unless_forced() {
 }
 
 #[test]
-#[ignore = "a step back of several fields is several ops, and what merges is assigned when it is made again"]
 fn a_redo_after_others_edited_makes_again_what_is_mine() {
     let (mut server, mut ann, mut ben) = with_numbers();
     ann.leave(&mut server);
@@ -224,7 +222,6 @@ fn a_redo_after_others_edited_makes_again_what_is_mine() {
 }
 
 #[test]
-#[ignore = "what others set since is skipped in the first field of an object alone"]
 fn a_redo_skips_what_somebody_else_has_set() {
     let (mut server, mut ann, mut ben) = with_numbers();
     ann.edit(edits(&[("a", to(10)), ("b", to(10))]));
@@ -238,7 +235,6 @@ fn a_redo_skips_what_somebody_else_has_set() {
 }
 
 #[test]
-#[ignore = "what others set since is skipped in the first field of an object alone"]
 fn a_group_is_one_step() {
     let (mut server, mut ann, mut ben) = with_numbers();
     ann.edit(vec![set("x", "a", 2)]);
@@ -379,7 +375,6 @@ fn a_text_is_undone_after_somebody_typed_on_both_sides_of_it_at_once() {
 }
 
 #[test]
-#[ignore = "an object that comes back is not set any further"]
 fn a_group_that_sets_and_deletes_is_taken_back_to_before() {
     let (_, mut ann, _) = with_numbers();
     ann.history.begin_group();
