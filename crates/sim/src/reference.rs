@@ -161,7 +161,7 @@ fn edit_field(object: &mut Object, name: &str, edit: &Edit, write: Write, base: 
             }
         }
         Edit::Put(puts) => {
-            let value = puts.iter().fold(there, |value, put| put_into(value, put));
+            let value = puts.iter().fold(there, put_into);
             object.write(name, value.unwrap_or(Value::Null), write);
             object.assigned.entry(name.into()).or_default().push(write);
         }
@@ -203,9 +203,8 @@ fn put_into(value: Option<Value>, put: &Put) -> Option<Value> {
             _ if new.is_none() => return value,
             _ => BTreeMap::new(),
         };
-        match at(map.remove(name), rest, new) {
-            Some(below) => drop(map.insert(name.clone(), below)),
-            None => {}
+        if let Some(below) = at(map.remove(name), rest, new) {
+            map.insert(name.clone(), below);
         }
         Entries::new(map.into_iter().map(|(name, value)| (name.into(), value)).collect()).ok().map(Value::Map)
     }

@@ -112,7 +112,7 @@ impl Mirror {
         let ahead = rehearse(&new.ops, &write, self.complete, |key| self.entry(key))?;
         let body = new.body(self.played, now);
         EditError::check_bytes(&body)?;
-        let before: FxHashMap<_, _> = ahead.keys().map(|key| (key.clone(), self.get(key).cloned())).collect();
+        let before = new.ops.iter().map(|op| (op.key.clone(), self.get(&op.key).cloned())).collect();
         for (key, entry) in ahead {
             self.touch(&key);
             self.ahead.insert(key, entry);

@@ -25,7 +25,7 @@ impl Replica {
             && let Some(ops) = self.together(earlier, &body)
         {
             self.join(earlier, edit, &body, ops);
-            self.reapply(shown.into_keys());
+            self.reapply(body.ops.into_iter().map(|op| op.key));
             return Shown::default();
         } else {
             for (place, op) in body.ops.iter().enumerate() {
@@ -34,10 +34,10 @@ impl Replica {
             if let Some(commanded) = &command {
                 self.commands.watch(edit, &commanded.reads);
             }
+            self.changed.extend(body.ops.iter().map(|op| op.key.clone()));
             self.outbox.push(edit, body, command);
             self.storing.pending(edit);
         }
-        self.changed.extend(shown.keys().cloned());
         shown
     }
 

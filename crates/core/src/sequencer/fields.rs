@@ -36,6 +36,9 @@ pub(super) enum Fate {
     },
 }
 
+/// What is kept so far, and what is lost.
+type Changed = (Vec<(FieldName, Edit)>, Vec<Lost>);
+
 /// What became of one.
 enum One {
     Kept,
@@ -44,9 +47,9 @@ enum One {
 }
 
 impl Fields<'_, '_> {
-    pub(super) fn decide_all(&mut self, object: &Object, edits: &FieldMap<Edit>) -> Result<Fate, Refusal> {
+    pub(super) fn decide_all(&mut self, object: &Object, edits: &FieldMap<Edit>) -> Result<Fate, Box<Refusal>> {
         self.check_room(object, edits)?;
-        let mut changed: Option<(Vec<(FieldName, Edit)>, Vec<Lost>)> = None;
+        let mut changed: Option<Changed> = None;
         for (place, (name, edit)) in edits.iter().enumerate() {
             let one = self.decide(object, name, edit)?;
             if let (One::Kept, None) = (&one, &changed) {
@@ -67,7 +70,7 @@ impl Fields<'_, '_> {
     }
 
     /// The fields of an upsert of an object that is there.
-    pub(super) fn decide_set(&mut self, object: &Object, set: &FieldMap<Value>) -> Result<Fate, Refusal> {
+    pub(super) fn decide_set(&mut self, object: &Object, set: &FieldMap<Value>) -> Result<Fate, Box<Refusal>> {
         if self.ground.schema.is_empty() {
             return self.check_room(object, set).map(|()| Fate::Kept);
         }
@@ -75,7 +78,7 @@ impl Fields<'_, '_> {
         self.decide_all(object, &FieldMap::new(edits.collect()).unwrap_or_default())
     }
 
-    fn decide(&mut self, object: &Object, name: &FieldName, edit: &Edit) -> Result<One, Refusal> {
+    fn decide(&mut self, object: &Object, name: &FieldName, edit: &Edit) -> Result<One, Box<Refusal>> {
         let decided = match edit {
             Edit::Set(_) | Edit::Put(_) => self.by_policy(object, name, edit)?,
             Edit::Members(members) => self.members(object, name, members),
@@ -93,7 +96,7 @@ impl Fields<'_, '_> {
     }
 
     /// A field that is set while somebody else has written it.
-    fn by_policy(&self, object: &Object, name: &FieldName, edit: &Edit) -> Result<One, Refusal> {
+    fn by_policy(&self, object: &Object, name: &FieldName, edit: &Edit) -> Result<One, Box<Refusal>> {
         let policy = self.ground.schema.policy(&self.op.key.collection, name);
         let field = object.field(name.as_str());
         let concurrent = || field.is_some_and(|field| field.version.changed_since(self.base, self.stamp.client));
@@ -135,7 +138,7 @@ impl Fields<'_, '_> {
     }
 
     /// A splice is moved past what others have done to the text since its author saw it.
-    fn splice(&mut self, object: &Object, name: &FieldName, authored: &Splices) -> Result<One, Refusal> {
+    fn splice(&mut self, object: &Object, name: &FieldName, authored: &Splices) -> Result<One, Box<Refusal>> {
         let key = &self.op.key;
         let between = self
             .earlier(name)
@@ -172,14 +175,14 @@ impl Fields<'_, '_> {
         Some(if earlier.others.is_empty() { Between::Nothing } else { Between::Splices(earlier.others.clone()) })
     }
 
-    fn rebase(&self, name: &FieldName, object: &Object) -> Refusal {
+    fn rebase(&self, name: &FieldName, object: &Object) -> Box<Refusal> {
         let key = &self.op.key;
         let reason =
             format!("{key}, field {name}: too much has happened to the text since; move the edit to the present text");
         refuse(RefusalCode::Rebase, reason, key, Some(object))
     }
 
-    fn check_room<T>(&self, object: &Object, fields: &FieldMap<T>) -> Result<(), Refusal> {
+    fn check_room<T>(&self, object: &Object, fields: &FieldMap<T>) -> Result<(), Box<Refusal>> {
         if object.has_room(fields.iter().map(|(name, _)| name)) {
             return Ok(());
         }
@@ -187,7 +190,7 @@ impl Fields<'_, '_> {
         Err(refuse(RefusalCode::Invalid, reason, &self.op.key, None))
     }
 
-    fn invalid(&self, name: &FieldName, error: &dyn std::fmt::Display) -> Refusal {
+    fn invalid(&self, name: &FieldName, error: &dyn std::fmt::Display) -> Box<Refusal> {
         let current = self.ground.objects.get(&self.op.key).map(AsRef::as_ref);
         refuse(RefusalCode::Invalid, format!("{}, field {name}: {error}", self.op.key), &self.op.key, current)
     }

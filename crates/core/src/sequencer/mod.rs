@@ -369,7 +369,7 @@ impl Sequencer {
         });
         let mut told = true;
         let verdict = match taken {
-            Err(refusal) => Verdict::Refused(Box::new(Refusal { head: seq, ..refusal })),
+            Err(refusal) => Verdict::Refused(Box::new(Refusal { head: seq, ..*refusal })),
             Ok(effect) => {
                 told = effect.altered.is_some();
                 self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
@@ -401,9 +401,9 @@ impl Sequencer {
     }
 
     /// What can be said against an event without looking at objects.
-    fn check(&self, sealed: &Sealed) -> Result<(), Refusal> {
+    fn check(&self, sealed: &Sealed) -> Result<(), Box<Refusal>> {
         let body = &sealed.event.body;
-        let refuse = |code, reason| Refusal { code, reason, about: None, current: None, head: Seq::FIRST };
+        let refuse = |code, reason| Box::new(Refusal { code, reason, about: None, current: None, head: Seq::FIRST });
         let invalid = |reason| refuse(RefusalCode::Invalid, reason);
         if body.ops.is_empty() {
             return Err(invalid("the event has no ops".into()));

@@ -57,7 +57,7 @@ impl Decision {
 
 impl Ground<'_> {
     /// Lets an event take effect, all of it or, where it is refused, nothing.
-    pub(super) fn take_effect(&mut self, body: &Body, write: &Write<'_>) -> Result<Effect, Refusal> {
+    pub(super) fn take_effect(&mut self, body: &Body, write: &Write<'_>) -> Result<Effect, Box<Refusal>> {
         self.check_reads(body, write.stamp.client)?;
         let mut effect = Effect { altered: None, lost: Vec::new() };
         let mut before: Vec<(&Key, Option<Entry>)> = Vec::new();
@@ -105,7 +105,7 @@ impl Ground<'_> {
         }
     }
 
-    fn decide(&self, op: &Op, body: &Body, stamp: Stamp, spliced: &mut Vec<Spliced>) -> Result<Decision, Refusal> {
+    fn decide(&self, op: &Op, body: &Body, stamp: Stamp, spliced: &mut Vec<Spliced>) -> Result<Decision, Box<Refusal>> {
         let base = op.seen.unwrap_or(body.base);
         let entry = self.objects.entry(&op.key);
         let live = entry.and_then(Entry::live).map(AsRef::as_ref);
@@ -147,7 +147,7 @@ impl Ground<'_> {
     }
 
     /// An update of an object that was deleted concurrently.
-    fn revive(&self, op: &Op, gone: &Entry) -> Result<Decision, Refusal> {
+    fn revive(&self, op: &Op, gone: &Entry) -> Result<Decision, Box<Refusal>> {
         let last = match gone {
             Entry::Tombstone(tombstone) if self.schema.revives(&op.key.collection) => tombstone.last.as_ref(),
             _ => None,
@@ -175,7 +175,7 @@ impl Ground<'_> {
         Ok(Decision::Revived { ops, lost })
     }
 
-    fn check_reads(&self, body: &Body, client: ClientId) -> Result<(), Refusal> {
+    fn check_reads(&self, body: &Body, client: ClientId) -> Result<(), Box<Refusal>> {
         match body.unchanged.iter().find(|read| has_changed(self.objects, read, body.base, client)) {
             None => Ok(()),
             Some(read) => Err(refuse(
@@ -241,6 +241,7 @@ fn has_changed(objects: &Objects, read: &Read, base: Seq, client: ClientId) -> b
 }
 
 /// A refusal; how far the stream was is told by whoever decides.
-pub(super) fn refuse(code: RefusalCode, reason: String, about: &Key, current: Option<&Object>) -> Refusal {
-    Refusal { code, reason, about: Some(about.clone()), current: current.map(Object::to_value), head: Seq::FIRST }
+pub(super) fn refuse(code: RefusalCode, reason: String, about: &Key, current: Option<&Object>) -> Box<Refusal> {
+    let current = current.map(Object::to_value);
+    Box::new(Refusal { code, reason, about: Some(about.clone()), current, head: Seq::FIRST })
 }

@@ -170,7 +170,7 @@ impl Texts {
                 self.make(key.clone(), text.field).changes.extend(text.changes);
             }
         }
-        self.count = self.texts.values().flatten().map(|text| text.changes.len()).sum();
+        self.count = newer.count + events.iter().map(|event| event.body.ops.len()).sum::<usize>();
     }
 
     fn load_op(&mut self, op: &Op, by: Stamp) {
