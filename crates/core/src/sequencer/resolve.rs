@@ -82,7 +82,7 @@ impl Ground<'_> {
                 Decision::Instead { ops, lost } | Decision::Revived { ops, lost } => {
                     ops.iter().for_each(|op| self.apply(op, write));
                     if revived && let Some(object) = self.objects.get(&op.key) {
-                        self.texts.revived(&op.key, object, write.stamp.seq);
+                        self.texts.revived(op, object, write.stamp.seq);
                     }
                     effect.altered.get_or_insert_with(|| body.ops[..place].to_vec()).extend(ops);
                     effect.lost.extend(lost);

@@ -135,11 +135,16 @@ impl Texts {
         self.count += 1;
     }
 
-    /// An object was brought back as it was. What its reviver had typed on its texts before that went with it, and was
-    /// lost; so is what was typed on top of that.
-    pub(super) fn revived(&mut self, key: &Key, object: &Object, seq: Seq) {
-        let nobody = ClientId(u128::MAX);
-        for (field, _) in object.fields().filter(|(_, field)| matches!(field.value, Value::Text(_) | Value::Bytes(_))) {
+    /// An object was brought back as it was, by an op on it. What its reviver had typed on its texts before that went with
+    /// it, and was lost; so is what was typed on top of that, unless the op sets the text.
+    pub(super) fn revived(&mut self, op: &Op, object: &Object, seq: Seq) {
+        let (key, nobody) = (&op.key, ClientId(u128::MAX));
+        let set = |field: &FieldName| match &op.action {
+            Action::Update(edits) => matches!(edits.get(field.as_str()), Some(Edit::Set(_) | Edit::Put(_))),
+            _ => false,
+        };
+        let texts = object.fields().filter(|(_, field)| matches!(field.value, Value::Text(_) | Value::Bytes(_)));
+        for (field, _) in texts.filter(|(field, _)| !set(field)) {
             let by = Stamp { seq, client: nobody };
             self.make(key.clone(), field.clone()).changes.push_back(Change { by, what: What::Assigned });
             self.count += 1;
