@@ -2,7 +2,7 @@
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -16,10 +16,16 @@ export class Server {
 
   private constructor(private readonly data: string) {}
 
-  static async start(): Promise<Server> {
+  /** `schema`: how concurrent edits meet, in TOML. */
+  static async start(schema = ""): Promise<Server> {
     const server = new Server(await mkdtemp(join(tmpdir(), "tapeline-server-")));
+    await writeFile(server.schema, schema);
     await server.restart();
     return server;
+  }
+
+  private get schema(): string {
+    return `${this.data}.toml`;
   }
 
   get url(): string {
@@ -29,7 +35,7 @@ export class Server {
   /** Starts it again, on the port it had. */
   async restart(): Promise<void> {
     const listen = `127.0.0.1:${this.port}`;
-    const child = spawn(PROGRAM, ["serve", "--data", this.data, "--listen", listen], {
+    const child = spawn(PROGRAM, ["serve", "--data", this.data, "--listen", listen, "--schema", this.schema], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.process = child;
@@ -56,6 +62,7 @@ export class Server {
   async end(): Promise<void> {
     await this.kill();
     await rm(this.data, { recursive: true, force: true });
+    await rm(this.schema, { force: true });
   }
 
   /** Runs a command of the native client. Answers what it prints, line by line, each as JSON. */

@@ -1,0 +1,372 @@
+/** Two clients and a real server: what both do at once comes together, and nobody's work is lost unheard. */
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { type Collection, type Notice, Refused, type Stream, Tapeline } from "tapeline";
+import { pick, seeded } from "./support/random.js";
+import { Server } from "./support/server.js";
+import { rowsUntil, statusUntil } from "./support/until.js";
+
+const SCHEMA = `
+[collections.tasks.fields]
+title = "ask"
+owner = "first"
+`;
+
+interface Task {
+  title?: string;
+  owner?: string;
+  done?: boolean;
+  note?: string;
+  tags?: string[];
+  count?: number;
+}
+
+let server: Server;
+before(async () => {
+  server = await Server.start(SCHEMA);
+});
+after(() => server.end());
+
+/** Two who look at the same stream. */
+async function two(name: string) {
+  const [ann, ben] = await Promise.all(
+    ["ann", "ben"].map(async (who) => new Person(await Tapeline.open({ server: server.url, name: who }), name)),
+  );
+  return [ann!, ben!] as const;
+}
+
+class Person {
+  readonly stream: Stream;
+  readonly tasks: Collection<Task>;
+  readonly notices: Notice[] = [];
+
+  constructor(
+    readonly db: Tapeline,
+    stream: string,
+  ) {
+    this.stream = db.stream(stream);
+    this.tasks = this.stream.collection<Task>("tasks");
+    this.stream.onNotice((notice) => void this.notices.push(notice));
+  }
+
+  /** The notices of one kind. */
+  told<K extends Notice["kind"]>(kind: K): Extract<Notice, { kind: K }>[] {
+    return this.notices.filter((notice): notice is Extract<Notice, { kind: K }> => notice.kind === kind);
+  }
+
+  has(id: string, isSo: (task: Task) => boolean = () => true): Promise<unknown> {
+    return rowsUntil(this.tasks, { where: { id } }, ([row]) => row !== undefined && isSo(row));
+  }
+}
+
+/** Both come to know all that both have done, and hold the same. */
+async function meet(...people: Person[]): Promise<void> {
+  for (const { db } of people) db.goOnline();
+  // Twice: what one has sent, the other has yet to hear.
+  for (let round = 0; round < 2; round++) for (const { stream } of people) await stream.synced();
+  const head = Math.max(...people.map(({ stream }) => stream.status().head));
+  for (const { stream } of people) await statusUntil(stream, ({ played }) => played >= head);
+  assert.equal(new Set(people.map(({ stream }) => stream.digest())).size, 1, "they hold the same");
+}
+
+/** What somebody starts with, known to all; then nobody hears of the others. */
+async function apart(task: Task & { id: string }, ...people: Person[]): Promise<void> {
+  await people[0]!.stream.synced();
+  people[0]!.tasks.insert(task);
+  for (const person of people) await person.has(task.id);
+  await meet(...people);
+  for (const { db } of people) db.goOffline();
+}
+
+const close = (...people: Person[]) => Promise.all(people.map(({ db }) => db.close()));
+
+test("two who type at once get one text with all that both wrote, whatever letters they use", async () => {
+  const [ann, ben] = await two("text");
+  await apart({ id: "t", note: "Hello 🙂 world" }, ann, ben);
+  ann.tasks.splice("t", "note", 0, 5, "Hallo 👩‍👩‍👧");
+  ben.tasks.splice("t", "note", 9, 5, "wörld\r\n");
+  ben.tasks.editText("t", "note", ben.tasks.get("t")!.note!.replace("🙂", "🙃"));
+  await meet(ann, ben);
+  assert.equal(ann.tasks.get("t")?.note, "Hallo 👩‍👩‍👧 🙃 wörld\r\n");
+  assert.equal(ben.tasks.get("t")?.note, ann.tasks.get("t")?.note);
+  await close(ann, ben);
+});
+
+test("texts that two edit at random, together and apart, end as one", async () => {
+  const random = seeded("typing");
+  const [ann, ben] = await two("typing");
+  await apart({ id: "t", note: "" }, ann, ben);
+  for (let round = 0; round < 8; round++) {
+    for (const { db, tasks } of [ann, ben]) {
+      if (random() < 0.5) db.goOnline();
+      else db.goOffline();
+      for (let edit = 0; edit < 10; edit++) {
+        const letters = [...(tasks.get("t")?.note ?? "")];
+        const at = Math.floor(random() * (letters.length + 1));
+        letters.splice(at, Math.floor(random() * 3), pick(random, ["a", "🙂", "e\u0301", "\r\n", "word "]));
+        tasks.editText("t", "note", letters.join(""));
+        await new Promise(setImmediate);
+      }
+    }
+  }
+  await meet(ann, ben);
+  assert.equal(ann.tasks.get("t")?.note, ben.tasks.get("t")?.note);
+  assert.ok(ann.tasks.get("t")?.note?.isWellFormed());
+  await close(ann, ben);
+});
+
+test("members that two add and remove at once", async () => {
+  const [ann, ben] = await two("sets");
+  await apart({ id: "t", tags: ["home", "old"] }, ann, ben);
+  ann.tasks.add("t", { tags: ["garden", "both"] });
+  ann.tasks.remove("t", { tags: "old" });
+  ben.tasks.add("t", { tags: ["both", "soon"] });
+  ben.tasks.remove("t", { tags: "home" });
+  await meet(ann, ben);
+  assert.deepEqual([...ann.tasks.get("t")!.tags!].sort(), ["both", "garden", "soon"]);
+  await close(ann, ben);
+});
+
+test("a value that lost stands on the object with who wrote it, until somebody decides", async () => {
+  const [ann, ben] = await two("ask");
+  await apart({ id: "t", title: "Milk" }, ann, ben);
+  ann.tasks.update("t", { title: "Oat milk" });
+  ben.tasks.update("t", { title: "Soy milk" });
+  ann.db.goOnline();
+  await ann.stream.synced();
+  await meet(ann, ben);
+  assert.equal(ben.tasks.get("t")?.title, "Oat milk");
+  const row = ann.tasks.get("t")!;
+  const [conflict, ...others] = ann.tasks.conflicts(row);
+  assert.equal(others.length, 0);
+  assert.deepEqual(conflict, { field: "title", value: "Soy milk", at: conflict!.at, client: ben.stream.client });
+  assert.ok(Math.abs(Date.now() - conflict!.at.getTime()) < 60_000);
+  assert.equal(ann.tasks.conflicts(row), ann.tasks.conflicts(row), "the same list each time");
+  const [lost] = ben.told("recorded").flatMap(({ lost }) => lost);
+  const op = { op: "update", collection: "tasks", id: "t", set: { title: "Soy milk" } };
+  assert.deepEqual(lost, { ...op, reason: "conflict" });
+
+  const settled = rowsUntil(ann.tasks, { where: { title: "Soy milk" } }, ([row]) => row !== undefined);
+  ben.tasks.resolve("t", "title", "Soy milk");
+  assert.deepEqual(ben.tasks.conflicts("t"), []);
+  const [after] = await settled;
+  assert.deepEqual(ann.tasks.conflicts(after!), []);
+  await close(ann, ben);
+});
+
+test("who came second, and who was written over, is told with what was theirs", async () => {
+  const [ann, ben] = await two("told");
+  await apart({ id: "t", owner: "nobody", done: false }, ann, ben);
+  ann.tasks.update("t", { owner: "ann", done: true });
+  ben.tasks.update("t", { owner: "ben", done: false });
+  ann.db.goOnline();
+  await ann.stream.synced();
+  await meet(ann, ben);
+  assert.deepEqual({ ...ann.tasks.get("t") }, { id: "t", owner: "ann", done: false });
+  const [lost] = ben.told("recorded").flatMap(({ lost }) => lost);
+  assert.deepEqual(lost, { op: "update", collection: "tasks", id: "t", set: { owner: "ben" }, reason: "first" });
+  const [{ kind, collection, id, fields }] = ann.told("overwritten") as [Extract<Notice, { kind: "overwritten" }>];
+  assert.deepEqual({ kind, collection, id, fields }, { ...op("t"), fields: { done: true } });
+  await close(ann, ben);
+});
+
+const op = (id: string) => ({ kind: "overwritten", collection: "tasks", id });
+
+test("an edit that rests on what has changed is refused, and made otherwise", async () => {
+  const [ann, ben] = await two("unchanged");
+  await apart({ id: "t", done: false, count: 1 }, ann, ben);
+  ann.tasks.increment("t", { count: 1 });
+  ben.stream.edit((on) => on(ben.tasks).update("t", { done: true }), { unchanged: [["tasks", "t", "count"]] });
+  ann.db.goOnline();
+  await ann.stream.synced();
+  ben.db.goOnline();
+  await statusUntil(ben.stream, ({ parked }) => parked === 1);
+  const [parked] = ben.stream.parked();
+  assert.equal(parked!.code, "stale");
+  assert.equal(ben.told("refused")[0]!.parked, parked);
+  assert.equal(ben.tasks.get("t")?.done, false);
+  assert.equal(
+    ben.stream.retryAs(parked!.edit, (on) => on(ben.tasks).update("t", { note: "two" })),
+    true,
+  );
+  assert.equal(
+    ben.stream.retryAs(parked!.edit, () => {}),
+    false,
+  );
+  await statusUntil(ben.stream, ({ parked }) => parked === 0);
+  await ann.has("t", ({ note }) => note === "two");
+  await close(ann, ben);
+});
+
+interface Guest {
+  room: string;
+  name: string;
+  at: number;
+  luck: number;
+}
+
+test("the third guest finds the room full: the command is run again, refuses, and waits for a decision", async () => {
+  const people = [...(await two("rooms")), ...(await two("rooms"))].slice(0, 3);
+  for (const { db } of people) {
+    db.command(
+      "book",
+      (tx, { room, name }: { room: string; name: string }) => {
+        const guests = tx.collection<Guest>("guests");
+        if (guests.all().filter((guest) => guest.room === room).length >= 2) throw new Refused(`${room} is full`);
+        guests.insert({ room, name, at: tx.now, luck: tx.random() });
+      },
+      { serializable: true },
+    );
+  }
+  const guestsOf = ({ stream }: Person) => stream.collection<Guest>("guests");
+  for (const { stream } of people) await stream.synced();
+  for (const { db } of people) db.goOffline();
+  const first = people.map((person, place) => {
+    person.stream.run("book", { room: "blue", name: `guest ${place}` });
+    return guestsOf(person).all()[0]!;
+  });
+  for (const { db, stream } of people) {
+    db.goOnline();
+    await stream.synced();
+  }
+  const third = people[2]!;
+  await statusUntil(third.stream, ({ parked }) => parked === 1);
+  await meet(...people);
+  // Each is the very object of the first run: id, time and chance too.
+  assert.deepEqual([...guestsOf(third).all()].map(({ name }) => name).sort(), ["guest 0", "guest 1"]);
+  for (const guest of guestsOf(third).all()) assert.ok(first.some(({ id }) => id === guest.id));
+  assert.deepEqual(guestsOf(third).get(first[1]!.id), first[1]);
+  const [parked] = third.stream.parked();
+  assert.deepEqual(
+    [parked!.code, parked!.reason, parked!.command],
+    ["failed", "blue is full", { name: "book", args: { room: "blue", name: "guest 2" } }],
+  );
+  assert.equal(parked!.ops[0]!.op, "insert");
+  assert.throws(() => third.stream.retry(parked!.edit), new Refused("blue is full"));
+  guestsOf(people[0]!).delete(first[0]!.id);
+  await rowsUntil(guestsOf(third), {}, (rows) => rows.length === 1);
+  assert.equal(third.stream.retry(parked!.edit), true);
+  await meet(...people);
+  assert.deepEqual(
+    guestsOf(people[0]!)
+      .all()
+      .map(({ name }) => name)
+      .sort(),
+    ["guest 1", "guest 2"],
+  );
+  await close(...people);
+});
+
+test("a command that breaks when it is run again is parked as a bug, reported as one, and blocks nothing", async () => {
+  const [ann, ben] = await two("bugs");
+  await apart({ id: "t", count: 1 }, ann, ben);
+  for (const { db } of [ann, ben]) {
+    db.command(
+      "halve",
+      (tx, _: null) => {
+        const { count = 0 } = tx.collection<Task>("tasks").get("t")!;
+        if (count > 1) throw new TypeError("nobody thought of that");
+        tx.collection<Task>("tasks").update("t", { note: "halved" });
+      },
+      { serializable: true },
+    );
+  }
+  const mistakes: string[] = [];
+  const others = process.rawListeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", (error) => void mistakes.push(error.message));
+  ben.stream.run("halve", null);
+  ben.tasks.update("t", { done: true });
+  ann.tasks.increment("t", { count: 1 });
+  ann.db.goOnline();
+  await ann.stream.synced();
+  await meet(ann, ben);
+  process.removeAllListeners("uncaughtException");
+  for (const other of others) process.on("uncaughtException", other as () => void);
+  const [parked] = ben.stream.parked();
+  assert.deepEqual([parked!.code, parked!.reason], ["bug", "nobody thought of that"]);
+  assert.deepEqual(mistakes, ["nobody thought of that"]);
+  assert.deepEqual({ ...ann.tasks.get("t") }, { id: "t", count: 2, done: true });
+  await close(ann, ben);
+});
+
+test("undo takes back what was one's own, and leaves what others have done since", async () => {
+  const [ann, ben] = await two("undo");
+  await apart({ id: "t", owner: "nobody", done: false, count: 1, note: "one two" }, ann, ben);
+  ann.stream.group(() => {
+    ann.tasks.update("t", { owner: "ann", done: true });
+    ann.tasks.increment("t", { count: 10 });
+    ann.tasks.splice("t", "note", 0, 3, "1");
+  });
+  ben.tasks.update("t", { tags: ["ben's"] });
+  ben.tasks.increment("t", { count: 5 });
+  ben.tasks.splice("t", "note", 4, 3, "2");
+  await meet(ann, ben);
+  ben.tasks.update("t", { owner: "ben" });
+  await ann.has("t", ({ owner }) => owner === "ben");
+  assert.ok(ann.stream.undo());
+  await meet(ann, ben);
+  const shown = { id: "t", owner: "ben", done: false, count: 6, note: "one 2", tags: ["ben's"] };
+  assert.deepEqual({ ...ben.tasks.get("t") }, shown);
+  assert.ok(ann.stream.redo());
+  await meet(ann, ben);
+  assert.deepEqual({ ...ben.tasks.get("t") }, { ...shown, done: true, count: 16, note: "1 2" });
+  await close(ann, ben);
+});
+
+test("a draft never leaves before it is published, through a restart too", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "tapeline-drafts-"));
+  const open = () => Tapeline.open({ server: server.url, name: "drafts", storage: { directory } });
+  const first = new Person(await open(), "drafts");
+  await first.stream.synced();
+  const id = first.tasks.draft({ title: "secret" });
+  first.tasks.editText(id, "title", "secret plan");
+  first.tasks.insert({ title: "not secret" });
+  await first.stream.synced();
+  await first.stream.stored();
+  await first.db.close();
+  const events = await server.events("drafts");
+  assert.deepEqual(
+    events.map(({ ops }) => ops[0]!.set),
+    [{ title: "not secret" }],
+  );
+
+  const second = new Person(await open(), "drafts");
+  await second.stream.synced();
+  assert.equal(second.tasks.get(id)?.title, "secret plan");
+  assert.equal(second.stream.status().drafts, 1);
+  second.tasks.publish(id);
+  await second.stream.synced();
+  const [, published] = await server.events("drafts");
+  assert.deepEqual(published!.ops[0]!.set, { title: "secret plan" });
+  await second.db.close();
+  await rm(directory, { recursive: true });
+});
+
+test("ten thousand edits of a hundred objects, made offline, go out as two hundred events at most", async () => {
+  const [ann, ben] = await two("many");
+  await ann.stream.synced();
+  ann.db.goOffline();
+  const random = seeded("many");
+  for (let n = 0; n < 100; n++) ann.tasks.insert({ id: `t${n}`, title: "", note: "", count: 0, tags: [] });
+  for (let edit = 100; edit < 10_000; edit++) {
+    const id = `t${Math.floor(random() * 100)}`;
+    const edits = [
+      () => ann.tasks.update(id, { title: String(edit) }),
+      () => ann.tasks.increment(id, { count: 1 }),
+      () => ann.tasks.add(id, { tags: String(edit % 7) }),
+      () => ann.tasks.splice(id, "note", 0, 0, "🙂"),
+    ];
+    pick(random, edits)();
+    if (edit % 500 === 0) await ann.stream.stored();
+  }
+  await meet(ann, ben);
+  const { length } = await server.events("many");
+  assert.ok(length <= 200, `${length} events`);
+  assert.deepEqual(ben.tasks.all(), ann.tasks.all());
+  await close(ann, ben);
+});
