@@ -72,6 +72,8 @@ pub const HELD_BYTES: usize = 8 << 20;
 pub const PENDING_EVENTS: usize = 1_000_000;
 /// Steps that can be undone on one stream. Past it the oldest is forgotten.
 pub const UNDO_STEPS: usize = 200;
+/// Edits of others of texts that are yet to be told to whoever keeps places in them; past it, they look at the text.
+pub const TEXT_MOVES: usize = 4_096;
 /// Objects and collections a command may read.
 pub const COMMAND_READS: usize = 10_000;
 /// Ops of one edit that has taken in later ones.

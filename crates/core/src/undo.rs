@@ -4,7 +4,7 @@
 //! puts back what is still as the step left it. What others have changed since is skipped, unless it is forced: a field
 //! that holds something else, an object that they have touched or deleted. What merges is taken back for itself: a
 //! counter by the opposite amount, members one by one, a text by the opposite splices, moved past what others have typed
-//! since. Whoever shows the objects tells of what others change ([`History::changed`]).
+//! since. Whoever shows the objects tells of what others change ([`History::spliced`], [`History::changed`]).
 
 use std::sync::Arc;
 
@@ -76,6 +76,7 @@ impl<F: Fn(&Key) -> Option<Arc<Object>>> Look for F {
 impl History {
     /// An edit was made; `before` shows what was there before it, `after` what is there now.
     pub fn committed(&mut self, ops: &[Op], before: &dyn Look, after: &dyn Look) {
+        self.catch_up(ops, before);
         let step = Step::of(ops, before, after);
         self.see(&step, after);
         if step.changes.is_empty() {
@@ -109,7 +110,21 @@ impl History {
         !self.texts.is_empty()
     }
 
-    /// What is shown under a key may be something else now, by whoever.
+    /// Others have edited a text, as it is shown, by these splices.
+    pub fn spliced(&mut self, key: &Key, field: &FieldName, splices: &Splices) {
+        let Some(text) = self.texts.get(key).filter(|text| splices.apply(text.get(field.as_str())).is_ok()) else {
+            return;
+        };
+        let mut seen = Some(Entry::Live(text.clone()));
+        if let Some(op) = update(key, field, Edit::Splice(splices.clone())) {
+            apply(&mut seen, &op, &Write::pending(ClientId(0), Seq::FIRST, Millis(0)));
+        }
+        self.texts.extend(seen.as_ref().and_then(Entry::live).map(|seen| (key.clone(), seen.clone())));
+        self.moved(key, field, splices);
+    }
+
+    /// What is shown under a key may be something else now, by whoever. What nobody has told of the texts there is seen
+    /// by their difference.
     pub fn changed(&mut self, key: &Key, now: Option<&Arc<Object>>) {
         let Some(before) = self.texts.get(key).cloned() else { return };
         let Some(now) = now.filter(|now| !Arc::ptr_eq(now, &before)) else { return };
@@ -120,6 +135,13 @@ impl History {
             if differs && let Some(done) = Splices::between(Some(&was.value), is) {
                 self.moved(key, field, &done);
             }
+        }
+    }
+
+    /// Sees what was shown just before an edit.
+    fn catch_up(&mut self, ops: &[Op], before: &dyn Look) {
+        if self.has_texts() {
+            ops.iter().for_each(|op| self.changed(&op.key, before.look(&op.key).as_ref()));
         }
     }
 
@@ -155,6 +177,7 @@ impl History {
 
     /// What [`take`](Self::take) gave was committed: it can be taken back in its turn.
     pub fn took(&mut self, direction: Direction, ops: &[Op], before: &dyn Look, after: &dyn Look) {
+        self.catch_up(ops, before);
         let step = Step::of(ops, before, after);
         self.see(&step, after);
         match direction {

@@ -159,7 +159,7 @@ impl Replica {
             stream: self.stream.clone(),
             client: self.identity.client,
             former: self.identity.former.iter().copied().collect(),
-            settled: self.identity.settled,
+            settled: self.outbox.settled_for_all().unwrap_or(self.identity.settled),
             incarnation: self.history.incarnation.filter(|_| self.history.played > Seq::FIRST),
             played: self.history.played,
             chain: self.history.chain,

@@ -26,7 +26,9 @@ mod connect;
 mod drafts;
 mod edit;
 mod identity;
+mod moves;
 mod outbox;
+mod overwritten;
 mod play;
 mod presence;
 mod restoring;
@@ -49,6 +51,7 @@ pub use connect::Start;
 pub(crate) use drafts::published;
 pub(crate) use edit::rehearse;
 pub use edit::{Commanded, EditError, NewEdit, Reads};
+pub use moves::Moved;
 pub use outbox::Parked;
 pub use presence::PresenceError;
 pub use restoring::Restoring;
@@ -70,6 +73,7 @@ use commands::Commands;
 use connect::Link;
 use drafts::Drafts;
 use identity::Identity;
+use moves::Moves;
 use outbox::Outbox;
 use presence::Peers;
 use storing::Storing;
@@ -97,6 +101,7 @@ pub struct Replica {
     /// How many events were played when mirrors were last told.
     told: Seq,
     changed: FxHashSet<Key>,
+    moves: Moves,
     notices: VecDeque<Notice>,
 }
 
@@ -208,6 +213,7 @@ impl Replica {
             outdated: false,
             told: Seq::FIRST,
             changed: FxHashSet::default(),
+            moves: Moves::default(),
             notices: VecDeque::new(),
         }
     }

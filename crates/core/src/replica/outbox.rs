@@ -86,6 +86,8 @@ pub(super) struct Kept {
     pub(super) edit: EditId,
     pub(super) client: ClientId,
     pub(super) n: EventNumber,
+    /// Its place, where it was played since the program started.
+    pub(super) seq: Option<Seq>,
     pub(super) body: Body,
 }
 
@@ -249,6 +251,13 @@ impl Outbox {
         let next = unsealed.find(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
         self.next_to_seal = next.map_or(self.last_edit.next(), |(edit, _)| edit);
         next.map(|(edit, _)| edit)
+    }
+
+    /// What is settled for all events on their way: the server is to judge each by the verdicts that its author did not
+    /// know, so it may not forget them before. `None`: nothing is on its way.
+    pub(super) fn settled_for_all(&self) -> Option<EventNumber> {
+        let first = self.sealed.iter().flatten().next()?;
+        Some(self.pending.get(*first)?.seal?.settled)
     }
 
     /// Gives an edit its number.

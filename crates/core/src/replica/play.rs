@@ -191,7 +191,7 @@ impl Replica {
                         .collect()
                 }
                 Action::Update(edits) => {
-                    let set = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Set(_) | Edit::Put(_)));
+                    let set = edits.iter().filter(|(name, edit)| self.outbox.is_written_over(&op.key, name, edit, base));
                     let written = set.filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
                     written
                         .filter(|(_, field)| unseen(&field.version))
@@ -269,7 +269,7 @@ impl Replica {
             }
         }
         self.storing.kept(edit);
-        let kept = Kept { edit, client: event.client, n: event.n, body: pending.body };
+        let kept = Kept { edit, client: event.client, n: event.n, seq: Some(event.seq), body: pending.body };
         for forgotten in self.outbox.keep(kept, moment.now) {
             self.storing.kept(forgotten);
         }

@@ -248,7 +248,7 @@ impl Row {
 
     pub(super) fn read_kept(&self) -> Result<Kept, RowError> {
         let Authored { client, n, body, .. } = self.read(cbor::read_authored)?;
-        Ok(Kept { edit: self.edit()?, client, n, body })
+        Ok(Kept { edit: self.edit()?, client, n, seq: None, body })
     }
 
     pub(super) fn read_parked(&self) -> Result<(EditId, Parked), RowError> {

@@ -5,6 +5,7 @@
 //! shows no more; it is sent as it was authored, and the server says that it is lost.
 
 use super::Replica;
+use super::moves::Moved;
 use super::outbox::Pending;
 use crate::event::Recorded;
 use crate::name::{FieldName, Key};
@@ -19,6 +20,7 @@ impl Replica {
     pub(super) fn move_past(&mut self, event: &Recorded) {
         for op in &event.body.ops {
             if self.view.shown(&op.key).is_none() {
+                spliced(op).for_each(|(name, splices)| self.moves.push(&op.key, name, splices));
                 continue;
             }
             match &op.action {
@@ -58,6 +60,13 @@ impl Replica {
                 Doing::Nothing => {}
             }
         }
+        self.moves.push(key, name, &done);
+    }
+
+    /// What others have done to texts as they are shown, in order, since this was last asked: of objects with texts that
+    /// were edited here. Where a text was set anew, or too much was done, that shows in the text alone.
+    pub fn take_moved(&mut self) -> Vec<Moved> {
+        self.moves.take()
     }
 
     /// Pending splices of a text show no more: it was set anew.
@@ -191,7 +200,7 @@ fn edit_of<'o>(op: &'o Op, name: &FieldName) -> Doing<'o> {
     }
 }
 
-fn spliced(op: &Op) -> impl Iterator<Item = (&FieldName, &Splices)> {
+pub(super) fn spliced(op: &Op) -> impl Iterator<Item = (&FieldName, &Splices)> {
     let edits = if let Action::Update(edits) = &op.action { Some(edits) } else { None };
     edits.into_iter().flat_map(|edits| edits.iter()).filter_map(|(name, edit)| match edit {
         Edit::Splice(splices) => Some((name, splices)),

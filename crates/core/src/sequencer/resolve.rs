@@ -133,7 +133,7 @@ impl Ground<'_> {
                 }
             }),
             (Action::Update(_), None) => match entry {
-                Some(gone) if !knew(gone.version().last, base, stamp.client) => self.revive(op, gone),
+                Some(gone) if !knew(gone.version().last, base, stamp.client) => self.revive(op, gone, &mut fields),
                 _ => Err(refuse(
                     RefusalCode::NotFound,
                     format!("{} does not exist; insert it, or use upsert", op.key),
@@ -147,7 +147,7 @@ impl Ground<'_> {
     }
 
     /// An update of an object that was deleted concurrently.
-    fn revive(&self, op: &Op, gone: &Entry) -> Result<Decision, Box<Refusal>> {
+    fn revive(&self, op: &Op, gone: &Entry, fields: &mut Fields<'_, '_>) -> Result<Decision, Box<Refusal>> {
         let last = match gone {
             Entry::Tombstone(tombstone) if self.schema.revives(&op.key.collection) => tombstone.last.as_ref(),
             _ => None,
@@ -159,19 +159,20 @@ impl Ground<'_> {
             .iter()
             .map(|(name, edit)| (name.clone(), edit.clone()))
             .partition(|(_, edit)| matches!(edit, Edit::Splice(_)));
-        let fields = last.fields().map(|(name, field)| (name.clone(), field.value.clone()));
-        let restored = Action::Upsert(FieldMap::new(fields.collect()).unwrap_or_default());
-        let mut ops = vec![with(op, restored)];
-        if !others.is_empty() {
-            ops.push(with(op, Action::Update(FieldMap::new(others).unwrap_or_default())));
-        }
-        let lost = match splices.is_empty() {
-            true => Vec::new(),
-            false => {
-                let lost = with(op, Action::Update(FieldMap::new(splices).unwrap_or_default()));
-                vec![Lost { op: lost, reason: LostReason::Gone }]
-            }
+        let others = FieldMap::new(others).unwrap_or_default();
+        let (others, mut lost) = match fields.decide_all(last, &others)? {
+            Fate::Kept => (others, Vec::new()),
+            Fate::Changed { kept, lost } => (kept, lost),
         };
+        let restored = last.fields().map(|(name, field)| (name.clone(), field.value.clone()));
+        let mut ops = vec![with(op, Action::Upsert(FieldMap::new(restored.collect()).unwrap_or_default()))];
+        if !others.is_empty() {
+            ops.push(with(op, Action::Update(others)));
+        }
+        if !splices.is_empty() {
+            let typed = with(op, Action::Update(FieldMap::new(splices).unwrap_or_default()));
+            lost.push(Lost { op: typed, reason: LostReason::Gone });
+        }
         Ok(Decision::Revived { ops, lost })
     }
 

@@ -138,6 +138,11 @@ impl World {
         Err("too much happens".into())
     }
 
+    /// How many events were recorded.
+    pub fn events(&self) -> u64 {
+        self.checks.recorder.events()
+    }
+
     /// What happened, for people.
     pub fn into_trace(self) -> Vec<String> {
         self.trace.into_lines()
