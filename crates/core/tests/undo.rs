@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use peers::*;
+use tapeline_core::mirror::{Commit, Mirror, ViewChange};
 use tapeline_core::name::{FieldName, Key};
+use tapeline_core::numbers::{Millis, TabId};
 use tapeline_core::object::Object;
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op};
 use tapeline_core::replica::Moved;
@@ -431,4 +433,31 @@ fn undoing_everything_leaves_what_others_typed_one_by_one() {
 #[test]
 fn undoing_everything_leaves_what_others_typed_at_once() {
     undoing_everything_leaves_what_others_typed(false);
+}
+
+#[test]
+fn a_tab_undoes_what_it_typed_and_leaves_what_others_typed_around_it() {
+    let (mut server, mut leader, mut ben) = (Server::new(), Device::new(1), Device::new(2));
+    (leader.connect(), ben.connect());
+    ben.edit(vec![insert("x", &[]), update("x", "text", Edit::Set("<>".into()))]);
+    talk(&mut server, &mut [&mut ben, &mut leader]);
+    let mut tab = Mirror::new(TabId(7));
+    leader.replica.whole_view().into_iter().for_each(|page| tab.hear(page));
+    let mut meet = |tab: &mut Mirror, ben: &mut Device| {
+        while let Some(commit) = tab.poll_commit() {
+            leader.replica.take(TabId(7), Commit::decode(&commit.encode()).unwrap());
+        }
+        talk(&mut server, &mut [&mut leader, ben]);
+        let change = leader.replica.view_change().unwrap();
+        tab.hear(ViewChange::decode(&change.encode()).unwrap());
+    };
+    tab.edit(Millis(1), types(1, 0, "mine")).unwrap();
+    meet(&mut tab, &mut ben);
+    ben.edit(types(0, 0, "["));
+    ben.edit(types(4, 0, "--"));
+    ben.edit(types(9, 0, "]"));
+    meet(&mut tab, &mut ben);
+    tab.step(Millis(1), Direction::Undo, false).unwrap().unwrap();
+    meet(&mut tab, &mut ben);
+    assert_eq!(ben.replica.get(&key("x")).unwrap().get("text"), Some(&"[<-->]".into()));
 }

@@ -12,6 +12,7 @@
 mod characters;
 mod checks;
 mod device;
+mod diary;
 mod disk;
 mod faults;
 mod network;

@@ -9,6 +9,7 @@ use tapeline_core::batch::{Batch, ClientVerdict};
 use tapeline_core::codec::cbor::{encode_body, encode_recorded};
 use tapeline_core::event::{Body, Lost, OwnVerdict, Read, Recorded, RefusalCode, Sealed, Verdict};
 use tapeline_core::hash::{Chain, ContentHash, Digest};
+use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, EventNumber, Position, Seq};
 use tapeline_core::object::Object;
 use tapeline_core::objects;
@@ -145,6 +146,11 @@ impl Recorder {
     /// How many events are durable.
     pub fn head(&self) -> Seq {
         Seq(self.log.events.len() as u64)
+    }
+
+    /// Whether an object was there after so many events on any log.
+    pub fn has_object(&self, seq: Seq, key: &Key) -> bool {
+        self.all().any(|log| log.after.get(seq.0 as usize).is_some_and(|(_, objects)| objects.get(key).is_some()))
     }
 
     /// How many events were recorded, on all logs.

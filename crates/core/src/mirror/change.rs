@@ -1,7 +1,8 @@
 //! What a leader tells the mirrors of its view, and what a mirror tells its leader: in memory, and as bytes.
 //!
 //! ```text
-//! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …]]
+//! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …],
+//!           [[collection, id, field, splices], …]]
 //! commit = [version, number, authored event without an identity, command | null, draft]
 //! ```
 
@@ -14,10 +15,11 @@ use crate::limits;
 use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, EditId, Seq, TabId};
 use crate::object::{Field, Object, Stamp, Version};
-use crate::replica::Commanded;
+use crate::replica::{Commanded, Moved};
+use crate::splice::Splices;
 
 /// The version of these bytes. Tabs that run different versions of an app meet here.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// Something that changed in a leader's view.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct ViewChange {
     pub tabs: Vec<Heard>,
     /// What is shown under these keys now.
     pub objects: Vec<(Key, Option<Arc<Object>>)>,
+    /// What others have done to texts to make them what they are now, as far as it was noted.
+    pub moved: Vec<Moved>,
 }
 
 /// Which part of a view.
@@ -90,7 +94,7 @@ impl ViewChange {
         tabs: Vec<Heard>,
         objects: impl Iterator<Item = (Key, Option<Arc<Object>>)>,
     ) -> Vec<Self> {
-        let page = |page| Self { page, played, tabs: tabs.clone(), objects: Vec::new() };
+        let page = |page| Self { page, played, tabs: tabs.clone(), objects: Vec::new(), moved: Vec::new() };
         let (mut pages, mut bytes) = (vec![page(Page::Only)], 0);
         for object in objects {
             if bytes > limits::VIEW_PAGE_BYTES {
@@ -111,7 +115,7 @@ impl ViewChange {
     /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(256);
-        writer.array(5).uint(VERSION).uint(self.page as u64).uint(self.played.0).array(self.tabs.len() as u64);
+        writer.array(6).uint(VERSION).uint(self.page as u64).uint(self.played.0).array(self.tabs.len() as u64);
         for heard in &self.tabs {
             writer.array(3).bits(heard.tab.0).uint(heard.taken.0).uint(heard.stored.0);
         }
@@ -127,6 +131,10 @@ impl ViewChange {
                 writer.conflicts(conflicts);
             }
         }
+        writer.array(self.moved.len() as u64);
+        for Moved { key, field, splices } in &self.moved {
+            writer.array(4).key(key).text(field.as_str()).value(&splices.to_value());
+        }
         writer.finish()
     }
 
@@ -136,7 +144,7 @@ impl ViewChange {
     /// Where the bytes are none, or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
-        read_tuple(&mut reader, 5, "a change of a view")?;
+        read_tuple(&mut reader, 6, "a change of a view")?;
         check_version(&mut reader)?;
         let page = reader.u64()?;
         let page = Page::ALL.into_iter().find(|known| *known as u64 == page);
@@ -145,6 +153,7 @@ impl ViewChange {
             played: Seq(reader.u64()?),
             tabs: read_array(&mut reader, "tabs", limits::TABS, read_heard)?,
             objects: read_array(&mut reader, "objects in a page", usize::MAX, read_object)?,
+            moved: read_array(&mut reader, "texts that were edited", limits::TEXT_MOVES, read_moved)?,
         };
         check_end(&reader, "a change of a view")?;
         Ok(change)
@@ -191,6 +200,13 @@ fn read_heard(reader: &mut Reader<'_>) -> Result<Heard, Box<CodecError>> {
     read_tuple(reader, 3, "a tab")?;
     let tab = TabId(cbor::read_client(reader)?.0);
     Ok(Heard { tab, taken: EditId(reader.u64()?), stored: EditId(reader.u64()?) })
+}
+
+fn read_moved(reader: &mut Reader<'_>) -> Result<Moved, Box<CodecError>> {
+    read_tuple(reader, 4, "a text that was edited")?;
+    let (key, field) = (cbor::read_key(reader)?, FieldName::new(reader.str()?)?);
+    let splices = Splices::from_value(&cbor::read_value(reader)?).map_err(|error| CodecError::Cbor(error.into()))?;
+    Ok(Moved { key, field, splices })
 }
 
 fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Box<CodecError>> {

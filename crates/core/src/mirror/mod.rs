@@ -27,7 +27,7 @@ use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
 use crate::object::{Entry, Object, Write, apply};
 use crate::query::{LiveQuery, Moved, Query};
-use crate::replica::{Commanded, EditError, NewEdit, published, rehearse};
+use crate::replica::{self, Commanded, EditError, NewEdit, published, rehearse};
 use crate::tables::Tables;
 use crate::undo::{Direction, History, Look};
 
@@ -184,6 +184,7 @@ impl Mirror {
             self.taken = self.stored;
         }
         self.played = change.played;
+        self.hear_moved(change.moved);
         let mut met = begins;
         let keys: Vec<Key> = change.objects.iter().map(|(key, _)| key.clone()).collect();
         for (key, object) in change.objects {
@@ -206,6 +207,15 @@ impl Mirror {
             let mut history = std::mem::take(&mut self.history);
             keys.iter().for_each(|key| history.changed(key, self.get(key)));
             self.history = history;
+        }
+    }
+
+    /// Tells the history what others have done to texts that nothing of this tab is ahead of; it looks at the others.
+    fn hear_moved(&mut self, moved: Vec<replica::Moved>) {
+        for replica::Moved { key, field, splices } in moved {
+            if !self.ahead.contains_key(&key) {
+                self.history.spliced(&key, &field, &splices);
+            }
         }
     }
 

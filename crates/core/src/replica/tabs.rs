@@ -110,7 +110,7 @@ impl Replica {
         let tabs = self.tabs.heard(|tab| untold.contains(&tab), self.storing.on_device());
         let objects = keys.into_iter().map(|key| (self.get(&key).cloned(), key));
         let objects = objects.map(|(object, key)| (key, object)).collect();
-        Some(ViewChange { page: Page::Change, played, tabs, objects })
+        Some(ViewChange { page: Page::Change, played, tabs, objects, moved: self.moves.take() })
     }
 
     /// The whole view in pages, for a mirror that begins, or begins anew. What changes later is told on top of it.

@@ -2,6 +2,7 @@
 //! all that is to happen; everything random comes from the seed.
 
 mod devices;
+mod drafts;
 mod edits;
 mod rest;
 mod serving;
