@@ -300,6 +300,13 @@ impl Splices {
                 let insert: String = after.chars().skip(head).take(is - head).collect();
                 Splice { offset: head as u64, delete: (was - head) as u64, insert: Content::Text(insert.into()) }
             }
+            // Nothing counts as empty.
+            (Some(Value::Text(before)), None | Some(Value::Null)) => {
+                Splice { offset: 0, delete: before.chars().count() as u64, insert: Content::Text(SmolStr::default()) }
+            }
+            (Some(Value::Bytes(before)), None | Some(Value::Null)) => {
+                Splice { offset: 0, delete: before.len() as u64, insert: Content::Bytes([].into()) }
+            }
             _ => return None,
         };
         Self::new(vec![splice]).ok()

@@ -130,8 +130,8 @@ impl History {
         let Some(now) = now.filter(|now| !Arc::ptr_eq(now, &before)) else { return };
         self.texts.insert(key.clone(), now.clone());
         for (field, was) in before.fields() {
-            let is = now.get(field.as_str());
-            let differs = is != Some(&was.value) && matches!(was.value, Value::Text(_) | Value::Bytes(_));
+            let is = now.get(field.as_str()).filter(|is| matches!(is, Value::Text(_) | Value::Bytes(_)));
+            let differs = is.is_some() && is != Some(&was.value);
             if differs && let Some(done) = Splices::between(Some(&was.value), is) {
                 self.moved(key, field, &done);
             }

@@ -429,7 +429,9 @@ impl Checks {
     /// The edits of a device stand on the log in the order in which they were made.
     fn check_order(&self) -> Result<(), String> {
         let mut last: BTreeMap<usize, Seq> = BTreeMap::new();
-        for (&marker, deed) in self.deeds.iter().filter(|(_, deed)| deed.retries == 0 && !deed.lost) {
+        let mut deeds: Vec<_> = self.deeds.iter().filter(|(_, deed)| deed.retries == 0 && !deed.lost).collect();
+        deeds.sort_by_key(|(_, deed)| (deed.device, deed.edit));
+        for (&marker, deed) in deeds {
             let Some(&seq) = self.recorder.places(marker).first() else { continue };
             // What joined an earlier edit, or was made again, stands elsewhere.
             if self.recorder.moves(seq) {

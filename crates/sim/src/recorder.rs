@@ -381,8 +381,10 @@ fn check_claim(event: &Recorded, before: &Objects) -> Result<(), String> {
         return Ok(());
     }
     let left = before.get(&workload::stock()).and_then(|(fields, _)| fields.get("left")?.as_int());
-    match workload::claimed(left, 0).map(|(ops, _)| ops[0].action.clone()) {
-        Ok(meant) if event.body.ops.iter().any(|op| op.key == workload::stock() && op.action == meant) => Ok(()),
-        meant => Err(format!("a claim of what {left:?} is left of is {:?}, not {meant:?}", event.body.ops)),
+    let meant = workload::claimed(left, 0).map(|(ops, _)| ops[0].action.clone()).ok();
+    let done = event.body.ops.iter().find(|op| op.key == workload::stock()).map(|op| op.action.clone());
+    match meant == done {
+        true => Ok(()),
+        false => Err(format!("a claim of what {left:?} is left of is {:?}, not {meant:?}", event.body.ops)),
     }
 }

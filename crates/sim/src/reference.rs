@@ -273,7 +273,8 @@ pub fn resolve(objects: &Objects, event: Authored<'_>, recorded: &[Op]) -> (Vec<
     let (mut ops, mut lost) = (Vec::new(), Vec::new());
     for op in event.ops {
         let before = ops.len();
-        resolve_op(&objects, event, op, recorded, &mut ops, &mut lost);
+        let from_here = recorded.get(before..).unwrap_or_default();
+        resolve_op(&objects, event, op, from_here, &mut ops, &mut lost);
         apply(&mut objects, &ops[before..], event.write, event.base);
     }
     (ops, lost)

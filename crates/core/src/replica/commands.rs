@@ -82,11 +82,11 @@ impl Commands {
         self.running = self.running.filter(|&running| running != edit);
     }
 
-    /// Something under a key changed before the commands after `edit`.
-    fn changed(&mut self, key: &Key, edit: EditId) {
+    /// Something under a key changed before the commands that come after something.
+    fn changed(&mut self, key: &Key, comes_after: impl Fn(EditId) -> bool) {
         let readers = self.readers.get(key).into_iter().flatten().copied();
         let scanners = self.scanners.iter().filter(|(collection, _)| *collection == key.collection);
-        self.due.extend(readers.chain(scanners.map(|(_, edit)| *edit)).filter(|&reader| reader > edit));
+        self.due.extend(readers.chain(scanners.map(|(_, edit)| *edit)).filter(|&reader| comes_after(reader)));
     }
 
     /// Whether an edit waits to be run again.
@@ -118,12 +118,13 @@ impl Replica {
         Some(Run { edit, command: commanded.command.clone(), at: pending.body.at, seed: commanded.seed })
     }
 
-    /// An object as it is shown without a pending edit and those after it.
+    /// An object as it is shown without a pending edit and those that will come after it on the log.
     pub fn get_before(&self, edit: EditId, key: &Key) -> Option<Arc<Object>> {
-        self.entry_before(key, edit).as_ref().and_then(Entry::live).cloned()
+        self.entry_where(key, |other| self.outbox.comes_after(edit, other)).as_ref().and_then(Entry::live).cloned()
     }
 
-    /// All objects of a collection as they are shown without a pending edit and those after it, in no particular order.
+    /// All objects of a collection as they are shown without a pending edit and those that will come after it, in no
+    /// particular order.
     pub fn collection_before(&self, edit: EditId, collection: &Collection) -> Vec<(ObjectId, Arc<Object>)> {
         let untouched = self.confirmed.collection(collection);
         let untouched = untouched.filter(|(id, _)| !self.view.touches(collection, id));
@@ -162,7 +163,8 @@ impl Replica {
         if ops.is_empty() {
             return Err("the command has nothing left to do".into());
         }
-        rehearse(&ops, &write, true, |key| self.entry_before(key, edit)).map_err(|error| error.to_string())?;
+        let before = |key: &Key| self.entry_where(key, |other| self.outbox.comes_after(edit, other));
+        rehearse(&ops, &write, true, before).map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
         let body = new.body(played, pending.body.at);
         self.exchange(edit, |pending| {
@@ -197,7 +199,7 @@ impl Replica {
         for ((key, before), after) in keys.iter().zip(&before).zip(&after) {
             self.move_to(key, edit, before.as_ref(), after.as_ref());
         }
-        keys.iter().for_each(|key| self.commands.changed(key, edit));
+        keys.iter().for_each(|key| self.commands.changed(key, |reader| self.outbox.comes_after(reader, edit)));
         self.reapply(keys);
     }
 
@@ -212,8 +214,9 @@ impl Replica {
         if self.commands.is_empty() {
             return;
         }
-        self.commands.changed(key, edit);
-        let writers = self.view.ops(key).map(|(writer, _)| writer).filter(|&writer| writer > edit);
+        self.commands.changed(key, |reader| self.outbox.comes_after(reader, edit));
+        let writers = self.view.ops(key).map(|(writer, _)| writer);
+        let writers = writers.filter(|&writer| self.outbox.comes_after(writer, edit));
         let commands = writers.filter(|&writer| self.outbox.pending.get(writer).is_some_and(|p| p.command.is_some()));
         self.commands.due.extend(commands.collect::<Vec<_>>());
     }

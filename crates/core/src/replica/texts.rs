@@ -110,8 +110,13 @@ impl Replica {
 
     /// What is under a key with the pending edits before one on it.
     pub(super) fn entry_before(&self, key: &Key, edit: EditId) -> Option<Entry> {
+        self.entry_where(key, |other| other < edit)
+    }
+
+    /// What is under a key with some of the pending edits on it.
+    pub(super) fn entry_where(&self, key: &Key, which: impl Fn(EditId) -> bool) -> Option<Entry> {
         let mut entry = self.confirmed.entry(key).cloned();
-        for (other, place) in self.view.ops(key).take_while(|(other, _)| *other < edit) {
+        for (other, place) in self.view.ops(key).filter(|(other, _)| which(*other)) {
             self.apply_pending(&mut entry, other, place);
         }
         entry
