@@ -413,7 +413,8 @@ fn inverse(before: Option<&Value>, edit: &Edit) -> Option<Edit> {
             let remove = members.add.iter().filter(|member| !had(member)).cloned().collect();
             let add =
                 members.remove.iter().filter(had).filter(|member| !members.add.contains(member)).cloned().collect();
-            Edit::Members(Members { add, remove })
+            let inverse = Members { add, remove };
+            return (!inverse.add.is_empty() || !inverse.remove.is_empty()).then_some(Edit::Members(inverse));
         }
         Edit::Set(_) | Edit::Put(_) | Edit::Ask(_) => return None,
     })

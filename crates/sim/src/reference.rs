@@ -33,6 +33,8 @@ pub struct Object {
     fields: Fields,
     conflicts: Vec<(String, Value, Write)>,
     made: Option<Write>,
+    /// By somebody who took it for live.
+    remade: bool,
     writes: BTreeMap<String, Vec<Write>>,
     /// Of these writes, those of the field as a whole.
     assigned: BTreeMap<String, Vec<Write>>,
@@ -113,10 +115,13 @@ pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
         }
         match &op.action {
             Action::Insert(set) | Action::Upsert(set) => {
+                let upserts = matches!(op.action, Action::Upsert(_));
+                let unseen = objects.gone.get(&op.key).and_then(|gone| gone.all.last());
+                let unseen = unseen.is_some_and(|(seq, by)| *seq >= base && *by != write.1);
                 let object = objects.live.entry(op.key.clone()).or_insert_with(|| {
                     let all = objects.gone.get(&op.key).map(|gone| gone.all.clone()).unwrap_or_default();
                     let all = all.into_iter().chain([write]).collect();
-                    Rc::new(Object { made: Some(write), all, ..Object::default() })
+                    Rc::new(Object { made: Some(write), remade: upserts && unseen, all, ..Object::default() })
                 });
                 let object = Rc::make_mut(object);
                 let gone = objects.gone.remove(&op.key);
@@ -124,7 +129,7 @@ pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
                     object.assign(name.as_str(), value.clone(), write, base);
                 }
                 // Brought back as it was: nobody has typed on it yet.
-                if gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection)) {
+                if upserts && gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection)) {
                     let nobody = (write.0, ClientId(u128::MAX));
                     object.assigned.values_mut().for_each(|writes| writes.push(nobody));
                 }
@@ -402,9 +407,11 @@ fn wanted(object: &Object, name: &str, edit: &Edit) -> Value {
 
 /// Whether somebody else has set a text anew since an author saw it, and the author has not set it after that.
 fn is_overwritten(object: &Object, name: &str, event: Authored<'_>) -> bool {
-    let assigned = object.made.iter().chain(object.assigned.get(name).into_iter().flatten());
-    let last = assigned.filter(|(seq, _)| *seq >= event.on).max_by_key(|(seq, _)| *seq);
-    last.is_some_and(|(_, by)| *by != event.write.1)
+    let assigned = object.assigned.get(name).into_iter().flatten().copied();
+    // Who made it anew and took it for live has left nothing of what it does not set.
+    let nobody = |(seq, by): Write| (seq, if object.remade { ClientId(u128::MAX) } else { by });
+    let last = object.made.map(nobody).into_iter().chain(assigned).filter(|(seq, _)| *seq >= event.on);
+    last.max_by_key(|(seq, _)| *seq).is_some_and(|(_, by)| by != event.write.1)
 }
 
 fn recorded_splice(recorded: &[Op], op: &Op, name: &str) -> Option<Edit> {

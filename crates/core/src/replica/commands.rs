@@ -221,13 +221,31 @@ impl Replica {
         self.commands.due.extend(commands.collect::<Vec<_>>());
     }
 
+    /// Whether an edit waits for the verdict on an earlier serializable command that writes the same: where that is
+    /// refused and made again, it is to stand before what was made on top of it. What names its reads need not wait: it
+    /// would be refused with it.
+    pub(super) fn waits_for_command(&self, edit: EditId) -> bool {
+        let Some(pending) = self.outbox.pending.get(edit).filter(|pending| pending.body.unchanged.is_empty()) else {
+            return false;
+        };
+        if self.commands.is_empty() {
+            return false;
+        }
+        let reads = pending.command.iter().flat_map(|commanded| &commanded.reads.objects);
+        let keys = pending.body.ops.iter().map(|op| &op.key).chain(reads);
+        let mut earlier = keys.flat_map(|key| self.view.ops(key)).map(|(other, _)| other).filter(|other| *other < edit);
+        earlier.any(|other| self.outbox.pending.get(other).is_some_and(Pending::may_be_made_again))
+    }
+
     /// A refused edit is made again, where that helps: a command on what has changed, a splice on the present text.
     /// Answers whether it will be.
     pub(super) fn make_again(&mut self, edit: EditId, refused: super::outbox::Again, code: RefusalCode) -> bool {
+        let overtaken = self.is_overtaken(edit);
         let Some(pending) = self.outbox.pending.get_mut(edit) else { return false };
         let commanded = pending.command.is_some();
         // A splice whose text was set anew has nothing to be moved to.
-        let helps = code == RefusalCode::Rebase && !pending.voided || code == RefusalCode::Stale && commanded;
+        let rebases = code == RefusalCode::Rebase && !pending.voided && !overtaken;
+        let helps = rebases || code == RefusalCode::Stale && commanded;
         if !helps || refused.tries > crate::limits::TRIES {
             return false;
         }
@@ -258,5 +276,13 @@ impl Replica {
     pub(super) fn refused_at(&self, edit: EditId, n: crate::numbers::EventNumber, head: Seq) -> super::outbox::Again {
         let tries = self.outbox.pending.get(edit).and_then(|pending| pending.again).map_or(0, |again| again.tries);
         super::outbox::Again { settled: n, head, tries: tries + 1 }
+    }
+}
+
+impl Pending {
+    /// Whether it is a serializable command on its way.
+    fn may_be_made_again(&self) -> bool {
+        let on_its_way = self.seal.is_some() && self.recorded.is_none();
+        on_its_way && self.command.is_some() && !self.body.unchanged.is_empty()
     }
 }

@@ -130,6 +130,19 @@ impl Replica {
         }
     }
 
+    /// Whether a text that an edit splices is set anew by a later edit that is on its way already.
+    pub(super) fn is_overtaken(&self, edit: EditId) -> bool {
+        let Some(pending) = self.outbox.pending.get(edit) else { return false };
+        let sets = |other: EditId, place: usize, name: &FieldName| {
+            let other = self.outbox.pending.get(other).filter(|other| other.seal.is_some() || other.recorded.is_some());
+            other.is_some_and(|other| matches!(edit_of(&other.ops()[place], name), Doing::Sets))
+        };
+        pending.body.ops.iter().any(|op| {
+            let later = || self.view.ops(&op.key).filter(|(other, _)| *other > edit);
+            spliced(op).any(|(name, _)| later().any(|(other, place)| sets(other, place, name)))
+        })
+    }
+
     /// Whether an edit may be sealed as far as its texts go: none of one's own splices of the same text, typed on
     /// another state, is on its way. Where none is, its splices refer to the text as it is played.
     pub(super) fn settle_texts(&mut self, edit: EditId) -> bool {

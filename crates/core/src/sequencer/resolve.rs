@@ -42,6 +42,8 @@ enum Decision {
         ops: Vec<Op>,
         lost: Vec<Lost>,
     },
+    /// It makes an object anew that its author took for live: what the op does not set is gone.
+    Remade,
     /// The first op brings the object back as it was.
     Revived {
         ops: Vec<Op>,
@@ -75,8 +77,11 @@ impl Ground<'_> {
             }
             let revived = matches!(decision, Decision::Revived { .. });
             match decision {
-                Decision::AsAuthored => {
+                Decision::AsAuthored | Decision::Remade => {
                     self.apply(op, write);
+                    if matches!(decision, Decision::Remade) {
+                        self.texts.remade(&op.key, write.stamp.seq);
+                    }
                     effect.altered.iter_mut().for_each(|ops| ops.push(op.clone()));
                 }
                 Decision::Instead { ops, lost } | Decision::Revived { ops, lost } => {
@@ -142,6 +147,11 @@ impl Ground<'_> {
                 )),
             },
             (Action::Delete, None) => Ok(Decision::Instead { ops: Vec::new(), lost: Vec::new() }),
+            (Action::Upsert(_), None)
+                if entry.is_some_and(|gone| !knew(gone.version().last, base, stamp.client)) =>
+            {
+                Ok(Decision::Remade)
+            }
             (Action::Insert(_) | Action::Upsert(_), None) | (Action::Delete, Some(_)) => Ok(Decision::AsAuthored),
         }
     }

@@ -117,11 +117,11 @@ fn of_field(object: &Object, event: Authored<'_>, op: &Op, name: &str, edit: &Ed
         Edit::Inc(amount) => fits(sum(there, amount).is_some()),
         // What somebody else has added stays: nothing may be left that would have to fit.
         Edit::Members(_) => fits(matches!(there, None | Some(Value::List(_)))),
-        Edit::Splice(_) if is_overwritten(object, name, event) => Fate::Recorded,
         Edit::Splice(_) => {
-            let own = object.writes.get(name).into_iter().flatten();
-            match own.clone().any(|(seq, by)| *seq >= event.on && *by == event.write.1) {
+            let mut writes = object.writes.get(name).into_iter().flatten().chain(&object.made);
+            match writes.any(|(seq, by)| *seq >= event.on && *by == event.write.1) {
                 true => Fate::RecordedOrRebase,
+                false if is_overwritten(object, name, event) => Fate::Recorded,
                 false => fits(matches!(there, None | Some(Value::Text(_) | Value::Bytes(_)))),
             }
         }
