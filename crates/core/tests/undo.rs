@@ -105,7 +105,8 @@ fn settle(server: &mut Server, people: &mut [&mut Person]) {
 /// A server, Ann and Ben, who both have the object x.
 fn three_with(ops: Vec<Op>) -> (Server, Person, Person) {
     let (mut server, mut ann, mut ben) = (Server::new(), Person::new(1), Person::new(2));
-    (ann.come_back(), ben.come_back());
+    ann.come_back();
+    ben.come_back();
     let mut maker = Device::new(3);
     maker.connect();
     maker.edit(ops);
