@@ -31,7 +31,11 @@ async fn an_offline_edit_is_undone_after_others_changed_the_fields_beside_it() {
     let server = TestServer::start().await;
     let (a, here, _b, there) = two(&server).await;
     a.go_offline();
-    here.batch().update("tasks", &task(), [("title", "Oat milk".into())]).increment("tasks", &task(), "count", 5).commit().unwrap();
+    here.batch()
+        .update("tasks", &task(), [("title", "Oat milk".into())])
+        .increment("tasks", &task(), "count", 5)
+        .commit()
+        .unwrap();
     set(&there, "done", true);
     there.collection("tasks").unwrap().increment(&task(), "count", 10).unwrap();
     soon(there.synced()).await.unwrap();
@@ -40,7 +44,10 @@ async fn an_offline_edit_is_undone_after_others_changed_the_fields_beside_it() {
     assert_eq!((get(&here, "count"), here.can_undo()), (Value::Int(16), (true, false)));
     here.undo().unwrap().unwrap();
     converged(&here, &there).await;
-    assert_eq!((get(&there, "title"), get(&there, "count"), get(&there, "done")), ("Milk".into(), Value::Int(11), true.into()));
+    assert_eq!(
+        (get(&there, "title"), get(&there, "count"), get(&there, "done")),
+        ("Milk".into(), Value::Int(11), true.into())
+    );
     here.redo().unwrap().unwrap();
     converged(&here, &there).await;
     assert_eq!((get(&there, "title"), get(&there, "count")), ("Oat milk".into(), Value::Int(16)));

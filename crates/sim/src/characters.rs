@@ -91,7 +91,8 @@ impl Texts {
 /// What a splice of a place was recorded as, and in which op: all of an event's splices of a text stay, or none.
 fn recorded_as<'r>(sent: &[Op], recorded: &'r [Op], at: usize, place: &Place) -> Option<(usize, &'r Splices)> {
     let of = |ops: &[Op]| ops.iter().flat_map(splices).filter(|(other, _)| other == place).count();
-    let all = recorded.iter().enumerate().flat_map(|(at, op)| splices(op).map(move |(other, moved)| (at, other, moved)));
+    let all =
+        recorded.iter().enumerate().flat_map(|(at, op)| splices(op).map(move |(other, moved)| (at, other, moved)));
     let mut all = all.filter(|(_, other, _)| other == place);
     let (moved_at, _, moved) = all.nth(of(&sent[..at])).filter(|_| of(sent) == of(recorded))?;
     Some((moved_at, moved))

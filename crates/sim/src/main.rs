@@ -40,7 +40,8 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { seed: None, seeds: 300, events: None, from: 0, jobs: 2, steps: None, sabotage: None, trace: false };
+    let mut options =
+        Options { seed: None, seeds: 300, events: None, from: 0, jobs: 2, steps: None, sabotage: None, trace: false };
     while let Some(name) = arguments.next() {
         if name == "--trace" {
             options.trace = true;

@@ -129,7 +129,9 @@ pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
                     object.assign(name.as_str(), value.clone(), write, base);
                 }
                 // Brought back as it was: nobody has typed on it yet.
-                if upserts && gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection)) {
+                if upserts
+                    && gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection))
+                {
                     let nobody = (write.0, ClientId(u128::MAX));
                     object.assigned.values_mut().for_each(|writes| writes.push(nobody));
                 }

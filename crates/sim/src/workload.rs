@@ -28,7 +28,8 @@ pub fn schema() -> Schema {
         Rules { fields: fields([("f", Policy::First), ("r", Policy::Reject), ("q", Policy::Ask)]), ..Rules::default() };
     let notes = Rules { update_after_delete: UpdateAfterDelete::Revive, ..Rules::default() };
     let update_after_delete = UpdateAfterDelete::Revive;
-    let cards = Rules { policy: Policy::Ask, update_after_delete, fields: vec![("f".parse().expect("a name"), Policy::First)] };
+    let cards =
+        Rules { policy: Policy::Ask, update_after_delete, fields: vec![("f".parse().expect("a name"), Policy::First)] };
     Schema::new([(collection("tasks"), tasks), (collection("notes"), notes), (collection("cards"), cards)])
 }
 
@@ -64,7 +65,8 @@ pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, objects: u64) -
         if ops.iter().any(|op| op.key == key && op.action == Action::Delete) {
             continue;
         }
-        let op = Op { action: action(random, entry.as_ref().and_then(Entry::live).map(AsRef::as_ref)), key, seen: None };
+        let op =
+            Op { action: action(random, entry.as_ref().and_then(Entry::live).map(AsRef::as_ref)), key, seen: None };
         apply(entry, &op, &Write::pending(replica.client(), replica.played(), Millis(0)));
         ops.push(op);
     }
@@ -76,7 +78,8 @@ pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, objects: u64) -
 fn reads_by_hand(random: &mut Rng, objects: u64) -> Vec<Read> {
     let count = if random.u8(0..10) == 0 { random.usize(1..=2) } else { 0 };
     let field = |random: &mut Rng| ["a", "n", "text", "q"][random.usize(0..4)].parse().expect("a name");
-    let read = |random: &mut Rng| Read { key: key(random.u64(0..objects)), field: random.bool().then(|| field(random)) };
+    let read =
+        |random: &mut Rng| Read { key: key(random.u64(0..objects)), field: random.bool().then(|| field(random)) };
     (0..count).map(|_| read(random)).collect()
 }
 

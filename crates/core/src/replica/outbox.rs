@@ -263,8 +263,10 @@ impl Outbox {
     /// Whether a pending edit will stand after another one on the log: it is a later one, or one that was refused and is
     /// made again while the other is on its way.
     pub(super) fn comes_after(&self, edit: EditId, other: EditId) -> bool {
-        let again = |edit| self.pending.get(edit).is_some_and(|pending| pending.again.is_some() && pending.seal.is_none());
-        let sent = |edit| self.pending.get(edit).is_none_or(|pending| pending.seal.is_some() || pending.recorded.is_some());
+        let again =
+            |edit| self.pending.get(edit).is_some_and(|pending| pending.again.is_some() && pending.seal.is_none());
+        let sent =
+            |edit| self.pending.get(edit).is_none_or(|pending| pending.seal.is_some() || pending.recorded.is_some());
         edit > other || edit != other && again(edit) && sent(other)
     }
 

@@ -191,7 +191,8 @@ impl Replica {
                         .collect()
                 }
                 Action::Update(edits) => {
-                    let set = edits.iter().filter(|(name, edit)| self.outbox.is_written_over(&op.key, name, edit, base));
+                    let set =
+                        edits.iter().filter(|(name, edit)| self.outbox.is_written_over(&op.key, name, edit, base));
                     let written = set.filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
                     written
                         .filter(|(_, field)| unseen(&field.version))

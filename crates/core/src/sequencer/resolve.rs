@@ -147,9 +147,7 @@ impl Ground<'_> {
                 )),
             },
             (Action::Delete, None) => Ok(Decision::Instead { ops: Vec::new(), lost: Vec::new() }),
-            (Action::Upsert(_), None)
-                if entry.is_some_and(|gone| !knew(gone.version().last, base, stamp.client)) =>
-            {
+            (Action::Upsert(_), None) if entry.is_some_and(|gone| !knew(gone.version().last, base, stamp.client)) => {
                 Ok(Decision::Remade)
             }
             (Action::Insert(_) | Action::Upsert(_), None) | (Action::Delete, Some(_)) => Ok(Decision::AsAuthored),

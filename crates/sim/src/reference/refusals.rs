@@ -81,9 +81,10 @@ fn of_op(objects: &Objects, event: Authored<'_>, op: &Op) -> Fate {
             let all = set.iter().map(|(name, value)| (name.as_str(), Edit::Set(value.clone())));
             all.map(|(name, edit)| of_field(object, event, op, name, &edit)).fold(Fate::Recorded, first)
         }
-        (Action::Update(edits), Some(object), _) => {
-            edits.iter().map(|(name, edit)| of_field(object, event, op, name.as_str(), edit)).fold(Fate::Recorded, first)
-        }
+        (Action::Update(edits), Some(object), _) => edits
+            .iter()
+            .map(|(name, edit)| of_field(object, event, op, name.as_str(), edit))
+            .fold(Fate::Recorded, first),
         (Action::Update(edits), None, Some(gone)) if !knew(gone.all.last()) => {
             let typed = |edit: &Edit| matches!(edit, Edit::Splice(_));
             let others = edits.iter().filter(|(_, edit)| workload::revives(&op.key.collection) && !typed(edit));

@@ -89,7 +89,13 @@ impl World {
     }
 
     /// Makes an edit that can be undone: what it `meant`, without its marker.
-    fn commit(&mut self, device: usize, new: NewEdit, meant: &[Op], way: Option<Direction>) -> Result<EditId, EditError> {
+    fn commit(
+        &mut self,
+        device: usize,
+        new: NewEdit,
+        meant: &[Op],
+        way: Option<Direction>,
+    ) -> Result<EditId, EditError> {
         self.tell_history(device);
         let (clock, marker) = (self.devices[device].clock(self.now), self.marker);
         let Device { replica: Some(replica), history, diary, .. } = &mut self.devices[device] else {
