@@ -136,8 +136,10 @@ async function apart(...tasks: string[]): Promise<[ana: Person, ben: Person]> {
   for (const [person, name] of [
     [ana, "Ana"],
     [ben, "Ben"],
-  ] as const)
+  ] as const) {
     await person.page.getByLabel("Others know you as").fill(name);
+    await person.page.getByLabel("Others know you as").press("Enter");
+  }
   await add(ana, ...tasks.slice(1));
   await sees(ben, ...tasks.slice(1));
   await add(ben, ...tasks.slice(0, 1));

@@ -84,7 +84,12 @@ export function List() {
       <Parked stream={list} tasks={tasks} titleOf={titleOf} />
       <label className="me muted">
         Others know you as
-        <input value={people.name} maxLength={40} onChange={(event) => people.rename(event.target.value)} />
+        <input
+          defaultValue={people.name}
+          maxLength={40}
+          onBlur={(event) => people.rename(event.target.value.trim())}
+          onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+        />
       </label>
       <Reports stream={list} tell={(notice) => reportOf(notice, titleOf, people.nameOf, change)} />
       <p className="unseen" aria-live="polite">

@@ -24,12 +24,13 @@ export function usePeople(list: Stream | undefined): People {
   const [name, setName] = useState(() => localStorage.getItem(KEY) ?? madeUpName());
 
   const rename = useCallback(
-    (name: string) => {
-      setName(name);
-      localStorage.setItem(KEY, name);
-      if (list && people?.get(list.client)) people.update(list.client, { name });
+    (next: string) => {
+      if (!next || next === name) return;
+      setName(next);
+      localStorage.setItem(KEY, next);
+      if (list && people?.get(list.client)) people.update(list.client, { name: next });
     },
-    [list, people],
+    [list, people, name],
   );
   const introduce = useCallback(
     (on: On) => {
