@@ -78,14 +78,15 @@ export function useSayCaret(stream: Stream | undefined, me: Me, issue: string) {
 
 /** The text once more, unseen but for what is put in: it wraps as the text area does, and gives it its height. */
 export function Carets({ text, carets }: { text: string; carets: Carets }) {
-  const all = [...carets.values()].map((caret) => ({
+  const all = [...carets].map(([peer, caret]) => ({
     ...caret,
+    peer,
     from: Math.min(caret.from, text.length),
     to: Math.min(caret.to, text.length),
   }));
   const cuts = [...new Set([0, ...all.flatMap(({ from, to }) => [from, to]), text.length])].sort((a, b) => a - b);
   const parts = cuts.flatMap((cut, place): ReactNode[] => {
-    const here = all.filter(({ to }) => to === cut).map((caret) => <Flag key={caret.name} caret={caret} />);
+    const here = all.filter(({ to }) => to === cut).map((caret) => <Flag key={caret.peer} caret={caret} />);
     const next = cuts[place + 1];
     if (next === undefined) return here;
     const within = all.find(({ from, to }) => Math.min(from, to) <= cut && Math.max(from, to) >= next);

@@ -52,7 +52,7 @@ export class Typing {
   }
 
   private get text(): string {
-    return this.issues.get(this.id)?.description ?? "";
+    return inArea(this.issues.get(this.id)?.description ?? "");
   }
 
   /** Shows what the issue says now. Letters that are still being composed are left alone. */
@@ -76,15 +76,21 @@ export class Typing {
   private send(): void {
     const typed = this.composing ? undefined : typedIn(this.area, this.shown);
     if (!typed) return;
+    this.mendLines();
     const theirs = spliceBetween(this.shown, this.text);
     const [offset, remove, insert] = typed;
     const place = (offset: number) => (theirs ? moved(offset, theirs, this.shown) : offset);
     const from = place(offset);
     this.beginGroup();
-    this.issues.splice(this.id, "description", from, place(offset + remove) - from, insert);
+    this.issues.splice(this.id, "description", from, Math.max(0, place(offset + remove) - from), insert);
     this.shown = this.area.value;
     this.changed(this.shown, typed);
     if (theirs) this.show();
+  }
+
+  private mendLines(): void {
+    const { description = "" } = this.issues.get(this.id) ?? {};
+    if (description.includes("\r")) this.issues.editText(this.id, "description", inArea(description));
   }
 
   private composed(): void {
@@ -115,6 +121,11 @@ export class Typing {
     this.endStep?.();
     this.endStep = undefined;
   }
+}
+
+/** A text as an area shows it, which knows one kind of line end: others are replaced by it with the first edit. */
+function inArea(text: string): string {
+  return text.replace(/\r\n?/g, "\n");
 }
 
 /** How a browser asks for undo and redo other than by keys. */

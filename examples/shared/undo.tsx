@@ -10,7 +10,7 @@ export function UndoButtons({ stream }: { stream: Stream | undefined }) {
     if (!stream) return;
     const press = (event: KeyboardEvent) => {
       const step = stepOf(event);
-      if (!step || keepsItsOwn(event.target)) return;
+      if (!step || event.defaultPrevented || keepsItsOwn(event.target)) return;
       event.preventDefault();
       stream[step]();
     };
