@@ -86,13 +86,13 @@ function Description({ stream, issues, id, me }: { stream: Stream; issues: Colle
     const { current } = area;
     if (!current) return;
     let before = "";
+    const tell = () => void (document.activeElement === current && say(current));
     const typing = new Typing(current, stream, issues, id, (text, splice) => {
       setText(text);
       if (splice) shift(splice, before);
       before = text;
       tell();
     });
-    const tell = () => void (document.activeElement === current && say(current));
     document.addEventListener("selectionchange", tell);
     return () => {
       document.removeEventListener("selectionchange", tell);

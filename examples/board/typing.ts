@@ -40,8 +40,8 @@ export class Typing {
     area.addEventListener("input", () => this.send(), { signal });
     area.addEventListener("compositionstart", () => (this.composing = true), { signal });
     area.addEventListener("compositionend", () => this.composed(), { signal });
-    area.addEventListener("blur", () => this.endGroup(), { signal });
-    area.addEventListener("keydown", (event) => this.step(event, stepOf(event)), { signal });
+    for (const leaves of ["blur", "pointerdown"]) area.addEventListener(leaves, () => this.endGroup(), { signal });
+    area.addEventListener("keydown", (event) => this.press(event), { signal });
     area.addEventListener("beforeinput", (event) => this.step(event, asked[event.inputType]), { signal });
   }
 
@@ -99,6 +99,11 @@ export class Typing {
     this.show();
   }
 
+  private press(event: KeyboardEvent): void {
+    if (/^(Arrow|Home|End|Page)/.test(event.key)) this.endGroup();
+    this.step(event, stepOf(event));
+  }
+
   /** Undoes or redoes, as an edit that others see. */
   private step(event: Event, way: "undo" | "redo" | undefined): void {
     if (!way) return;
@@ -109,7 +114,7 @@ export class Typing {
     this.stepping = false;
   }
 
-  /** What is typed without a pause is one thing to undo. */
+  /** What is typed in one place without a pause is one thing to undo. */
   private beginGroup(): void {
     clearTimeout(this.pause);
     this.pause = setTimeout(() => this.endGroup(), PAUSE);

@@ -35,6 +35,7 @@ pub(crate) use stored::{
     decode_batch, decode_client_state, decode_stream_state, encode_batch, encode_client_state, encode_stream_state,
     read_conflicts, read_values,
 };
+pub(crate) use value::read_value;
 pub use value::{decode_value, encode_value};
 pub(crate) use verdict::read_refusal;
 pub(crate) use writer::{Writer, bytes_size, write_bytes};
