@@ -3,11 +3,12 @@
 //! ```text
 //! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …],
 //!           [[collection, id, field, splices], …]]
-//! commit = [version, number, authored event without an identity, command | null, draft]
+//! commit = [version, number, authored event without an identity, command | null, draft, [[op, field, text | null], …]]
 //! ```
 
 use std::sync::Arc;
 
+use super::typed::TypedOn;
 use crate::codec::CodecError;
 use crate::codec::cbor::{self, Reader, Writer, check_end, read_array, read_tuple};
 use crate::event::{Authored, Body};
@@ -17,6 +18,7 @@ use crate::numbers::{ClientId, EditId, Seq, TabId};
 use crate::object::{Field, Object, Stamp, Version};
 use crate::replica::{Commanded, Moved};
 use crate::splice::Splices;
+use crate::value::Value;
 
 /// The version of these bytes. Tabs that run different versions of an app meet here.
 pub const VERSION: u64 = 3;
@@ -73,6 +75,8 @@ pub struct Commit {
     pub command: Option<Commanded>,
     /// What it inserts stays on the device.
     pub draft: bool,
+    /// What its splices were typed on.
+    pub typed: Vec<TypedOn>,
 }
 
 impl Page {
@@ -165,9 +169,12 @@ impl Commit {
     pub fn encode(&self) -> Vec<u8> {
         let (client, n, settled) = Default::default();
         let mut writer = Writer::with_capacity(256);
-        writer.array(5).uint(VERSION).uint(self.number.0);
+        writer.array(6).uint(VERSION).uint(self.number.0);
         writer.authored(&Authored { client, n, settled, body: self.body.clone() });
-        writer.commanded(self.command.as_ref()).uint(u64::from(self.draft));
+        writer.commanded(self.command.as_ref()).uint(u64::from(self.draft)).array(self.typed.len() as u64);
+        for TypedOn { op, field, value } in &self.typed {
+            writer.array(3).uint(*op as u64).text(field.as_str()).value(value.as_ref().unwrap_or(&Value::Null));
+        }
         writer.finish()
     }
 
@@ -177,13 +184,14 @@ impl Commit {
     /// Where the bytes are none, or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
-        read_tuple(&mut reader, 5, "an edit of a tab")?;
+        read_tuple(&mut reader, 6, "an edit of a tab")?;
         check_version(&mut reader)?;
         let number = EditId(reader.u64()?);
         let Authored { body, .. } = cbor::read_authored(&mut reader)?;
         let (command, draft) = (cbor::read_commanded(&mut reader)?, reader.u64()? == 1);
+        let typed = read_array(&mut reader, "texts that were edited", usize::MAX, read_typed)?;
         check_end(&reader, "an edit of a tab")?;
-        Ok(Self { number, body, command, draft })
+        Ok(Self { number, body, command, draft, typed })
     }
 }
 
@@ -207,6 +215,13 @@ fn read_moved(reader: &mut Reader<'_>) -> Result<Moved, Box<CodecError>> {
     let (key, field) = (cbor::read_key(reader)?, FieldName::new(reader.str()?)?);
     let splices = Splices::from_value(&cbor::read_value(reader)?).map_err(|error| CodecError::Cbor(error.into()))?;
     Ok(Moved { key, field, splices })
+}
+
+fn read_typed(reader: &mut Reader<'_>) -> Result<TypedOn, Box<CodecError>> {
+    read_tuple(reader, 3, "a text that was edited")?;
+    let op = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
+    let field = FieldName::new(reader.str()?)?;
+    Ok(TypedOn { op, field, value: Some(cbor::read_value(reader)?).filter(|value| *value != Value::Null) })
 }
 
 fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Box<CodecError>> {

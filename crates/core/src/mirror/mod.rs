@@ -13,6 +13,7 @@
 //! A mirror keeps its edits until they are on the device. Where the leader is gone, they are sent to the next one.
 
 mod change;
+pub(crate) mod typed;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use change::{Commit, Heard, Page, VERSION, ViewChange};
+pub use typed::TypedOn;
 
 use crate::event::Body;
 use crate::name::{Collection, Key, ObjectId};
@@ -103,7 +105,7 @@ impl Mirror {
     pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
         let draft = self.get(key).ok_or_else(|| EditError::NotFound(key.clone()))?;
         let body = Body { base: self.played, at: now, ops: vec![published(key, draft)], ..Body::default() };
-        Ok(self.push(body, None, false))
+        Ok(self.push(body, None, false, Vec::new()))
     }
 
     fn commit(&mut self, now: Millis, new: NewEdit, draft: bool, way: Option<Direction>) -> Result<EditId, EditError> {
@@ -112,6 +114,7 @@ impl Mirror {
         let ahead = rehearse(&new.ops, &write, self.complete, |key| self.entry(key))?;
         let body = new.body(self.played, now);
         EditError::check_bytes(&body)?;
+        let typed = typed::typed_on(&new.ops, &write, |key| self.entry(key));
         let before = new.ops.iter().map(|op| (op.key.clone(), self.get(&op.key).cloned())).collect();
         for (key, entry) in ahead {
             self.touch(&key);
@@ -122,7 +125,7 @@ impl Mirror {
             None => history.committed(&ops, before, after),
             Some(way) => history.took(way, &ops, before, after),
         });
-        Ok(self.push(body, new.command, draft))
+        Ok(self.push(body, new.command, draft, typed))
     }
 
     fn with_history(
@@ -156,9 +159,9 @@ impl Mirror {
         &mut self.history
     }
 
-    fn push(&mut self, body: Body, command: Option<Commanded>, draft: bool) -> EditId {
+    fn push(&mut self, body: Body, command: Option<Commanded>, draft: bool, typed: Vec<TypedOn>) -> EditId {
         self.last = self.last.next();
-        self.edits.push_back(Commit { number: self.last, body, command, draft });
+        self.edits.push_back(Commit { number: self.last, body, command, draft, typed });
         self.last
     }
 
@@ -336,10 +339,12 @@ impl Mirror {
         }
         let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
         for place in untaken..self.edits.len() {
-            let Body { base, at, ops, .. } = self.edits[place].body.clone();
+            let Commit { body: Body { base, at, mut ops, .. }, typed, .. } = self.edits[place].clone();
+            let write = Write::pending(TAB, base, at);
+            typed::move_to(&mut ops, &typed, &write, |key| self.entry(key));
             for op in ops {
                 let mut entry = self.entry(&op.key);
-                apply(&mut entry, &op, &Write::pending(TAB, base, at));
+                apply(&mut entry, &op, &write);
                 self.touch(&op.key);
                 self.ahead.insert(op.key, entry);
             }

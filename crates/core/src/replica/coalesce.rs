@@ -86,7 +86,7 @@ impl Replica {
         let Some(pending) = self.outbox.pending.get_mut(earlier) else { return };
         let before: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
         pending.also.push(edit);
-        (pending.body.base, pending.body.on, pending.shown) = (body.base, None, None);
+        (pending.body.base, pending.body.on, pending.shown) = (body.base, body.on, None);
         pending.body.ops = ops;
         let after: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
         for key in &before {

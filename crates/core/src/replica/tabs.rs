@@ -6,9 +6,10 @@
 
 use super::Replica;
 use crate::limits;
-use crate::mirror::{Commit, Heard, Page, ViewChange};
+use crate::mirror::{Commit, Heard, Page, ViewChange, typed};
 use crate::name::Key;
 use crate::numbers::{EditId, TabId};
+use crate::object::{Entry, Write};
 
 /// The tabs whose edits were taken, the latest at the end.
 #[derive(Clone, Debug, Default)]
@@ -84,9 +85,13 @@ impl Replica {
         if !self.tabs.is_new(tab, commit.number) {
             return;
         }
-        let Commit { mut body, command, draft, .. } = commit;
+        let Commit { mut body, command, draft, typed, .. } = commit;
         // A mirror of an earlier leader may have been ahead of what was stored.
         body.base = body.base.min(self.history.played);
+        let write = Write::pending(self.identity.client, body.base, body.at);
+        typed::move_to(&mut body.ops, &typed, &write, |key| self.get(key).cloned().map(Entry::Live));
+        // The splices refer to the texts as they are here now.
+        body.on = Some(self.history.played).filter(|&on| !typed.is_empty() && on != body.base);
         let edit = self.outbox.next_edit();
         self.take_drafts(&mut body, draft);
         if body.ops.is_empty() {
