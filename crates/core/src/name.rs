@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use smol_str::SmolStr;
+use crate::text::SmolStr;
 
 use crate::limits;
 

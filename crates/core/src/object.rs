@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use crate::text::SmolStr;
 
 use crate::edit::edited;
 use crate::event::Recorded;

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use smol_str::SmolStr;
+use crate::text::SmolStr;
 
 use crate::limits;
 use crate::name::FieldName;

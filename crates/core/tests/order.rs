@@ -3,7 +3,7 @@
 mod support;
 
 use fastrand::Rng;
-use smol_str::SmolStr;
+use tapeline_core::text::SmolStr;
 use support::for_seeds;
 use tapeline_core::order::{OrderError, between, spread};
 

@@ -133,7 +133,7 @@ fn read_condition(field: &str, value: &Value, room: &mut usize) -> Result<Filter
 
 fn read_tests(tests: &Entries) -> Result<Vec<Test>, QueryError> {
     use Ordering::{Equal, Greater, Less};
-    let read = |(name, value): (&smol_str::SmolStr, &Value)| {
+    let read = |(name, value): (&crate::text::SmolStr, &Value)| {
         let compares = |orders| Ok(Test::Compares(orders, value.clone()));
         match name.as_str() {
             "eq" => Ok(Test::Equal(value.clone())),

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use smol_str::SmolStr;
+use tapeline_core::text::SmolStr;
 use tapeline_core::block::EventBlock;
 use tapeline_core::codec::LARGEST_COUNT;
 use tapeline_core::codec::cbor::encode_recorded;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use crate::text::SmolStr;
 
 use super::reader::Item;
 use super::{CodecError, Reader, Writer, check_end};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use smol_str::SmolStr;
+use crate::text::SmolStr;
 
 use super::CodecError;
 use crate::codec::LARGEST_COUNT;
