@@ -6,9 +6,9 @@
 //! | bytes | `{"$bytes":"aGVsbG8="}` |
 //! | a map that looks like one of these three | `{"$map":{"$int":"…"}}` |
 
+use crate::text::SmolStr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crate::text::SmolStr;
 
 use super::tree::Json;
 use super::{CodecError, Writer};
