@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use smol_str::{SmolStr, SmolStrBuilder};
+use crate::text::{SmolStr, SmolStrBuilder};
 
 use crate::limits;
 use crate::value::Value;

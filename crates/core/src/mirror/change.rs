@@ -15,7 +15,7 @@ use crate::event::{Authored, Body};
 use crate::limits;
 use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, EditId, Seq, TabId};
-use crate::object::{Field, Object, Stamp, Version};
+use crate::object::{Object, Stamp, Version};
 use crate::replica::{Commanded, Moved};
 use crate::splice::Splices;
 use crate::value::Value;
@@ -91,31 +91,48 @@ impl Page {
     }
 }
 
-impl ViewChange {
-    /// A whole view, cut into pages of about [`VIEW_PAGE_BYTES`](limits::VIEW_PAGE_BYTES).
-    pub(crate) fn pages(
-        played: Seq,
-        tabs: Vec<Heard>,
-        objects: impl Iterator<Item = (Key, Option<Arc<Object>>)>,
-    ) -> Vec<Self> {
-        let page = |page| Self { page, played, tabs: tabs.clone(), objects: Vec::new(), moved: Vec::new() };
-        let (mut pages, mut bytes) = (vec![page(Page::Only)], 0);
-        for object in objects {
-            if bytes > limits::VIEW_PAGE_BYTES {
-                pages.push(page(Page::Next));
-                bytes = 0;
-            }
-            bytes += object.1.as_ref().map_or(0, |object| object.estimated_bytes());
-            if let Some(last) = pages.last_mut() {
-                last.objects.push(object);
-            }
+/// A whole view, cut into pages of about [`VIEW_PAGE_BYTES`](limits::VIEW_PAGE_BYTES).
+pub(crate) struct Pages {
+    pages: Vec<ViewChange>,
+    /// How many bytes the last one has.
+    bytes: usize,
+}
+
+impl Pages {
+    pub(crate) fn new(played: Seq, tabs: Vec<Heard>) -> Self {
+        Self {
+            pages: vec![ViewChange { page: Page::Only, played, tabs, objects: Vec::new(), moved: Vec::new() }],
+            bytes: 0,
         }
-        if let [first, .., last] = pages.as_mut_slice() {
-            (first.page, last.page) = (Page::First, Page::Last);
-        }
-        pages
     }
 
+    pub(crate) fn push(&mut self, key: Key, object: Arc<Object>) {
+        if self.bytes > limits::VIEW_PAGE_BYTES {
+            let ViewChange { played, ref tabs, .. } = self.pages[0];
+            self.pages.push(ViewChange {
+                page: Page::Next,
+                played,
+                tabs: tabs.clone(),
+                objects: Vec::new(),
+                moved: Vec::new(),
+            });
+            self.bytes = 0;
+        }
+        self.bytes += object.estimated_bytes();
+        if let Some(last) = self.pages.last_mut() {
+            last.objects.push((key, Some(object)));
+        }
+    }
+
+    pub(crate) fn done(mut self) -> Vec<ViewChange> {
+        if let [first, .., last] = self.pages.as_mut_slice() {
+            (first.page, last.page) = (Page::First, Page::Last);
+        }
+        self.pages
+    }
+}
+
+impl ViewChange {
     /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(256);
@@ -234,7 +251,6 @@ fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Bo
     let stamp = Stamp { seq: Seq::FIRST, client: ClientId(0) };
     let version = Version::first(stamp);
     let fields = cbor::read_values(reader)?.into_iter();
-    let fields = fields.map(|(name, value)| (name, Field { value, version })).collect::<Vec<(FieldName, Field)>>();
     let conflicts = if parts > 3 { cbor::read_conflicts(reader)? } else { Vec::new() };
     Ok((key, Some(Arc::new(Object::from_sorted(stamp, version, fields).with(Vec::new(), conflicts)))))
 }

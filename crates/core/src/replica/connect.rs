@@ -208,11 +208,14 @@ impl Replica {
         if last > self.outbox.last_sealed() {
             return true;
         }
-        self.outbox.undecided_numbers().take_while(|&n| n <= last).any(|n| {
-            let ours = self.outbox.undecided(n).and_then(|edit| self.outbox.pending.get(edit)?.hash());
+        for (n, edit) in self.outbox.undecided_through(last) {
+            let ours = self.outbox.pending.get(edit).and_then(|pending| pending.hash());
             let theirs = opened.verdicts.iter().find(|own| own.n == n).map(|own| own.hash);
-            ours != theirs
-        })
+            if ours != theirs {
+                return true;
+            }
+        }
+        false
     }
 
     /// An error without an event's number answers an open where one is waited for; what concerns an event and comes

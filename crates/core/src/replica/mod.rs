@@ -63,7 +63,7 @@ use crate::block::EventBlock;
 use crate::event::{Lost, Refusal};
 use crate::frame::ResyncReason;
 use crate::hash::{Chain, Digest};
-use crate::name::{Collection, FieldName, Key, ObjectId, StreamName, Subject};
+use crate::name::{Collection, FieldName, Key, Names, ObjectId, StreamName, Subject};
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
 use crate::object::Object;
@@ -100,6 +100,7 @@ pub struct Replica {
     outdated: bool,
     /// How many events were played when mirrors were last told.
     told: Seq,
+    names: Names,
     changed: FxHashSet<Key>,
     moves: Moves,
     notices: VecDeque<Notice>,
@@ -212,6 +213,7 @@ impl Replica {
             peers: Peers::default(),
             outdated: false,
             told: Seq::FIRST,
+            names: Names::default(),
             changed: FxHashSet::default(),
             moves: Moves::default(),
             notices: VecDeque::new(),

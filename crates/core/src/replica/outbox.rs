@@ -184,11 +184,15 @@ impl Outbox {
         *self.sealed.get(usize::try_from(place).ok()?)?
     }
 
-    /// The numbers sealed under the present identity that have no verdict yet.
-    pub(super) fn undecided_numbers(&self) -> impl Iterator<Item = EventNumber> {
-        let first = self.first;
-        let numbered = self.sealed.iter().enumerate();
-        numbered.filter(|(_, edit)| edit.is_some()).map(move |(place, _)| first.plus(place as u64))
+    /// What was sealed up to `last` under the present identity and has no verdict yet.
+    pub(super) fn undecided_through(&self, last: EventNumber) -> Vec<(EventNumber, EditId)> {
+        let mut undecided = Vec::new();
+        let mut n = self.first;
+        for edit in &self.sealed {
+            undecided.extend(edit.filter(|_| n <= last).map(|edit| (n, edit)));
+            n = n.next();
+        }
+        undecided
     }
 
     /// The verdict on `n` is known. Answers the edit, where it was not known before.

@@ -101,8 +101,8 @@ impl Replica {
         let (before, after) = (object(before), object(after));
         for (name, was) in before.iter().flat_map(|object| object.fields()) {
             let is = value(after.as_deref(), name);
-            let differs = is != Some(&was.value) && matches!(was.value, Value::Text(_) | Value::Bytes(_));
-            if differs && let Some(done) = Splices::between(Some(&was.value), is) {
+            let differs = is != Some(was.value) && matches!(was.value, Value::Text(_) | Value::Bytes(_));
+            if differs && let Some(done) = Splices::between(Some(was.value), is) {
                 self.move_splices(key, name, done, edit);
             }
         }
