@@ -191,7 +191,10 @@ impl Mirror {
         self.played = change.played;
         self.hear_moved(change.moved);
         let mut met = begins;
-        let keys: Vec<Key> = change.objects.iter().map(|(key, _)| key.clone()).collect();
+        let keys: Vec<Key> = match self.history.has_texts() {
+            true => change.objects.iter().map(|(key, _)| key.clone()).collect(),
+            false => Vec::new(),
+        };
         for (key, object) in change.objects {
             if let Some(stale) = &mut self.stale {
                 stale.remove(&key);
@@ -208,7 +211,7 @@ impl Mirror {
         if own.is_some_and(|heard| self.settle(heard)) || met {
             self.look_ahead();
         }
-        if self.history.has_texts() {
+        if !keys.is_empty() {
             let mut history = std::mem::take(&mut self.history);
             keys.iter().for_each(|key| history.changed(key, self.get(key)));
             self.history = history;
