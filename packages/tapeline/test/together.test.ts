@@ -169,7 +169,7 @@ test("an edit and a later one that undoes it come to nothing before either was s
   ann.db.goOnline();
   await ann.stream.synced();
   assert.ok(ann.told("cancelled").length > 0);
-  assert.deepEqual(await server.events("cancelled"), []);
+  assert.equal(ann.stream.status().head, 0);
   await close(ann);
 });
 
@@ -232,7 +232,7 @@ test("an edit that rests on what has changed is refused, and made otherwise", as
   await statusUntil(ben.stream, ({ parked }) => parked === 1);
   const [parked] = ben.stream.parked();
   assert.equal(parked!.code, "stale");
-  assert.deepEqual(parked!.current, { count: 2 });
+  assert.deepEqual(parked!.current, { count: 2, done: false });
   assert.equal(ben.told("refused")[0]!.parked, parked);
   assert.equal(ben.tasks.get("t")?.done, false);
   assert.equal(
