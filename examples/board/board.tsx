@@ -40,7 +40,10 @@ export function Board() {
   const issue = useObject(issues, opened);
   const openBy = (event: MouseEvent | KeyboardEvent) => {
     const card = (event.target as HTMLElement).closest<HTMLElement>(".issue");
-    if (card) open(card.dataset.id);
+    if (!card) return;
+    // The key would go on to the first button of what it opens.
+    event.preventDefault();
+    open(card.dataset.id);
   };
   const show = useCallback((state: State, rows: readonly Row<Issue>[]) => void shown.current.set(state, rows), []);
 

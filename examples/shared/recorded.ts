@@ -8,7 +8,7 @@ export interface Recorded {
   at: number;
   ops: Op[];
   /** What of it did not take effect, and why. */
-  lost?: (Op & { reason: string })[];
+  lost?: { op: Op; reason: string }[];
 }
 
 interface Op {
@@ -70,7 +70,7 @@ export function rowOf(event: Recorded, who: string): HTMLLIElement {
   if (first) row.append(opOf(first));
   if (more.length > 0)
     row.append(part("span", "ops muted", `… and ${more.length} more ${more.length > 1 ? "ops" : "op"}`));
-  for (const { reason, ...op } of event.lost ?? []) {
+  for (const { reason, op } of event.lost ?? []) {
     const line = opOf(op);
     line.prepend(part("b", "", `lost (${reason}) `));
     row.append(line);

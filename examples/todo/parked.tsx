@@ -67,9 +67,11 @@ export function Parked({ stream, tasks, titleOf }: Props) {
   );
 }
 
-/** The reason, and what is there now. */
-function whyOf({ code, reason, current }: ParkedEdit): string {
-  const now = typeof current === "object" && current !== null ? fieldsInWords(current as Record<string, unknown>) : "";
+/** The reason, and what is there now of what was to be changed. */
+function whyOf({ code, reason, current, ops }: ParkedEdit): string {
+  const wanted = Object.assign({}, ...ops.map(({ set }) => set));
+  const there = Object.entries((current ?? {}) as Record<string, unknown>).filter(([field]) => field in wanted);
+  const now = fieldsInWords(Object.fromEntries(there));
   const why = code === "stale" ? "Somebody else has changed it meanwhile." : reason || code;
   return now ? `${why} There is now: ${now}.` : why;
 }

@@ -4,7 +4,7 @@
  * Splices in them count Unicode characters: the text that they were made for is not there any more.
  */
 
-import { toHex, uuidText } from "./ids.js";
+import { clientText, uuidText } from "./ids.js";
 import { PARTS, type Part } from "./ops.js";
 import { decode, Reader, type Value } from "./values.js";
 
@@ -124,7 +124,7 @@ export function readNotice(bytes: Uint8Array, parked: () => readonly ParkedEdit[
       return { kind: "cancelled", edit: first };
     case 3: {
       const [collection, id] = second;
-      const what = { seq: first, collection, id: textOf(id), fields: third, client: toHex(client) };
+      const what = { seq: first, collection, id: textOf(id), fields: third, client: clientText(client) };
       return { kind: "overwritten", ...what, ...(actor === null ? {} : { actor }) };
     }
     case 4:

@@ -177,5 +177,7 @@ test("commands that are none", () => {
     throw new TypeError("mine");
   });
   assert.throws(() => stream.run(broken, undefined), new TypeError("mine"));
+  const all = db.command("all", (tx) => void tx.collection("tasks").all(), { serializable: true });
+  assert.throws(() => stream.run(all, null), { code: "invalid", message: /reads objects by their ids/ });
   assert.throws(() => stream.run(broken, () => {}), { code: "invalid", message: /the arguments is a function/ });
 });

@@ -169,7 +169,7 @@ test("an edit and a later one that undoes it come to nothing before either was s
   ann.db.goOnline();
   await ann.stream.synced();
   assert.ok(ann.told("cancelled").length > 0);
-  assert.deepEqual(await server.events("cancelled"), []);
+  assert.equal(ann.stream.status().head, 0);
   await close(ann);
 });
 
@@ -232,7 +232,7 @@ test("an edit that rests on what has changed is refused, and made otherwise", as
   await statusUntil(ben.stream, ({ parked }) => parked === 1);
   const [parked] = ben.stream.parked();
   assert.equal(parked!.code, "stale");
-  assert.deepEqual(parked!.current, { count: 2 });
+  assert.deepEqual(parked!.current, { count: 2, done: false });
   assert.equal(ben.told("refused")[0]!.parked, parked);
   assert.equal(ben.tasks.get("t")?.done, false);
   assert.equal(
@@ -248,60 +248,57 @@ test("an edit that rests on what has changed is refused, and made otherwise", as
   await close(ann, ben);
 });
 
-interface Guest {
-  room: string;
-  name: string;
-  at: number;
-  luck: number;
+interface Room {
+  guests: { id: string; name: string; at: number; luck: number }[];
 }
 
 test("the third guest finds the room full: the command is run again, refuses, and waits for a decision", async () => {
-  const people = [...(await two("rooms")), ...(await two("rooms"))].slice(0, 3);
+  const people = [...(await two("rooms")), ...(await two("rooms"))];
+  const [first, , third, fourth] = people as [Person, Person, Person, Person];
+  await close(fourth);
+  people.pop();
   for (const { db } of people) {
     db.command(
-      "book",
-      (tx, { room, name }: { room: string; name: string }) => {
-        const guests = tx.collection<Guest>("guests");
-        if (guests.all().filter((guest) => guest.room === room).length >= 2) throw new Refused(`${room} is full`);
-        guests.insert({ room, name, at: tx.now, luck: tx.random() });
+      "enter",
+      (tx, { name }: { name: string }) => {
+        const rooms = tx.collection<Room>("rooms");
+        const { guests = [] } = rooms.get("blue") ?? {};
+        if (guests.length >= 2) throw new Refused("blue is full");
+        const guest = { id: tx.id(), name, at: tx.now, luck: tx.random() };
+        rooms.update("blue", { guests: [...guests, guest] });
       },
       { serializable: true },
     );
   }
-  const guestsOf = ({ stream }: Person) => stream.collection<Guest>("guests");
-  for (const { stream } of people) await stream.synced();
+  const roomsOf = ({ stream }: Person) => stream.collection<Room>("rooms");
+  const guestsOf = (person: Person) => roomsOf(person).get("blue")!.guests;
+  roomsOf(first).insert({ id: "blue", guests: [] } as Room);
+  await meet(...people);
   for (const { db } of people) db.goOffline();
-  const first = people.map((person, place) => {
-    person.stream.run("book", { room: "blue", name: `guest ${place}` });
-    return guestsOf(person).all()[0]!;
+  const entered = people.map((person, place) => {
+    person.stream.run("enter", { name: `guest ${place}` });
+    return guestsOf(person)[0]!;
   });
   for (const { db, stream } of people) {
     db.goOnline();
     await stream.synced();
   }
-  const third = people[2]!;
   await statusUntil(third.stream, ({ parked }) => parked === 1);
   await meet(...people);
-  // Each is the very object of the first run: id, time and chance too.
-  assert.deepEqual([...guestsOf(third).all()].map(({ name }) => name).sort(), ["guest 0", "guest 1"]);
-  for (const guest of guestsOf(third).all()) assert.ok(first.some(({ id }) => id === guest.id));
-  assert.deepEqual(guestsOf(third).get(first[1]!.id), first[1]);
+  // Each is the very guest of the first run: id, time and chance too.
+  assert.deepEqual(guestsOf(third), entered.slice(0, 2));
   const [parked] = third.stream.parked();
   assert.deepEqual(
     [parked!.code, parked!.reason, parked!.command],
-    ["failed", "blue is full", { name: "book", args: { room: "blue", name: "guest 2" } }],
+    ["failed", "blue is full", { name: "enter", args: { name: "guest 2" } }],
   );
-  assert.equal(parked!.ops[0]!.op, "insert");
   assert.throws(() => third.stream.retry(parked!.edit), new Refused("blue is full"));
-  guestsOf(people[0]!).delete(first[0]!.id);
-  await rowsUntil(guestsOf(third), {}, (rows) => rows.length === 1);
+  roomsOf(first).update("blue", { guests: guestsOf(first).slice(1) });
+  await rowsUntil(roomsOf(third), {}, ([room]) => room?.guests.length === 1);
   assert.equal(third.stream.retry(parked!.edit), true);
   await meet(...people);
   assert.deepEqual(
-    guestsOf(people[0]!)
-      .all()
-      .map(({ name }) => name)
-      .sort(),
+    guestsOf(first).map(({ name }) => name),
     ["guest 1", "guest 2"],
   );
   await close(...people);
