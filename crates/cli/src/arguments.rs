@@ -164,7 +164,7 @@ pub struct Demo {
     /// The address to listen on; port 0 takes a free one and prints it.
     #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDR")]
     pub listen: SocketAddr,
-    /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
+    /// A TOML file that says how concurrent edits meet; without it, as the apps want it.
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
     /// The directory in which everything is kept; without it, nothing is kept at the end.

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use smol_str::SmolStr;
 use tapeline_core::block::EventBlock;
 use tapeline_core::codec::LARGEST_COUNT;
 use tapeline_core::codec::cbor::{encode_entry, encode_recorded};
@@ -23,6 +22,7 @@ use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis
 use tapeline_core::object::{Entry, Stamp, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
 use tapeline_core::splice::{Content, Splice, Splices};
+use tapeline_core::text::SmolStr;
 use tapeline_core::value::{Entries, Value};
 
 /// Runs `check` with a generator for each of `seeds` seeds. Its assertions name the seed.
