@@ -240,6 +240,12 @@ impl Object {
             Edit::Ask(value) => self.ask(name, value.clone(), write),
             Edit::Members(members) => self.edit_members(name, members, write.stamp),
             Edit::Splice(splices) if splices.is_empty() => {}
+            Edit::Splice(splices) if let Ok(place) = self.place(name.as_str()) => {
+                let field = &mut self.fields[place].1;
+                if splices.apply_to(&mut field.value).is_ok() {
+                    field.version = field.version.then(write.stamp);
+                }
+            }
             Edit::Inc(_) | Edit::Splice(_) | Edit::Put(_) => {
                 // What no longer fits what is there has no effect; the sequencer refuses it.
                 if let Ok(value) = edited(self.get(name.as_str()), edit) {

@@ -202,7 +202,8 @@ impl<'b> Reader<'b> {
     /// Reads an initial byte and its argument.
     fn head(&mut self) -> Result<(u8, u64), Box<CodecError>> {
         let at = self.position;
-        let initial = u8::from_be_bytes(self.fixed()?);
+        let Some(&initial) = self.input.get(at) else { return Err(self.ended()) };
+        self.position += 1;
         let argument = match initial & !major::MASK {
             small @ 0..=23 => small.into(),
             24 => u8::from_be_bytes(self.fixed()?).into(),
