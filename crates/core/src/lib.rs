@@ -93,6 +93,7 @@ pub mod ranges;
 pub mod replica;
 pub mod schema;
 pub mod sequencer;
+pub mod short_text;
 pub mod splice;
 pub mod state;
 mod tables;
