@@ -21,7 +21,7 @@ use super::stopwatch::Stopwatch;
 use crate::failure::Failure;
 
 /// Objects that are updated.
-const OBJECTS: usize = 10_000;
+const OBJECTS: usize = 1_000;
 
 /// Runs of which the fastest counts: what else the machine does only slows.
 const ROUNDS: usize = 5;
