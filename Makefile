@@ -1,6 +1,6 @@
 # One word for each thing a person does here. The work is in scripts/, one short file each.
 
-SEEDS ?= 1000
+EVENTS ?= 1000000
 export PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
 .PHONY: demo test test-long lint size sim bench bench-browser fmt
@@ -21,9 +21,9 @@ size:  ## what a page downloads, part by part
 lint:  ## the quick half of test: format, arrows, purity, clippy, dependencies
 	@scripts/lint
 
-sim:   ## SEEDS=n seeds of the simulation, or SEED=n to replay one
+sim:   ## the simulation until a million events are recorded, or EVENTS=n, or SEEDS=n seeds; SEED=n replays one
 	@scripts/setup
-	@cargo run --release -p tapeline-sim -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	@cargo run --release -p tapeline-sim -- $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS),--events $(EVENTS)))
 
 bench: ## every measure, or MEASURES='append cold'
 	@scripts/setup

@@ -10,7 +10,7 @@
 //! | `put`, `put` | both, in order |
 //! | otherwise | they stay two edits |
 
-use smol_str::SmolStr;
+use crate::text::SmolStr;
 
 use crate::limits;
 use crate::op::{Action, Edit, FieldMap, Members, Put};

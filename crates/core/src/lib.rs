@@ -96,6 +96,7 @@ pub mod sequencer;
 pub mod splice;
 pub mod state;
 mod tables;
+pub mod text;
 pub mod undo;
 pub mod value;
 pub mod word;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use crate::text::SmolStr;
 
 use crate::edit::edited;
 use crate::event::Recorded;
@@ -93,7 +93,7 @@ pub struct Object {
     pub created: Stamp,
     /// Its writes as a whole; `version.last.seq` is the last event that touched it.
     pub version: Version,
-    fields: Vec<(FieldName, Field)>,
+    fields: Vec<(FieldName, Kept)>,
     /// What few objects have.
     more: Option<Box<More>>,
 }
@@ -121,19 +121,38 @@ pub struct Conflict {
 }
 
 /// One field of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
     /// What it holds.
-    pub value: Value,
+    pub value: &'a Value,
     /// Who wrote it.
     pub version: Version,
 }
 
+/// A field as an object keeps it. Most fields of most objects are as they were made: those need no version of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    value: Value,
+    /// `None`: the object was made with it.
+    version: Option<Box<Version>>,
+}
+
 impl Object {
-    /// An object of fields that are sorted by name, each once.
-    pub(crate) fn from_sorted(created: Stamp, version: Version, fields: Vec<(FieldName, Field)>) -> Self {
+    /// An object that was made with fields that are sorted by name, each once.
+    pub(crate) fn from_sorted(
+        created: Stamp,
+        version: Version,
+        fields: impl Iterator<Item = (FieldName, Value)>,
+    ) -> Self {
+        let fields: Vec<_> = fields.map(|(name, value)| (name, Kept { value, version: None })).collect();
         debug_assert!(fields.is_sorted_by(|(a, _), (b, _)| a < b));
         Self { created, version, fields, more: None }
+    }
+
+    /// The object with the version of a field, by its place.
+    pub(crate) fn set_version(&mut self, place: usize, version: Version) {
+        let own = (version != Version::first(self.created)).then(|| Box::new(version));
+        self.fields[place].1.version = own;
     }
 
     /// The object with the versions of members of its sets, and with conflicts.
@@ -162,18 +181,24 @@ impl Object {
 
     /// The value of a field, where it has one.
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.field(field).map(|field| &field.value)
+        let place = self.place(field).ok()?;
+        Some(&self.fields[place].1.value)
     }
 
     /// A field with its version.
-    pub fn field(&self, field: &str) -> Option<&Field> {
+    pub fn field(&self, field: &str) -> Option<Field<'_>> {
         let place = self.place(field).ok()?;
-        Some(&self.fields[place].1)
+        Some(self.read(&self.fields[place].1))
     }
 
     /// All fields, sorted by name.
-    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&FieldName, &Field)> {
-        self.fields.iter().map(|(name, field)| (name, field))
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&FieldName, Field<'_>)> {
+        self.fields.iter().map(|(name, kept)| (name, self.read(kept)))
+    }
+
+    fn read<'a>(&self, kept: &'a Kept) -> Field<'a> {
+        let version = kept.version.as_ref().map_or(Version::first(self.created), |own| **own);
+        Field { value: &kept.value, version }
     }
 
     /// Whether it shows the same as another: the same fields with the same values, whoever wrote them.
@@ -193,8 +218,7 @@ impl Object {
         let room = limits::OBJECT_FIELDS - self.fields.len();
         // Only fields it does not have yet take room; mostly there is room whatever they are.
         let (_, most) = fields.size_hint();
-        most.is_some_and(|most| most <= room)
-            || fields.filter(|name| self.field(name.as_str()).is_none()).count() <= room
+        most.is_some_and(|most| most <= room) || fields.filter(|name| self.get(name.as_str()).is_none()).count() <= room
     }
 
     /// Roughly how many bytes its fields take, encoded.
@@ -215,13 +239,13 @@ impl Object {
     fn set(&mut self, name: &FieldName, value: Value, stamp: Stamp) {
         match self.place(name.as_str()) {
             Ok(place) => {
-                let field = &mut self.fields[place].1;
-                field.value = value;
-                field.version = field.version.then(stamp);
+                let version = self.read(&self.fields[place].1).version.then(stamp);
+                self.fields[place].1.value = value;
+                self.set_version(place, version);
             }
             Err(place) if self.fields.len() < limits::OBJECT_FIELDS => {
-                let version = Version::first(stamp);
-                self.fields.insert(place, (name.clone(), Field { value, version }));
+                self.fields.insert(place, (name.clone(), Kept { value, version: None }));
+                self.set_version(place, Version::first(stamp));
             }
             Err(_) => {}
         }
@@ -351,10 +375,8 @@ pub fn apply(entry: &mut Option<Entry>, op: &Op, write: &Write<'_>) {
         }
         (Action::Insert(fields) | Action::Upsert(fields), dead) => {
             let version = dead.map_or(Version::first(stamp), |dead| dead.version().then(stamp));
-            let fields = fields
-                .iter()
-                .map(|(name, value)| (name.clone(), Field { value: value.clone(), version: Version::first(stamp) }));
-            *entry = Some(Entry::Live(Arc::new(Object::from_sorted(stamp, version, fields.collect()))));
+            let fields = fields.iter().map(|(name, value)| (name.clone(), value.clone()));
+            *entry = Some(Entry::Live(Arc::new(Object::from_sorted(stamp, version, fields))));
         }
         (Action::Update(edits), Some(Entry::Live(object))) => {
             let object = touch(object, stamp);

@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use smol_str::{SmolStr, SmolStrBuilder};
+use crate::text::{SmolStr, SmolStrBuilder};
 
 use crate::limits;
 use crate::value::Value;
@@ -299,6 +299,13 @@ impl Splices {
                 let (was, is) = (before.chars().count() - tail, after.chars().count() - tail);
                 let insert: String = after.chars().skip(head).take(is - head).collect();
                 Splice { offset: head as u64, delete: (was - head) as u64, insert: Content::Text(insert.into()) }
+            }
+            // Nothing counts as empty.
+            (Some(Value::Text(before)), None | Some(Value::Null)) => {
+                Splice { offset: 0, delete: before.chars().count() as u64, insert: Content::Text(SmolStr::default()) }
+            }
+            (Some(Value::Bytes(before)), None | Some(Value::Null)) => {
+                Splice { offset: 0, delete: before.len() as u64, insert: Content::Bytes([].into()) }
             }
             _ => return None,
         };

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use crate::text::SmolStr;
 
 /// One value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]

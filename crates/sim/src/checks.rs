@@ -8,7 +8,9 @@ use tapeline_core::frame::{AckRun, ClientFrame, Events, Opened, ServerFrame};
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, EditId, Seq};
 use tapeline_core::replica::{Notice, Replica};
+use tapeline_core::value::Value;
 
+use crate::device::Draft;
 use crate::plan::{Fault, Plan};
 use crate::recorder::{self, Recorder, markers_of};
 use crate::reference::{self, Shown};
@@ -58,6 +60,8 @@ struct Seen {
     outbox: BTreeMap<Marker, EditId>,
     parked: BTreeMap<Marker, EditId>,
     shown: BTreeMap<Key, Shown>,
+    /// The last edit that is on the device.
+    stored: EditId,
 }
 
 impl Checks {
@@ -243,13 +247,24 @@ impl Checks {
         Ok(())
     }
 
-    /// Looks at a device after something was done there.
+    /// The last edit that a device was last seen to have stored.
+    pub fn stored_through(&self, device: usize) -> EditId {
+        self.seen.get(&device).map(|seen| seen.stored).unwrap_or_default()
+    }
+
+    /// Looks at a device after something was done there. Answers what has changed before the eyes.
     ///
     /// # Errors
     /// Where it breaks a promise.
-    pub fn look(&mut self, device: usize, replica: &mut Replica, notices: &[Notice]) -> Result<(), String> {
+    pub fn look(
+        &mut self,
+        device: usize,
+        replica: &mut Replica,
+        notices: &[Notice],
+        drafts: &BTreeMap<Key, Draft>,
+    ) -> Result<BTreeSet<Key>, String> {
         let before = self.seen.remove(&device).unwrap_or_default();
-        let now = self.check_shown(replica)?;
+        let now = self.check_shown(replica, drafts)?;
         let changed: BTreeSet<Key> = replica.take_changed().collect();
         let keys: BTreeSet<&Key> = before.shown.keys().chain(now.shown.keys()).collect();
         if let Some(key) =
@@ -275,16 +290,21 @@ impl Checks {
             self.deed(marker, |deed| deed.stored |= deed.edit <= stored);
         }
         self.seen.insert(device, now);
-        Ok(())
+        Ok(changed)
     }
 
     /// Looks at a device that has started again from its store.
     ///
     /// # Errors
     /// Where it breaks a promise.
-    pub fn look_anew(&mut self, device: usize, replica: &mut Replica) -> Result<(), String> {
+    pub fn look_anew(
+        &mut self,
+        device: usize,
+        replica: &mut Replica,
+        drafts: &BTreeMap<Key, Draft>,
+    ) -> Result<(), String> {
         let before = self.seen.remove(&device).unwrap_or_default();
-        let now = self.check_shown(replica)?;
+        let now = self.check_shown(replica, drafts)?;
         replica.take_changed().for_each(drop);
         let has = |marker| now.outbox.contains_key(&marker) || now.parked.contains_key(&marker);
         for &marker in before.outbox.keys().chain(before.parked.keys()) {
@@ -301,7 +321,7 @@ impl Checks {
     }
 
     /// What a replica shows must be what is on the log as far as it has played it, with its pending edits on top.
-    fn check_shown(&self, replica: &mut Replica) -> Result<Seen, String> {
+    fn check_shown(&self, replica: &mut Replica, drafts: &BTreeMap<Key, Draft>) -> Result<Seen, String> {
         let (played, digest) = (replica.played(), replica.digest());
         let Some(confirmed) = self.recorder.objects(played, digest) else {
             return Err(format!("the objects after {played} events have digest {digest}, as on no log"));
@@ -311,7 +331,11 @@ impl Checks {
             let write = (Seq(u64::MAX), replica.client());
             reference::apply(&mut expected, replica.shown_ops(edit).unwrap_or_default(), write, body.base);
         }
-        let (shown, expected) = (shown(replica), expected.shown());
+        let (shown, mut expected) = (shown(replica), expected.shown());
+        for (key, draft) in drafts {
+            let fields = BTreeMap::from([("said".to_owned(), Value::Int(draft.said))]);
+            expected.insert(key.clone(), (fields, Vec::new()));
+        }
         if let Some(key) = shown.keys().chain(expected.keys()).find(|&key| shown.get(key) != expected.get(key)) {
             let (shown, expected) = (shown.get(key), expected.get(key));
             return Err(format!("shown after {played} events under {key} is {shown:?}, not {expected:?}"));
@@ -320,7 +344,7 @@ impl Checks {
         for (edit, there) in replica.parked() {
             parked.extend(markers_of(&there.body)?.into_iter().map(|marker| (marker, edit)));
         }
-        Ok(Seen { outbox: outbox(replica)?, parked, shown })
+        Ok(Seen { outbox: outbox(replica)?, parked, shown, stored: replica.stored_through() })
     }
 
     fn check_notices(&self, notices: &[Notice]) -> Result<(), String> {
@@ -405,7 +429,9 @@ impl Checks {
     /// The edits of a device stand on the log in the order in which they were made.
     fn check_order(&self) -> Result<(), String> {
         let mut last: BTreeMap<usize, Seq> = BTreeMap::new();
-        for (&marker, deed) in self.deeds.iter().filter(|(_, deed)| deed.retries == 0 && !deed.lost) {
+        let mut deeds: Vec<_> = self.deeds.iter().filter(|(_, deed)| deed.retries == 0 && !deed.lost).collect();
+        deeds.sort_by_key(|(_, deed)| (deed.device, deed.edit));
+        for (&marker, deed) in deeds {
             let Some(&seq) = self.recorder.places(marker).first() else { continue };
             // What joined an earlier edit, or was made again, stands elsewhere.
             if self.recorder.moves(seq) {

@@ -26,6 +26,8 @@ pub struct Plan {
     pub checkpoint: u8,
     /// How often a store may be copied.
     pub copies: usize,
+    /// Whether there are objects that stay on their device for a while.
+    pub drafts: bool,
     /// One append in so many has an unknown outcome; 0: none.
     pub unknown: u32,
     /// One frame in so many arrives twice; 0: none.
@@ -86,6 +88,7 @@ impl Plan {
             faults: Vec::new(),
             checkpoint: *random.choice(&[2, 20, 100]).unwrap_or(&20),
             copies: *random.choice(&[1, 1, 4]).unwrap_or(&1),
+            drafts: true,
             unknown: 0,
             twice: 0,
         };
@@ -104,6 +107,8 @@ impl Plan {
             2 => plan.faults.push((Fault::ServerRestore, random.u32(1..=4))),
             _ => {}
         }
+        // Two copies of a store would both publish what both have.
+        plan.drafts = !plan.has(Fault::DeviceCopy) && !plan.has(Fault::DeviceRestore);
         if random.u8(0..4) == 0 {
             plan.unknown = *random.choice(&[3, 20]).unwrap_or(&20);
         }

@@ -26,7 +26,9 @@ mod connect;
 mod drafts;
 mod edit;
 mod identity;
+mod moves;
 mod outbox;
+mod overwritten;
 mod play;
 mod presence;
 mod restoring;
@@ -49,6 +51,7 @@ pub use connect::Start;
 pub(crate) use drafts::published;
 pub(crate) use edit::rehearse;
 pub use edit::{Commanded, EditError, NewEdit, Reads};
+pub use moves::Moved;
 pub use outbox::Parked;
 pub use presence::PresenceError;
 pub use restoring::Restoring;
@@ -60,7 +63,7 @@ use crate::block::EventBlock;
 use crate::event::{Lost, Refusal};
 use crate::frame::ResyncReason;
 use crate::hash::{Chain, Digest};
-use crate::name::{Collection, FieldName, Key, ObjectId, StreamName, Subject};
+use crate::name::{Collection, FieldName, Key, Names, ObjectId, StreamName, Subject};
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
 use crate::object::Object;
@@ -70,6 +73,7 @@ use commands::Commands;
 use connect::Link;
 use drafts::Drafts;
 use identity::Identity;
+use moves::Moves;
 use outbox::Outbox;
 use presence::Peers;
 use storing::Storing;
@@ -96,7 +100,9 @@ pub struct Replica {
     outdated: bool,
     /// How many events were played when mirrors were last told.
     told: Seq,
+    names: Names,
     changed: FxHashSet<Key>,
+    moves: Moves,
     notices: VecDeque<Notice>,
 }
 
@@ -207,7 +213,9 @@ impl Replica {
             peers: Peers::default(),
             outdated: false,
             told: Seq::FIRST,
+            names: Names::default(),
             changed: FxHashSet::default(),
+            moves: Moves::default(),
             notices: VecDeque::new(),
         }
     }

@@ -6,7 +6,7 @@
 
 use super::Replica;
 use crate::limits;
-use crate::mirror::{Commit, Heard, Page, ViewChange, typed};
+use crate::mirror::{Commit, Heard, Page, Pages, ViewChange, typed};
 use crate::name::Key;
 use crate::numbers::{EditId, TabId};
 use crate::object::{Entry, Write};
@@ -115,17 +115,18 @@ impl Replica {
         let tabs = self.tabs.heard(|tab| untold.contains(&tab), self.storing.on_device());
         let objects = keys.into_iter().map(|key| (self.get(&key).cloned(), key));
         let objects = objects.map(|(object, key)| (key, object)).collect();
-        Some(ViewChange { page: Page::Change, played, tabs, objects })
+        Some(ViewChange { page: Page::Change, played, tabs, objects, moved: self.moves.take() })
     }
 
     /// The whole view in pages, for a mirror that begins, or begins anew. What changes later is told on top of it.
     pub fn whole_view(&self) -> Vec<ViewChange> {
         let tabs = self.tabs.heard(|_| true, self.storing.on_device());
-        let collections = self.collections();
-        let objects = collections.iter().flat_map(|collection| {
-            let key = |id: &_| Key { collection: collection.clone(), id: Clone::clone(id) };
-            self.collection(collection).map(move |(id, object)| (key(id), Some(object.clone())))
-        });
-        ViewChange::pages(self.history.played, tabs, objects)
+        let mut pages = Pages::new(self.history.played, tabs);
+        for collection in self.collections() {
+            for (id, object) in self.collection(&collection) {
+                pages.push(Key { collection: collection.clone(), id: id.clone() }, object.clone());
+            }
+        }
+        pages.done()
     }
 }

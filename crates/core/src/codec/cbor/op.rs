@@ -177,7 +177,7 @@ impl Parts {
             CodecError::check_count("fields in one op", len, limits::OBJECT_FIELDS)?;
             fields.reserve_exact(len);
             for _ in 0..len {
-                let name = FieldName::new(reader.str()?)?;
+                let name = reader.field_name()?;
                 take(part, &mut fields, name, read_value(reader)?)?;
             }
             Ok(true)

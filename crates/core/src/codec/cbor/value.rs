@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use crate::text::SmolStr;
 
 use super::reader::Item;
 use super::{CodecError, Reader, Writer, check_end};
@@ -64,11 +64,17 @@ fn read_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Value, Box<Codec
 }
 
 fn read_list(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Arc<[Value]>, Box<CodecError>> {
-    (0..len).map(|_| read_nested(reader, depth)).collect()
+    let mut items = Vec::with_capacity(len.min(1_024));
+    for _ in 0..len {
+        items.push(read_nested(reader, depth)?);
+    }
+    Ok(items.into())
 }
 
 fn read_entries(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Entries, Box<CodecError>> {
-    let entries = (0..len).map(|_| Ok((SmolStr::new(reader.str()?), read_nested(reader, depth)?)));
-    let entries = entries.collect::<Result<_, Box<CodecError>>>()?;
+    let mut entries = Vec::with_capacity(len.min(1_024));
+    for _ in 0..len {
+        entries.push((SmolStr::new(reader.str()?), read_nested(reader, depth)?));
+    }
     Entries::new(entries).map_err(|name| CodecError::Cbor(format!("the key {name} stands in a map twice")).into())
 }

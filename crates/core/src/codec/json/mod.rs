@@ -59,7 +59,7 @@ pub fn verdict_to_json(own: &OwnVerdict) -> String {
 /// Writes the fields of an object.
 pub fn object_fields_to_json(object: &Object) -> String {
     let mut writer = Writer::default();
-    writer.values(object.fields().map(|(name, field)| (name.as_str(), &field.value)));
+    writer.values(object.fields().map(|(name, field)| (name.as_str(), field.value)));
     writer.finish()
 }
 

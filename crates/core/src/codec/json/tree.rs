@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::text::SmolStr;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use smol_str::SmolStr;
 
 use super::CodecError;
 use crate::codec::LARGEST_COUNT;
