@@ -4,6 +4,7 @@
 
 pub mod http;
 pub mod sse;
+pub mod tail;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
