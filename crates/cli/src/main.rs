@@ -10,6 +10,7 @@ mod http;
 mod import;
 mod output;
 mod past;
+mod relay;
 mod replay;
 mod stop;
 mod wire;

@@ -8,7 +8,7 @@ use tapeline_core::name::{ObjectId, StreamName};
 
 use super::figures::Figures;
 use super::load::{Todos, Writer, stream};
-use super::relay::Relay;
+use crate::relay::Relay;
 use super::server::Server;
 use super::{Size, crowd, log};
 use crate::failure::Failure;

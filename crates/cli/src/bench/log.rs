@@ -11,7 +11,7 @@ use super::Size;
 use super::cold::write;
 use super::figures::Figures;
 use super::load::stream;
-use super::relay::Relay;
+use crate::relay::Relay;
 use super::server::Server;
 use crate::failure::Failure;
 use crate::{http, past};

@@ -13,7 +13,6 @@ mod many;
 mod offline;
 mod ours;
 mod peers;
-mod relay;
 mod restart;
 mod returning;
 mod server;
