@@ -11,6 +11,7 @@
 mod accept;
 mod budget;
 mod config;
+mod deflate;
 mod http;
 mod hub;
 mod inbox;
