@@ -13,6 +13,8 @@ use tapeline_core::object::{Entry, Object};
 pub use tapeline_core::state::StateChanges;
 use tapeline_core::state::{ClientState, StreamState};
 
+use crate::pin::{Part, Pin};
+
 /// Append-only logs of batches, one a stream. The only contract that matters for truth.
 pub trait EventLog: Send + Sync + 'static {
     /// Appends a batch, if the stream is where the caller believes it to be. Returns at once; `done` hears of the
@@ -170,6 +172,9 @@ pub trait StateStore: Send + Sync + 'static {
     /// Only what is durable on the log may be given here. Blocks while too much is waiting to be written.
     fn apply(&self, stream: &StreamName, changes: StateChanges) -> Result<(), LogError>;
 
+    /// The state of a stream as it is now, held for a reader. `None` where nothing of it is stored.
+    fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError>;
+
     /// Shows `visit` all live objects of a stream, or of one of its collections, sorted by collection and id, as they
     /// were at one position whatever is applied meanwhile, until it breaks. Answers the state at that position.
     fn objects(
@@ -177,5 +182,10 @@ pub trait StateStore: Send + Sync + 'static {
         stream: &StreamName,
         collection: Option<&Collection>,
         visit: &mut dyn FnMut(&Key, &Arc<Object>) -> ControlFlow<()>,
-    ) -> Result<Option<StreamState>, LogError>;
+    ) -> Result<Option<StreamState>, LogError> {
+        let Some(pin) = self.pin(stream)? else { return Ok(None) };
+        let part = Part { collection, ..Part::default() };
+        pin.scan(part, &mut |key, entry| entry.live().map_or(ControlFlow::Continue(()), |object| visit(key, object)))?;
+        Ok(Some(*pin.state()))
+    }
 }

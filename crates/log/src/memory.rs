@@ -6,18 +6,21 @@
 //! [`flush`](MemoryLog::flush). What survives is an [`Image`], from which a log can be opened again, also an older one.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
+use tapeline_core::codec::CodecError;
 use tapeline_core::hash::Chain;
-use tapeline_core::name::{Collection, Key, StreamName};
+use tapeline_core::name::{Key, StreamName};
 use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
-use tapeline_core::object::{Entry, Object};
+use tapeline_core::object::Entry;
 use tapeline_core::state::{ClientState, StreamState};
 
 use crate::contract::{Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo};
+use crate::pin::{Part, Pin, Touched, Visit};
+use crate::touches::Touches;
 
 /// Log and state in memory.
 #[derive(Default)]
@@ -271,20 +274,57 @@ impl StateStore for MemoryLog {
         Ok(())
     }
 
-    fn objects(
-        &self,
-        stream: &StreamName,
-        collection: Option<&Collection>,
-        visit: &mut dyn FnMut(&Key, &Arc<Object>) -> ControlFlow<()>,
-    ) -> Result<Option<StreamState>, LogError> {
-        // The visitor may call the store: it sees a copy that is shared until something is applied.
-        let Some(state) = self.lock().applied.get(stream).cloned() else { return Ok(None) };
-        let wanted = state.entries.iter().filter(|(key, _)| collection.is_none_or(|only| key.collection == *only));
-        for (key, object) in wanted.filter_map(|(key, entry)| Some((key, entry.live()?))) {
-            if visit(key, object).is_break() {
+    fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError> {
+        let inner = self.lock();
+        let Some(state) = inner.applied.get(stream).cloned() else { return Ok(None) };
+        let batches = inner.durable.streams.get(stream).map_or_else(Vec::new, |tape| tape.batches.clone());
+        Ok(Some(Arc::new(Pinned { state, batches })))
+    }
+}
+
+/// The state of a stream at one moment. What is applied later goes into a copy.
+struct Pinned {
+    state: Arc<State>,
+    batches: Vec<Arc<Batch>>,
+}
+
+impl Pin for Pinned {
+    fn state(&self) -> &StreamState {
+        &self.state.state
+    }
+
+    fn entries(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, LogError> {
+        Ok(keys.iter().map(|key| self.state.entries.get(key).cloned()).collect())
+    }
+
+    fn scan(&self, part: Part<'_>, visit: &mut Visit<'_>) -> Result<(), LogError> {
+        let entries = &self.state.entries;
+        let after = part.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let all: Box<dyn Iterator<Item = (&Key, &Entry)>> = match part.reverse {
+            false => Box::new(entries.range::<Key, _>((after, Bound::Unbounded))),
+            true => Box::new(entries.range::<Key, _>((Bound::Unbounded, after)).rev()),
+        };
+        for (key, entry) in all.filter(|(key, _)| part.collection.is_none_or(|only| key.collection == *only)) {
+            if visit(key, entry).is_break() {
                 break;
             }
         }
-        Ok(Some(state.state))
+        Ok(())
     }
+
+    fn touched(&self, since: Seq, limit: usize) -> Result<Touched, LogError> {
+        let mut touches = Touches::new(limit);
+        let upto = self.state.state.head;
+        for batch in self.batches.iter().filter(|batch| batch.block.end() > since && batch.block.from() < upto) {
+            let added = touches.add_block(&batch.block, since);
+            if added.map_err(|error| damaged(&batch.block, &error))?.is_break() {
+                break;
+            }
+        }
+        Ok(touches.done())
+    }
+}
+
+fn damaged(block: &EventBlock, error: &CodecError) -> LogError {
+    LogError::Damaged { place: format!("events from {}", block.from()), what: error.to_string() }
 }

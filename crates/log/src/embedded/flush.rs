@@ -21,7 +21,7 @@ use super::stats::Counters;
 use super::store::{Snapshot, Store};
 use super::streams::Streams;
 use super::tape::write_events;
-use super::unflushed::{Generation, Unflushed};
+use super::unflushed::{Generation, Layers, Unflushed};
 use crate::contract::LogError;
 use crate::limits;
 
@@ -31,7 +31,7 @@ const REMEMBERED: usize = 1 << 18;
 /// What the threads share.
 pub(super) struct Shared {
     pub(super) streams: Arc<Streams>,
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
     pub(super) journal: Journal,
     pub(super) counters: Arc<Counters>,
     pub(super) checkpoints: Slot<Checkpoint>,
@@ -119,29 +119,28 @@ impl Flusher {
     fn put_stream(
         &mut self,
         rows: &mut Vec<Row>,
-        snapshot: &Snapshot<'_>,
+        snapshot: &Snapshot,
         number: u64,
-        unflushed: &Unflushed,
+        unflushed: &Layers,
     ) -> Result<(), LogError> {
         let (tail, clients) = self.remember(snapshot, number, unflushed)?;
-        *tail = write_events(rows, snapshot, number, *tail, &unflushed.batches)?;
+        *tail = write_events(rows, snapshot, number, *tail, unflushed.batches())?;
         clients.take(rows, number, unflushed);
-        let (state, bytes) = (unflushed.state, unflushed.bytes);
+        let Unflushed { stream, state, bytes, .. } = unflushed.last();
+        let (state, bytes) = (*state, *bytes);
         let row = StreamRow { number, state, bytes, tail: *tail, clients: std::mem::take(clients) };
-        rows.push((StreamRow::key(&unflushed.stream).into(), Some(row.encode().into())));
+        rows.push((StreamRow::key(stream).into(), Some(row.encode().into())));
         *clients = row.clients;
-        let entries = unflushed.entries.iter();
-        rows.extend(
-            entries.map(|(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()))),
-        );
+        let entry_row = |(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()));
+        rows.extend(unflushed.entries().map(entry_row));
         Ok(())
     }
 
     fn remember(
         &mut self,
-        snapshot: &Snapshot<'_>,
+        snapshot: &Snapshot,
         number: u64,
-        unflushed: &Unflushed,
+        unflushed: &Layers,
     ) -> Result<&mut (Tail, Clients), LogError> {
         if self.remembered.len() > REMEMBERED {
             self.remembered.clear();
@@ -149,7 +148,7 @@ impl Flusher {
         Ok(match self.remembered.entry(number) {
             MapEntry::Occupied(remembered) => remembered.into_mut(),
             MapEntry::Vacant(vacant) => {
-                let row = load_row(snapshot, &unflushed.stream)?;
+                let row = load_row(snapshot, &unflushed.last().stream)?;
                 vacant.insert(row.map(|row| (row.tail, row.clients)).unwrap_or_default())
             }
         })

@@ -9,14 +9,14 @@ use crate::contract::LogError;
 
 /// A value from the store, read.
 pub(super) fn get<T>(
-    snapshot: &Snapshot<'_>,
+    snapshot: &Snapshot,
     key: &[u8],
     decode: impl Fn(&[u8], &[u8]) -> Result<T, LogError>,
 ) -> Result<Option<T>, LogError> {
     snapshot.get(key)?.map(|value| decode(key, &value)).transpose()
 }
 
-pub(super) fn load_row(snapshot: &Snapshot<'_>, stream: &StreamName) -> Result<Option<StreamRow>, LogError> {
+pub(super) fn load_row(snapshot: &Snapshot, stream: &StreamName) -> Result<Option<StreamRow>, LogError> {
     get(snapshot, &StreamRow::key(stream), |key, value| Ok(decode_row(key, value)?.1))
 }
 

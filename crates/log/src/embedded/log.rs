@@ -1,6 +1,7 @@
 //! The log's side of the contract: appends are staged and handed to the journal, reads look through memory and store.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::Included;
 use std::sync::Arc;
 
 use tapeline_core::batch::Batch;
@@ -128,7 +129,7 @@ impl Embedded {
         let snapshot = self.shared.store.snapshot();
         drop(table);
         let from = after.map_or(vec![table::STREAM], StreamRow::key);
-        for row in snapshot.range(&from..=&[table::STREAM, u8::MAX]).take(limit + 1) {
+        for row in snapshot.range(Included(&from), Included(&[table::STREAM, u8::MAX])).take(limit + 1) {
             let (key, value) = row?;
             let (stream, row) = decode_row(&key, &value)?;
             if after != Some(&stream) {

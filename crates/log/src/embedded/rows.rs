@@ -8,6 +8,7 @@
 //! 4 stream collection 0 1 uuid:16             an object or tombstone
 //! 4 stream collection 0 2 text                the same, under an id that is no UUID
 //! 5 stream client:16                          what a client was told, see `clients`
+//! 6 stream from-seq                           which objects a segment touches, see `index`
 //! ```
 //!
 //! Numbers in keys (`stream`, `from-seq`) are one byte of length, then that many bytes, the most significant first:
@@ -30,6 +31,7 @@ pub(super) mod table {
     pub(in crate::embedded) const SEGMENT: u8 = 3;
     pub(in crate::embedded) const ENTRY: u8 = 4;
     pub(in crate::embedded) const CLIENT: u8 = 5;
+    pub(in crate::embedded) const INDEX: u8 = 6;
 }
 
 const UUID_ID: u8 = 1;
@@ -203,12 +205,26 @@ pub(super) fn ids_prefix(number: u64, collection: &Collection, uuids: bool) -> V
 }
 
 pub(super) fn entry_key(number: u64, key: &Key) -> Vec<u8> {
-    let mut row = ids_prefix(number, &key.collection, key.id.as_uuid().is_some());
-    match key.id.as_uuid() {
-        Some(uuid) => row.extend_from_slice(&uuid.to_be_bytes()),
-        None => key.id.with_str(|text| row.extend_from_slice(text.as_bytes())),
-    }
+    let Some(uuid) = key.id.as_uuid() else {
+        return key.id.with_str(|text| text_key(number, &key.collection, text));
+    };
+    let mut row = ids_prefix(number, &key.collection, true);
+    row.extend_from_slice(&uuid.to_be_bytes());
     row
+}
+
+/// The key that an object has, or would have, whose id is this and no UUID.
+pub(super) fn text_key(number: u64, collection: &Collection, id: &str) -> Vec<u8> {
+    let mut row = ids_prefix(number, collection, false);
+    row.extend_from_slice(id.as_bytes());
+    row
+}
+
+/// The first key past all those that begin with something, which is not all ones.
+pub(super) fn past(mut prefix: Vec<u8>) -> Vec<u8> {
+    while prefix.pop_if(|last| *last == u8::MAX).is_some() {}
+    prefix.last_mut().into_iter().for_each(|last| *last += 1);
+    prefix
 }
 
 /// The stream's number and the object's key in a key that [`entry_key`] made.

@@ -20,7 +20,7 @@ use tapeline_core::state::StreamState;
 
 use super::outstanding::Outstanding;
 use super::rows::{StreamRow, head_of};
-use super::unflushed::{Generation, Unflushed};
+use super::unflushed::{Generation, Layers, Unflushed};
 use crate::contract::{Head, LogError, StateChanges, StreamInfo};
 use crate::limits;
 
@@ -142,15 +142,15 @@ impl Table {
         Self { next_number, outstanding: Outstanding::new(journal), ..Self::default() }
     }
 
-    /// What of a stream is being written, and what waits to be.
-    pub(super) fn unflushed(&self, number: u64) -> [Option<&Unflushed>; 2] {
+    /// What of a stream is being written, and what waits to be: the oldest first.
+    pub(super) fn unflushed(&self, number: u64) -> impl DoubleEndedIterator<Item = &Arc<Unflushed>> {
         let writing = self.writing.as_ref().and_then(|generation| generation.streams.get(&number));
-        [writing, self.current.streams.get(&number)]
+        [writing, self.current.streams.get(&number)].into_iter().flatten().flat_map(Layers::iter)
     }
 
     /// The batches of a stream that may not be in the store, in order.
     pub(super) fn batches<'t>(&'t self, stream: &'t Stream) -> impl Iterator<Item = &'t Arc<Batch>> {
-        let applied = self.unflushed(stream.number).into_iter().flatten().flat_map(|unflushed| &unflushed.batches);
+        let applied = self.unflushed(stream.number).flat_map(|unflushed| &unflushed.batches);
         applied.chain(stream.pending.iter().map(|pending| &pending.batch))
     }
 
