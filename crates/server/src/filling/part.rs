@@ -6,14 +6,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tapeline_core::frame::{End, Page};
+use tapeline_core::hash::Chain;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{Channel, QueryNumber, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::query::Query;
-use tapeline_core::query::partial::{Changed, Difference, Held, Partial, Past};
+use tapeline_core::query::partial::{Changed, Difference, Held, Partial, Past, Subscribed};
+use tapeline_core::query::routing::Routed;
 use tapeline_core::query::window::Window;
-use tapeline_log::LogError;
-use tapeline_log::pin::{Part, Pin, Touched};
+use tapeline_log::{LogError, Part, Pin, Touched};
 
 use super::gather::Gathered;
 use super::pins::Pinned;
@@ -30,10 +31,14 @@ pub(crate) struct PartFill {
     fresh: bool,
     /// Whether its windows are sent anew, so that it has to drop what is in none of its queries.
     purge: bool,
+    /// Whether it is known what there is to do with what is pinned.
+    planned: bool,
     steps: VecDeque<Step>,
     /// Objects that wait for room in a page.
     waiting: VecDeque<Changed>,
     pinned: Option<Arc<Pinned>>,
+    /// Where the stream is with what waits, where that was played rather than read.
+    playing: Option<(Seq, Chain)>,
 }
 
 /// One thing after the other.
@@ -66,7 +71,8 @@ impl PartFill {
     /// Queries of somebody who was told as far as `played`.
     pub(crate) fn new(partial: Partial, played: Seq) -> Self {
         let (steps, waiting) = Default::default();
-        Self { partial, played, fresh: false, purge: false, steps, waiting, pinned: None }
+        let (fresh, purge, planned, pinned, playing) = Default::default();
+        Self { partial, played, fresh, purge, planned, steps, waiting, pinned, playing }
     }
 
     /// Queries of somebody who comes back with what it was told as far as `played`, or with nothing that counts.
@@ -88,8 +94,61 @@ impl PartFill {
     /// Begins to read from a pinned state; anew, where it had begun with an earlier one.
     pub(crate) fn take_pin(&mut self, pinned: Arc<Pinned>) {
         self.pinned = Some(pinned);
+        self.planned = false;
         self.steps.clear();
         self.waiting.clear();
+    }
+
+    /// Whether all is done that there was to do with what is pinned. That is then let go.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let is_over = self.planned && self.steps.is_empty();
+        if is_over {
+            self.pinned = None;
+        }
+        is_over
+    }
+
+    /// Goes on by what happened, up to where it ends.
+    pub(crate) fn play(&mut self, blocks: &[&Routed], to: Seq, chain: Chain, gathered: &mut Gathered) {
+        let Difference { changed, gone } = self.partial.play(self.played, Past::Blocks(blocks), Vec::new());
+        self.waiting.extend(changed);
+        gone.into_iter().for_each(|key| gathered.is_gone(key));
+        self.playing = Some((to, chain));
+    }
+
+    /// Whether something that was played waits to be told.
+    pub(crate) fn is_playing(&self) -> bool {
+        self.playing.is_some()
+    }
+
+    /// The next page of what was played.
+    pub(crate) fn played_page(&mut self, mut gathered: Gathered, channel: Channel, head: Seq) -> Option<Page> {
+        let (to, chain) = self.playing?;
+        let mut after = None;
+        while let Some(changed) = self.waiting.pop_front_if(|_| !gathered.is_full()) {
+            gathered.change(&changed, self.played);
+            after = Some(changed.key);
+        }
+        let (items, gone) = gathered.into_parts();
+        let is_over = self.waiting.is_empty();
+        let end = is_over.then_some(End { chain, digest: None, purge: false });
+        let page = Page {
+            channel,
+            head: head.max(to),
+            from: self.played,
+            to,
+            fresh: false,
+            query: None,
+            items,
+            gone,
+            after: after.filter(|_| !is_over),
+            end,
+            progress: None,
+        };
+        if is_over {
+            (self.played, self.playing) = (to, None);
+        }
+        Some(page)
     }
 
     /// The next page. `None`: it takes longer, and others have their turn first.
@@ -135,11 +194,6 @@ impl PartFill {
         Ok(Some(Page { channel, head, from, to, fresh, query, items, gone, after, end, progress: None }))
     }
 
-    /// Whether all is done.
-    pub(crate) fn is_over(&self) -> bool {
-        self.steps.is_empty() && self.pinned.as_ref().is_some_and(|pinned| pinned.state().head <= self.played)
-    }
-
     /// Where what was touched since is found.
     fn plan(&mut self, pin: &dyn Pin) -> Result<(), LogError> {
         let is_held = self.partial.all().iter().any(|one| !matches!(one.held, Held::Nothing));
@@ -151,12 +205,13 @@ impl PartFill {
             },
         };
         self.steps.push_back(Step::Past(course));
+        self.planned = true;
         Ok(())
     }
 
     /// What is to be read once it is known what became of all that is held.
     fn gaps(&self) -> VecDeque<Step> {
-        let gap = |one: &tapeline_core::query::partial::Subscribed| match (&one.held, one.query.limit) {
+        let gap = |one: &Subscribed| match (&one.held, one.query.limit) {
             (Held::Nothing, None) => Some(Step::All(one.number, None)),
             (Held::Nothing, Some(_)) => Some(Step::Window(one.number, Some(Rows::new(one.query.clone())))),
             _ if one.is_short() => Some(Step::Window(one.number, Some(Rows::new(one.query.clone())))),
@@ -287,7 +342,7 @@ pub(super) fn find(
     query: &Query,
     after: Option<&Key>,
     reverse: bool,
-    visit: &mut tapeline_log::pin::Visit<'_>,
+    visit: &mut tapeline_log::Visit<'_>,
 ) -> Result<(), LogError> {
     let Some(ids) = query.filter.ids() else {
         return pin.scan(Part { collection: Some(&query.collection), after, reverse }, visit);

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, Weak};
 
 use rustc_hash::FxHashMap;
 use tapeline_core::limits as core_limits;
-use tapeline_core::name::StreamName;
-use tapeline_core::numbers::Seq;
+use tapeline_core::name::{Key, StreamName};
+use tapeline_core::numbers::{Incarnation, Seq};
+use tapeline_core::object::Entry;
 use tapeline_core::state::StreamState;
-use tapeline_log::pin::Pin;
+use tapeline_log::{LogError, Part, Pin, Touched, Visit};
 
 use crate::lock::lock;
 
@@ -59,8 +60,9 @@ impl Pins {
         known.get(stream)?.iter().rev().filter_map(Weak::upgrade).find(fits)
     }
 
-    /// Keeps a pin for others who come.
-    pub(crate) fn keep(&self, stream: &StreamName, pin: Arc<dyn Pin>) -> Arc<Pinned> {
+    /// Keeps a pin for others who come. Where there is none, nothing is on the stream.
+    pub(crate) fn keep(&self, stream: &StreamName, pin: Option<Arc<dyn Pin>>) -> Arc<Pinned> {
+        let pin = pin.unwrap_or_else(|| Arc::new(Nothing(StreamState::empty(Incarnation(0)))));
         let (state, used) = (*pin.state(), AtomicBool::new(true));
         let pinned = Arc::new(Pinned { state, pin: Mutex::new(Some(pin)), used });
         let mut known = lock(&self.0);
@@ -84,5 +86,26 @@ impl Pins {
     pub(crate) fn held(&self) -> usize {
         let known = lock(&self.0);
         known.values().flatten().filter_map(Weak::upgrade).filter(|pinned| pinned.is_held()).count()
+    }
+}
+
+/// A stream on which there is nothing.
+struct Nothing(StreamState);
+
+impl Pin for Nothing {
+    fn state(&self) -> &StreamState {
+        &self.0
+    }
+
+    fn entries(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, LogError> {
+        Ok(vec![None; keys.len()])
+    }
+
+    fn scan(&self, _: Part<'_>, _: &mut Visit<'_>) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    fn touched(&self, _: Seq, _: usize) -> Result<Touched, LogError> {
+        Ok(Touched::Keys(Vec::new()))
     }
 }

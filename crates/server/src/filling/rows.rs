@@ -6,8 +6,7 @@ use std::sync::Arc;
 use tapeline_core::name::Key;
 use tapeline_core::query::window::Window;
 use tapeline_core::query::{Direction, Found, Query};
-use tapeline_log::LogError;
-use tapeline_log::pin::Pin;
+use tapeline_log::{LogError, Pin};
 
 use super::part::find;
 use crate::limits;

@@ -42,12 +42,18 @@ impl Tape {
         let mut following = lock(&self.following);
         let route = following.routes.add(&query.collection, &query.filter);
         following.followers.entry(route).or_default().push(opening.clone());
+        lock(&opening.routes).push(route);
         self.watched.store(true, Ordering::Release);
         route
     }
 
     /// An opening follows a query no longer.
     pub(crate) fn unfollow(&self, opening: &Opening, route: Route) {
+        let mut routes = lock(&opening.routes);
+        if let Some(place) = routes.iter().position(|known| *known == route) {
+            routes.swap_remove(place);
+        }
+        drop(routes);
         let mut following = lock(&self.following);
         following.routes.remove(route);
         if let Some(followers) = following.followers.get_mut(&route) {
@@ -60,6 +66,12 @@ impl Tape {
             }
         }
         self.watched.store(!following.routes.is_empty(), Ordering::Release);
+    }
+
+    /// An opening follows nothing any more.
+    pub(super) fn unfollow_all(&self, opening: &Opening) {
+        let routes = std::mem::take(&mut *lock(&opening.routes));
+        routes.into_iter().for_each(|route| self.unfollow(opening, route));
     }
 
     /// Whether somebody wants to know what becomes of each object.
@@ -76,11 +88,6 @@ impl Tape {
             from => recent.tail.from(Seq(from)),
         };
         Some(Course { blocks, to, chain })
-    }
-
-    /// An opening was told less than it was about to be: what is from here on is still to be told.
-    pub(crate) fn is_dirty(&self, opening: &Opening, from: Seq) {
-        opening.dirty.fetch_min(from.0, Ordering::Relaxed);
     }
 
     /// The stream went on in a way that nobody was told of.

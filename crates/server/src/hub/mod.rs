@@ -18,7 +18,7 @@ use crate::inbox::OpeningId;
 use crate::lock::lock;
 pub(crate) use following::Course;
 pub(crate) use presence::{News, Told};
-pub(crate) use tail::{Recent, Run};
+pub(crate) use tail::Run;
 pub(crate) use tape::{Opening, Tape};
 
 /// All active streams.

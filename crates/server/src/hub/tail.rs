@@ -51,6 +51,11 @@ impl Recent {
         self.routed.as_ref()
     }
 
+    /// The event after its last.
+    pub(crate) fn end(&self) -> Seq {
+        self.batch.block.end()
+    }
+
     /// Bytes of memory that are kept for it.
     pub(super) fn bytes(&self) -> usize {
         let routed = self.routed.as_ref().map_or(0, Routed::estimated_bytes);

@@ -8,6 +8,7 @@ use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::hash::Chain;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, ClientId, Seq};
+use tapeline_core::query::routing::Route;
 use tapeline_core::sequencer::{Peer, Played};
 
 use super::Hub;
@@ -62,17 +63,29 @@ pub(crate) struct Opening {
     told: AtomicBool,
     /// Where it follows a part of the stream: the first event that concerns it and was not told.
     pub(super) dirty: AtomicU64,
+    /// The filters it follows.
+    pub(super) routes: Mutex<Vec<Route>>,
 }
 
 impl Opening {
     pub(crate) fn new(hub: &Hub, client: ClientId, channel: Channel, inbox: Arc<Inbox>) -> Arc<Self> {
         let (live, told) = (AtomicBool::new(false), AtomicBool::new(true));
-        let dirty = AtomicU64::new(CLEAN);
-        Arc::new(Self { id: hub.next_opening(), client, channel, inbox, live, told, dirty })
+        let (dirty, routes) = (AtomicU64::new(CLEAN), Mutex::default());
+        Arc::new(Self { id: hub.next_opening(), client, channel, inbox, live, told, dirty, routes })
     }
 
     pub(crate) fn id(&self) -> OpeningId {
         self.id
+    }
+
+    /// The number under which the client speaks of the stream.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// Whether something concerns it that it was not told.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Acquire) != CLEAN
     }
 
     /// Whom a sequencer is to answer.
@@ -157,6 +170,7 @@ impl Tape {
 
     /// A session closes the stream.
     pub(crate) fn close(&self, opening: &Opening) {
+        self.unfollow_all(opening);
         let mut audience = lock(&self.audience);
         audience.remove(opening.id);
         if audience.clients.get(&opening.client) == Some(&opening.id) {

@@ -23,6 +23,13 @@ pub(super) enum Job {
         /// Under this channel.
         channel: Channel,
     },
+    /// The next page for a replica that is being filled.
+    Fill {
+        /// Of the stream as it was opened.
+        opening: OpeningId,
+        /// Under this channel.
+        channel: Channel,
+    },
     /// Who is present on a stream.
     Presence {
         /// As it was opened.
@@ -51,7 +58,7 @@ pub(super) struct Delivered {
 }
 
 impl Delivered {
-    fn count(&mut self, bytes: usize, metrics: &Metrics) {
+    pub(super) fn count(&mut self, bytes: usize, metrics: &Metrics) {
         const FRAMES: u64 = 16;
         const BYTES: u64 = 16 << 10;
         self.frames += 1;
@@ -75,6 +82,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             let Some(job) = self.jobs.pop_front() else { return };
             let done = match job {
                 Job::Live { opening, channel } => self.play_live(opening, channel).await,
+                Job::Fill { opening, channel } => {
+                    self.fill(opening, channel);
+                    Ok(None)
+                }
                 Job::Presence { opening, channel } => {
                     self.tell_presence(opening, channel);
                     Ok(None)
@@ -91,6 +102,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// Plays what is next of a stream. Answers what is left to be done.
     async fn play_live(&mut self, opening: OpeningId, channel: Channel) -> Result<Option<Job>, LogError> {
+        if self.channels.get(&channel).is_some_and(|open| open.is_partial) {
+            return Ok(self.play_part(opening, channel));
+        }
         let Some((open, Phase::Open(Some(next)))) = self.opened(opening, channel) else { return Ok(None) };
         if next < open.tape.head() {
             let run = self.shared.reader.read(&open.tape, next).await?;
@@ -164,8 +178,11 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     /// A stream cannot be read: the client is to come back later, and find it readable or hear it again.
-    fn give_up(&mut self, job: Job, error: &LogError) {
-        let (Job::Live { channel, .. } | Job::Presence { channel, .. } | Job::Range { channel, .. }) = job;
+    pub(super) fn give_up(&mut self, job: Job, error: &LogError) {
+        let (Job::Live { channel, .. }
+        | Job::Fill { channel, .. }
+        | Job::Presence { channel, .. }
+        | Job::Range { channel, .. }) = job;
         tracing::error!(%error, "a stream cannot be read");
         let message = format!("the stream cannot be read: {error}");
         self.say_error(Some(channel), ErrorCode::Internal, message, None);

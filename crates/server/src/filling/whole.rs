@@ -14,15 +14,14 @@ use tapeline_core::limits as core_limits;
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{Channel, Seq};
 use tapeline_core::object::Entry;
-use tapeline_log::LogError;
-use tapeline_log::pin::{Part, Pin, Touched};
+use tapeline_log::{LogError, Part, Pin, Touched};
 
 use super::gather::Gathered;
 use super::pins::Pinned;
 use crate::limits;
 
 /// What a replica is still to get.
-pub(crate) struct Fill {
+pub(crate) struct WholeFill {
     /// What was played.
     from: Seq,
     /// Whether all that was held before is void.
@@ -69,7 +68,7 @@ enum Stop {
     Skip(Collection),
 }
 
-impl Fill {
+impl WholeFill {
     /// A filling of who holds what was played up to `from`, and of what was cut off as it says.
     pub(crate) fn new(open: &Open, from: Seq, fresh: bool) -> Self {
         let resumed = open.filling.as_ref().filter(|_| !fresh);
@@ -98,14 +97,18 @@ impl Fill {
     }
 
     /// Reads from a pinned state from now on. What was given as of an earlier one is gone over again.
-    pub(crate) fn take_pin(&mut self, pinned: Arc<Pinned>) -> Option<Arc<dyn Pin>> {
+    pub(crate) fn take_pin(&mut self, pinned: Arc<Pinned>) {
         if let (Some(before), Some(cursor)) = (&self.pinned, self.cursor.take()) {
             let base = before.state().head;
             self.stretches.push_front(Stretch { base, holds: true, until: Some(cursor) });
         }
         self.source = None;
         self.pinned = Some(pinned);
-        self.pin()
+    }
+
+    /// Where the replica is once all is done; `None` until then.
+    pub(crate) fn end(&self) -> Option<Seq> {
+        self.pinned.as_ref().filter(|_| self.stretches.is_empty()).map(|pinned| pinned.state().head)
     }
 
     /// The next page.
