@@ -12,6 +12,7 @@ mod accept;
 mod budget;
 mod config;
 mod deflate;
+mod filling;
 mod http;
 mod hub;
 mod inbox;

@@ -53,8 +53,10 @@ pub const COURSE_BLOCKS: usize = 1_024;
 
 // Filling replicas.
 
-/// Bytes of objects in one page, before compression.
-pub const PAGE_BYTES: usize = 256 << 10;
+/// Bytes of a page from which on it is compressed.
+pub const DEFLATED_PAGE_BYTES: usize = 512;
+/// Entries that are looked up in one go.
+pub const KEYS_AT_ONCE: usize = 64;
 /// Entries looked at for one page, however few of them are in it.
 pub const PAGE_ENTRIES: usize = 20_000;
 /// Pages that are made at once. Others wait their turn, so that live traffic has the other processors.

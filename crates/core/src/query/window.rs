@@ -40,6 +40,11 @@ impl Window {
         window
     }
 
+    /// As much of the same window as one of another size has.
+    pub fn resized(&self, query: Arc<Query>) -> Self {
+        Self::new(query, self.rows.clone(), self.is_all)
+    }
+
     /// The query.
     pub fn query(&self) -> &Arc<Query> {
         &self.query

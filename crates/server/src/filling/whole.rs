@@ -13,7 +13,6 @@ use tapeline_core::frame::{End, Filling, Open, Page, Progress};
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{Channel, Seq};
-use tapeline_core::object::Entry;
 use tapeline_log::{LogError, Part, Pin, Touched};
 
 use super::gather::Gathered;
@@ -134,7 +133,7 @@ impl WholeFill {
 
     fn page(&mut self, pin: &dyn Pin, gathered: Gathered, channel: Channel, head: Seq) -> Page {
         let state = pin.state();
-        self.progress.objects += gathered.looked_at();
+        self.progress.objects += gathered.looked_at() as u64;
         self.progress.bytes += gathered.bytes() as u64;
         let is_over = self.stretches.is_empty();
         let (items, gone) = gathered.into_parts();

@@ -80,6 +80,11 @@ impl Run {
         Self::Part(Box::new(Part { block, digest: None, held: Some(held) }))
     }
 
+    /// Whether it was read from the log.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self, Self::Part(part) if part.held.is_some())
+    }
+
     /// Its events.
     pub(crate) fn block(&self) -> &EventBlock {
         match self {

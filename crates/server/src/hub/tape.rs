@@ -16,7 +16,6 @@ use super::following::{CLEAN, Following};
 use super::presence::Room;
 use super::tail::{Recent, Run, Tail};
 use crate::inbox::{Answer, Inbox, OpeningId};
-use crate::limits;
 use crate::lock::lock;
 
 /// One active stream as sessions see it. Lives as long as a shard or a session holds it.

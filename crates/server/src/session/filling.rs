@@ -92,7 +92,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     fn send_page(&mut self, channel: Channel, Made { message, mut fill }: Made) {
-        message.into_iter().for_each(|message| self.push_page(message));
+        message.into_iter().for_each(|message| self.push_message(message));
         if !fill.is_over() {
             return self.make(channel, fill);
         }
@@ -102,7 +102,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         }
     }
 
-    pub(super) fn push_page(&mut self, message: Vec<u8>) {
+    pub(super) fn push_message(&mut self, message: Vec<u8>) {
         self.delivered.count(message.len(), &self.shared.metrics);
         match message.len() <= limits::COPIED_BYTES {
             true => self.wire.push(self.codec, &message, Tail::None),

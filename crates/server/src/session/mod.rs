@@ -214,6 +214,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         for answer in mail.answers {
             self.take_answer(answer);
         }
+        for filled in mail.filled {
+            self.is_filled(filled);
+        }
         self.jobs.extend(mail.news.into_iter().map(|(opening, channel)| Job::Live { opening, channel }));
         for (opening, channel) in mail.presence {
             let open = self.channels.get_mut(&channel).filter(|open| open.is(opening));

@@ -97,10 +97,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         self.take_mail();
         let spelling = self.spelling(channel);
         let open = self.channels.get_mut(&channel).filter(|open| open.is(opening))?;
+        if !matches!(open.feed, Feed::Part(_)) {
+            return None;
+        }
         let again = Job::Live { opening, channel };
         match open.play_part() {
             Played::Page(page) => {
-                self.push_page(spelling.spell(page));
+                self.push_message(spelling.spell(page));
                 Some(again)
             }
             Played::Gaps(part) => {
@@ -150,6 +153,11 @@ impl OpenChannel {
             },
             false => Played::Nothing,
         }
+    }
+
+    /// How many queries the client has, where that is known.
+    fn queries(&self) -> usize {
+        if let Feed::Part(part) = &self.feed { part.partial.all().len() } else { 0 }
     }
 
     fn change(&mut self, change: Change) {

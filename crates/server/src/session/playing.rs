@@ -7,6 +7,7 @@ use tapeline_log::{EventLog, LogError, StateStore};
 
 use super::channels::{OpenChannel, Phase};
 use super::{Session, close_code};
+use crate::deflate::deflate;
 use crate::hub::Run;
 use crate::inbox::OpeningId;
 use crate::limits;
@@ -108,12 +109,16 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let Some((open, Phase::Open(Some(next)))) = self.opened(opening, channel) else { return Ok(None) };
         if next < open.tape.head() {
             let run = self.shared.reader.read(&open.tape, next).await?;
+            let deflated = self.deflated(channel, &run).await;
             // Whatever is durable was answered before it was played: those answers go first.
             self.take_mail();
             let Some(open) = self.channels.get_mut(&channel).filter(|open| open.is(opening)) else { return Ok(None) };
             open.phase = Phase::Open(Some(run.block().end().max(next)));
             let head = open.tape.head();
-            self.send_events(channel, head, run);
+            match deflated {
+                Some(message) => self.push_message(message),
+                None => self.send_events(channel, head, run),
+            }
         }
         let Some((open, Phase::Open(Some(next)))) = self.opened(opening, channel) else { return Ok(None) };
         let again = Job::Live { opening, channel };
@@ -139,9 +144,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         };
         let run = self.shared.reader.read(&open.tape, from).await?.before(to);
         let (head, end, is_empty) = (open.tape.head(), run.block().end(), run.block().is_empty());
+        let deflated = self.deflated(channel, &run).await;
         self.take_mail();
         if self.opened(opening, channel).is_some() {
-            self.send_events(channel, head, run);
+            match deflated {
+                Some(message) => self.push_message(message),
+                None => self.send_events(channel, head, run),
+            }
         }
         if is_empty || end >= to.min(head) {
             self.fetches -= 1;
@@ -154,6 +163,17 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     fn opened(&self, opening: OpeningId, channel: Channel) -> Option<(&OpenChannel, Phase)> {
         let open = self.channels.get(&channel).filter(|open| open.is(opening))?;
         Some((open, open.phase))
+    }
+
+    /// The message of events that were read from the log, where that is worth compressing.
+    async fn deflated(&self, channel: Channel, run: &Run) -> Option<Vec<u8>> {
+        let open = self.channels.get(&channel).filter(|_| self.spelling(channel).deflate)?;
+        if !run.is_read() || run.block().bytes().len() < limits::DEFLATED_BYTES {
+            return None;
+        }
+        let (block, head) = (run.block().clone(), open.tape.head());
+        let start = cbor::encode_events_head(channel, head.max(block.end()), run.digest(), &block);
+        Box::pin(tokio::task::spawn_blocking(move || deflate(&[&start, block.bytes()]))).await.ok()
     }
 
     fn send_events(&mut self, channel: Channel, head: Seq, run: Run) {

@@ -145,7 +145,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     /// Says what is wrong with a frame. Whoever sends nothing but such frames is sent away.
-    fn bad_frame(&mut self, channel: Option<Channel>, message: &str) {
+    pub(super) fn bad_frame(&mut self, channel: Option<Channel>, message: &str) {
         self.say_error(channel, ErrorCode::BadFrame, message, None);
         self.bad_frames += 1;
         if self.bad_frames >= limits::BAD_FRAMES {
