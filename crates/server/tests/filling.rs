@@ -2,69 +2,14 @@
 
 mod support;
 
-use support::pages::{Held, expected, key_of};
-use support::{Client, World, event};
-use tapeline_core::event::Authored;
-use tapeline_core::frame::{Live, ServerFrame};
+use support::World;
+use support::author::{Author, delete, edit, make};
+use support::pages::{Held, expected};
+use tapeline_core::frame::{Live, Page, ServerFrame};
 use tapeline_core::limits;
-use tapeline_core::name::FieldName;
 use tapeline_core::numbers::Seq;
-use tapeline_core::op::{Action, Edit, FieldMap, Op};
-use tapeline_core::value::Value;
 
-const AUTHOR: u128 = 1;
 const OBJECTS: u64 = 4_000;
-
-/// Somebody who writes on stream `s`.
-struct Author {
-    client: Client,
-    last: u64,
-}
-
-impl Author {
-    async fn new(world: &World) -> Self {
-        let mut client = world.client().await;
-        client.open(0, "s", AUTHOR, Live::No).await;
-        Self { client, last: 0 }
-    }
-
-    async fn push(&mut self, ops: impl Iterator<Item = Op>) {
-        let mut events = Vec::new();
-        for op in ops {
-            self.last += 1;
-            events.push(event(AUTHOR, self.last, vec![op]));
-            if events.len() == 1_000 {
-                self.send(std::mem::take(&mut events)).await;
-            }
-        }
-        self.send(events).await;
-    }
-
-    async fn send(&mut self, mut events: Vec<Authored>) {
-        let Some(first) = events.first().map(|event| event.n) else { return };
-        let count = events.len() as u64;
-        events.iter_mut().for_each(|event| event.settled.0 = first.0 - 1);
-        self.client.push(0, events).await;
-        self.client.hear_acks(count).await;
-    }
-}
-
-fn make(collection: &str, number: u64, text: &str) -> Op {
-    let set = [("number", Value::Int(number as i64)), ("text", Value::text(text))];
-    let set = set.map(|(name, value)| (FieldName::new(name).unwrap(), value)).to_vec();
-    let key = key_of(collection, &format!("{number:08}"));
-    Op { key, seen: None, action: Action::Upsert(FieldMap::new(set).unwrap()) }
-}
-
-fn edit(collection: &str, number: u64, text: &str) -> Op {
-    let set = vec![(FieldName::new("text").unwrap(), Edit::Set(Value::text(text)))];
-    let action = Action::Update(FieldMap::new(set).unwrap());
-    Op { key: key_of(collection, &format!("{number:08}")), seen: None, action }
-}
-
-fn delete(collection: &str, number: u64) -> Op {
-    Op { key: key_of(collection, &format!("{number:08}")), seen: None, action: Action::Delete }
-}
 
 /// Objects in two collections, each written thrice, some of them deleted.
 async fn history(author: &mut Author) {
@@ -85,7 +30,7 @@ async fn who_is_new_gets_the_objects_and_then_events() {
     held.fill(&mut reader).await;
     assert_eq!(held.objects, expected(&world, |_, _| true).await);
     assert!(held.pages.len() > 3, "{} pages", held.pages.len());
-    let bytes = |page: &tapeline_core::frame::Page| page.items.iter().map(|item| item.entry.len()).sum::<usize>();
+    let bytes = |page: &Page| page.items.iter().map(|item| item.entry.len()).sum::<usize>();
     assert!(held.pages.iter().all(|page| bytes(page) < limits::PAGE_BYTES + 2_000));
     assert!(held.pages.iter().flat_map(|page| &page.items).is_sorted_by(|a, b| a.key < b.key));
     let last = held.pages.last().unwrap();

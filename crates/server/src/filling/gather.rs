@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapeline_core::catchup::{self, Told};
+use tapeline_core::catchup::{self, Said};
 use tapeline_core::frame::Item;
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::Key;
@@ -53,23 +53,24 @@ impl Gathered {
     /// Takes what somebody is to be told of an entry who has played `base`, and may hold what is gone.
     pub(crate) fn take(&mut self, key: &Key, entry: &Entry, base: Seq, holds: bool) {
         self.look();
-        match catchup::told(key, entry, base, holds) {
-            Told::Nothing => {}
-            Told::Item(item) => self.item(item),
-            Told::Gone => self.is_gone(key.clone()),
+        match catchup::said(key, entry, base) {
+            Some(Said::Item(item)) => self.item(item),
+            Some(Said::Gone(key)) => self.is_gone(key),
+            None if holds && entry.live().is_none() && entry.version().last.seq >= base => self.is_gone(key.clone()),
+            None => {}
         }
     }
 
     /// Takes what has changed of an object since `base`.
     pub(crate) fn change(&mut self, changed: &Changed, base: Seq) {
         let base = if changed.whole { Seq::FIRST } else { base };
-        self.item(catchup::item(&changed.key, &changed.object, base, changed.whole));
+        self.item(catchup::item(&changed.key, &changed.object, base));
     }
 
     /// Takes an object as a whole.
     pub(crate) fn whole(&mut self, key: &Key, object: &Arc<Object>) {
         self.look();
-        self.item(catchup::item(key, object, Seq::FIRST, true));
+        self.item(catchup::item(key, object, Seq::FIRST));
     }
 
     /// An object is gone.

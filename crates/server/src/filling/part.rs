@@ -78,7 +78,7 @@ impl PartFill {
     /// Queries of somebody who comes back with what it was told as far as `played`, or with nothing that counts.
     pub(crate) fn returning(partial: Partial, played: Seq, fresh: bool) -> Self {
         let purge = partial.all().iter().any(|subscribed| subscribed.query.limit.is_some());
-        Self { fresh, purge, ..Self::new(partial, if fresh { Seq::FIRST } else { played }) }
+        Self { fresh, purge, ..Self::new(partial, played) }
     }
 
     /// Whether there is a query of which something is to be read.

@@ -4,12 +4,12 @@
 //! the others as of what was played. Each such stretch is gone over by the keys that were touched since or, where those
 //! are too many or nothing is held, by all entries.
 
-use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use tapeline_core::frame::{End, Filling, Open, Page, Progress};
+use tapeline_core::catchup::{self, KeyOrder};
+use tapeline_core::frame::{End, Filling, Page, Progress};
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{Channel, Seq};
@@ -25,7 +25,7 @@ pub(crate) struct WholeFill {
     from: Seq,
     /// Whether all that was held before is void.
     fresh: bool,
-    order: FillOrder,
+    order: KeyOrder,
     stretches: VecDeque<Stretch>,
     source: Option<Source>,
     cursor: Option<Key>,
@@ -44,6 +44,13 @@ struct Stretch {
     until: Option<Key>,
 }
 
+impl Stretch {
+    /// Whether a key comes after it.
+    fn is_before(&self, key: &Key, order: &KeyOrder) -> bool {
+        self.until.as_ref().is_some_and(|until| order.compare(key, until).is_gt())
+    }
+}
+
 /// Where the entries of a stretch are found.
 enum Source {
     /// Under these keys.
@@ -51,9 +58,6 @@ enum Source {
     /// Among all.
     Scan,
 }
-
-/// The order of a filling: objects of these collections come first.
-struct FillOrder(Vec<Collection>);
 
 /// Why a scan stopped.
 enum Stop {
@@ -68,15 +72,16 @@ enum Stop {
 }
 
 impl WholeFill {
-    /// A filling of who holds what was played up to `from`, and of what was cut off as it says.
-    pub(crate) fn new(open: &Open, from: Seq, fresh: bool) -> Self {
-        let resumed = open.filling.as_ref().filter(|_| !fresh);
-        let cut = resumed.map(|Filling { to, after }| Stretch { base: *to, holds: true, until: Some(after.clone()) });
+    /// A filling as it was planned.
+    pub(crate) fn new(fill: catchup::Fill) -> Self {
+        let catchup::Fill { from, cut, fresh, order } = fill;
+        // What was cut off before may have come past the cursor that was told of.
         let rest = Stretch { base: from, holds: from > Seq::FIRST || cut.is_some(), until: None };
+        let cut = cut.map(|Filling { to, after }| Stretch { base: to, holds: true, until: Some(after) });
         Self {
             from,
             fresh,
-            order: FillOrder(open.first.clone()),
+            order,
             stretches: cut.into_iter().chain([rest]).collect(),
             source: None,
             cursor: None,
@@ -158,7 +163,7 @@ impl WholeFill {
             && let Touched::Keys(mut keys) = pin.touched(stretch.base, limits::TOUCHED_KEYS)?
         {
             let ahead = |key: &Key| self.cursor.as_ref().is_none_or(|cursor| self.order.compare(key, cursor).is_gt());
-            keys.retain(|key| ahead(key) && !self.order.is_past(key, stretch));
+            keys.retain(|key| ahead(key) && !stretch.is_before(key, &self.order));
             keys.sort_by(|a, b| self.order.compare(a, b));
             self.progress.of = self.progress.objects + keys.len() as u64;
             return Ok(Source::Keys(keys.into()));
@@ -194,9 +199,11 @@ impl WholeFill {
     /// Takes entries as they stand. Answers whether those were all.
     fn scan(&mut self, pin: &dyn Pin, stretch: &Stretch, gathered: &mut Gathered) -> Result<bool, LogError> {
         let mut after = self.cursor.clone();
-        let mut rank = after.as_ref().map_or(0, |key| self.order.rank(&key.collection));
+        let first = self.order.first().to_vec();
+        let place = |key: &Key| first.iter().position(|first| *first == key.collection).unwrap_or(first.len());
+        let mut rank = after.as_ref().map_or(0, place);
         loop {
-            let collection = self.order.0.get(rank).cloned();
+            let collection = first.get(rank).cloned();
             let part = Part { collection: collection.as_ref(), after: after.as_ref(), reverse: false };
             match self.scan_part(pin, part, stretch, gathered)? {
                 Stop::Past => return Ok(true),
@@ -218,10 +225,10 @@ impl WholeFill {
         let (order, cursor, mut stop) = (&self.order, &mut self.cursor, Stop::End);
         pin.scan(part, &mut |key, entry| {
             stop = match key {
-                _ if part.collection.is_none() && order.0.contains(&key.collection) => {
+                _ if part.collection.is_none() && order.first().contains(&key.collection) => {
                     Stop::Skip(key.collection.clone())
                 }
-                _ if order.is_past(key, stretch) => Stop::Past,
+                _ if stretch.is_before(key, order) => Stop::Past,
                 _ => {
                     gathered.take(key, entry, stretch.base, stretch.holds);
                     *cursor = Some(key.clone());
@@ -234,21 +241,6 @@ impl WholeFill {
             ControlFlow::Break(())
         })?;
         Ok(stop)
-    }
-}
-
-impl FillOrder {
-    fn rank(&self, collection: &Collection) -> usize {
-        self.0.iter().position(|first| first == collection).unwrap_or(self.0.len())
-    }
-
-    /// Whether a key comes after a stretch.
-    fn is_past(&self, key: &Key, stretch: &Stretch) -> bool {
-        stretch.until.as_ref().is_some_and(|until| self.compare(key, until).is_gt())
-    }
-
-    fn compare(&self, a: &Key, b: &Key) -> Ordering {
-        self.rank(&a.collection).cmp(&self.rank(&b.collection)).then_with(|| a.cmp(b))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use tapeline_core::catchup::{self, Plan};
 use tapeline_core::codec::Codec;
-use tapeline_core::frame::{Open, Opened};
+use tapeline_core::frame::{ErrorCode, Open, Opened};
 use tapeline_core::numbers::{Channel, Seq};
 use tapeline_log::{EventLog, StateStore};
 
@@ -30,15 +30,19 @@ pub(super) enum Filling {
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Begins to fill a replica, where that is how it is to catch up. Answers whether so.
     pub(super) fn begins_to_fill(&mut self, open: &Open, opened: &Opened) -> bool {
-        let plan = catchup::plan(open, opened.head, Seq::FIRST);
-        let fill = match plan {
-            _ if open.queries.is_some() => match self.part_of(open, matches!(plan, Plan::Snapshot { fresh: true })) {
+        let fill = match catchup::plan(open, opened.head, Seq::FIRST) {
+            Plan::Events => return false,
+            Plan::Trimmed => {
+                let message = "the events that were asked for are no longer kept, and the client takes nothing else";
+                self.say_error(Some(opened.channel), ErrorCode::UpgradeRequired, message, None);
+                self.close_channel(opened.channel);
+                return true;
+            }
+            Plan::Fill(fill) if open.queries.is_none() => Fill::Whole(WholeFill::new(fill)),
+            Plan::Fill(fill) => match self.part_of(open, &fill) {
                 Some(part) => Fill::Part(part),
                 None => return true,
             },
-            Plan::Events => return false,
-            Plan::Delta { from } => Fill::Whole(WholeFill::new(open, from, false)),
-            Plan::Snapshot { fresh } => Fill::Whole(WholeFill::new(open, Seq::FIRST, fresh)),
         };
         self.begin_to_fill(opened.channel, Box::new(fill));
         true

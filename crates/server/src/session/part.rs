@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tapeline_core::catchup;
 use tapeline_core::frame::{ErrorCode, Open, Page, Subscription};
 use tapeline_core::limits as core_limits;
 use tapeline_core::numbers::{Channel, QueryNumber, Seq};
@@ -26,18 +27,18 @@ pub(super) enum Change {
 
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// What a partial replica is to get as it opens a stream. `None`: its queries cannot be read, and it was told so.
-    pub(super) fn part_of(&mut self, open: &Open, fresh: bool) -> Option<PartFill> {
+    pub(super) fn part_of(&mut self, open: &Open, planned: &catchup::Fill) -> Option<PartFill> {
         let mut partial = Partial::default();
         for subscription in open.queries.iter().flatten() {
             let query = self.query(open.channel, subscription)?;
             let channel = self.channels.get(&open.channel)?;
-            let is_held = subscription.ready && !fresh && open.played > Seq::FIRST && query.limit.is_none();
+            let is_held = subscription.ready && planned.from > Seq::FIRST && query.limit.is_none();
             let held = if is_held { Held::All } else { Held::Nothing };
             let route = channel.tape.follow(&channel.opening, &query);
             partial.remove(subscription.number);
             partial.add(Subscribed { number: subscription.number, query, route, held });
         }
-        Some(PartFill::returning(partial, open.played, fresh))
+        Some(PartFill::returning(partial, planned.from, planned.fresh))
     }
 
     /// Reads a query. Says what is wrong with it where it is none.

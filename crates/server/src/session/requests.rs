@@ -78,6 +78,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             let message = format!("the most is {} open streams on one socket: use another one", core_limits::CHANNELS);
             return self.bad_frame(Some(channel), &message);
         }
+        if open.queries.is_some() && !open.pages {
+            return self.bad_frame(Some(channel), "who opens a stream with queries takes pages: say so");
+        }
+        if open.queries.iter().flatten().any(|subscription| self.query(channel, subscription).is_none()) {
+            return;
+        }
         let tape = self.shared.hub.tape(&open.stream);
         let opening = Opening::new(&self.shared.hub, open.client, channel, self.inbox.clone());
         self.use_channel(&open, tape.clone(), opening.clone());

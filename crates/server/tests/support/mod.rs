@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses what it needs")]
 
+pub mod author;
 pub mod http;
 pub mod pages;
 pub mod sse;
