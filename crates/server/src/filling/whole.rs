@@ -38,8 +38,6 @@ pub(crate) struct WholeFill {
 struct Stretch {
     /// That event; the first where nothing is held.
     base: Seq,
-    /// Whether what is deleted may be held.
-    holds: bool,
     /// The last of the keys.
     until: Option<Key>,
 }
@@ -75,9 +73,8 @@ impl WholeFill {
     /// A filling as it was planned.
     pub(crate) fn new(fill: catchup::Fill) -> Self {
         let catchup::Fill { from, cut, fresh, order } = fill;
-        // What was cut off before may have come past the cursor that was told of.
-        let rest = Stretch { base: from, holds: from > Seq::FIRST || cut.is_some(), until: None };
-        let cut = cut.map(|Filling { to, after }| Stretch { base: to, holds: true, until: Some(after) });
+        let cut = cut.map(|Filling { to, after }| Stretch { base: to, until: Some(after) });
+        let rest = Stretch { base: from, until: None };
         Self {
             from,
             fresh,
@@ -104,7 +101,7 @@ impl WholeFill {
     pub(crate) fn take_pin(&mut self, pinned: Arc<Pinned>) {
         if let (Some(before), Some(cursor)) = (&self.pinned, self.cursor.take()) {
             let base = before.state().head;
-            self.stretches.push_front(Stretch { base, holds: true, until: Some(cursor) });
+            self.stretches.push_front(Stretch { base, until: Some(cursor) });
         }
         self.source = None;
         self.pinned = Some(pinned);
@@ -188,7 +185,7 @@ impl WholeFill {
                 }
                 keys.pop_front();
                 if let Some(entry) = entry {
-                    gathered.take(key, &entry, stretch.base, stretch.holds);
+                    gathered.take(key, &entry, stretch.base);
                 }
                 self.cursor = Some(key.clone());
             }
@@ -230,7 +227,7 @@ impl WholeFill {
                 }
                 _ if stretch.is_before(key, order) => Stop::Past,
                 _ => {
-                    gathered.take(key, entry, stretch.base, stretch.holds);
+                    gathered.take(key, entry, stretch.base);
                     *cursor = Some(key.clone());
                     if !gathered.is_full() {
                         return ControlFlow::Continue(());

@@ -30,6 +30,10 @@ pub(super) struct OpenChannel {
     /// As it was asked for, until it is open, where the client takes pages.
     pub(super) asked: Option<Box<Open>>,
     pub(super) feed: Feed,
+    /// Whether the client takes pages.
+    pub(super) takes_pages: bool,
+    /// The first event of the stream that is there, as far as that was found out.
+    pub(super) horizon: Seq,
     /// Whether the client holds a part of the stream.
     pub(super) is_partial: bool,
     /// Where its queries are to change, as soon as they can.
@@ -104,6 +108,8 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             tells_presence: false,
             asked: open.pages.then(|| Box::new(open.clone())),
             feed: Feed::Events,
+            takes_pages: open.pages,
+            horizon: Seq::FIRST,
             is_partial: open.queries.is_some(),
             changes: Vec::new(),
             owed: Seq::FIRST,

@@ -3,7 +3,7 @@
 //! One page waits to be sent at most, and one is made meanwhile, on a task of its own: a session that fills a replica
 //! answers and plays as ever.
 
-use tapeline_core::catchup::{self, Plan};
+use tapeline_core::catchup::{self, KeyOrder, Plan};
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ErrorCode, Open, Opened};
 use tapeline_core::numbers::{Channel, Seq};
@@ -30,12 +30,11 @@ pub(super) enum Filling {
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Begins to fill a replica, where that is how it is to catch up. Answers whether so.
     pub(super) fn begins_to_fill(&mut self, open: &Open, opened: &Opened) -> bool {
-        let fill = match catchup::plan(open, opened.head, Seq::FIRST) {
+        let horizon = self.channels.get(&opened.channel).map_or(Seq::FIRST, |channel| channel.horizon);
+        let fill = match catchup::plan(open, opened.head, horizon) {
             Plan::Events => return false,
             Plan::Trimmed => {
-                let message = "the events that were asked for are no longer kept, and the client takes nothing else";
-                self.say_error(Some(opened.channel), ErrorCode::UpgradeRequired, message, None);
-                self.close_channel(opened.channel);
+                self.is_trimmed(opened.channel);
                 return true;
             }
             Plan::Fill(fill) if open.queries.is_none() => Fill::Whole(WholeFill::new(fill)),
@@ -46,6 +45,25 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         };
         self.begin_to_fill(opened.channel, Box::new(fill));
         true
+    }
+
+    /// The first event of a stream that is there was found out.
+    pub(super) fn begins_at(&mut self, channel: Channel, horizon: Seq) {
+        if let Some(open) = self.channels.get_mut(&channel) {
+            open.horizon = horizon;
+        }
+    }
+
+    /// The events that are next for a client were let go: it gets all objects anew, if it takes them.
+    pub(super) fn is_trimmed(&mut self, channel: Channel) {
+        if self.channels.get(&channel).is_some_and(|open| open.takes_pages) {
+            let (order, cut, from) = (KeyOrder::default(), None, Seq::FIRST);
+            let fill = WholeFill::new(catchup::Fill { from, cut, fresh: true, order });
+            return self.begin_to_fill(channel, Box::new(Fill::Whole(fill)));
+        }
+        let message = "the events that are next are no longer kept, and this client takes nothing else: upgrade it";
+        self.say_error(Some(channel), ErrorCode::UpgradeRequired, message, None);
+        self.close_channel(channel);
     }
 
     pub(super) fn begin_to_fill(&mut self, channel: Channel, fill: Box<Fill>) {

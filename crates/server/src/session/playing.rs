@@ -96,8 +96,22 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             match done {
                 Ok(None) => {}
                 Ok(Some(rest)) => self.jobs.push_back(rest),
+                Err(LogError::Trimmed { horizon }) => self.has_trimmed(job, horizon),
                 Err(error) => self.give_up(job, &error),
             }
+        }
+    }
+
+    /// Events were let go that were to be played.
+    fn has_trimmed(&mut self, job: Job, horizon: Seq) {
+        match job {
+            Job::Live { channel, .. } => self.is_trimmed(channel),
+            Job::Range { channel, .. } => {
+                self.fetches -= 1;
+                let message = format!("the events before {horizon} are no longer kept");
+                self.say_error(Some(channel), ErrorCode::BadFrame, message, None);
+            }
+            Job::Fill { .. } | Job::Presence { .. } => {}
         }
     }
 
