@@ -113,7 +113,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             }
             Played::Nothing => {
                 open.opening.has_seen_all();
-                (open.opening.is_dirty() && open.opening.looks_again()).then_some(again)
+                (open.has_news() && open.opening.looks_again()).then_some(again)
             }
         }
     }
@@ -133,13 +133,12 @@ impl OpenChannel {
         let (mut gathered, mut has_gap) = (Gathered::default(), false);
         if !part.is_playing() {
             let Some(Course { blocks, to, chain }) = self.tape.course(&self.opening) else { return Played::Nothing };
-            match blocks {
-                None => has_gap = true,
-                Some(blocks) if !blocks.is_empty() || part.played < self.owed && self.owed <= to => {
-                    let blocks = blocks.iter().filter(|block| block.end() > part.played);
-                    part.play(&blocks.filter_map(|block| block.routed()).collect::<Vec<_>>(), to, chain, &mut gathered);
-                }
-                Some(_) => {}
+            has_gap = blocks.is_none();
+            // What was read from the store is not told again.
+            let blocks = blocks.iter().flatten().filter(|block| block.end() > part.played);
+            let routed: Vec<_> = blocks.filter_map(|block| block.routed()).collect();
+            if !has_gap && (!routed.is_empty() || part.played < self.owed && self.owed <= to) {
+                part.play(&routed, to, chain, &mut gathered);
             }
         }
         if let Some(page) = part.played_page(gathered, self.opening.channel(), self.tape.head()) {
@@ -154,6 +153,12 @@ impl OpenChannel {
             },
             false => Played::Nothing,
         }
+    }
+
+    /// Whether there is something to be told that was not there when it was looked for.
+    fn has_news(&self) -> bool {
+        let is_owed = |part: &PartFill| part.played < self.owed && self.owed <= self.tape.head();
+        self.opening.is_dirty() || matches!(&self.feed, Feed::Part(part) if is_owed(part))
     }
 
     /// How many queries the client has, where that is known.
