@@ -71,6 +71,7 @@
 
 pub mod batch;
 pub mod block;
+pub mod catchup;
 pub mod codec;
 pub mod difference;
 pub mod edit;

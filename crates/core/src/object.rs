@@ -183,6 +183,37 @@ impl Object {
             && self.conflicts() == other.conflicts()
     }
 
+    /// It without the history of its parts: all of it counts as written by whoever wrote last.
+    #[must_use]
+    pub fn collapsed(&self) -> Self {
+        let (stamp, version) = (self.version.last, Version::first(self.version.last));
+        let fields =
+            self.fields.iter().map(|(name, field)| (name.clone(), Field { value: field.value.clone(), version }));
+        Self::from_sorted(stamp, version, fields.collect()).with(Vec::new(), self.conflicts().to_vec())
+    }
+
+    /// It with those fields alone that were written at or past `base`.
+    #[must_use]
+    pub fn changed_since(&self, base: Seq) -> Self {
+        let changed = |name: &FieldName| self.field(name.as_str()).is_some_and(|field| field.version.last.seq >= base);
+        let fields = self.fields.iter().filter(|(name, _)| changed(name)).cloned();
+        let members = self.members().iter().filter(|(name, _)| changed(name)).cloned();
+        Self::from_sorted(self.created, self.version, fields.collect())
+            .with(members.collect(), self.conflicts().to_vec())
+    }
+
+    /// It with what has changed since, as [`changed_since`](Self::changed_since) tells it.
+    #[must_use]
+    pub fn merged(&self, changed: &Self) -> Self {
+        let stays = |name: &FieldName| changed.field(name.as_str()).is_none();
+        let mut fields: Vec<_> = self.fields.iter().filter(|(name, _)| stays(name)).cloned().collect();
+        fields.extend(changed.fields.iter().cloned());
+        fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut members: Vec<_> = self.members().iter().filter(|(name, _)| stays(name)).cloned().collect();
+        members.extend(changed.members().iter().cloned());
+        Self::from_sorted(changed.created, changed.version, fields).with(members, changed.conflicts().to_vec())
+    }
+
     /// The last event that touched it.
     pub fn seq(&self) -> Seq {
         self.version.last.seq

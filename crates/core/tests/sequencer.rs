@@ -212,3 +212,31 @@ fn a_replayed_log_gives_the_same_sequencer() {
     };
     assert_eq!(by_client(ours.clients), by_client(theirs.clients));
 }
+
+#[test]
+fn who_watches_is_told_what_a_batch_made_of_each_object() {
+    let mut server = after(&[insert("x", &[("a", 1)]), insert("y", &[("a", 1)])]);
+    let mut batch = |watched: bool, ops: Vec<(u64, Vec<Op>)>| {
+        server.sequencer.watch(watched);
+        for (n, ops) in ops {
+            server.push(BEN, authored(2, n, 2, ops));
+        }
+        server.sequencer.watch(true);
+        let staged = server.sequencer.stage().unwrap();
+        server.sequencer.appended(staged.expected.next()).unwrap().touched
+    };
+    assert_eq!(batch(false, vec![(1, vec![set("x", "a", 2)])]), None, "it was not watched from its start");
+    let ops = vec![
+        (2, vec![set("x", "a", 3), insert("z", &[("a", 1)])]),
+        (3, vec![set("x", "a", 4), delete("y")]),
+        (4, vec![insert("w", &[]), delete("w")]),
+        (5, vec![set("nowhere", "a", 4)]),
+    ];
+    let value = |object: Option<std::sync::Arc<tapeline_core::object::Object>>| {
+        object.map(|object| object.get("a").and_then(|value| value.as_int()))
+    };
+    let told = batch(true, ops).unwrap().into_iter();
+    let told: Vec<_> = told.map(|touched| (touched.key, value(touched.before), value(touched.after))).collect();
+    let expected = [("x", Some(Some(2)), Some(Some(4))), ("y", Some(Some(1)), None), ("z", None, Some(Some(1)))];
+    assert_eq!(told, expected.map(|(id, before, after)| (key(id), before, after)));
+}

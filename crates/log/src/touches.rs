@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use rustc_hash::FxHashSet;
 use tapeline_core::block::EventBlock;
 use tapeline_core::codec::CodecError;
+use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::Seq;
 
@@ -52,6 +53,11 @@ impl Touches {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Whether something of a collection was touched.
+    pub(crate) fn has(&self, collection: &Collection) -> bool {
+        self.collections.contains_key(collection)
+    }
+
     /// What was gathered, sorted.
     pub(crate) fn done(self) -> Touched {
         if self.count > self.limit {
@@ -64,4 +70,15 @@ impl Touches {
         });
         Touched::Keys(sorted.collect())
     }
+}
+
+/// The events of a block that touch one of these collections, one after the other: a block in which seqs are not dense.
+pub(crate) fn kept_of(block: &EventBlock, keep: &[Collection]) -> EventBlock {
+    let mut kept = EventBlock::empty(block.from(), Chain::EMPTY);
+    for (event, keys) in block.encoded().zip(block.keys()) {
+        if keys.is_ok_and(|keys| keys.iter().any(|key| keep.contains(&key.collection))) {
+            kept.push(event);
+        }
+    }
+    kept
 }

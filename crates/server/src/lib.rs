@@ -11,6 +11,8 @@
 mod accept;
 mod budget;
 mod config;
+mod deflate;
+mod filling;
 mod http;
 mod hub;
 mod inbox;

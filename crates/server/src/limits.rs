@@ -21,6 +21,10 @@ pub const OUTGOING_BYTES: usize = 32 << 10;
 pub const ANSWER_BYTES: usize = 256 << 10;
 /// Bytes of events up to which copying them beside their frame's head is cheaper than sending them apart.
 pub const COPIED_BYTES: usize = 4 << 10;
+/// How hard frames are compressed that are worth it, 1 to 9: see docs/operations.md for what was measured.
+pub const DEFLATE_LEVEL: u32 = 1;
+/// Bytes of events read from the log, from which on they are compressed.
+pub const DEFLATED_BYTES: usize = 16 << 10;
 /// Ranges one socket has asked for and not been given, past which nothing more is read from it.
 pub const FETCHES: usize = 4_096;
 /// Frames that cannot be read, after which a socket is closed.
@@ -43,6 +47,24 @@ pub const SMALLEST_READ_BYTES: usize = 4 << 10;
 pub const TAIL_BYTES: usize = 48 << 20;
 /// Bytes a block counts for beside its events.
 pub const TAIL_BLOCK_BYTES: usize = 256;
+
+/// Blocks that are gone through at once for somebody who follows a part of a stream; past it the store is read.
+pub const COURSE_BLOCKS: usize = 1_024;
+
+// Filling replicas.
+
+/// Bytes of a page from which on it is compressed.
+pub const DEFLATED_PAGE_BYTES: usize = 512;
+/// Entries that are looked up in one go.
+pub const KEYS_AT_ONCE: usize = 64;
+/// Entries looked at for one page, however few of them are in it.
+pub const PAGE_ENTRIES: usize = 20_000;
+/// Pages that are made at once. Others wait their turn, so that live traffic has the other processors.
+pub const PAGES_AT_ONCE: usize = 1;
+/// Keys found through the index of what events touch, past which all entries are looked at.
+pub const TOUCHED_KEYS: usize = 200_000;
+/// How often pins are looked for that nobody has read from since.
+pub const PINS_EVERY: Duration = Duration::from_secs(30);
 
 // Shards.
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tapeline_core::schema::Schema;
 
 use crate::budget::Budget;
+use crate::filling::Fillers;
 use crate::http::Pins;
 use crate::hub::Hub;
 use crate::limits;
@@ -27,6 +28,7 @@ pub(crate) struct Shared<L, S> {
     pub(crate) readings: Option<Readings>,
     pub(crate) pages: Option<Pages>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) fillers: Arc<Fillers>,
     /// Where what is posted finds its session.
     pub(crate) doors: Arc<Doors>,
     /// Bytes of messages that have not come whole.
@@ -57,6 +59,7 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             readings,
             pages,
             sessions: Arc::default(),
+            fillers: Arc::default(),
             doors: Arc::default(),
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),

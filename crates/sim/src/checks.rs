@@ -193,6 +193,7 @@ impl Checks {
                 durable => Err(format!("{n} is refused with {refusal:?}; durable is {durable:?}")),
             },
             ServerFrame::Welcome(_)
+            | ServerFrame::Page(_)
             | ServerFrame::Resync(_)
             | ServerFrame::Error(_)
             | ServerFrame::Presence(_)

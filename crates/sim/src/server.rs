@@ -168,7 +168,7 @@ impl Server {
             ClientFrame::Fetch { channel, from, to } => self.fetch(id, channel, from, to, &mut outs),
             ClientFrame::Close { .. } => session.reader = None,
             // Who is there decides nothing: no device of this world asks.
-            ClientFrame::Presence(_) => {}
+            ClientFrame::Presence(_) | ClientFrame::Subscribe { .. } | ClientFrame::Unsubscribe { .. } => {}
             ClientFrame::Ping => outs.push(Out::Send(id, client, ServerFrame::Pong)),
         }
         self.answer(&mut outs);

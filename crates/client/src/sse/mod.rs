@@ -80,14 +80,13 @@ async fn read(mut reading: Reading, codec: Codec, heard: mpsc::Sender<Heard>) {
 }
 
 fn decode(codec: Codec, data: &str) -> Heard {
-    let frame = match codec {
-        Codec::Json => codec.decode_server(data.as_bytes())?,
+    match codec {
+        Codec::Json => inflate::read(codec, data.as_bytes()),
         Codec::Cbor => {
             let bytes = BASE64_STANDARD.decode(data);
-            codec.decode_server(&bytes.map_err(|_| SocketError::Ended("an event is not in base 64".into()))?)?
+            inflate::read(codec, &bytes.map_err(|_| SocketError::Ended("an event is not in base 64".into()))?)
         }
-    };
-    Ok(frame)
+    }
 }
 
 /// Sends what is to be said until nobody says more, and then goodbye. The answer is read for as long as that.

@@ -167,6 +167,10 @@ impl Replica {
                 Start::Played => Live::From(self.history.played),
                 Start::Head => Live::Head,
             },
+            pages: false,
+            first: Vec::new(),
+            filling: None,
+            queries: None,
         }
     }
 

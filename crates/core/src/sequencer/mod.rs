@@ -13,6 +13,7 @@ mod answers;
 mod fields;
 mod resolve;
 mod texts;
+mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use answers::Peer;
+pub use watch::Touched;
 
 use crate::batch::{Batch, ClientVerdict};
 use crate::codec::{CodecError, cbor};
@@ -37,6 +39,7 @@ use crate::state::{ClientState, StateChanges, StreamState, verdicts_of};
 use answers::{Answer, Answers};
 use resolve::{Effect, Ground, keep_last};
 use texts::{Texts, splices};
+use watch::Watch;
 
 /// The sequencer of one stream.
 #[derive(Debug)]
@@ -55,6 +58,7 @@ pub struct Sequencer {
     changed_keys: FxHashSet<Key>,
     changed_clients: FxHashSet<ClientId>,
     events_since_digest: u64,
+    watch: Watch,
 }
 
 /// A batch to be appended.
@@ -75,6 +79,8 @@ pub struct Played {
     pub batch: Arc<Batch>,
     /// The digest over all objects after it, now and then.
     pub digest: Option<Digest>,
+    /// What it changed, sorted, where the sequencer was [watched](Sequencer::watch) all the while.
+    pub touched: Option<Vec<Touched>>,
 }
 
 /// What a sequencer knew of objects and clients.
@@ -114,7 +120,13 @@ impl Sequencer {
             changed_keys: FxHashSet::default(),
             changed_clients: FxHashSet::default(),
             events_since_digest: 0,
+            watch: Watch::default(),
         }
+    }
+
+    /// Whether batches, from the next one on, are to tell what became of each object.
+    pub fn watch(&mut self, watched: bool) {
+        self.watch.wanted = watched;
     }
 
     /// Whether it is in memory what is under a key. What is nowhere need not be loaded.
@@ -284,7 +296,8 @@ impl Sequencer {
         if due {
             self.events_since_digest = 0;
         }
-        self.on_their_way.push_back(Played { position: self.staged.position, batch: batch.clone(), digest });
+        let touched = self.watch.take(&self.objects);
+        self.on_their_way.push_back(Played { position: self.staged.position, batch: batch.clone(), digest, touched });
         Some(Staged { expected, batch })
     }
 
@@ -363,6 +376,10 @@ impl Sequencer {
         let seq = self.batch.block.end();
         let stamp = Stamp { seq, client: event.client };
         let write = Write { stamp, base: event.body.base, at: event.body.at, actor: subject };
+        if self.batch.is_empty() {
+            self.watch.begin();
+        }
+        self.watch.look(&event.body.ops, &self.objects);
         let taken = self.check(sealed).and_then(|()| {
             let mut ground = Ground { objects: &mut self.objects, texts: &mut self.texts, schema: &self.schema };
             ground.take_effect(&event.body, &write)

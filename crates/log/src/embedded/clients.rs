@@ -66,10 +66,11 @@ impl Clients {
         }
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads what [`encode`](Self::encode) wrote, and answers what follows it.
+    pub(super) fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (&count, mut rest) = bytes.split_first()?;
         if count == APART {
-            return rest.is_empty().then_some(Self::Apart);
+            return Some((Self::Apart, rest));
         }
         let mut few = Vec::with_capacity(usize::from(count));
         for _ in 0..count {
@@ -79,7 +80,7 @@ impl Clients {
             few.push((ClientId(u128::from_be_bytes(*client)), state.to_vec()));
             rest = tail;
         }
-        rest.is_empty().then_some(Self::Few(few))
+        Some((Self::Few(few), rest))
     }
 }
 

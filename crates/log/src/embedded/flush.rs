@@ -15,12 +15,13 @@ use tapeline_core::codec::cbor;
 use super::clients::Clients;
 use super::journal::Journal;
 use super::load::load_row;
-use super::rows::{MetaRow, Row, StreamRow, Tail, entry_key};
+use super::rows::{Horizon, MetaRow, Row, StreamRow, Tail, entry_key};
 use super::slot::Slot;
 use super::stats::Counters;
 use super::store::{Snapshot, Store};
 use super::streams::Streams;
 use super::tape::write_events;
+use super::trim::Trim;
 use super::unflushed::{Generation, Layers, Unflushed};
 use crate::contract::LogError;
 use crate::limits;
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) checkpoints: Slot<Checkpoint>,
     pub(super) compactions: Slot<Compaction>,
+    /// Much was let go: the next compaction is to make the store as small as it can be.
+    pub(super) reclaim: AtomicBool,
     /// The threads are to stop as they are, writing nothing more.
     pub(super) abandoned: AtomicBool,
 }
@@ -56,18 +59,27 @@ pub(super) struct Compaction {
 /// What the flusher knows.
 pub(super) struct Flusher {
     shared: Arc<Shared>,
-    /// What the rows of streams say that does not come with every change.
-    remembered: FxHashMap<u64, (Tail, Clients)>,
+    remembered: FxHashMap<u64, Remembered>,
     /// The journal position last written to the store.
     journal: u64,
     last_write: Instant,
     /// Since when the store has something that is not durable.
     dirty: Option<Instant>,
+    /// Bytes that were let go since the store was last made smaller by them.
+    freed: u64,
+}
+
+/// What the row of a stream says that does not come with every change.
+#[derive(Default)]
+struct Remembered {
+    tail: Tail,
+    clients: Clients,
+    horizon: Horizon,
 }
 
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, journal: u64) -> Self {
-        Self { shared, remembered: FxHashMap::default(), journal, last_write: Instant::now(), dirty: None }
+        Self { shared, remembered: FxHashMap::default(), journal, last_write: Instant::now(), dirty: None, freed: 0 }
     }
 
     /// Runs until the log is closed; then everything is in the store and sealed.
@@ -79,7 +91,7 @@ impl Flusher {
             if self.shared.abandoned.load(Ordering::Acquire) {
                 return;
             }
-            if let Err(error) = self.write() {
+            if let Err(error) = self.write().and_then(|()| self.trim()) {
                 eprintln!("tapeline: writing behind failed: {error}");
                 self.shared.streams.break_off(error);
             }
@@ -103,6 +115,27 @@ impl Flusher {
         Ok(())
     }
 
+    /// Lets go what is to go.
+    fn trim(&mut self) -> Result<(), LogError> {
+        while let Some((trim, done)) = self.shared.streams.next_trim() {
+            trim.map_or(Ok(()), |trim| self.let_go(trim))?;
+            done.send(()).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn let_go(&mut self, trim: Trim) -> Result<(), LogError> {
+        let (stream, number, horizon, freed) = (trim.stream.clone(), trim.number, trim.horizon, trim.freed);
+        if let Some(rows) = trim.rows(&self.shared.store.snapshot())? {
+            self.shared.store.write(rows);
+            self.remembered.remove(&number);
+            self.shared.streams.trimmed(&stream, horizon.seq);
+            self.freed += freed;
+            self.dirty.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
     fn rows(&mut self, generation: &Generation) -> Result<Vec<Row>, LogError> {
         let shared = self.shared.clone();
         let snapshot = shared.store.snapshot();
@@ -123,12 +156,12 @@ impl Flusher {
         number: u64,
         unflushed: &Layers,
     ) -> Result<(), LogError> {
-        let (tail, clients) = self.remember(snapshot, number, unflushed)?;
+        let Remembered { tail, clients, horizon } = self.remember(snapshot, number, unflushed)?;
         *tail = write_events(rows, snapshot, number, *tail, unflushed.batches())?;
         clients.take(rows, number, unflushed);
         let Unflushed { stream, state, bytes, .. } = unflushed.last();
         let (state, bytes) = (*state, *bytes);
-        let row = StreamRow { number, state, bytes, tail: *tail, clients: std::mem::take(clients) };
+        let row = StreamRow { number, state, bytes, tail: *tail, clients: std::mem::take(clients), horizon: *horizon };
         rows.push((StreamRow::key(stream).into(), Some(row.encode().into())));
         *clients = row.clients;
         let entry_row = |(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()));
@@ -136,12 +169,7 @@ impl Flusher {
         Ok(())
     }
 
-    fn remember(
-        &mut self,
-        snapshot: &Snapshot,
-        number: u64,
-        unflushed: &Layers,
-    ) -> Result<&mut (Tail, Clients), LogError> {
+    fn remember(&mut self, snapshot: &Snapshot, number: u64, unflushed: &Layers) -> Result<&mut Remembered, LogError> {
         if self.remembered.len() > REMEMBERED {
             self.remembered.clear();
         }
@@ -149,7 +177,9 @@ impl Flusher {
             MapEntry::Occupied(remembered) => remembered.into_mut(),
             MapEntry::Vacant(vacant) => {
                 let row = load_row(snapshot, &unflushed.last().stream)?;
-                vacant.insert(row.map(|row| (row.tail, row.clients)).unwrap_or_default())
+                let remembered =
+                    |row: StreamRow| Remembered { tail: row.tail, clients: row.clients, horizon: row.horizon };
+                vacant.insert(row.map(remembered).unwrap_or_default())
             }
         })
     }
@@ -160,13 +190,19 @@ impl Flusher {
         let shared = &self.shared;
         let worth_it = shared.store.unsealed_bytes().max(shared.journal.bytes()) >= limits::IDLE_BYTES;
         let idle = worth_it && self.last_write.elapsed() >= limits::IDLE;
+        let freed = self.freed >= limits::IDLE_BYTES && self.freed >= shared.store.disk_bytes() / limits::FREED_PART;
         let due = closing
             || idle
+            || freed
             || dirty.elapsed() >= limits::CHECKPOINT_EVERY
             || shared.store.unsealed_bytes() >= limits::MEMTABLE_BYTES
             || shared.journal.bytes_below(self.journal) >= limits::JOURNAL_BYTES;
         if due && self.wait_for_checkpoints() {
             shared.store.seal();
+            if freed {
+                shared.reclaim.store(true, Ordering::Release);
+                self.freed = 0;
+            }
             shared.checkpoints.put(Checkpoint { journal: self.journal, settle: idle && !closing });
             self.dirty = None;
         }
@@ -218,7 +254,8 @@ pub(super) fn run_compactions(shared: &Shared) {
 fn compact(shared: &Shared, compaction: &Compaction, settled: &mut u64) -> Result<(), LogError> {
     let bytes = shared.store.disk_bytes();
     let grown = bytes > *settled + *settled / 8 + limits::IDLE_BYTES;
-    if compaction.settle && grown && bytes <= limits::SETTLE_BYTES {
+    let reclaim = shared.reclaim.swap(false, Ordering::AcqRel);
+    if reclaim || compaction.settle && grown && bytes <= limits::SETTLE_BYTES {
         shared.store.settle()?;
         *settled = shared.store.disk_bytes();
         return Ok(());

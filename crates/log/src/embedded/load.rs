@@ -1,6 +1,7 @@
 //! Reads single rows of the store.
 
 use tapeline_core::name::StreamName;
+use tapeline_core::numbers::Seq;
 use tapeline_core::state::ClientState;
 
 use super::rows::StreamRow;
@@ -18,6 +19,12 @@ pub(super) fn get<T>(
 
 pub(super) fn load_row(snapshot: &Snapshot, stream: &StreamName) -> Result<Option<StreamRow>, LogError> {
     get(snapshot, &StreamRow::key(stream), |key, value| Ok(decode_row(key, value)?.1))
+}
+
+/// Fails where the events from `from` on are not all there.
+pub(super) fn check_horizon(row: Option<&StreamRow>, from: Seq) -> Result<(), LogError> {
+    let horizon = row.map_or(Seq::FIRST, |row| row.horizon.seq);
+    if from < horizon { Err(LogError::Trimmed { horizon }) } else { Ok(()) }
 }
 
 pub(super) fn decode_row(key: &[u8], value: &[u8]) -> Result<(StreamName, StreamRow), LogError> {

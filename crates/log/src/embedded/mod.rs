@@ -10,6 +10,7 @@ mod directory;
 mod flush;
 mod index;
 mod journal;
+mod kept;
 mod latest;
 mod load;
 mod log;
@@ -26,6 +27,7 @@ mod streams;
 mod tape;
 mod thin;
 mod touched;
+mod trim;
 mod unflushed;
 mod verify;
 mod view;
@@ -113,6 +115,11 @@ impl Embedded {
     /// Has what was applied written to the store soon, rather than at its time.
     pub fn flush_soon(&self) {
         self.shared.streams.hurry(false);
+    }
+
+    /// Has the store made as small as it can be, with the next checkpoint. Merges all of it: for a store that is idle.
+    pub fn reclaim(&self) {
+        self.shared.reclaim.store(true, Ordering::Release);
     }
 
     /// Counts and sizes, for those who watch the server.

@@ -73,6 +73,7 @@ impl Embedded {
             counters,
             checkpoints: Slot::new(),
             compactions: Slot::new(),
+            reclaim: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
         });
         Ok(Self::start(shared, directory, meta.journal)?)

@@ -9,6 +9,7 @@
 //! 4 stream collection 0 2 text                the same, under an id that is no UUID
 //! 5 stream client:16                          what a client was told, see `clients`
 //! 6 stream from-seq                           which objects a segment touches, see `index`
+//! 7 stream from-seq                           what was kept of a segment that is gone, see `kept`
 //! ```
 //!
 //! Numbers in keys (`stream`, `from-seq`) are one byte of length, then that many bytes, the most significant first:
@@ -32,6 +33,7 @@ pub(super) mod table {
     pub(in crate::embedded) const ENTRY: u8 = 4;
     pub(in crate::embedded) const CLIENT: u8 = 5;
     pub(in crate::embedded) const INDEX: u8 = 6;
+    pub(in crate::embedded) const KEPT: u8 = 7;
 }
 
 const UUID_ID: u8 = 1;
@@ -76,6 +78,17 @@ pub(super) struct StreamRow {
     pub(super) tail: Tail,
     /// Its clients, while they are few.
     pub(super) clients: Clients,
+    /// Where its events begin.
+    pub(super) horizon: Horizon,
+}
+
+/// Where the events of a stream begin: those before were let go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Horizon {
+    /// The first event that is there.
+    pub(super) seq: Seq,
+    /// The chain before it.
+    pub(super) chain: Chain,
 }
 
 /// Where the sealed segments of a stream end and its newest events begin.
@@ -103,7 +116,7 @@ impl StreamRow {
     }
 
     /// number, incarnation, position, head, chain, live, bytes, tail from, tail bytes, digest: eight bytes each,
-    /// the digest 16. Then the clients.
+    /// the digest 16. Then the clients, and where events were let go, the horizon: seq, chain.
     pub(super) fn encode(&self) -> Vec<u8> {
         let state = &self.state;
         let numbers = [
@@ -121,6 +134,10 @@ impl StreamRow {
         numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         bytes.extend_from_slice(&state.digest.0.to_le_bytes());
         self.clients.encode(&mut bytes);
+        if self.horizon != Horizon::default() {
+            bytes.extend_from_slice(&self.horizon.seq.0.to_le_bytes());
+            bytes.extend_from_slice(&self.horizon.chain.0.to_le_bytes());
+        }
         bytes
     }
 
@@ -137,7 +154,10 @@ impl StreamRow {
             digest: Digest(u128::from_le_bytes(*digest)),
         };
         let tail = Tail { from: Seq(tail_from), bytes: tail_bytes };
-        Some(Self { number, state, bytes, tail, clients: Clients::decode(clients)? })
+        let (clients, horizon) = Clients::decode(clients)?;
+        let [seq, chain] = if horizon.is_empty() { [0, Chain::EMPTY.0] } else { numbers(horizon)? };
+        let horizon = Horizon { seq: Seq(seq), chain: Chain(chain) };
+        Some(Self { number, state, bytes, tail, clients, horizon })
     }
 }
 
@@ -273,9 +293,11 @@ mod tests {
             bytes: 1 << 40,
             tail: Tail { from: Seq(1024), bytes: 77 },
             clients: Clients::Few(vec![(ClientId(8), vec![1, 2]), (ClientId(9), Vec::new())]),
+            horizon: Horizon::default(),
         };
         assert_eq!(StreamRow::decode(&row.encode()), Some(row.clone()));
-        let row = StreamRow { clients: Clients::Apart, ..row };
+        let horizon = Horizon { seq: Seq(512), chain: Chain(u64::MAX) };
+        let row = StreamRow { clients: Clients::Apart, horizon, ..row };
         assert_eq!(StreamRow::decode(&row.encode()), Some(row));
         let name = StreamName::new("lists/groceries").unwrap();
         assert_eq!(StreamRow::name(&StreamRow::key(&name)), Some(name));

@@ -39,7 +39,7 @@ impl Store {
     /// Opens a store, making it where there is none.
     pub(super) fn open(path: &Path) -> Result<Arc<Self>, LogError> {
         let numbers = SequenceNumberCounter::default();
-        let apart = KvSeparationOptions::default().separation_threshold(limits::APART_BYTES);
+        let apart = KvSeparationOptions::default().separation_threshold(limits::APART_BYTES).age_cutoff(1.0);
         let tree = Config::new(path, numbers.clone(), SequenceNumberCounter::default())
             .use_cache(Arc::new(Cache::with_capacity_bytes(limits::CACHE_BYTES)))
             .use_descriptor_table(Some(Arc::new(DescriptorTable::new(limits::OPEN_FILES))))
@@ -118,6 +118,12 @@ impl Store {
 
     /// Merges all files into one run, which is the smallest a store can be.
     pub(super) fn settle(&self) -> Result<(), LogError> {
+        self.merge_all()?;
+        // Only a merge shows which values apart nobody refers to any more; the next one leaves them out.
+        if self.tree.stale_blob_bytes() > 0 { self.merge_all() } else { Ok(()) }
+    }
+
+    fn merge_all(&self) -> Result<(), LogError> {
         self.tree.major_compact(limits::TABLE_BYTES, self.unseen()).map_err(|error| self.failed(error))?;
         self.forget()
     }
@@ -171,6 +177,12 @@ impl Snapshot {
     /// The value under a key.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Slice>, LogError> {
         self.store.tree.get(key, self.at).map_err(|error| failed_at(key, error))
+    }
+
+    /// Bytes of the value under a key.
+    pub(super) fn size(&self, key: &[u8]) -> Result<u64, LogError> {
+        let size = self.store.tree.size_of(key, self.at).map_err(|error| failed_at(key, error))?;
+        Ok(size.unwrap_or(0).into())
     }
 
     /// The rows whose keys are in a range.

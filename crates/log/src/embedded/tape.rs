@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::index::index_of;
 use super::rows::{Row, Tail, events_key, prefix, read_events_key, table};
-use super::store::{Snapshot, place_of};
+use super::store::{Rows, Snapshot, place_of};
 use super::thin;
 use crate::contract::LogError;
 use crate::limits;
@@ -108,11 +108,16 @@ pub(super) fn blocks(
     number: u64,
     from: Seq,
 ) -> Result<impl Iterator<Item = Result<EventBlock, LogError>> + use<>, LogError> {
-    let (first, most) = range_from(snapshot, table, number, from)?;
-    Ok(snapshot.range(Included(&first), Included(&most)).map(|row| {
+    Ok(rows(snapshot, table, number, from)?.map(|row| {
         let (key, value) = row?;
         decode(&key, &value)
     }))
+}
+
+/// The rows of a stream in one table, from the one that has `from`.
+pub(super) fn rows(snapshot: &Snapshot, table: u8, number: u64, from: Seq) -> Result<impl Rows + use<>, LogError> {
+    let (first, most) = range_from(snapshot, table, number, from)?;
+    Ok(snapshot.range(Included(&first), Included(&most)))
 }
 
 /// Where the blocks of a stream in one table begin, from the one that has `from`.

@@ -7,7 +7,7 @@ use tapeline_core::codec::CodecError;
 use tapeline_core::numbers::Seq;
 
 use super::index::read_index;
-use super::load::{get, load_row};
+use super::load::{check_horizon, get, load_row};
 use super::pin::Pinned;
 use super::rows::{events_key, table};
 use super::store::{Snapshot, place_of};
@@ -18,9 +18,11 @@ use crate::touches::Touches;
 
 /// The distinct keys that events at or past `since` touch, up to where a pin is.
 pub(super) fn touched(pin: &Pinned, since: Seq, limit: usize) -> Result<Touched, LogError> {
+    let row = load_row(&pin.snapshot, &pin.stream)?;
+    check_horizon(row.as_ref(), since)?;
     let mut look = Look { snapshot: &pin.snapshot, number: pin.number, since, touches: Touches::new(limit) };
     if look.stored()?.is_continue() {
-        let stored = load_row(&pin.snapshot, &pin.stream)?.map_or(Seq::FIRST, |row| row.state.head);
+        let stored = row.map_or(Seq::FIRST, |row| row.state.head);
         let blocks = pin.over.iter().flat_map(|layer| &layer.batches).map(|batch| &batch.block);
         for block in blocks.filter(|block| block.end() > stored.max(since)) {
             if look.block(block)?.is_break() {

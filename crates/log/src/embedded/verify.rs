@@ -19,7 +19,7 @@ use super::pin::decode_entry;
 use super::rows::{StreamRow, events_key, prefix, table};
 use super::store::{Snapshot, Store, place_of};
 use super::view::View;
-use super::{OpenError, tape};
+use super::{OpenError, kept, tape};
 use crate::contract::LogError;
 
 /// Damage that stops a look at one table: past it the tree cannot be read on.
@@ -75,6 +75,7 @@ fn verify_store(store: &Arc<Store>, view: &View, verified: &mut Verified, progre
         verified.clients += 1;
         decode_client(key, value).map(drop)
     });
+    look.table(table::KEPT, |_, key, value| kept::decode(key, value).map(drop));
     drop(look);
     let damaged = store.files().into_iter().filter_map(|(path, check)| check_file(&path, check));
     verified.damage.extend(damaged.map(|error| view.in_words_of_the_original(error)));
@@ -145,7 +146,7 @@ impl Look<'_> {
 
     /// Checks that the events of a stream are all there and follow from one another.
     fn events(&mut self, row: &StreamRow) -> Result<(), LogError> {
-        let (mut end, mut indexed) = ((Seq::FIRST, Chain::EMPTY), 0);
+        let (mut end, mut indexed) = ((row.horizon.seq, row.horizon.chain), 0);
         for table in [table::SEGMENT, table::TAIL] {
             for block in self.snapshot.prefix(&prefix(table, row.number)) {
                 let (key, value) = block?;

@@ -7,6 +7,7 @@ mod log_cases;
 mod model;
 mod pin_cases;
 mod state_cases;
+mod trim_cases;
 mod writer;
 
 use std::future::Future;
@@ -37,7 +38,8 @@ pub type Reopen<B> = Box<dyn FnMut(Arc<B>) -> Arc<B>>;
 /// # Panics
 /// Where the backend breaks a contract, saying which case of which backend it was.
 pub fn run_all<B: EventLog + StateStore>(name: &str, mut fresh: impl FnMut() -> Fresh<B>) {
-    let cases: Cases<B> = [log_cases::all(), state_cases::all(), pin_cases::all(), model::all()].concat();
+    let cases: Cases<B> =
+        [log_cases::all(), state_cases::all(), pin_cases::all(), trim_cases::all(), model::all()].concat();
     for (case, run) in cases {
         println!("{name}: {case}");
         run(fresh());

@@ -8,6 +8,7 @@ mod event;
 mod frame;
 mod local;
 mod op;
+mod page;
 mod presence;
 mod reader;
 mod server_frame;

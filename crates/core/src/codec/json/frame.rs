@@ -17,6 +17,11 @@ impl Writer {
         self.key("channel").uint(channel.0.into())
     }
 
+    /// A member that is left out where it is not so.
+    pub(super) fn member_if_so(&mut self, key: &str, so: bool) -> &mut Self {
+        if so { self.key(key).bool(true) } else { self }
+    }
+
     pub(super) fn numbers(&mut self, numbers: &[EventNumber]) -> &mut Self {
         self.list_of(numbers, |list, n| list.uint(n.0))
     }
