@@ -323,10 +323,14 @@ pub enum Measure {
     Append,
     /// From a change to everybody having seen it; idle clients.
     Fanout,
-    /// A newcomer's first sync; disk.
+    /// A newcomer's first sync, of a hundred thousand objects and of a million; live traffic meanwhile; disk.
     Cold,
     /// A returning client's catching up.
     Return,
+    /// The first rows of a window over a million objects.
+    Window,
+    /// An event past ten thousand queries, each for another value.
+    Route,
     /// Ten thousand edits made offline.
     Offline,
 }

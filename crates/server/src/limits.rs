@@ -127,10 +127,6 @@ pub const PARTS: usize = 2;
 pub const SORTED_OBJECTS: usize = 10_000;
 /// Bytes of such objects.
 pub const SORTED_BYTES: usize = 32 << 20;
-/// Objects that a delta finds through what was touched; with more it looks at all objects.
-pub const TOUCHED_KEYS: usize = 100_000;
-/// Objects of a delta that are read in one go.
-pub const KEYS_AT_ONCE: usize = 256;
 /// Bytes of the lines of a page of a snapshot, past which no more objects are on it.
 pub const PAGE_BYTES: usize = 1 << 20;
 /// Snapshots that are held for those who read them page by page; with one more, the one that was not read for longest goes.

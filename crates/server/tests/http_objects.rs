@@ -77,6 +77,9 @@ async fn the_first_come_in_the_order_that_is_asked_for() {
     let open = ("where", r#"{"done":false}"#);
     assert_eq!(ids(&world, &[tasks, open, ("order_by", "-priority"), ("limit", "2")]).await, ["t3", "t1"]);
     assert_eq!(ids(&world, &[tasks, open, ("limit", "2")]).await, ["t1", "t3"]);
+    assert_eq!(ids(&world, &[tasks, open, ("order_by", "-id")]).await, ["t5", "t4", "t3", "t1"]);
+    assert_eq!(ids(&world, &[tasks, ("order_by", "-id"), ("limit", "2")]).await, ["t5", "t4"]);
+    assert_eq!(ids(&world, &[tasks, ("order_by", "id"), ("limit", "1")]).await, ["t1"]);
     assert_eq!(ids(&world, &[tasks, ("limit", "0")]).await, [""; 0]);
 }
 

@@ -1,6 +1,6 @@
 //! Live traffic while a hundred newcomers come at once, again and again: how much longer a change takes to be seen.
 
-use tapeline_core::frame::{ClientFrame, Live, Open};
+use tapeline_core::frame::{ClientFrame, Hello, Live, Open, PROTOCOL};
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, ClientId, Seq};
 use tokio::task::JoinSet;
@@ -55,10 +55,11 @@ async fn come_again_and_again(url: String, name: StreamName, bytes: u64) -> Fail
 async fn come(url: &str, name: &StreamName, bytes: u64) -> Result<(), Failure> {
     // What a newcomer does with what it gets is not what is measured: it looks at nothing.
     const ENOUGH: f64 = 0.98;
-    let (mut sender, mut receiver) = wire::connect(url).await?;
+    let hello = Hello { protocol: PROTOCOL, agent: "newcomer".into(), token: None, deflate: true };
+    let (mut sender, mut receiver) = wire::connect_as(url, hello).await?;
     let newcomer = ClientId(fastrand::u128(..));
     let open = Open::new(Channel(0), name.clone(), newcomer, Live::From(Seq::FIRST));
-    sender.send(&ClientFrame::Open(open)).await?;
+    sender.send(&ClientFrame::Open(Open { pages: true, ..open })).await?;
     let mut taken = 0;
     while (taken as f64) < bytes as f64 * ENOUGH {
         taken += receiver.next_bytes().await?.as_ref().len() as u64;

@@ -12,11 +12,16 @@ mod log;
 mod many;
 mod offline;
 mod ours;
+mod partial;
 mod peers;
 mod restart;
 mod returning;
+mod route;
 mod server;
 mod single;
+mod window;
+
+use clap::ValueEnum;
 
 use crate::arguments::{Bench, Measure};
 use crate::failure::Failure;
@@ -36,7 +41,7 @@ pub struct Size {
 
 /// Runs the measures that were named, or all.
 pub async fn run(arguments: Bench, against: Option<&str>, json: bool) -> Result<(), Failure> {
-    let all = [Measure::Append, Measure::Fanout, Measure::Cold, Measure::Return, Measure::Offline];
+    let all = Measure::value_variants();
     let measures = if arguments.measures.is_empty() { all.to_vec() } else { arguments.measures };
     let size = match arguments.quick {
         true => Size { seconds: arguments.seconds.min(2), divide: 20, peers: arguments.peers },
@@ -69,6 +74,8 @@ async fn measure(
             Measure::Fanout => fanout::run(against, size, figures).await?,
             Measure::Cold => cold::run(against, size, figures).await?,
             Measure::Return => returning::run(against, size, figures).await?,
+            Measure::Window => window::run(against, size, figures).await?,
+            Measure::Route => route::run(against, size, figures).await?,
             Measure::Offline => offline::run(against, size, figures).await?,
         }
     }

@@ -29,7 +29,7 @@ fn print_present(server: &str, asked: &Objects) -> Result<(), Failure> {
     let parts = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", http::encode(&value?))));
     let query = parts.collect::<Vec<_>>().join("&");
     let path = format!("/v1/streams/{}/objects?{query}", http::encode(asked.stream.as_str()));
-    http::get_lines(server, &path)?.try_for_each(|line| output::line(line?))
+    output::lines(http::get_lines(server, &path)?, "objects")
 }
 
 /// Plays the log up to `at`, and prints what was there then.
@@ -85,13 +85,16 @@ pub fn history(server: &str, object: &Object) -> Result<(), Failure> {
     let Object { stream, collection, id } = object;
     let id = id.to_string();
     let path = format!("/v1/streams/{}/events?from=0", http::encode(stream.as_str()));
+    let bar = output::bar(past::head(server, stream)?.0, "reading");
     for line in http::get_lines(server, &path)? {
         let line = line?;
+        bar.inc(1);
         let event: serde_json::Value = serde_json::from_str(&line).map_err(Failure::failed)?;
         if touches(&event, collection.as_str(), &id) {
-            output::line(line)?;
+            bar.suspend(|| output::line(line))?;
         }
     }
+    bar.finish_and_clear();
     Ok(())
 }
 

@@ -16,7 +16,7 @@ pub(super) enum Asked {
     One(Key),
     /// All objects of the stream.
     All,
-    /// Objects of a collection in the order of their ids.
+    /// Objects of a collection in the order of their ids, or the other way round.
     Some(Wanted),
     /// The first `limit` objects of a collection in another order.
     Sorted(Wanted, usize),
@@ -50,9 +50,10 @@ impl Asked {
         let Some(order) = order else { return Ok(Self::Some(wanted)) };
         wanted.order = read_part("order_by", "orderBy", fields(order)?)?.order;
         match limit {
+            _ if wanted.order.of_ids().is_some() => Ok(Self::Some(wanted)),
             Some(limit) if limit <= limits::SORTED_OBJECTS => Ok(Self::Sorted(wanted, limit)),
             _ => Err(Problem::bad_request(format!(
-                "order_by needs a limit, {} at most; without order_by all come, in the order of their ids",
+                "order_by needs a limit, {} at most; in the order of their ids, order_by=id or order_by=-id, all come",
                 limits::SORTED_OBJECTS
             ))),
         }

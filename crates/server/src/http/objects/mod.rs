@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tapeline_core::codec::json;
 use tapeline_core::name::{Key, StreamName};
 use tapeline_core::object::{Entry, Object};
-use tapeline_core::query::Query as Wanted;
+use tapeline_core::query::{Direction, Query as Wanted};
 use tapeline_log::{EventLog, Part, Pin, StateStore};
 
 use super::problem::Problem;
@@ -51,12 +51,14 @@ fn listed<L: EventLog, S: StateStore>(
     let head = pin.state().head.0;
     let mut left = wanted.as_ref().and_then(|wanted| wanted.limit).unwrap_or(usize::MAX);
     parts::answer(shared, head, move |parts| {
-        let part = Part { collection: wanted.as_ref().map(|wanted| &wanted.collection), ..Part::default() };
-        pin.scan(part, &mut |key, entry| {
+        let collection = wanted.as_ref().map(|wanted| &wanted.collection);
+        let reverse = wanted.as_ref().is_some_and(|wanted| wanted.order.of_ids() == Some(Direction::Down));
+        pin.scan(Part { collection, after: None, reverse }, &mut |key, entry| {
             if left == 0 {
                 return ControlFlow::Break(());
             }
-            let meets = |object: &&Arc<Object>| wanted.as_ref().is_none_or(|wanted| wanted.filter.matches(&key.id, object));
+            let meets =
+                |object: &&Arc<Object>| wanted.as_ref().is_none_or(|wanted| wanted.filter.matches(&key.id, object));
             let Some(object) = entry.live().filter(meets) else { return ControlFlow::Continue(()) };
             left -= 1;
             parts.push(&line(key, object))
