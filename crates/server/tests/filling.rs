@@ -133,5 +133,6 @@ async fn many_are_filled_at_once_and_others_are_served() {
     for filling in fillings {
         assert!(filling.await.unwrap() >= 3_700);
     }
-    assert!(world.metric("tapeline_pages_total").await >= 400);
+    let pages = world.metric("tapeline_pages_total").await;
+    assert!((4..400).contains(&pages), "{pages} pages were made, and most were given to many");
 }
