@@ -13,7 +13,7 @@ const OBJECTS: u64 = 4_000;
 
 /// Objects in two collections, each written thrice, some of them deleted.
 async fn history(author: &mut Author) {
-    let text = "some words that take some room ".repeat(6);
+    let text = "some words that take some room ".repeat(16);
     author.push((0..OBJECTS).map(|number| make("notes", number, &text))).await;
     author.push((0..100).map(|number| make("tasks", number, &text))).await;
     author.push((0..OBJECTS).map(|number| edit("notes", number, &format!("{text}{number}")))).await;
