@@ -71,7 +71,7 @@ impl Metrics {
             log_reads: counter(r, "log_reads", "Reads of the log for readers that were not at its end"),
             fillings: counter(r, "fillings", "Replicas that began to be filled with pages"),
             pages: counter(r, "pages", "Pages made for them"),
-            page_bytes: counter(r, "page_bytes", "Bytes of those pages as they are sent"),
+            page_bytes: counter(r, "page_bytes", "Bytes of pages and compressed events as they are sent"),
             pins: gauge(r, "pins", "States of streams that are held for those who read them"),
             connections: gauge(r, "connections", "Connections now open"),
             sessions: gauge(r, "sessions", "WebSockets now open"),

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tapeline_core::catchup::{self, KeyOrder};
 use tapeline_core::frame::{End, Filling, Page, Progress};
 use tapeline_core::limits as core_limits;
@@ -15,8 +16,10 @@ use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{Channel, Seq};
 use tapeline_log::{LogError, Part, Pin, Touched};
 
+use super::Spelling;
 use super::gather::Gathered;
 use super::pins::Pinned;
+use super::shelf::{Place, Shelved};
 use crate::limits;
 
 /// What a replica is still to get.
@@ -112,8 +115,40 @@ impl WholeFill {
         self.pinned.as_ref().filter(|_| self.stretches.is_empty()).map(|pinned| pinned.state().head)
     }
 
+    /// The message of the next page, if it was made for somebody else meanwhile.
+    pub(super) fn take_shelved(&mut self, spelling: Spelling) -> Option<Bytes> {
+        let (pinned, place) = (self.pinned.as_ref()?, self.place(spelling)?);
+        let Shelved { message, cursor, progress, is_over } = pinned.shelf().find(&place)?;
+        (self.cursor, self.progress, self.source) = (cursor, progress, Some(Source::Scan));
+        if is_over {
+            self.stretches.clear();
+        }
+        Some(message)
+    }
+
+    /// The message of the next page.
+    pub(super) fn message(&mut self, pin: &dyn Pin, spelling: Spelling, head: Seq) -> Result<Bytes, LogError> {
+        if let Some(message) = self.take_shelved(spelling) {
+            return Ok(message);
+        }
+        let place = self.place(spelling);
+        let message = spelling.spell(self.next(pin, spelling.channel, head)?);
+        if let (Some(pinned), Some(place)) = (&self.pinned, place) {
+            let (cursor, progress, is_over) = (self.cursor.clone(), self.progress, self.stretches.is_empty());
+            pinned.shelf().put(place, Shelved { message: message.clone(), cursor, progress, is_over });
+        }
+        Ok(message)
+    }
+
+    /// What makes the next page what it is, where others may get the same.
+    fn place(&self, spelling: Spelling) -> Option<Place> {
+        let is_from_nothing = self.from == Seq::FIRST && self.stretches.len() == 1 && !self.fresh;
+        let place = || Place { spelling, order: self.order.clone(), after: self.cursor.clone() };
+        is_from_nothing.then(place)
+    }
+
     /// The next page.
-    pub(crate) fn next(&mut self, pin: &dyn Pin, channel: Channel, head: Seq) -> Result<Page, LogError> {
+    fn next(&mut self, pin: &dyn Pin, channel: Channel, head: Seq) -> Result<Page, LogError> {
         let mut gathered = Gathered::default();
         while !gathered.is_full() {
             let Some(stretch) = self.stretches.front().cloned() else { break };

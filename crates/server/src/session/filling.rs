@@ -3,6 +3,7 @@
 //! One page waits to be sent at most, and one is made meanwhile, on a task of its own: a session that fills a replica
 //! answers and plays as ever.
 
+use bytes::Bytes;
 use tapeline_core::catchup::{self, KeyOrder, Plan};
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ErrorCode, Open, Opened};
@@ -124,11 +125,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         }
     }
 
-    pub(super) fn push_message(&mut self, message: Vec<u8>) {
+    pub(super) fn push_message(&mut self, message: Bytes) {
+        self.shared.metrics.page_bytes.inc_by(message.len() as u64);
         self.delivered.count(message.len(), &self.shared.metrics);
         match message.len() <= limits::COPIED_BYTES {
             true => self.wire.push(self.codec, &message, Tail::None),
-            false => self.wire.push(self.codec, &[], Tail::Shared(message.into())),
+            false => self.wire.push(self.codec, &[], Tail::Shared(message)),
         }
     }
 

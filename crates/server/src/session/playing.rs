@@ -1,5 +1,6 @@
 //! Playing events to a client, live and on request, each stream at its own position.
 
+use bytes::Bytes;
 use tapeline_core::codec::{Codec, cbor};
 use tapeline_core::frame::{ErrorCode, Events, ServerFrame};
 use tapeline_core::numbers::{Channel, Seq};
@@ -180,14 +181,14 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     /// The message of events that were read from the log, where that is worth compressing.
-    async fn deflated(&self, channel: Channel, run: &Run) -> Option<Vec<u8>> {
+    async fn deflated(&self, channel: Channel, run: &Run) -> Option<Bytes> {
         let open = self.channels.get(&channel).filter(|_| self.spelling(channel).deflate)?;
         if !run.is_read() || run.block().bytes().len() < limits::DEFLATED_BYTES {
             return None;
         }
         let (block, head) = (run.block().clone(), open.tape.head());
         let start = cbor::encode_events_head(channel, head.max(block.end()), run.digest(), &block);
-        Box::pin(tokio::task::spawn_blocking(move || deflate(&[&start, block.bytes()]))).await.ok()
+        Box::pin(tokio::task::spawn_blocking(move || deflate(&[&start, block.bytes()]).into())).await.ok()
     }
 
     fn send_events(&mut self, channel: Channel, head: Seq, run: Run) {
