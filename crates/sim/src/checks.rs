@@ -7,6 +7,7 @@ use tapeline_core::event::{Lost, OwnVerdict, RefusalCode, Sealed, Verdict};
 use tapeline_core::frame::{AckRun, ClientFrame, Events, Opened, ServerFrame};
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, EditId, Seq};
+use tapeline_core::object::{self, Entry, Write};
 use tapeline_core::replica::{Notice, Replica};
 
 use crate::plan::{Fault, Plan};
@@ -303,6 +304,9 @@ impl Checks {
 
     /// What a replica shows must be what is on the log as far as it has played it, with its pending edits on top.
     fn check_shown(&self, replica: &mut Replica) -> Result<Seen, String> {
+        if replica.filling().is_some() {
+            return self.check_filling(replica);
+        }
         let (played, digest) = (replica.played(), replica.digest());
         let Some(confirmed) = self.recorder.objects(played, digest) else {
             return Err(format!("the objects after {played} events have digest {digest}, as on no log"));
@@ -317,11 +321,33 @@ impl Checks {
             let (shown, expected) = (shown.get(key), expected.get(key));
             return Err(format!("shown after {played} events under {key} is {shown:?}, not {expected:?}"));
         }
-        let mut parked = BTreeMap::new();
-        for (edit, there) in replica.parked() {
-            parked.extend(markers_of(&there.body)?.into_iter().map(|marker| (marker, edit)));
+        Seen::of(replica, shown)
+    }
+
+    /// While a replica is filled, each object is as it was at some place of the log, with those pending edits on top
+    /// that are not in it.
+    fn check_filling(&self, replica: &Replica) -> Result<Seen, String> {
+        let shown = shown(replica);
+        let mut keys: BTreeSet<Key> = shown.keys().cloned().collect();
+        keys.extend(replica.outbox().flat_map(|(_, body)| &body.ops).map(|op| op.key.clone()));
+        for key in keys {
+            let confirmed = replica.get_before(EditId(0), &key);
+            let (at, as_shown) =
+                (confirmed.as_ref().map(|object| object.seq()), confirmed.as_deref().map(recorder::shown));
+            let first = at.map_or(Seq(0), Seq::next);
+            if !self.recorder.was(&key, first, as_shown.as_ref()) {
+                return Err(format!("{key} is in mid-filling as it was on no log: {confirmed:?}"));
+            }
+            // It is as it is there, and as it is later on where nothing has changed it.
+            let recorded = replica.outbox().filter_map(|(edit, _)| replica.recorded_at(edit)).map(Seq::next);
+            let later = recorded.filter(|&place| place > first && self.recorder.was(&key, place, as_shown.as_ref()));
+            let places: Vec<Seq> = std::iter::once(first).chain(later).collect();
+            let there = shown.get(&key);
+            if !places.iter().any(|&place| shown_from(replica, &key, confirmed.as_deref(), place).as_ref() == there) {
+                return Err(format!("shown in mid-filling under {key} is {there:?}; confirmed is {confirmed:?}"));
+            }
         }
-        Ok(Seen { outbox: outbox(replica)?, parked, shown })
+        Seen::of(replica, shown)
     }
 
     fn check_notices(&self, notices: &[Notice]) -> Result<(), String> {
@@ -431,7 +457,28 @@ impl Checks {
     }
 }
 
+/// What a key shows of an object with those pending edits on top that are not recorded below `place`.
+fn shown_from(replica: &Replica, key: &Key, confirmed: Option<&object::Object>, place: Seq) -> Option<Shown> {
+    let mut entry = confirmed.map(|object| Entry::Live(object.clone().into()));
+    for (edit, body) in replica.outbox() {
+        let write = Write::pending(replica.client(), body.base, body.at);
+        if replica.recorded_at(edit).is_none_or(|recorded| recorded >= place) {
+            let ops = replica.shown_ops(edit).unwrap_or_default().iter().filter(|op| op.key == *key);
+            ops.for_each(|op| object::apply(&mut entry, op, &write));
+        }
+    }
+    entry.as_ref().and_then(Entry::live).map(|object| recorder::shown(object))
+}
+
 impl Seen {
+    fn of(replica: &Replica, shown: BTreeMap<Key, Shown>) -> Result<Self, String> {
+        let mut parked = BTreeMap::new();
+        for (edit, there) in replica.parked() {
+            parked.extend(markers_of(&there.body)?.into_iter().map(|marker| (marker, edit)));
+        }
+        Ok(Self { outbox: outbox(replica)?, parked, shown })
+    }
+
     /// Takes what a parked edit carries.
     fn unpark(&mut self, edit: EditId) -> Vec<Marker> {
         let markers: Vec<Marker> =

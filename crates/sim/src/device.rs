@@ -11,6 +11,7 @@ use tapeline_core::replica::{Keeping, Moment, Replica, Row, Start, StoreBatch, T
 
 use crate::network::ConnId;
 use crate::sabotage::Sabotage;
+use crate::workload;
 
 /// Wall-clock time when the world begins.
 const EPOCH: i64 = 1_763_640_000_000;
@@ -97,12 +98,17 @@ impl Device {
         self.wakes_at = None;
         let client = ClientId(self.random.u128(..));
         let stream = StreamName::new("sim/stream").expect("a name");
-        self.replica = Some(match self.keeping {
+        let mut first = workload::collections();
+        self.random.shuffle(&mut first);
+        first.truncate(self.random.usize(0..=2));
+        let mut replica = match self.keeping {
             Keeping::Memory => Replica::new(stream, client, self.start, Keeping::Memory),
             Keeping::Device => {
                 Replica::restore(stream, client, self.start, self.store.rows()).expect("what was stored can be read")
             }
-        });
+        };
+        replica.want_first(first);
+        self.replica = Some(replica);
     }
 
     /// The process ends; what was not synced may be lost.

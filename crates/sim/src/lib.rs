@@ -14,6 +14,7 @@ mod checks;
 mod device;
 mod disk;
 mod faults;
+mod filling;
 mod network;
 mod plan;
 mod recorder;

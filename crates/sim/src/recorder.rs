@@ -9,6 +9,7 @@ use tapeline_core::batch::{Batch, ClientVerdict};
 use tapeline_core::codec::cbor::{encode_body, encode_recorded};
 use tapeline_core::event::{Body, Lost, Recorded, Sealed, Verdict};
 use tapeline_core::hash::{Chain, ContentHash, Digest};
+use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, EventNumber, Position, Seq};
 use tapeline_core::object::Object;
 use tapeline_core::objects;
@@ -200,6 +201,12 @@ impl Recorder {
     pub fn objects(&self, seq: Seq, digest: Digest) -> Option<&Objects> {
         let found = self.all().find_map(|log| log.after.get(seq.0 as usize).filter(|(there, _)| *there == digest));
         found.map(|(_, objects)| objects.as_ref())
+    }
+
+    /// Whether this was under a key after so many events of any log.
+    pub fn was(&self, key: &Key, after: Seq, object: Option<&Shown>) -> bool {
+        let there = |log: &History| log.after.get(after.0 as usize).map(|(_, objects)| objects.get(key));
+        self.all().any(|log| there(log).is_some_and(|there| there.as_ref() == object))
     }
 
     /// All edits on the present log, with how often they stand there.

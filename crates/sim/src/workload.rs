@@ -27,6 +27,11 @@ pub fn schema() -> Schema {
     Schema::new([(collection("tasks"), tasks), (collection("notes"), notes)])
 }
 
+/// The collections of this world.
+pub fn collections() -> Vec<Collection> {
+    ["tasks", "notes", MARKERS].map(collection).into()
+}
+
 /// The policy of a field, said once more.
 pub fn policy(collection: &Collection, field: &str) -> &'static str {
     match (collection.as_str(), field) {

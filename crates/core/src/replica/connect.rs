@@ -92,8 +92,9 @@ impl Replica {
             ServerFrame::Resync(resync) if self.is_answered() => self.start_over(moment, resync.reason, &resync.last),
             ServerFrame::Error(error) => self.error(moment, error),
             ServerFrame::Events(events) if self.link.is_open() => self.events(moment, events),
+            ServerFrame::Page(page) if self.link.is_open() => self.page(moment, page),
             ServerFrame::Presence(presence) if self.link.is_open() => self.peers.receive(presence),
-            ServerFrame::Ack { runs, .. } if self.link.is_open() => self.acknowledged(&runs),
+            ServerFrame::Ack { runs, lost, .. } if self.link.is_open() => self.acknowledged(&runs, lost),
             ServerFrame::Refused { n, refusal, .. } if self.link.is_open() => self.refused(n, refusal),
             _ => {}
         }
@@ -153,23 +154,30 @@ impl Replica {
         }
     }
 
-    fn open(&self, channel: Channel) -> Open {
+    fn open(&mut self, channel: Channel) -> Open {
+        // One's own events that may be on the log under a former identity are recognised by their content alone.
+        let pages = self.trimmed || self.start == Start::Played && !self.outbox.has_former();
+        if !pages && self.history.filling.is_some() {
+            self.drop_confirmed();
+        }
+        let filling = self.history.filling.as_ref();
+        self.first_sent = filling.map_or_else(|| self.first.clone(), |filled| filled.order.clone());
         Open {
             channel,
             stream: self.stream.clone(),
             client: self.identity.client,
             former: self.identity.former.iter().copied().collect(),
             settled: self.identity.settled,
-            incarnation: self.history.incarnation.filter(|_| self.history.played > Seq::FIRST),
+            incarnation: self.history.incarnation.filter(|_| self.history.played > Seq::FIRST || filling.is_some()),
             played: self.history.played,
             chain: self.history.chain,
             live: match self.start {
-                Start::Played => Live::From(self.history.played),
-                Start::Head => Live::Head,
+                Start::Head if !pages => Live::Head,
+                Start::Played | Start::Head => Live::From(self.history.played),
             },
-            pages: false,
-            first: Vec::new(),
-            filling: None,
+            pages,
+            first: self.first_sent.first().to_vec(),
+            filling: filling.map(|filled| filled.at.clone()),
             queries: None,
         }
     }
@@ -185,14 +193,14 @@ impl Replica {
         }
         for own in opened.verdicts {
             match own.verdict {
-                Verdict::Recorded { seq, lost: _ } => self.recorded(own.n, seq),
+                Verdict::Recorded { seq, lost } => self.recorded(own.n, seq, lost),
                 Verdict::Refused(refusal) => self.refused(own.n, *refusal),
             }
         }
         self.history.head = opened.head;
         self.history.live = match self.start {
-            Start::Played => self.history.played,
-            Start::Head => opened.head,
+            Start::Head if !self.trimmed => opened.head,
+            Start::Played | Start::Head => self.history.played,
         };
         self.forget_held();
         self.history.digests.clear();
@@ -236,10 +244,12 @@ impl Replica {
     }
 
     /// Takes note that an open was answered with an error. Answers whether it was the last one sent, which is then to
-    /// be sent again, unless that would not help.
+    /// be sent again, unless that would not help. Where the events that it asked for are gone, pages help.
     fn is_put_off(&mut self, code: ErrorCode) -> bool {
         let answered = self.is_answered();
-        let helps = code.is_retryable() || code == ErrorCode::Forbidden;
+        let asks_for_pages = code == ErrorCode::UpgradeRequired && !self.trimmed;
+        self.trimmed |= answered && asks_for_pages;
+        let helps = code.is_retryable() || code == ErrorCode::Forbidden || asks_for_pages;
         if answered
             && helps
             && let Link::Up { phase, .. } = &mut self.link

@@ -123,6 +123,7 @@ impl Replica {
         let write = Write::pending(self.identity.client, base, now);
         let shown = rehearse(&new.ops, &write, true, |key| self.shown_entry(key))?;
         let mut body = new.body(base, now);
+        self.say_seen(&mut body.ops);
         EditError::check_bytes(&body)?;
         if self.touches_drafts(&new) {
             self.take_drafts(&mut body, false);

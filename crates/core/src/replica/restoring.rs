@@ -99,12 +99,14 @@ impl Replica {
         self.identity.settled = meta.decided;
         self.history.incarnation = meta.incarnation;
         (self.history.played, self.history.chain, self.history.head) = (meta.played, meta.chain, meta.head);
+        self.history.filling = meta.filling;
         self.storing.restored(meta.last_edit);
         self.tabs.restore(meta.tabs);
         self.outbox.restore(meta.last_edit, meta.decided, meta.client);
         let mut keys = Vec::new();
         for (edit, pending) in self.outbox.pending.iter() {
-            for (place, op) in pending.body.ops.iter().enumerate() {
+            let shows = |(place, _): &(usize, _)| !pending.absorbed.contains(place);
+            for (place, op) in pending.body.ops.iter().enumerate().filter(shows) {
                 self.view.add(&op.key, edit, place);
                 keys.push(op.key.clone());
             }

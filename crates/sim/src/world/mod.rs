@@ -196,6 +196,8 @@ impl World {
         if self.now >= self.server_pauses_until {
             let outs = self.server.drop_silent(self.now);
             self.send(outs)?;
+            let outs = self.server.turn(self.plan.trims);
+            self.send(outs)?;
             if self.random.u8(0..self.plan.checkpoint) == 0 {
                 self.server.checkpoint();
             }

@@ -49,7 +49,7 @@ impl Writer {
         }
         match &page.progress {
             None => self,
-            Some(done) => self.uint(PROGRESS).array(3).uint(done.objects).uint(done.of).uint(done.bytes),
+            Some(progress) => self.uint(PROGRESS).progress(progress),
         }
     }
 
@@ -66,6 +66,11 @@ impl Writer {
             None => self.null(),
         };
         self.bool(end.purge)
+    }
+
+    /// `[objects, of, bytes]`
+    pub(crate) fn progress(&mut self, progress: &Progress) -> &mut Self {
+        self.array(3).uint(progress.objects).uint(progress.of).uint(progress.bytes)
     }
 
     /// `[to, [collection, id]]`
@@ -114,7 +119,7 @@ fn read_end(reader: &mut Reader<'_>) -> Result<End, Box<CodecError>> {
     Ok(End { chain, digest, purge: read_bool(reader)? })
 }
 
-fn read_progress(reader: &mut Reader<'_>) -> Result<Progress, Box<CodecError>> {
+pub(crate) fn read_progress(reader: &mut Reader<'_>) -> Result<Progress, Box<CodecError>> {
     read_tuple(reader, 3, "progress")?;
     Ok(Progress { objects: reader.count()?, of: reader.count()?, bytes: reader.count()? })
 }
