@@ -65,7 +65,7 @@ pub const PAGES_AT_ONCE: usize = 1;
 /// Pages of one pinned state that are kept for others who are filled from nothing.
 pub const SHELVED_PAGES: usize = 16;
 /// Keys found through the index of what events touch, past which all entries are looked at.
-pub const TOUCHED_KEYS: usize = 200_000;
+pub const TOUCHED_KEYS: usize = 32_768;
 /// How often pins are looked for that nobody has read from since.
 pub const PINS_EVERY: Duration = Duration::from_secs(30);
 

@@ -84,8 +84,11 @@ impl Held {
     /// Takes pages until one says that a query is ready.
     pub async fn hear_ready(&mut self, client: &mut Client, number: u32) {
         while !self.ready.contains(&QueryNumber(number)) {
-            let ServerFrame::Page(page) = client.hear().await else { panic!("not a page") };
-            self.take_page(page);
+            match client.hear().await {
+                ServerFrame::Page(page) => self.take_page(page),
+                ServerFrame::Pong => {}
+                other => panic!("not a page: {other:?}"),
+            }
         }
     }
 
