@@ -25,6 +25,8 @@ pub(crate) struct Tape {
     hub: Arc<Hub>,
     /// How many events are durable. Set before anybody is told of them.
     head: AtomicU64,
+    /// Events before it may be gone. Set before they go.
+    horizon: AtomicU64,
     pub(super) recent: Mutex<RecentPart>,
     audience: Mutex<Audience>,
     pub(super) room: Mutex<Room>,
