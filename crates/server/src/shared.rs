@@ -7,6 +7,7 @@ use tapeline_core::schema::Schema;
 
 use crate::budget::Budget;
 use crate::filling::Fillers;
+use crate::http::Pins;
 use crate::hub::Hub;
 use crate::limits;
 use crate::metrics::{Metrics, Readings};
@@ -34,6 +35,8 @@ pub(crate) struct Shared<L, S> {
     pub(crate) unfinished: Arc<Budget>,
     /// How many lists of objects are under way.
     pub(crate) lists: Arc<tokio::sync::Semaphore>,
+    /// The snapshots that are read over plain HTTP.
+    pub(crate) snapshots: Arc<Pins>,
     stopping: AtomicBool,
 }
 
@@ -60,6 +63,7 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             doors: Arc::default(),
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
+            snapshots: Arc::default(),
             stopping: AtomicBool::new(false),
         })
     }

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod demo;
+pub mod diff;
 pub mod edit;
 pub mod objects;
 pub mod schema;

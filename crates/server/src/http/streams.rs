@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tapeline_core::name::StreamName;
-use tapeline_log::{EventLog, LogError, StateStore, StreamInfo};
+use tapeline_log::{EventLog, Head, LogError, StateStore, StreamInfo};
 
 use super::problem::Problem;
 use super::query::Query;
@@ -45,7 +45,7 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     stream: &StreamName,
 ) -> Result<Answer, Problem> {
-    exists(shared, stream).await?;
+    end(shared, stream).await?;
     let pin = shared.shards.settle(shared.hub.tape(stream)).await?;
     let (state, info) = (shared.store.stream(stream)?, shared.log.info(stream).await?);
     drop(pin);
@@ -63,13 +63,10 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
     })))
 }
 
-/// How many events a stream has, where it exists.
-pub(super) async fn exists<L: EventLog, S: StateStore>(
-    shared: &Shared<L, S>,
-    stream: &StreamName,
-) -> Result<u64, Problem> {
+/// Where a stream ends, if it exists.
+pub(super) async fn end<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName) -> Result<Head, Problem> {
     let head = shared.log.head(stream).await?;
-    head.map(|head| head.seq.0).ok_or_else(|| Problem::no_such_stream(stream.as_str()))
+    head.ok_or_else(|| Problem::no_such_stream(stream.as_str()))
 }
 
 fn subscribers<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName) -> usize {
