@@ -21,6 +21,7 @@ mod lock;
 mod metrics;
 mod pages;
 mod reader;
+mod retention;
 mod schema;
 mod server;
 mod session;

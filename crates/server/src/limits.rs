@@ -97,6 +97,17 @@ pub const STREAMS_A_TURN: usize = 64;
 /// Streams that are brought up at once after a start.
 pub const BRING_UP_AT_ONCE: usize = 64;
 
+// Letting events go.
+
+/// How often all streams are looked at.
+pub const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// Streams that are asked for at once for it.
+pub const RETENTION_STREAMS: usize = 256;
+/// A pause after each stream of which something was let go.
+pub const RETENTION_PAUSE: Duration = Duration::from_millis(5);
+/// Streams of which it is remembered that nothing is old enough yet.
+pub const YOUNG_STREAMS: usize = 1 << 16;
+
 // Plain HTTP.
 
 /// Bytes of the head of a request.
@@ -127,10 +138,6 @@ pub const PARTS: usize = 2;
 pub const SORTED_OBJECTS: usize = 10_000;
 /// Bytes of such objects.
 pub const SORTED_BYTES: usize = 32 << 20;
-/// Objects that a delta finds through what was touched; with more it looks at all objects.
-pub const TOUCHED_KEYS: usize = 100_000;
-/// Objects of a delta that are read in one go.
-pub const KEYS_AT_ONCE: usize = 256;
 /// Bytes of the lines of a page of a snapshot, past which no more objects are on it.
 pub const PAGE_BYTES: usize = 1 << 20;
 /// Snapshots that are held for those who read them page by page; with one more, the one that was not read for longest goes.

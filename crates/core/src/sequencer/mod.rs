@@ -33,7 +33,7 @@ use crate::hash::{Chain, Digest};
 use crate::limits;
 use crate::name::{Key, Subject};
 use crate::numbers::{Channel, ClientId, EventNumber, Position, Seq};
-use crate::object::{Entry, Stamp, Write};
+use crate::object::{Stamp, Write};
 use crate::objects::Objects;
 use crate::op::Action;
 use crate::schema::Schema;

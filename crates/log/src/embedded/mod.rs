@@ -17,6 +17,7 @@ mod log;
 mod open;
 mod outstanding;
 mod pin;
+mod reclaim;
 mod rows;
 mod scan;
 mod slot;
@@ -115,11 +116,6 @@ impl Embedded {
     /// Has what was applied written to the store soon, rather than at its time.
     pub fn flush_soon(&self) {
         self.shared.streams.hurry(false);
-    }
-
-    /// Has the store made as small as it can be, with the next checkpoint. Merges all of it: for a store that is idle.
-    pub fn reclaim(&self) {
-        self.shared.reclaim.store(true, Ordering::Release);
     }
 
     /// Counts and sizes, for those who watch the server.

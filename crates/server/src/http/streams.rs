@@ -34,6 +34,7 @@ fn row<L: EventLog, S: StateStore>(shared: &Shared<L, S>, info: &StreamInfo) -> 
     Ok(json!({
         "stream": info.stream.as_str(),
         "head": info.head.seq.0,
+        "horizon": info.horizon.0,
         "objects": objects,
         "bytes": info.bytes,
         "subscribers": subscribers(shared, &info.stream),
@@ -54,6 +55,7 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
         "stream": stream.as_str(),
         "incarnation": state.incarnation.0,
         "head": state.head.0,
+        "horizon": info.horizon.0,
         "chain": state.chain.to_string(),
         "batches": state.position.0,
         "objects": state.live,
@@ -64,7 +66,10 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
 }
 
 /// Where a stream ends, if it exists.
-pub(super) async fn end<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName) -> Result<Head, Problem> {
+pub(super) async fn end<L: EventLog, S: StateStore>(
+    shared: &Shared<L, S>,
+    stream: &StreamName,
+) -> Result<Head, Problem> {
     let head = shared.log.head(stream).await?;
     head.ok_or_else(|| Problem::no_such_stream(stream.as_str()))
 }

@@ -30,7 +30,8 @@ pub(super) enum Filling {
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Begins to fill a replica, where that is how it is to catch up. Answers whether so.
     pub(super) fn begins_to_fill(&mut self, open: &Open, opened: &Opened) -> bool {
-        let fill = match catchup::plan(open, opened.head, Seq::FIRST) {
+        let horizon = self.channels.get(&opened.channel).map_or(Seq::FIRST, |open| open.tape.horizon());
+        let fill = match catchup::plan(open, opened.head, horizon) {
             Plan::Events => return false,
             Plan::Trimmed => {
                 let message = "the events that were asked for are no longer kept, and the client takes nothing else";

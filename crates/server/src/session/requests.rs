@@ -89,6 +89,8 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         self.use_channel(&open, tape.clone(), opening.clone());
         let chain_at_played = match self.chain_at(&tape, open.played).await {
             Ok(chain) => chain,
+            // Nobody can tell any more; what the client holds will be replaced.
+            Err(LogError::Trimmed { .. }) => Some(open.chain),
             Err(error) => {
                 self.close_channel(channel);
                 return self.say_error(Some(channel), ErrorCode::Later, error.to_string(), None);

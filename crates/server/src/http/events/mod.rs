@@ -84,7 +84,9 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     if accepts(headers, &JSON) {
         return document(&shared, span, head).await;
     }
-    let is_sealed = asked.to.is_some_and(|to| asked.from < to && to <= end.seq);
+    // Of events that are going, what is there changes.
+    let is_there = asked.from >= span.tape.horizon();
+    let is_sealed = is_there && asked.to.is_some_and(|to| asked.from < to && to <= end.seq);
     match is_sealed {
         true => sealed(shared, span, &end, headers).await,
         false => Ok(all(shared, span, 0..u64::MAX, head)),

@@ -28,7 +28,10 @@ impl Span {
         if self.from >= self.to {
             return Ok(Vec::new());
         }
-        let run = shared.reader.read(&self.tape, self.from).await?.before(self.to);
+        let run = match shared.reader.read(&self.tape, self.from).await {
+            Err(LogError::Trimmed { horizon }) => return self.kept(shared, horizon).await,
+            run => run?.before(self.to),
+        };
         let events = run.block().events().map(|event| event.map(|event| json::recorded_to_json(&event)));
         let damaged = |error| {
             let place = format!("log of stream {}, events from {}", self.tape.stream(), self.from);
@@ -37,6 +40,19 @@ impl Span {
         let events = events.collect::<Result<_, _>>().map_err(damaged)?;
         self.from = run.block().end();
         Ok(events)
+    }
+
+    /// The next of the events before `horizon` that were kept when the others were let go; after them those that follow.
+    async fn kept<L: EventLog, S: StateStore>(
+        &mut self,
+        shared: &Shared<L, S>,
+        horizon: Seq,
+    ) -> Result<Vec<String>, LogError> {
+        let kept = shared.reader.kept(&self.tape, self.from).await?;
+        self.from = kept.last().map_or(horizon, |last| last.seq.next());
+        let events: Vec<_> =
+            kept.iter().filter(|event| event.seq < self.to).map(|event| json::recorded_to_json(event)).collect();
+        if events.is_empty() { Box::pin(self.next(shared)).await } else { Ok(events) }
     }
 
     /// The next lines; none at the end.

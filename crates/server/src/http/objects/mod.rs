@@ -56,7 +56,8 @@ fn listed<L: EventLog, S: StateStore>(
             if left == 0 {
                 return ControlFlow::Break(());
             }
-            let meets = |object: &&Arc<Object>| wanted.as_ref().is_none_or(|wanted| wanted.filter.matches(&key.id, object));
+            let meets =
+                |object: &&Arc<Object>| wanted.as_ref().is_none_or(|wanted| wanted.filter.matches(&key.id, object));
             let Some(object) = entry.live().filter(meets) else { return ControlFlow::Continue(()) };
             left -= 1;
             parts.push(&line(key, object))
