@@ -35,5 +35,6 @@ mod wire;
 pub use config::{PORT, ServerConfig, StartError};
 pub use metrics::{Reading, Readings};
 pub use pages::{Page, Pages};
+pub use retention::{Ages, compact};
 pub use schema::{SchemaError, read_schema};
 pub use server::Server;

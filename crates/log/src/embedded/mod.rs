@@ -21,6 +21,7 @@ mod reclaim;
 mod rows;
 mod scan;
 mod slot;
+mod space;
 mod state;
 mod stats;
 mod store;
@@ -47,6 +48,7 @@ use load::load_row;
 use streams::Table;
 
 pub use journal::bare::{BareJournal, bare_journal};
+pub use space::{Space, StreamSpace, space};
 pub use stats::{COMMIT_BUCKETS, Stats};
 pub use verify::{Verified, verify};
 
