@@ -115,6 +115,28 @@ pub enum Command {
         #[arg(long, env = "TAPELINE_DATA", default_value = "tapeline-data", value_name = "DIR")]
         data: PathBuf,
     },
+    /// Let old events go as the schema says, and give their space back.
+    ///
+    /// A server does so by itself; this does it at once, in the directory of a stopped server, or on the one named with
+    /// --server (TAPELINE_SERVER alone does not count).
+    #[command(after_help = "Examples:
+  tapeline compact --data /var/lib/tapeline --schema schema.toml
+  tapeline compact --server ws://127.0.0.1:7070     goes by the schema of that server")]
+    Compact {
+        /// The data directory.
+        #[arg(long, env = "TAPELINE_DATA", default_value = "tapeline-data", value_name = "DIR")]
+        data: PathBuf,
+        /// The TOML file that says which events of which streams stay; without it, all do.
+        #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
+        schema: Option<PathBuf>,
+    },
+    /// Say what takes the space in a data directory: events, objects, index and clients of each stream. The server must
+    /// not be running on it.
+    Stats {
+        /// The data directory.
+        #[arg(long, env = "TAPELINE_DATA", default_value = "tapeline-data", value_name = "DIR")]
+        data: PathBuf,
+    },
     /// Measure: throughput, latency, catching up, memory, disk.
     ///
     /// Measures a server that it starts for it, or the one named with --server (TAPELINE_SERVER alone does not count): then

@@ -64,6 +64,11 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Import(arguments) => import::run(&server, arguments, json).await,
         Command::Replay(arguments) => replay::run(&server, arguments, json).await,
         Command::Verify { data } => commands::verify::run(&data, json),
+        Command::Compact { data, schema } => match named {
+            Some(server) => commands::compact::ask(&server, json),
+            None => commands::compact::run(&data, schema.as_deref(), json).await,
+        },
+        Command::Stats { data } => commands::stats::run(&data, json),
         Command::Bench(arguments) => bench::run(arguments, named.as_deref(), json).await,
         Command::Completions { shell } => {
             arguments::print_completions(shell);

@@ -23,12 +23,7 @@ struct Status {
 }
 
 /// Shows `visit` all events of a stream before `to`, in their order.
-pub async fn play(
-    server: &str,
-    stream: &StreamName,
-    to: Seq,
-    mut visit: impl FnMut(&Recorded),
-) -> Result<(), Failure> {
+pub async fn play(server: &str, stream: &StreamName, to: Seq, mut visit: impl FnMut(&Recorded)) -> Result<(), Failure> {
     check(server, stream, to)?;
     let bar = output::bar(to.0, "playing");
     let played = fetch(server, stream, Seq::FIRST..to, |block| {

@@ -26,8 +26,10 @@ impl Relay {
     /// A relay to the server at `url`, which cuts a line each time so many bytes have come in all.
     pub async fn start(url: &str, cuts: impl IntoIterator<Item = u64>) -> Result<Self, Failure> {
         let server = url.strip_prefix("ws://").or_else(|| url.strip_prefix("http://"));
-        let server = server.ok_or_else(|| Failure::Usage(format!("{url}: what is on the wire is counted without TLS")))?;
-        let (server, cuts) = (server.trim_end_matches('/').to_owned(), Arc::new(Mutex::new(cuts.into_iter().collect())));
+        let server =
+            server.ok_or_else(|| Failure::Usage(format!("{url}: what is on the wire is counted without TLS")))?;
+        let (server, cuts) =
+            (server.trim_end_matches('/').to_owned(), Arc::new(Mutex::new(cuts.into_iter().collect())));
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::failed)?;
         let url = format!("ws://{}", listener.local_addr().map_err(Failure::failed)?);
         let counted = Arc::new(AtomicU64::new(0));

@@ -100,6 +100,17 @@ pub const STREAMS_A_TURN: usize = 64;
 /// Streams that are brought up at once after a start.
 pub const BRING_UP_AT_ONCE: usize = 64;
 
+// Letting events go.
+
+/// How often all streams are looked at.
+pub const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// Streams that are asked for at once for it.
+pub const RETENTION_STREAMS: usize = 256;
+/// A pause after each stream of which something was let go.
+pub const RETENTION_PAUSE: Duration = Duration::from_millis(5);
+/// Streams of which it is remembered that nothing is old enough yet.
+pub const YOUNG_STREAMS: usize = 1 << 16;
+
 // Plain HTTP.
 
 /// Bytes of the head of a request.

@@ -13,6 +13,7 @@ use crate::limits;
 use crate::metrics::{Metrics, Readings};
 use crate::pages::Pages;
 use crate::reader::Reader;
+use crate::retention::Retention;
 use crate::sessions::Sessions;
 use crate::shard::Shards;
 use crate::sse::Doors;
@@ -37,6 +38,7 @@ pub(crate) struct Shared<L, S> {
     pub(crate) lists: Arc<tokio::sync::Semaphore>,
     /// The snapshots that are read over plain HTTP.
     pub(crate) snapshots: Arc<Pins>,
+    pub(crate) retention: Retention,
     stopping: AtomicBool,
 }
 
@@ -64,6 +66,7 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
             snapshots: Arc::default(),
+            retention: Retention::new(schema.clone()),
             stopping: AtomicBool::new(false),
         })
     }

@@ -162,7 +162,8 @@ async fn a_snapshot_that_was_begun_is_finished_on_another_server() {
     assert_eq!(world.get(&whole[1].0).await.body, whole[1].1.body);
     world.server.stop().await;
     let world = World::on(log).await;
-    record(&world, json!([{"delete": "tasks", "id": "o02"}, {"upsert": "tasks", "id": "o20", "set": {"done": true}}])).await;
+    record(&world, json!([{"delete": "tasks", "id": "o02"}, {"upsert": "tasks", "id": "o20", "set": {"done": true}}]))
+        .await;
     let gone = world.get(&whole[1].0).await.problem(410, "snapshot_gone", false);
     let at = gone["at"].as_str().unwrap();
     let rest = whole[1].0.replace(first.split_once("at=").unwrap().1, at);

@@ -17,13 +17,7 @@ const NEWCOMERS: u64 = 100;
 const LISTENERS: u64 = 10;
 
 /// Measures it on a stream of which a newcomer gets so many bytes.
-pub async fn live(
-    url: &str,
-    name: &StreamName,
-    bytes: u64,
-    size: Size,
-    figures: &mut Figures,
-) -> Result<(), Failure> {
+pub async fn live(url: &str, name: &StreamName, bytes: u64, size: Size, figures: &mut Figures) -> Result<(), Failure> {
     let stream = FromNowOn { url, name };
     let changes = CHANGES_PER_S * size.seconds;
     let quiet = Listeners::connect(&stream, LISTENERS, changes).await?.time(stream.writer(3).await?).await?;

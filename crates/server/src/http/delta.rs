@@ -25,7 +25,12 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     let query = Query::new(query);
     let collection = query.name("collection", |text| Collection::new(text))?;
     let since = query.number("since")?.map(Seq);
-    let since = since.ok_or_else(|| Problem::bad_request("say since=SEQ: how many events you have seen, 0 for none"))?;
+    let since =
+        since.ok_or_else(|| Problem::bad_request("say since=SEQ: how many events you have seen, 0 for none"))?;
+    let horizon = shared.log.info(&stream).await?.map_or(Seq::FIRST, |info| info.horizon);
+    if since > Seq::FIRST && since < horizon {
+        return Err(Problem::trimmed(horizon));
+    }
     let pin = pinned::pin(&shared, &stream).await?;
     let head = pin.state().head;
     if since > head {

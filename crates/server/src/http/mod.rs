@@ -59,6 +59,7 @@ enum Resource {
     Objects(StreamName),
     Delta(StreamName),
     Snapshot(StreamName),
+    Compact,
     Health,
     Ready,
     Metrics,
@@ -100,13 +101,17 @@ async fn choose<L: EventLog, S: StateStore>(
         (Resource::Objects(stream), &Method::GET) => objects::read(shared, stream, &query).await,
         (Resource::Delta(stream), &Method::GET) => delta::read(shared, stream, &query).await,
         (Resource::Snapshot(stream), &Method::GET) => snapshot::read(shared, stream, &query, request.headers()).await,
+        (Resource::Compact, &Method::POST) => {
+            shared.retention.look();
+            Ok(empty(StatusCode::ACCEPTED))
+        }
         (Resource::Health, &Method::GET) => Ok(text("ok\n")),
         (Resource::Ready, &Method::GET) if shared.is_ready() => Ok(text("ready\n")),
         (Resource::Ready, &Method::GET) => Err(Problem::stopping()),
         (Resource::Metrics, &Method::GET) => Ok(metrics(&shared)),
         (Resource::Health | Resource::Ready | Resource::Metrics, _) => Err(Problem::method("GET")),
         (_, &Method::OPTIONS) => Ok(cors::preflight()),
-        (Resource::Session(..), _) => Err(Problem::method("POST")),
+        (Resource::Session(..) | Resource::Compact, _) => Err(Problem::method("POST")),
         (Resource::Events(_), _) => Err(Problem::method("GET, POST")),
         _ => Err(Problem::method("GET")),
     }
@@ -118,6 +123,7 @@ impl Resource {
         match path {
             "/v1/sync" => return Ok(Self::Sync),
             "/v1/streams" | "/v1/streams/" => return Ok(Self::Streams),
+            "/v1/compact" => return Ok(Self::Compact),
             "/healthz" => return Ok(Self::Health),
             "/readyz" => return Ok(Self::Ready),
             "/metrics" => return Ok(Self::Metrics),

@@ -14,7 +14,7 @@ pub(super) async fn pin<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     stream: &StreamName,
 ) -> Result<Arc<dyn Pin>, Problem> {
-    streams::end(shared, stream).await?;
+    streams::info(shared, stream).await?;
     let settled = shared.shards.settle(shared.hub.tape(stream)).await?;
     let (store, name) = (shared.store.clone(), stream.clone());
     let pinning = tokio::task::spawn_blocking(move || {

@@ -34,7 +34,16 @@ pub(crate) struct Problem {
 impl Problem {
     fn new(status: StatusCode, code: &str, title: &'static str, detail: impl Into<String>) -> Self {
         let retryable = status == StatusCode::SERVICE_UNAVAILABLE;
-        Self { status, code: code.into(), title, detail: detail.into(), retryable, more: Vec::new(), allow: None, of_bytes: None }
+        Self {
+            status,
+            code: code.into(),
+            title,
+            detail: detail.into(),
+            retryable,
+            more: Vec::new(),
+            allow: None,
+            of_bytes: None,
+        }
     }
 
     pub(crate) fn no_such_path(path: &str) -> Self {
@@ -73,7 +82,8 @@ impl Problem {
     }
 
     pub(crate) fn past_the_head(from: Seq, head: Seq) -> Self {
-        let detail = format!("from is {from}, but there are {head} events: this is not the stream you know; begin at 0");
+        let detail =
+            format!("from is {from}, but there are {head} events: this is not the stream you know; begin at 0");
         Self::new(StatusCode::CONFLICT, "past_the_head", "Past the head of the stream", detail)
     }
 
@@ -111,7 +121,16 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "Timed out", detail)
     }
 
+    pub(crate) fn trimmed(horizon: Seq) -> Self {
+        let detail = format!("the events before {horizon} were let go: begin there, or with a snapshot");
+        let problem = Self::new(StatusCode::GONE, "trimmed", "The events were let go", detail);
+        Self { more: vec![("horizon", json!(horizon.0))], ..problem }
+    }
+
     pub(crate) fn storage(error: &LogError) -> Self {
+        if let LogError::Trimmed { horizon } = error {
+            return Self::trimmed(*horizon);
+        }
         match error.is_retryable() {
             true => Self::busy(error.to_string()),
             false => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", "Storage is damaged", error.to_string()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tapeline_core::name::StreamName;
-use tapeline_log::{EventLog, Head, LogError, StateStore, StreamInfo};
+use tapeline_log::{EventLog, LogError, StateStore, StreamInfo};
 
 use super::problem::Problem;
 use super::query::Query;
@@ -34,6 +34,7 @@ fn row<L: EventLog, S: StateStore>(shared: &Shared<L, S>, info: &StreamInfo) -> 
     Ok(json!({
         "stream": info.stream.as_str(),
         "head": info.head.seq.0,
+        "horizon": info.horizon.0,
         "objects": objects,
         "bytes": info.bytes,
         "subscribers": subscribers(shared, &info.stream),
@@ -45,7 +46,7 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     stream: &StreamName,
 ) -> Result<Answer, Problem> {
-    end(shared, stream).await?;
+    info(shared, stream).await?;
     let pin = shared.shards.settle(shared.hub.tape(stream)).await?;
     let (state, info) = (shared.store.stream(stream)?, shared.log.info(stream).await?);
     drop(pin);
@@ -54,6 +55,7 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
         "stream": stream.as_str(),
         "incarnation": state.incarnation.0,
         "head": state.head.0,
+        "horizon": info.horizon.0,
         "chain": state.chain.to_string(),
         "batches": state.position.0,
         "objects": state.live,
@@ -63,10 +65,13 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
     })))
 }
 
-/// Where a stream ends, if it exists.
-pub(super) async fn end<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName) -> Result<Head, Problem> {
-    let head = shared.log.head(stream).await?;
-    head.ok_or_else(|| Problem::no_such_stream(stream.as_str()))
+/// What is known of a stream's log, if it exists.
+pub(super) async fn info<L: EventLog, S: StateStore>(
+    shared: &Shared<L, S>,
+    stream: &StreamName,
+) -> Result<StreamInfo, Problem> {
+    let info = shared.log.info(stream).await?;
+    info.ok_or_else(|| Problem::no_such_stream(stream.as_str()))
 }
 
 fn subscribers<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName) -> usize {

@@ -19,6 +19,7 @@ use tapeline_log::{EventLog, Head, StateStore};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Answer, EVENT_STREAM, JSON, accepts, empty, lines, streams, with_type};
+use crate::hub::Tape;
 use crate::limits;
 use crate::shared::Shared;
 use sealed::Sealed;
@@ -48,11 +49,6 @@ impl Asked {
         }
         Ok(Self { from, to: to.into_iter().chain(limit).min(), wait: wait.map(Duration::from_secs) })
     }
-
-    /// Whether this is about what is yet to come.
-    fn checked_against(&self, head: Seq) -> Result<(), Problem> {
-        if self.from > head { Err(Problem::past_the_head(self.from, head)) } else { Ok(()) }
-    }
 }
 
 /// Gives recorded events, one a line, or as one document where JSON is asked for, or as they come.
@@ -62,33 +58,61 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Answer, Problem> {
-    let mut asked = Asked::read(&Query::new(query))?;
+    let asked = Asked::read(&Query::new(query))?;
     // Before it is looked where the stream ends: from here on, whatever is recorded is heard of.
     let tape = shared.hub.tape(&stream);
-    let end = streams::end(&shared, &stream).await?;
-    let mut head = end.seq;
+    let info = streams::info(&shared, &stream).await?;
     if accepts(headers, &EVENT_STREAM) {
-        asked.from = tail::after_last(headers)?.unwrap_or(asked.from);
-        asked.checked_against(head)?;
-        if asked.to.is_some() || asked.wait.is_some() {
-            return Err(Problem::bad_request("a tail has no end, and waits: leave out to, limit and wait"));
-        }
-        return Ok(tail::answer(shared, Span { tape, from: asked.from, to: head }));
+        return follow(shared, tape, &asked, info.head.seq, headers);
     }
-    if let Some(wait) = asked.wait {
-        asked.checked_against(head)?;
-        let span = Span { tape: tape.clone(), from: asked.from, to: head };
-        head = head.max(tail::wait(&shared, &span, wait).await);
-    }
+    let head = match asked.wait {
+        Some(most) => wait(&shared, &tape, &asked, info.head.seq, most).await?,
+        None => info.head.seq,
+    };
     let span = Span { tape, from: asked.from, to: asked.to.map_or(head, |to| to.min(head)) };
     if accepts(headers, &JSON) {
         return document(&shared, span, head).await;
     }
-    let is_sealed = asked.to.is_some_and(|to| asked.from < to && to <= end.seq);
+    // Of events that may be let go, what is there changes.
+    let is_sealed = asked.from >= info.horizon && asked.to.is_some_and(|to| asked.from < to && to <= info.head.seq);
     match is_sealed {
-        true => sealed(shared, span, &end, headers).await,
+        true => sealed(shared, span, &info.head, headers).await,
         false => Ok(all(shared, span, 0..u64::MAX, head)),
     }
+}
+
+/// Gives what there is, and then what comes.
+fn follow<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    tape: Arc<Tape>,
+    asked: &Asked,
+    head: Seq,
+    headers: &HeaderMap,
+) -> Result<Answer, Problem> {
+    if asked.to.is_some() || asked.wait.is_some() {
+        return Err(Problem::bad_request("a tail has no end, and waits: leave out to, limit and wait"));
+    }
+    let from = tail::after_last(headers)?.unwrap_or(asked.from);
+    not_past(from, head)?;
+    Ok(tail::answer(shared, Span { tape, from, to: head }))
+}
+
+/// Waits for an event to give. Answers the head then.
+async fn wait<L: EventLog, S: StateStore>(
+    shared: &Shared<L, S>,
+    tape: &Arc<Tape>,
+    asked: &Asked,
+    head: Seq,
+    most: Duration,
+) -> Result<Seq, Problem> {
+    not_past(asked.from, head)?;
+    let span = Span { tape: tape.clone(), from: asked.from, to: head };
+    Ok(head.max(tail::wait(shared, &span, most).await))
+}
+
+/// Whether a client that has seen so many events can have seen them on this stream.
+fn not_past(from: Seq, head: Seq) -> Result<(), Problem> {
+    if from > head { Err(Problem::past_the_head(from, head)) } else { Ok(()) }
 }
 
 /// Gives events that are all recorded, or what the client does not have of them.
@@ -132,8 +156,8 @@ async fn document<L: EventLog, S: StateStore>(
         if part.is_empty() {
             break;
         }
-        bytes += part.iter().map(String::len).sum::<usize>();
-        events.extend(part);
+        bytes += part.iter().map(|(_, event)| event.len()).sum::<usize>();
+        events.extend(part.into_iter().map(|(_, event)| event));
     }
     // Each event is JSON already, so that its numbers stay as they are.
     let document = format!("{{\"events\":[{}],\"head\":{head}}}", events.join(","));

@@ -137,7 +137,9 @@ mod tests {
         assert_eq!(of("bytes=10-"), Some(None));
         assert_eq!(of("bytes=-0"), Some(None));
         assert_eq!(of(&format!("bytes=0-{}", u64::MAX)), Some(Some(0..10)));
-        for text in ["", "bytes", "bytes=", "bytes=-", "bytes=4-3", "bytes=1-2,4-5", "bytes=+1-2", "lines=0-1", "bytes=x-"] {
+        for text in
+            ["", "bytes", "bytes=", "bytes=-", "bytes=4-3", "bytes=1-2,4-5", "bytes=+1-2", "lines=0-1", "bytes=x-"]
+        {
             assert_eq!(of(text), None, "{text}");
         }
     }

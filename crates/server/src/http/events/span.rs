@@ -5,12 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::channel::Sender;
 use tapeline_core::codec::json;
+use tapeline_core::event::Recorded;
 use tapeline_core::numbers::Seq;
 use tapeline_log::{EventLog, LogError, StateStore};
 
 use crate::hub::Tape;
 use crate::limits;
 use crate::shared::Shared;
+
+/// An event as JSON, and its seq.
+pub(super) type Spelled = (Seq, String);
 
 /// Events that are to be read.
 pub(super) struct Span {
@@ -20,16 +24,19 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The next events as JSON, as many as fit one part; none at the end.
+    /// The next events as JSON with their seqs, as many as fit one part; none at the end.
     pub(super) async fn next<L: EventLog, S: StateStore>(
         &mut self,
         shared: &Shared<L, S>,
-    ) -> Result<Vec<String>, LogError> {
+    ) -> Result<Vec<Spelled>, LogError> {
         if self.from >= self.to {
             return Ok(Vec::new());
         }
-        let run = shared.reader.read(&self.tape, self.from).await?.before(self.to);
-        let events = run.block().events().map(|event| event.map(|event| json::recorded_to_json(&event)));
+        let run = match shared.reader.read(&self.tape, self.from).await {
+            Err(LogError::Trimmed { horizon }) => return self.kept(shared, horizon).await,
+            run => run?.before(self.to),
+        };
+        let events = run.block().events().map(|event| event.map(|event| spell(&event)));
         let damaged = |error| {
             let place = format!("log of stream {}, events from {}", self.tape.stream(), self.from);
             LogError::Damaged { place, what: format!("{error}") }
@@ -39,10 +46,22 @@ impl Span {
         Ok(events)
     }
 
+    /// The next of the events before `horizon` that were kept when the others were let go; after them those that follow.
+    async fn kept<L: EventLog, S: StateStore>(
+        &mut self,
+        shared: &Shared<L, S>,
+        horizon: Seq,
+    ) -> Result<Vec<Spelled>, LogError> {
+        let kept = shared.reader.kept(&self.tape, self.from).await?;
+        self.from = kept.last().map_or(horizon, |last| last.seq.next());
+        let events: Vec<_> = kept.iter().filter(|event| event.seq < self.to).map(spell).collect();
+        if events.is_empty() { Box::pin(self.next(shared)).await } else { Ok(events) }
+    }
+
     /// The next lines; none at the end.
     async fn lines<L: EventLog, S: StateStore>(&mut self, shared: &Shared<L, S>) -> Result<String, LogError> {
         let events = self.next(shared).await?;
-        Ok(events.into_iter().flat_map(|event| [event, "\n".into()]).collect())
+        Ok(events.into_iter().flat_map(|(_, event)| [event, "\n".into()]).collect())
     }
 
     /// How many bytes all of its lines take.
@@ -81,6 +100,10 @@ impl Span {
             }
         }
     }
+}
+
+fn spell(event: &Recorded) -> Spelled {
+    (event.seq, json::recorded_to_json(event))
 }
 
 /// Sends a part once the client has taken those before it. Answers whether it was taken in time.

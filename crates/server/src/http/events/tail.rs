@@ -12,7 +12,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use tapeline_core::numbers::Seq;
 use tapeline_log::{EventLog, LogError, StateStore};
 
-use super::span::{Span, send};
+use super::span::{Span, Spelled, send};
 use crate::http::listener::{Follower, Heard};
 use crate::http::problem::Problem;
 use crate::http::{Answer, EVENT_STREAM, UNBUFFERED};
@@ -46,9 +46,8 @@ async fn play<L: EventLog, S: StateStore>(
 ) {
     let follower = Follower::join(&shared.hub, &shared.sessions, &span.tape);
     loop {
-        let first = span.from;
         let part = match span.next(&shared).await {
-            Ok(events) if !events.is_empty() => spell(first, events),
+            Ok(events) if !events.is_empty() => spell(&events),
             Ok(_) => match follower.wait(span.from, limits::TAIL_BEAT).await {
                 Heard::Stop => return,
                 Heard::Nothing => Bytes::from_static(b":\n\n"),
@@ -68,8 +67,8 @@ async fn play<L: EventLog, S: StateStore>(
     }
 }
 
-fn spell(first: Seq, events: Vec<String>) -> Bytes {
-    let spelled = events.iter().zip(first.0..).map(|(event, seq)| format!("id: {seq}\ndata: {event}\n\n"));
+fn spell(events: &[Spelled]) -> Bytes {
+    let spelled = events.iter().map(|(seq, event)| format!("id: {seq}\ndata: {event}\n\n"));
     spelled.collect::<String>().into()
 }
 

@@ -73,7 +73,8 @@ fn fields(order: &str) -> Result<Value, Problem> {
 /// Reads one part of a query, which the request spells `name`.
 fn read_part(name: &str, part: &str, value: Value) -> Result<Wanted, Problem> {
     let parts = [("collection".into(), Value::text("any")), (part.into(), value)];
-    let query = Value::Map(Entries::new(parts.into()).map_err(|error| Problem::bad_request(format!("{name}: {error:?}")))?);
+    let query =
+        Value::Map(Entries::new(parts.into()).map_err(|error| Problem::bad_request(format!("{name}: {error:?}")))?);
     Wanted::from_value(&query).map_err(|error| match error {
         QueryError::Shape { what, wanted } if what == part => Problem::bad_request(format!("{name} is {wanted}")),
         error => Problem::bad_request(format!("{name}: {error}")),

@@ -115,7 +115,9 @@ mod tests {
         let at = At { seq: Seq(7), chain: Chain(0xab) };
         assert_eq!(at.to_string(), "7-00000000000000ab");
         assert_eq!(At::parse("7-00000000000000ab"), Some(at));
-        for text in ["", "7", "7-ab", "07-00000000000000ab", "7-00000000000000AB", "+7-00000000000000ab", "7-00000000000000ab "] {
+        for text in
+            ["", "7", "7-ab", "07-00000000000000ab", "7-00000000000000AB", "+7-00000000000000ab", "7-00000000000000ab "]
+        {
             assert_eq!(At::parse(text), None, "{text}");
         }
     }
