@@ -74,7 +74,8 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
         return document(&shared, span, head).await;
     }
     // Of events that may be let go, what is there changes.
-    let is_sealed = asked.from >= info.horizon && asked.to.is_some_and(|to| asked.from < to && to <= info.head.seq);
+    let is_there = asked.from >= info.horizon.max(span.tape.horizon());
+    let is_sealed = is_there && asked.to.is_some_and(|to| asked.from < to && to <= info.head.seq);
     match is_sealed {
         true => sealed(shared, span, &info.head, headers).await,
         false => Ok(all(shared, span, 0..u64::MAX, head)),
