@@ -8,11 +8,11 @@ use tapeline_core::name::{ObjectId, StreamName};
 
 use super::figures::Figures;
 use super::load::{Todos, Writer, stream};
-use crate::relay::Relay;
 use super::server::Server;
 use super::{Size, crowd, log};
 use crate::failure::Failure;
 use crate::output;
+use crate::relay::Relay;
 
 const OUTSTANDING: u64 = 4_096;
 

@@ -11,9 +11,9 @@ use super::Size;
 use super::cold::write;
 use super::figures::Figures;
 use super::load::stream;
-use crate::relay::Relay;
 use super::server::Server;
 use crate::failure::Failure;
+use crate::relay::Relay;
 use crate::{http, past};
 
 /// How fast a million events are played.

@@ -8,11 +8,11 @@ use tapeline_core::name::StreamName;
 use super::cold::{milliseconds, write};
 use super::figures::Figures;
 use super::load::{Todos, Writer, stream};
-use crate::relay::Relay;
 use super::server::Server;
 use super::{Size, log};
 use crate::failure::Failure;
 use crate::output;
+use crate::relay::Relay;
 
 /// Measures its return, beside playing the events that it missed.
 pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use tapeline_core::name::StreamName;
 
+use super::Size;
 use super::cold::{milliseconds, write};
 use super::figures::Figures;
 use super::load::stream;
 use super::partial::{Partial, query};
 use super::server::Server;
-use super::Size;
 use crate::failure::Failure;
 
 /// Rows of the window.
