@@ -18,7 +18,8 @@ pub async fn run(data: &Path, schema: Option<&Path>, json: bool) -> Result<(), F
     let (schema, log) = (schema::read(schema)?, serve::open(data)?);
     let before = log.stats().store_bytes;
     let spinner = output::spinner("streams compacted");
-    let compacted = compact(&log, &schema, &mut Ages::default(), |_, _| {
+    let mut ages = Ages::default();
+    let compacted = compact(&log, &schema, &mut ages, |_, _| {
         spinner.inc(1);
         true
     });
