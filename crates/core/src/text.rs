@@ -5,6 +5,7 @@
 //! one of them is edited there. Who reads a text as a whole has it joined, once for each state of it.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -206,6 +207,13 @@ impl Piece {
 impl Clone for Pieces {
     fn clone(&self) -> Self {
         Self { pieces: self.pieces.clone(), joined: OnceLock::new(), ..*self }
+    }
+}
+
+/// As that of the text as a whole: pieces do not show.
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
