@@ -122,9 +122,8 @@ impl World {
 
     fn found(&self, query: &Query) -> Vec<Found> {
         let live = self.entries.iter().filter_map(|(key, entry)| Some((key, entry.live()?)));
-        let of_it = live.filter(|(key, object)| {
-            key.collection == query.collection && query.filter.matches(&key.id, object)
-        });
+        let of_it =
+            live.filter(|(key, object)| key.collection == query.collection && query.filter.matches(&key.id, object));
         let mut found: Vec<Found> = of_it.map(|(key, object)| (key.id.clone(), object.clone())).collect();
         found.sort_by(|a, b| query.order.compare((&a.0, &a.1), (&b.0, &b.1)));
         found
@@ -177,10 +176,7 @@ fn query(random: &mut Rng) -> Query {
     let order = random.choice([r#""n""#, r#"["-m","n"]"#, r#""-id""#, "null"]).unwrap();
     let limit = if random.bool() { String::new() } else { format!(r#","limit":{}"#, random.u8(..6)) };
     let collection = random.choice(["x", "x", "y"]).unwrap();
-    let text = format!(
-        r#"{{"collection":"{collection}","where":{},"orderBy":{order}{limit}}}"#,
-        filter.unwrap()
-    );
+    let text = format!(r#"{{"collection":"{collection}","where":{},"orderBy":{order}{limit}}}"#, filter.unwrap());
     Query::from_value(&json::value_from_json(&text).unwrap()).unwrap()
 }
 

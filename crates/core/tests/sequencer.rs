@@ -76,6 +76,34 @@ fn what_meets_nothing() {
 }
 
 #[test]
+fn what_meets_nothing_where_what_was_deleted_may_be_forgotten() {
+    let trimmed = || {
+        let mut server = after(&[insert("x", &[("a", 1)]), set("x", "a", 2), set("x", "a", 3)]);
+        server.sequencer.trimmed(Seq(2));
+        server
+    };
+    for op in [insert("y", &[("a", 2)]), upsert("y", &[("a", 2)])] {
+        assert_eq!(decide(&mut trimmed(), 1, op.clone()), Ok((vec![op], vec![])));
+    }
+    assert_eq!(decide(&mut trimmed(), 1, delete("y")), Ok((vec![], vec![])));
+    assert_eq!(decide(&mut trimmed(), 1, set("y", "a", 2)), Ok((vec![], vec![LostReason::Gone])));
+    assert_eq!(decide(&mut trimmed(), 2, set("y", "a", 2)), Err(RefusalCode::NotFound));
+}
+
+#[test]
+fn a_read_of_what_may_have_been_deleted_is_stale() {
+    for (horizon, stale) in [(1, false), (2, true)] {
+        let mut event = authored(2, 1, 1, vec![inc("x", "a", 1)]);
+        event.body.unchanged = vec![Read { key: key("y"), field: None }];
+        let mut server = after(&[insert("x", &[("a", 1)]), insert("z", &[])]);
+        server.sequencer.trimmed(Seq(horizon));
+        server.push(BEN, event);
+        let refused = |frame: &ServerFrame| matches!(frame, ServerFrame::Refused { refusal, .. } if refusal.code == RefusalCode::Stale);
+        assert_eq!(refused(&server.settle()[0].1), stale, "horizon {horizon}");
+    }
+}
+
+#[test]
 fn an_increment_of_what_is_no_number_is_refused() {
     let text = update("x", "a", Edit::Set("text".into()));
     let mut server = after(&[insert("x", &[("a", 1)]), text]);

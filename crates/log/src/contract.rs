@@ -62,6 +62,9 @@ pub trait EventLog: Send + Sync + 'static {
         keep: &[Collection],
     ) -> impl Future<Output = Result<Seq, LogError>> + Send;
 
+    /// Has the space of what was let go given back soon, however little it is.
+    fn reclaim(&self) {}
+
     /// The events before the horizon of a stream that were kept, from `from` on, as many as `most_bytes` take but at
     /// least one where there is one.
     fn kept(

@@ -100,6 +100,17 @@ pub const STREAMS_A_TURN: usize = 64;
 /// Streams that are brought up at once after a start.
 pub const BRING_UP_AT_ONCE: usize = 64;
 
+// Letting events go.
+
+/// How often all streams are looked at.
+pub const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// Streams that are asked for at once for it.
+pub const RETENTION_STREAMS: usize = 256;
+/// A pause after each stream of which something was let go.
+pub const RETENTION_PAUSE: Duration = Duration::from_millis(5);
+/// Streams of which it is remembered that nothing is old enough yet.
+pub const YOUNG_STREAMS: usize = 1 << 16;
+
 // Plain HTTP.
 
 /// Bytes of the head of a request.
@@ -116,10 +127,28 @@ pub const LISTED_STREAMS: usize = 1_000;
 pub const LISTED_EVENTS: u64 = 10_000;
 /// Bytes of such an answer, past which it has no more events.
 pub const LISTED_BYTES: usize = 4 << 20;
+/// Events up to which parts of their bytes can be asked for: they are all read to count the bytes.
+pub const EVENTS_IN_PARTS: u64 = 1 << 18;
+/// How long a request may wait for events.
+pub const WAIT: Duration = Duration::from_secs(25);
+/// How long nothing is said to who follows a stream, after which a sign of life is.
+pub const TAIL_BEAT: Duration = Duration::from_secs(15);
 /// Bytes of one part of a streamed answer.
 pub const PART_BYTES: usize = 64 << 10;
 /// Parts of a streamed answer that wait for the client.
 pub const PARTS: usize = 2;
+/// Objects that are sorted for one request.
+pub const SORTED_OBJECTS: usize = 10_000;
+/// Bytes of such objects.
+pub const SORTED_BYTES: usize = 32 << 20;
+/// Bytes of the lines of a page of a snapshot, past which no more objects are on it.
+pub const PAGE_BYTES: usize = 1 << 20;
+/// Snapshots that are held for those who read them page by page; with one more, the one that was not read for longest goes.
+pub const SNAPSHOTS: usize = 32;
+/// How long a snapshot is held that nobody reads.
+pub const SNAPSHOT_KEPT: Duration = Duration::from_secs(60);
+/// How long after a snapshot was made those who begin are sent on to it.
+pub const SNAPSHOT_SHARED: Duration = Duration::from_secs(10);
 /// Answers that list objects at once.
 pub const OBJECT_LISTS: usize = 16;
 

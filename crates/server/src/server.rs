@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::accept::{Places, accept};
 use crate::config::{ServerConfig, StartError};
 use crate::limits;
+use crate::retention;
 use crate::shared::Shared;
 
 /// A running server. Dropped, it stops in the background.
@@ -43,6 +44,7 @@ impl Server {
         tokio::spawn(bring_up(shared.clone(), config.unapplied));
         tokio::spawn(shared.sessions.clone().watch());
         tokio::spawn(let_pins_go(Arc::downgrade(&shared)));
+        tokio::spawn(retention::watch(Arc::downgrade(&shared)));
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(serve(shared, listener, stopped));
         Ok(Self { address, stop, task })

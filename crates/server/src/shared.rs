@@ -7,11 +7,13 @@ use tapeline_core::schema::Schema;
 
 use crate::budget::Budget;
 use crate::filling::Fillers;
+use crate::http::Pins;
 use crate::hub::Hub;
 use crate::limits;
 use crate::metrics::{Metrics, Readings};
 use crate::pages::Pages;
 use crate::reader::Reader;
+use crate::retention::Retention;
 use crate::sessions::Sessions;
 use crate::shard::Shards;
 use crate::sse::Doors;
@@ -34,6 +36,9 @@ pub(crate) struct Shared<L, S> {
     pub(crate) unfinished: Arc<Budget>,
     /// How many lists of objects are under way.
     pub(crate) lists: Arc<tokio::sync::Semaphore>,
+    /// The snapshots that are read over plain HTTP.
+    pub(crate) snapshots: Arc<Pins>,
+    pub(crate) retention: Retention,
     stopping: AtomicBool,
 }
 
@@ -60,6 +65,8 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             doors: Arc::default(),
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
+            snapshots: Arc::default(),
+            retention: Retention::new(schema.clone()),
             stopping: AtomicBool::new(false),
         })
     }

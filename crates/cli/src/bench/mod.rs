@@ -2,15 +2,18 @@
 
 mod append;
 mod cold;
+mod crowd;
 mod drive;
 mod fanout;
 mod figures;
 mod limit;
 mod load;
+mod log;
 mod many;
 mod offline;
 mod ours;
 mod peers;
+mod relay;
 mod restart;
 mod returning;
 mod server;

@@ -192,7 +192,8 @@ impl Subscribed {
             return Course { was: Was::Maybe, is: false, object: None };
         };
         let is = self.query.filter.matches(&key.id, object);
-        let is_new = |field: &FieldName| object.field(field.as_str()).is_some_and(|field| field.version.last.seq >= since);
+        let is_new =
+            |field: &FieldName| object.field(field.as_str()).is_some_and(|field| field.version.last.seq >= since);
         let was = match object.created.seq >= since || self.query.filter.looks_at(&is_new) {
             true => Was::Maybe,
             false if is => Was::Held,

@@ -11,6 +11,7 @@
 
 mod answers;
 mod fields;
+mod memory;
 mod resolve;
 mod texts;
 mod watch;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use answers::Peer;
+pub use memory::Forgotten;
 pub use watch::Touched;
 
 use crate::batch::{Batch, ClientVerdict};
@@ -31,7 +33,7 @@ use crate::hash::{Chain, Digest};
 use crate::limits;
 use crate::name::{Key, Subject};
 use crate::numbers::{Channel, ClientId, EventNumber, Position, Seq};
-use crate::object::{Entry, Stamp, Write};
+use crate::object::{Stamp, Write};
 use crate::objects::Objects;
 use crate::op::Action;
 use crate::schema::Schema;
@@ -59,6 +61,8 @@ pub struct Sequencer {
     changed_clients: FxHashSet<ClientId>,
     events_since_digest: u64,
     watch: Watch,
+    /// What was deleted before it may be forgotten, and events before it may be gone.
+    horizon: Seq,
 }
 
 /// A batch to be appended.
@@ -83,26 +87,6 @@ pub struct Played {
     pub touched: Option<Vec<Touched>>,
 }
 
-/// What a sequencer knew of objects and clients.
-#[derive(Debug)]
-pub struct Forgotten {
-    objects: Objects,
-    clients: FxHashMap<ClientId, Option<ClientState>>,
-}
-
-impl Forgotten {
-    /// What was under each key, in no particular order.
-    pub fn entries(&self) -> impl Iterator<Item = (Key, Option<&Entry>)> {
-        self.objects.entries()
-    }
-
-    /// What was known of each client, in no particular order.
-    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
-    pub fn clients(&self) -> impl Iterator<Item = (ClientId, Option<&ClientState>)> {
-        self.clients.iter().map(|(client, state)| (*client, state.as_ref()))
-    }
-}
-
 impl Sequencer {
     /// A sequencer that goes on from a stored state, for an app with this schema. What is on the log past it must be
     /// played with [`replay`](Self::replay) before anything else.
@@ -121,34 +105,18 @@ impl Sequencer {
             changed_clients: FxHashSet::default(),
             events_since_digest: 0,
             watch: Watch::default(),
+            horizon: Seq::FIRST,
         }
+    }
+
+    /// Events before `horizon`, and what was deleted by them, may be gone from storage from now on.
+    pub fn trimmed(&mut self, horizon: Seq) {
+        self.horizon = self.horizon.max(horizon);
     }
 
     /// Whether batches, from the next one on, are to tell what became of each object.
     pub fn watch(&mut self, watched: bool) {
         self.watch.wanted = watched;
-    }
-
-    /// Whether it is in memory what is under a key. What is nowhere need not be loaded.
-    pub fn knows_key(&self, key: &Key) -> bool {
-        self.objects.knows(key)
-    }
-
-    /// Whether it is in memory what is known of a client. One that is known nowhere need not be loaded.
-    pub fn knows_client(&self, client: ClientId) -> bool {
-        self.clients.contains_key(&client)
-    }
-
-    /// Takes what storage has under a key.
-    pub fn load_entry(&mut self, key: Key, entry: Option<Entry>) {
-        if !self.objects.knows(&key) {
-            self.objects.load(key, entry);
-        }
-    }
-
-    /// Takes what storage knows of a client.
-    pub fn load_client(&mut self, client: ClientId, state: Option<ClientState>) {
-        self.clients.entry(client).or_insert(state);
     }
 
     /// Plays a durable batch that is on the log but not in the stored state. What it touches must be loaded.
@@ -231,7 +199,8 @@ impl Sequencer {
     pub fn text_history_needed(&self, body: &Body) -> Option<std::ops::Range<Seq>> {
         let (on, from) = (body.on.unwrap_or(body.base), self.texts.from());
         let edits_text = || body.ops.iter().any(|op| splices(op).next().is_some());
-        (on < from && from.since(on) <= limits::TEXT_HISTORY_EVENTS && edits_text()).then_some(on..from)
+        let there = on >= self.horizon && from.since(on) <= limits::TEXT_HISTORY_EVENTS;
+        (on < from && there && edits_text()).then_some(on..from)
     }
 
     /// Takes the events of a range that was [needed](Self::text_history_needed).
@@ -339,19 +308,6 @@ impl Sequencer {
         })
     }
 
-    /// Forgets objects and clients that storage holds, to bound memory; who keeps them elsewhere is handed them. Call
-    /// only when all changes were taken and stored.
-    pub fn forget(&mut self) -> Forgotten {
-        let digest = self.objects.digest();
-        let left = Objects::resume(self.objects.live(), digest);
-        Forgotten { objects: std::mem::replace(&mut self.objects, left), clients: std::mem::take(&mut self.clients) }
-    }
-
-    /// How many objects and clients are in memory.
-    pub fn resident(&self) -> usize {
-        self.objects.resident() + self.clients.len()
-    }
-
     /// Whether nothing is gathered, on its way, waiting for an answer, or changed and not taken.
     pub fn is_idle(&self) -> bool {
         self.batch.is_empty()
@@ -381,7 +337,8 @@ impl Sequencer {
         }
         self.watch.look(&event.body.ops, &self.objects);
         let taken = self.check(sealed).and_then(|()| {
-            let mut ground = Ground { objects: &mut self.objects, texts: &mut self.texts, schema: &self.schema };
+            let Self { objects, texts, schema, horizon, .. } = self;
+            let mut ground = Ground { objects, texts, schema, horizon: *horizon };
             ground.take_effect(&event.body, &write)
         });
         let mut told = true;

@@ -15,6 +15,7 @@ use tapeline_core::codec::cbor;
 use super::clients::Clients;
 use super::journal::Journal;
 use super::load::load_row;
+use super::reclaim::Reclaim;
 use super::rows::{Horizon, MetaRow, Row, StreamRow, Tail, entry_key};
 use super::slot::Slot;
 use super::stats::Counters;
@@ -37,8 +38,7 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) checkpoints: Slot<Checkpoint>,
     pub(super) compactions: Slot<Compaction>,
-    /// Much was let go: the next compaction is to make the store as small as it can be.
-    pub(super) reclaim: AtomicBool,
+    pub(super) reclaim: Reclaim,
     /// The threads are to stop as they are, writing nothing more.
     pub(super) abandoned: AtomicBool,
 }
@@ -65,8 +65,10 @@ pub(super) struct Flusher {
     last_write: Instant,
     /// Since when the store has something that is not durable.
     dirty: Option<Instant>,
-    /// Bytes that were let go since the store was last made smaller by them.
+    /// Bytes that were let go since they were last given back.
     freed: u64,
+    /// They are to be given back.
+    reclaim: bool,
 }
 
 /// What the row of a stream says that does not come with every change.
@@ -79,7 +81,15 @@ struct Remembered {
 
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, journal: u64) -> Self {
-        Self { shared, remembered: FxHashMap::default(), journal, last_write: Instant::now(), dirty: None, freed: 0 }
+        Self {
+            shared,
+            remembered: FxHashMap::default(),
+            journal,
+            last_write: Instant::now(),
+            dirty: None,
+            freed: 0,
+            reclaim: false,
+        }
     }
 
     /// Runs until the log is closed; then everything is in the store and sealed.
@@ -186,26 +196,31 @@ impl Flusher {
 
     /// Ends the memtable where a checkpoint is due.
     fn seal(&mut self, closing: bool) {
-        let Some(dirty) = self.dirty else { return };
         let shared = &self.shared;
+        self.reclaim |= shared.reclaim.is_asked() || self.has_freed_much();
         let worth_it = shared.store.unsealed_bytes().max(shared.journal.bytes()) >= limits::IDLE_BYTES;
         let idle = worth_it && self.last_write.elapsed() >= limits::IDLE;
-        let freed = self.freed >= limits::IDLE_BYTES && self.freed >= shared.store.disk_bytes() / limits::FREED_PART;
-        let due = closing
-            || idle
-            || freed
-            || dirty.elapsed() >= limits::CHECKPOINT_EVERY
-            || shared.store.unsealed_bytes() >= limits::MEMTABLE_BYTES
-            || shared.journal.bytes_below(self.journal) >= limits::JOURNAL_BYTES;
-        if due && self.wait_for_checkpoints() {
+        let due = self.dirty.is_some_and(|dirty| {
+            closing
+                || idle
+                || dirty.elapsed() >= limits::CHECKPOINT_EVERY
+                || shared.store.unsealed_bytes() >= limits::MEMTABLE_BYTES
+                || shared.journal.bytes_below(self.journal) >= limits::JOURNAL_BYTES
+        });
+        if (due || self.reclaim) && self.wait_for_checkpoints() {
             shared.store.seal();
-            if freed {
-                shared.reclaim.store(true, Ordering::Release);
+            if std::mem::take(&mut self.reclaim) {
                 self.freed = 0;
+                shared.reclaim.is_sealed();
             }
             shared.checkpoints.put(Checkpoint { journal: self.journal, settle: idle && !closing });
             self.dirty = None;
         }
+    }
+
+    /// Whether so much was let go that giving it back is worth merging everything.
+    fn has_freed_much(&self) -> bool {
+        self.freed >= limits::IDLE_BYTES && self.freed >= self.shared.store.disk_bytes() / limits::FREED_PART
     }
 
     /// Waits while too many memtables are sealed. `false` where that will not end.
@@ -231,7 +246,11 @@ pub(super) fn run_checkpoints(shared: &Shared) {
 }
 
 fn make_checkpoint(shared: &Shared, checkpoint: &Checkpoint) -> Result<(), LogError> {
+    let reclaim = shared.reclaim.take_sealed();
     shared.store.checkpoint()?;
+    if reclaim {
+        shared.reclaim.is_durable();
+    }
     shared.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
     shared.journal.release(checkpoint.journal)?;
     shared.compactions.put(Compaction { settle: checkpoint.settle });
@@ -254,7 +273,7 @@ pub(super) fn run_compactions(shared: &Shared) {
 fn compact(shared: &Shared, compaction: &Compaction, settled: &mut u64) -> Result<(), LogError> {
     let bytes = shared.store.disk_bytes();
     let grown = bytes > *settled + *settled / 8 + limits::IDLE_BYTES;
-    let reclaim = shared.reclaim.swap(false, Ordering::AcqRel);
+    let reclaim = shared.reclaim.take_durable();
     if reclaim || compaction.settle && grown && bytes <= limits::SETTLE_BYTES {
         shared.store.settle()?;
         *settled = shared.store.disk_bytes();

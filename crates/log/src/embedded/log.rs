@@ -58,6 +58,11 @@ impl EventLog for Embedded {
         self.trim_now(stream, before, keep)
     }
 
+    fn reclaim(&self) {
+        self.shared.reclaim.ask();
+        self.shared.streams.hurry(false);
+    }
+
     async fn kept(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<Vec<Recorded>, LogError> {
         let table = self.table(stream)?;
         let Some(number) = table.streams.get(stream).map(|found| found.number) else { return Ok(Vec::new()) };

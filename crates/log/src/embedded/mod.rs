@@ -17,9 +17,11 @@ mod log;
 mod open;
 mod outstanding;
 mod pin;
+mod reclaim;
 mod rows;
 mod scan;
 mod slot;
+mod space;
 mod state;
 mod stats;
 mod store;
@@ -46,6 +48,7 @@ use load::load_row;
 use streams::Table;
 
 pub use journal::bare::{BareJournal, bare_journal};
+pub use space::{Space, StreamSpace, space};
 pub use stats::{COMMIT_BUCKETS, Stats};
 pub use verify::{Verified, verify};
 
@@ -115,11 +118,6 @@ impl Embedded {
     /// Has what was applied written to the store soon, rather than at its time.
     pub fn flush_soon(&self) {
         self.shared.streams.hurry(false);
-    }
-
-    /// Has the store made as small as it can be, with the next checkpoint. Merges all of it: for a store that is idle.
-    pub fn reclaim(&self) {
-        self.shared.reclaim.store(true, Ordering::Release);
     }
 
     /// Counts and sizes, for those who watch the server.

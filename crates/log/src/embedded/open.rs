@@ -15,6 +15,7 @@ use super::journal::group::Record;
 use super::journal::recover::recover;
 use super::journal::{Journal, Waiting};
 use super::load::{get, load_row};
+use super::reclaim::Reclaim;
 use super::rows::MetaRow;
 use super::slot::Slot;
 use super::stats::Counters;
@@ -73,7 +74,7 @@ impl Embedded {
             counters,
             checkpoints: Slot::new(),
             compactions: Slot::new(),
-            reclaim: AtomicBool::new(false),
+            reclaim: Reclaim::default(),
             abandoned: AtomicBool::new(false),
         });
         Ok(Self::start(shared, directory, meta.journal)?)

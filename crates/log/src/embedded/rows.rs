@@ -187,6 +187,11 @@ fn read_number(key: &[u8]) -> Option<(u64, &[u8])> {
     Some((u64::from_be_bytes(whole), rest))
 }
 
+/// The stream's number in the key of one of its rows.
+pub(super) fn read_stream_number(key: &[u8]) -> Option<u64> {
+    read_number(key.get(1..)?).map(|(number, _)| number)
+}
+
 /// What the keys of a stream's rows in a table begin with.
 pub(super) fn prefix(table: u8, number: u64) -> Vec<u8> {
     let mut key = Vec::with_capacity(40);

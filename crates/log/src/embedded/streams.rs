@@ -311,7 +311,10 @@ impl Streams {
 
     /// Nothing can be written behind any more.
     pub(super) fn break_off(&self, why: LogError) {
-        self.lock().broken.get_or_insert(why);
+        let mut table = self.lock();
+        table.broken.get_or_insert(why);
+        table.trims.clear();
+        drop(table);
         self.changed.notify_all();
     }
 

@@ -39,7 +39,9 @@ pub(super) struct Trim {
 
 impl Embedded {
     pub(super) fn trim_now(&self, name: &StreamName, before: Seq, keep: &[Collection]) -> Result<Seq, LogError> {
-        self.let_go(None)?;
+        if self.has_unflushed(name)? {
+            self.let_go(None)?;
+        }
         loop {
             let snapshot = self.shared.store.snapshot();
             let Some(row) = load_row(&snapshot, name)? else { return Ok(Seq::FIRST) };
@@ -49,6 +51,11 @@ impl Embedded {
             }
             self.let_go(trim)?;
         }
+    }
+
+    fn has_unflushed(&self, name: &StreamName) -> Result<bool, LogError> {
+        let table = self.table(name)?;
+        Ok(table.streams.get(name).is_some_and(|stream| table.unflushed(stream.number).next().is_some()))
     }
 
     /// Waits until the flusher has written what was applied, and has let go a step.

@@ -118,11 +118,12 @@ impl Writer {
     /// # Panics
     /// Where the log does not replay what it has not applied.
     pub fn catch_up<B: EventLog + StateStore>(&self, log: &B) {
-        let stored = log.stream(&self.stream).expect("a state").map_or(Position::FIRST, |state| state.position);
-        let batches = wait(log.replay(&self.stream, stored)).expect("batches");
-        assert_eq!(self.state.position.since(stored), batches.len() as u64);
+        let stored = log.stream(&self.stream).expect("a state").unwrap_or(StreamState::empty(self.state.incarnation));
+        let batches = wait(log.replay(&self.stream, stored.position)).expect("batches");
+        assert_eq!(self.state.position.since(stored.position), batches.len() as u64);
         if !batches.is_empty() {
-            let entries = self.objects.entries().filter_map(|(key, entry)| Some((key, entry?.clone()))).collect();
+            let entries = self.objects.entries().filter_map(|(key, entry)| Some((key, entry?.clone())));
+            let entries = entries.filter(|(_, entry)| entry.version().last.seq >= stored.head).collect();
             log.apply(&self.stream, StateChanges { state: self.state, entries, clients: Vec::new() }).expect("applied");
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Tape {
     hub: Arc<Hub>,
     /// How many events are durable. Set before anybody is told of them.
     head: AtomicU64,
+    /// Events before it may be gone. Set before they go.
+    horizon: AtomicU64,
     pub(super) recent: Mutex<RecentPart>,
     audience: Mutex<Audience>,
     pub(super) room: Mutex<Room>,
@@ -124,8 +126,8 @@ impl Opening {
 impl Tape {
     pub(super) fn new(stream: StreamName, hub: Arc<Hub>) -> Self {
         let (recent, audience, room, following) = Default::default();
-        let (head, watched) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { stream, hub, head, recent, audience, room, following, watched }
+        let (head, horizon, watched) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        Self { stream, hub, head, horizon, recent, audience, room, following, watched }
     }
 
     pub(crate) fn stream(&self) -> &StreamName {
@@ -135,6 +137,16 @@ impl Tape {
     /// How many events are known to be durable.
     pub(crate) fn head(&self) -> Seq {
         Seq(self.head.load(Ordering::Acquire))
+    }
+
+    /// Events before it may be gone.
+    pub(crate) fn horizon(&self) -> Seq {
+        Seq(self.horizon.load(Ordering::Acquire))
+    }
+
+    /// Events before `horizon` may be gone from now on.
+    pub(crate) fn trimmed(&self, horizon: Seq) {
+        self.horizon.fetch_max(horizon.0, Ordering::AcqRel);
     }
 
     /// The chain after the last durable event, where that is `at`.

@@ -31,7 +31,7 @@ pub(super) enum Filling {
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Begins to fill a replica, where that is how it is to catch up. Answers whether so.
     pub(super) fn begins_to_fill(&mut self, open: &Open, opened: &Opened) -> bool {
-        let horizon = self.channels.get(&opened.channel).map_or(Seq::FIRST, |channel| channel.horizon);
+        let horizon = self.channels.get(&opened.channel).map_or(Seq::FIRST, |open| open.tape.horizon());
         let fill = match catchup::plan(open, opened.head, horizon) {
             Plan::Events => return false,
             Plan::Trimmed => {
@@ -46,13 +46,6 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         };
         self.begin_to_fill(opened.channel, Box::new(fill));
         true
-    }
-
-    /// The first event of a stream that is there was found out.
-    pub(super) fn begins_at(&mut self, channel: Channel, horizon: Seq) {
-        if let Some(open) = self.channels.get_mut(&channel) {
-            open.horizon = horizon;
-        }
     }
 
     /// The events that are next for a client were let go: it gets all objects anew, if it takes them.

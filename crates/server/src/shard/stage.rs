@@ -45,6 +45,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             return self.fail_push(&push, &error);
         }
         self.touch(place);
+        if let Some(slot) = self.slots.get(place) {
+            // After what is touched was loaded: what was missing then may have been forgotten below this.
+            slot.sequencer.trimmed(slot.tape.horizon());
+        }
         for sealed in &push.events {
             if let Err(error) = self.load_text_history(place, &sealed.event.body) {
                 self.abandon(place, &error.to_string());

@@ -6,6 +6,7 @@ pub mod author;
 pub mod http;
 pub mod pages;
 pub mod sse;
+pub mod tail;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
