@@ -2,14 +2,19 @@
 //! against what was edited there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tapeline_core::event::{Lost, OwnVerdict, RefusalCode, Sealed, Verdict};
 use tapeline_core::frame::{AckRun, ClientFrame, Events, Opened, ServerFrame};
 use tapeline_core::name::Key;
-use tapeline_core::numbers::{ClientId, EditId, Seq};
+use tapeline_core::numbers::{ClientId, EditId, Millis, Seq};
 use tapeline_core::object::{self, Entry, Write};
+use tapeline_core::op::{Action, FieldMap, Op};
+use tapeline_core::query::Query;
 use tapeline_core::replica::{Notice, Replica};
+use tapeline_core::value::Value;
 
+use crate::part;
 use crate::plan::{Fault, Plan};
 use crate::recorder::{self, Recorder, markers_of};
 use crate::reference::{self, Shown};
@@ -307,6 +312,9 @@ impl Checks {
         if replica.filling().is_some() {
             return self.check_filling(replica);
         }
+        if replica.is_partial() {
+            return self.check_part(replica);
+        }
         let (played, digest) = (replica.played(), replica.digest());
         let Some(confirmed) = self.recorder.objects(played, digest) else {
             return Err(format!("the objects after {played} events have digest {digest}, as on no log"));
@@ -324,6 +332,51 @@ impl Checks {
         Seen::of(replica, shown)
     }
 
+    /// What a partial replica holds is what its queries find where it is; of those whose results have not all come,
+    /// something they may find.
+    fn check_part(&self, replica: &Replica) -> Result<Seen, String> {
+        let right = self.recorder.states(replica.played()).any(|objects| self.is_part(replica, &objects.shown()));
+        let shown = shown(replica);
+        if !right {
+            let queries = replica.subscriptions();
+            return Err(format!("after {} events {shown:?} is not what {queries:?} find", replica.played()));
+        }
+        for key in replica.outbox().flat_map(|(_, body)| &body.ops).map(|op| &op.key).chain(shown.keys()) {
+            let confirmed = replica.get_before(EditId(0), key);
+            let expected = shown_from(replica, key, confirmed.as_deref(), Seq(0));
+            if shown.get(key) != expected.as_ref() {
+                return Err(format!("shown of a part under {key} is {:?}, not {expected:?}", shown.get(key)));
+            }
+        }
+        Seen::of(replica, shown)
+    }
+
+    fn is_part(&self, replica: &Replica, there: &BTreeMap<Key, Shown>) -> bool {
+        let objects: BTreeMap<Key, Arc<object::Object>> =
+            there.iter().map(|(key, shown)| (key.clone(), object_of(shown))).collect();
+        let (mut held, mut coming): (BTreeSet<Key>, Vec<Query>) = Default::default();
+        for subscription in replica.subscriptions() {
+            let query = Query::from_value(&subscription.query).expect("it could be read");
+            match subscription.ready {
+                true => held.extend(part::found(&query, objects.iter())),
+                false => coming.push(query),
+            }
+        }
+        let has_all = held.iter().all(|key| {
+            let confirmed = replica.get_before(EditId(0), key);
+            confirmed.as_deref().map(recorder::shown).as_ref() == there.get(key)
+        });
+        let may_come = |key: &Key, object: &object::Object| {
+            let of = |query: &Query| query.collection == key.collection && query.filter.matches(&key.id, object);
+            coming.iter().any(of)
+        };
+        let confirmed = replica.collections().into_iter().flat_map(|collection| {
+            let found = replica.collection_before(EditId(0), &collection);
+            found.into_iter().map(move |(id, object)| (Key { collection: collection.clone(), id }, object))
+        });
+        has_all && confirmed.into_iter().all(|(key, object)| held.contains(&key) || may_come(&key, &object))
+    }
+
     /// While a replica is filled, each object is as it was at some place of the log, with those pending edits on top
     /// that are not in it.
     fn check_filling(&self, replica: &Replica) -> Result<Seen, String> {
@@ -339,11 +392,15 @@ impl Checks {
                 return Err(format!("{key} is in mid-filling as it was on no log: {confirmed:?}"));
             }
             // It is as it is there, and as it is later on where nothing has changed it.
-            let recorded = replica.outbox().filter_map(|(edit, _)| replica.recorded_at(edit)).map(Seq::next);
-            let later = recorded.filter(|&place| place > first && self.recorder.was(&key, place, as_shown.as_ref()));
-            let places: Vec<Seq> = std::iter::once(first).chain(later).collect();
+            let is_touched = replica.outbox().any(|(_, body)| body.ops.iter().any(|op| op.key == key));
+            let later = if is_touched { first.0 + 1..self.recorder.most().0 + 1 } else { 0..0 };
+            // What left a part of the stream may be there.
+            let was = |place: &Seq| {
+                confirmed.is_none() && replica.is_partial() || self.recorder.was(&key, *place, as_shown.as_ref())
+            };
+            let mut places = std::iter::once(first).chain(later.map(Seq).filter(was));
             let there = shown.get(&key);
-            if !places.iter().any(|&place| shown_from(replica, &key, confirmed.as_deref(), place).as_ref() == there) {
+            if !places.any(|place| shown_from(replica, &key, confirmed.as_deref(), place).as_ref() == there) {
                 return Err(format!("shown in mid-filling under {key} is {there:?}; confirmed is {confirmed:?}"));
             }
         }
@@ -468,6 +525,17 @@ fn shown_from(replica: &Replica, key: &Key, confirmed: Option<&object::Object>, 
         }
     }
     entry.as_ref().and_then(Entry::live).map(|object| recorder::shown(object))
+}
+
+/// An object that shows this.
+fn object_of(shown: &Shown) -> Arc<object::Object> {
+    let named = |(name, value): (&String, &Value)| (name.parse().expect("a name"), value.clone());
+    let fields = FieldMap::new(shown.0.iter().map(named).collect()).expect("each once");
+    let key = Key { collection: "any".parse().expect("a name"), id: "any".parse().expect("an id") };
+    let mut entry = None;
+    let op = Op { key, seen: None, action: Action::Upsert(fields) };
+    object::apply(&mut entry, &op, &Write::pending(ClientId(0), Seq(0), Millis(0)));
+    entry.as_ref().and_then(Entry::live).expect("it was made").clone()
 }
 
 impl Seen {

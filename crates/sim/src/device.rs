@@ -47,6 +47,8 @@ pub struct Device {
     pub copies: Vec<Rows>,
     /// Where the replica keeps itself.
     pub keeping: Keeping,
+    /// It holds only what its queries find.
+    pub partial: bool,
     start: Start,
     codec: Codec,
     skew: i64,
@@ -77,6 +79,7 @@ impl Device {
             random,
             copies: Vec::new(),
             keeping,
+            partial: false,
             start,
             codec,
             skew: 0,
@@ -108,6 +111,9 @@ impl Device {
             }
         };
         replica.want_first(first);
+        if self.partial {
+            assert!(replica.hold_part(), "it holds nothing else");
+        }
         self.replica = Some(replica);
     }
 

@@ -16,6 +16,7 @@ mod disk;
 mod faults;
 mod filling;
 mod network;
+mod part;
 mod plan;
 mod recorder;
 mod reference;

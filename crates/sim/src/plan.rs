@@ -26,6 +26,8 @@ pub struct Plan {
     pub checkpoint: u8,
     /// Whether the server trims its log.
     pub trims: bool,
+    /// Whether some devices hold a part of the stream.
+    pub parts: bool,
     /// How often a store may be copied.
     pub copies: usize,
     /// One append in so many has an unknown outcome; 0: none.
@@ -88,6 +90,7 @@ impl Plan {
             faults: Vec::new(),
             checkpoint: *random.choice(&[2, 20, 100]).unwrap_or(&20),
             trims: false,
+            parts: false,
             copies: *random.choice(&[1, 1, 4]).unwrap_or(&1),
             unknown: 0,
             twice: 0,
@@ -111,6 +114,7 @@ impl Plan {
         let recognised =
             [Fault::DeviceCopy, Fault::DeviceRestore, Fault::ServerRestore].into_iter().any(|fault| plan.has(fault));
         plan.trims = !recognised && random.bool();
+        plan.parts = !recognised && random.bool();
         if random.u8(0..4) == 0 {
             plan.unknown = *random.choice(&[3, 20]).unwrap_or(&20);
         }

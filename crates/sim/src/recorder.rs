@@ -144,6 +144,11 @@ impl Recorder {
         Seq(self.log.events.len() as u64)
     }
 
+    /// How many events are, or were, on any log.
+    pub fn most(&self) -> Seq {
+        Seq(self.all().map(|log| log.events.len() as u64).max().unwrap_or_default())
+    }
+
     /// The event at a place of the present log.
     pub fn fact(&self, seq: Seq) -> Option<&Fact> {
         self.log.events.get(seq.0 as usize)
@@ -207,6 +212,11 @@ impl Recorder {
     pub fn was(&self, key: &Key, after: Seq, object: Option<&Shown>) -> bool {
         let there = |log: &History| log.after.get(after.0 as usize).map(|(_, objects)| objects.get(key));
         self.all().any(|log| there(log).is_some_and(|there| there.as_ref() == object))
+    }
+
+    /// The objects after so many events, on every log that has so many.
+    pub fn states(&self, after: Seq) -> impl Iterator<Item = &Objects> {
+        self.all().filter_map(move |log| log.after.get(after.0 as usize)).map(|(_, objects)| objects.as_ref())
     }
 
     /// All edits on the present log, with how often they stand there.

@@ -11,7 +11,9 @@ use fastrand::Rng;
 use tapeline_core::batch::Batch;
 use tapeline_core::catchup::{Fill, Plan};
 use tapeline_core::event::{Authored, Sealed, Verdict};
-use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Events, Live, Open, PROTOCOL, ServerFrame, Welcome};
+use tapeline_core::frame::{
+    ClientFrame, ErrorCode, ErrorFrame, Events, Live, Open, PROTOCOL, ServerFrame, Subscription, Welcome,
+};
 use tapeline_core::limits;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Position, Seq};
@@ -21,6 +23,7 @@ use tapeline_core::state::{StateChanges, StreamState};
 use crate::disk::Disk;
 use crate::filling::{self, Filler};
 use crate::network::ConnId;
+use crate::part::{Change, Part};
 use crate::sabotage::Sabotage;
 use crate::workload;
 
@@ -61,6 +64,9 @@ struct Session {
     /// A filling that is to begin, and one that has begun.
     to_fill: Option<Fill>,
     filler: Option<Filler>,
+    /// The queries of a partial replica that is to be filled, and what is known of one that was.
+    to_part: Option<Vec<Subscription>>,
+    part: Option<Part>,
     /// What it had played when it opened the stream.
     played: Seq,
 }
@@ -177,9 +183,12 @@ impl Server {
             ClientFrame::Fetch { channel, from, to } => self.fetch(id, channel, from, to, &mut outs),
             ClientFrame::Close { .. } => {
                 (session.reader, session.to_fill, session.filler) = (None, None, None);
+                session.part = None;
             }
             // Who is there decides nothing: no device of this world asks.
-            ClientFrame::Presence(_) | ClientFrame::Subscribe { .. } | ClientFrame::Unsubscribe { .. } => {}
+            ClientFrame::Presence(_) => {}
+            ClientFrame::Subscribe { subscription, .. } => session.change(Change::Subscribe(subscription)),
+            ClientFrame::Unsubscribe { number, .. } => session.change(Change::Unsubscribe(number)),
             ClientFrame::Ping => outs.push(Out::Send(id, client, ServerFrame::Pong)),
         }
         self.answer(&mut outs);
@@ -210,6 +219,7 @@ impl Server {
         let Some(session) = process.sessions.get_mut(&id) else { return };
         (session.client, session.channel, session.reader) = (Some(open.client), open.channel, None);
         (session.to_fill, session.filler, session.played) = (None, None, open.played);
+        (session.to_part, session.part) = (None, None);
         session.opening.push_back(open.clone());
         load_clients(&mut process.sequencer, &self.disk, open.former.iter().copied().chain([open.client]));
         let peer = Peer { session: id, channel: open.channel };
@@ -342,7 +352,8 @@ impl Server {
     fn trim(&mut self) {
         let (Some(process), Some(state)) = (&self.process, self.disk.state()) else { return };
         let needed = process.sessions.values().map(|session| {
-            let filled = session.filler.iter().map(Filler::since).chain(session.reader).min();
+            let part = session.part.iter().map(Part::since);
+            let filled = session.filler.iter().map(Filler::since).chain(session.reader).chain(part).min();
             filled.map_or(session.played, |filled| filled.min(session.played))
         });
         let most = needed.min().unwrap_or(state.head).min(state.head);
@@ -354,7 +365,9 @@ impl Server {
         let (disk, random) = (&self.disk, &mut self.random);
         let Some(process) = &mut self.process else { return };
         for (&id, session) in &mut process.sessions {
+            session.tell(id, disk, random, outs);
             if let Some(fill) = &session.to_fill
+                && session.to_part.is_none()
                 && let Some(filler) = Filler::pinned(fill, disk, self.horizon)
             {
                 (session.to_fill, session.filler) = (None, Some(filler));
@@ -446,7 +459,37 @@ impl Session {
             reader: None,
             to_fill: None,
             filler: None,
+            to_part: None,
+            part: None,
             played: Seq::FIRST,
+        }
+    }
+
+    /// A partial replica wants something else.
+    fn change(&mut self, change: Change) {
+        match (&mut self.part, &mut self.to_part) {
+            (Some(part), _) => part.change(change),
+            (None, Some(queries)) => match change {
+                Change::Unsubscribe(number) => queries.retain(|query| query.number != number),
+                Change::Subscribe(query) => {
+                    queries.retain(|known| known.number != query.number);
+                    queries.push(query);
+                }
+            },
+            (None, None) => {}
+        }
+    }
+
+    /// Sends a partial replica what is to be told, a few pages at a time.
+    fn tell(&mut self, id: ConnId, disk: &Disk, random: &mut Rng, outs: &mut Vec<Out>) {
+        if let (Some(fill), Some(queries)) = (&self.to_fill, &self.to_part)
+            && let Some(part) = Part::opened(fill, queries, self.channel, disk, random)
+        {
+            (self.to_fill, self.to_part, self.part) = (None, None, Some(part));
+        }
+        for _ in 0..random.u8(0..4) {
+            let Some(page) = self.part.as_mut().and_then(|part| part.next(self.channel, disk, random)) else { break };
+            outs.push(Out::Send(id, self.client, ServerFrame::Page(page)));
         }
     }
 
@@ -459,7 +502,7 @@ impl Session {
                 {
                     match plan(&open) {
                         Plan::Trimmed => return error(opened.channel, ErrorCode::UpgradeRequired),
-                        Plan::Fill(fill) => self.to_fill = Some(fill),
+                        Plan::Fill(fill) => (self.to_fill, self.to_part) = (Some(fill), open.queries),
                         Plan::Events => {
                             self.reader = match open.live {
                                 Live::From(seq) => Some(seq),

@@ -162,7 +162,8 @@ impl Replica {
         if ops.is_empty() {
             return Err("the command has nothing left to do".into());
         }
-        rehearse(&ops, &write, true, |key| self.entry_before(key, edit)).map_err(|error| error.to_string())?;
+        rehearse(&ops, &write, !self.lacks_some(), |key| self.entry_before(key, edit))
+            .map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
         let body = new.body(played, pending.body.at);
         self.exchange(edit, |pending| {

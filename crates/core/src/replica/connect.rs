@@ -4,6 +4,7 @@
 //! what became of the replica's own events. Only then are events and answers on this channel taken: whatever arrives
 //! before belongs to an earlier opening. The outbox goes out at once after it, while the server plays what is missing.
 
+use super::part::Part;
 use super::{Moment, Notice, Replica};
 use crate::event::Verdict;
 use crate::frame::{ClientFrame, ErrorCode, ErrorFrame, Live, Open, Opened, ResyncReason, ServerFrame};
@@ -94,7 +95,7 @@ impl Replica {
             ServerFrame::Events(events) if self.link.is_open() => self.events(moment, events),
             ServerFrame::Page(page) if self.link.is_open() => self.page(moment, page),
             ServerFrame::Presence(presence) if self.link.is_open() => self.peers.receive(presence),
-            ServerFrame::Ack { runs, lost, .. } if self.link.is_open() => self.acknowledged(&runs, lost),
+            ServerFrame::Ack { runs, lost, .. } if self.link.is_open() => self.acknowledged(moment, &runs, lost),
             ServerFrame::Refused { n, refusal, .. } if self.link.is_open() => self.refused(n, refusal),
             _ => {}
         }
@@ -126,6 +127,9 @@ impl Replica {
         if !paused && pause.take().is_some() {
             self.outbox.send_again();
         }
+        if let Some(change) = self.next_subscription(channel) {
+            return Some(change);
+        }
         if let Some(fetch) = self.next_fetch(channel) {
             return Some(fetch);
         }
@@ -156,7 +160,8 @@ impl Replica {
 
     fn open(&mut self, channel: Channel) -> Open {
         // One's own events that may be on the log under a former identity are recognised by their content alone.
-        let pages = self.trimmed || self.start == Start::Played && !self.outbox.has_former();
+        let part = self.part.is_some();
+        let pages = part || self.trimmed || self.start == Start::Played && !self.outbox.has_former();
         if !pages && self.history.filling.is_some() {
             self.drop_confirmed();
         }
@@ -178,7 +183,7 @@ impl Replica {
             pages,
             first: self.first_sent.first().to_vec(),
             filling: filling.map(|filled| filled.at.clone()),
-            queries: None,
+            queries: self.part.as_mut().map(Part::opening),
         }
     }
 
@@ -193,18 +198,20 @@ impl Replica {
         }
         for own in opened.verdicts {
             match own.verdict {
-                Verdict::Recorded { seq, lost } => self.recorded(own.n, seq, lost),
+                Verdict::Recorded { seq, lost } => self.recorded(moment, own.n, seq, lost),
                 Verdict::Refused(refusal) => self.refused(own.n, *refusal),
             }
         }
         self.history.head = opened.head;
         self.history.live = match self.start {
-            Start::Head if !self.trimmed => opened.head,
+            Start::Head if !self.trimmed && self.part.is_none() => opened.head,
             Start::Played | Start::Head => self.history.played,
         };
         self.forget_held();
         self.history.digests.clear();
-        self.expect_digest(opened.head, opened.digest);
+        if self.part.is_none() {
+            self.expect_digest(opened.head, opened.digest);
+        }
         self.check_digest(moment);
         if let Link::Up { phase, .. } = &mut self.link {
             *phase = Phase::Open { head: opened.head };

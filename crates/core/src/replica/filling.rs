@@ -14,17 +14,19 @@
 //! An edit of one's own that is in what came is *absorbed* there: it leaves the view of that key, or an `inc` would
 //! count twice. It is confirmed with the last page, when all of it has come.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashSet;
 
 use super::outbox::Pending;
 use super::play::Place;
 use super::{Moment, Replica};
 use crate::catchup::KeyOrder;
-use crate::codec::cbor;
+use crate::codec::{CodecError, cbor};
 use crate::frame::{End, Filling, Item, Page, Progress};
 use crate::name::{Collection, Key};
 use crate::numbers::{EditId, Seq};
-use crate::object::Entry;
+use crate::object::{Entry, Object};
 use crate::op::{Action, Edit, Op};
 
 /// A filling under way.
@@ -61,17 +63,28 @@ impl Replica {
             return self.reopen();
         }
         self.history.head = self.history.head.max(page.head);
-        for item in page.items {
-            let Some(entry) = self.entry_of(&item) else { return self.stop_at_unknown() };
-            self.arrive(&item.key, page.to, Some(entry));
+        self.note_query(&page);
+        for item in &page.items {
+            let Ok(entry) = self.entry_of(item) else { return self.stop_at_unknown() };
+            match entry.filter(|object| self.wants(&item.key, object)) {
+                Some(object) => self.arrive(&item.key, page.to, Some(Entry::Live(object))),
+                None if self.confirmed.get(&item.key).is_some() => self.arrive(&item.key, page.to, None),
+                None => {}
+            }
         }
         for key in &page.gone {
             self.arrive(key, page.to, None);
         }
-        match (page.end, page.after) {
-            (Some(end), _) => self.filled(moment, page.to, &end),
-            (None, Some(after)) => self.advance(Filling { to: page.to, after }, page.progress),
-            (None, None) => {}
+        match (page.query, page.end, &page.after) {
+            (None, Some(end), _) => self.filled(moment, page.to, &end),
+            (None, None, Some(after)) => self.advance(Filling { to: page.to, after: after.clone() }, page.progress),
+            _ => {}
+        }
+        if let Some(number) = page.query.filter(|_| page.after.is_none()) {
+            self.query_came(number);
+        }
+        if page.end.is_some_and(|end| end.purge) {
+            self.purge_windows();
         }
         self.storing.meta();
     }
@@ -83,14 +96,16 @@ impl Replica {
         (self.history.incarnation, self.history.head) = (incarnation, head);
     }
 
-    /// What an item makes of what is there. `None`: it says what this version does not know.
-    fn entry_of(&self, item: &Item) -> Option<Entry> {
-        let entry = cbor::decode_entry(&item.entry).ok().filter(|entry| entry.live().is_some())?;
-        let there = self.confirmed.get(&item.key).filter(|_| !item.whole);
-        Some(match (&entry, there) {
-            (Entry::Live(changed), Some(there)) => Entry::Live(there.merged(changed).into()),
-            _ => entry,
-        })
+    /// What an item makes of what is there. `None`: what it tells a part of is not there, as it was let go of meanwhile.
+    ///
+    /// # Errors
+    /// Where it says what this version does not know.
+    fn entry_of(&self, item: &Item) -> Result<Option<Arc<Object>>, Box<CodecError>> {
+        let Entry::Live(object) = cbor::decode_entry(&item.entry)? else { return Ok(None) };
+        match item.whole {
+            true => Ok(Some(object)),
+            false => Ok(self.confirmed.get(&item.key).map(|there| there.merged(&object).into())),
+        }
     }
 
     /// What is under a key is this, as of `to`.
@@ -168,18 +183,46 @@ impl Replica {
         let recorded = self.outbox.pending.iter().filter(|(_, pending)| pending.is_recorded_below(to));
         let mut recorded: Vec<_> = recorded.map(|(edit, pending)| (pending.recorded, edit)).collect();
         recorded.sort_unstable();
+        recorded.into_iter().for_each(|(_, edit)| self.confirm_absorbed(moment, edit));
+    }
+
+    /// Confirms an edit that is in what came.
+    fn confirm_absorbed(&mut self, moment: Moment, edit: EditId) {
+        let Some(pending) = self.outbox.pending.get(edit) else { return };
+        let (Some(seal), Some(seq)) = (pending.seal, pending.recorded) else { return };
+        let place = Place { seq, client: seal.client, n: seal.n, lost: pending.lost.clone() };
+        // What has not come under a key was lost there.
+        let keys = pending.unabsorbed().map(|op| op.key.clone()).collect::<Vec<_>>();
+        let expected = self.entries_after(edit, &keys);
         let mut overlap = FxHashSet::default();
-        for (_, edit) in recorded {
-            let Some(pending) = self.outbox.pending.get(edit) else { continue };
-            let (Some(seal), Some(seq)) = (pending.seal, pending.recorded) else { continue };
-            let place = Place { seq, client: seal.client, n: seal.n, lost: pending.lost.clone() };
-            // What has not come under a key was lost there.
-            let keys = pending.unabsorbed().map(|op| op.key.clone()).collect::<Vec<_>>();
-            let expected = self.entries_after(edit, &keys);
-            self.confirm(moment, edit, &place, &mut overlap, false);
-            self.turned_out(edit, &keys, &expected);
-        }
+        self.confirm(moment, edit, &place, &mut overlap, false);
+        self.turned_out(edit, &keys, &expected);
         self.reapply(overlap);
+    }
+
+    /// An edit is recorded at a place. Where that was not known as pages came, it is in what came already.
+    pub(super) fn came_already(&mut self, moment: Moment, edit: EditId, seq: Seq) {
+        if seq < self.history.played {
+            return self.confirm_absorbed(moment, edit);
+        }
+        let Some(filled) = &self.history.filling else { return };
+        let Some(pending) = self.outbox.pending.get(edit) else { return };
+        let has_come = |key: &Key| match self.confirmed.get(key) {
+            Some(object) if object.seq() >= seq => true,
+            _ => filled.has(key) && seq < filled.at.to,
+        };
+        let ops = pending.body.ops.iter().enumerate().filter(|(_, op)| has_come(&op.key));
+        let came: Vec<(usize, Key)> = ops.map(|(place, op)| (place, op.key.clone())).collect();
+        let keys: Vec<Key> = came.iter().map(|(_, key)| key.clone()).collect();
+        let expected = self.entries_after(edit, &keys);
+        for (place, key) in came {
+            self.view.remove_one(&key, edit, place);
+            if let Some(pending) = self.outbox.pending.get_mut(edit) {
+                pending.absorbed.push(place);
+            }
+        }
+        self.turned_out(edit, &keys, &expected);
+        self.reapply(keys);
     }
 
     /// What was absorbed shows again: what came is dropped.

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::outbox::Pending;
+use super::part::Part;
 use super::{History, Moment, Notice, Replica};
 use crate::frame::ResyncReason;
 use crate::limits;
@@ -106,6 +107,7 @@ impl Replica {
     /// Forgets all that was played. The view keeps what is pending.
     pub(super) fn drop_confirmed(&mut self) {
         self.release_absorbed();
+        self.part.iter_mut().for_each(Part::forget);
         let dropped = std::mem::take(&mut self.confirmed);
         self.changed.extend(dropped.keys());
         let diverged = self.history.diverged;

@@ -16,7 +16,7 @@
 //!
 //! One file an idea: `outbox` holds what is not yet on the log, `view` shows it, `connect` opens the stream and finds
 //! out whether both sides still speak of the same history, `play` takes events in and `filling` what
-//! they came to, `verdict` takes answers in,
+//! they came to, `part` holds the results of queries alone, `verdict` takes answers in,
 //! `identity` changes who the replica is where its store was copied or the server restored, `storing` writes to the
 //! device and `restoring` reads back, `coalesce` keeps the outbox short, `texts` moves pending splices past what others
 //! have done, `commands` has commands run again, `drafts` holds what never leaves the device, `tabs` takes edits from mirrors and tells them what changed, `presence` knows who else is there.
@@ -29,6 +29,7 @@ mod edit;
 mod filling;
 mod identity;
 mod outbox;
+mod part;
 mod play;
 mod presence;
 mod restoring;
@@ -52,6 +53,7 @@ pub(crate) use drafts::published;
 pub(crate) use edit::rehearse;
 pub use edit::{Commanded, EditError, NewEdit, Reads};
 pub use outbox::Parked;
+pub use part::SubscribeError;
 pub use presence::PresenceError;
 pub use restoring::Restoring;
 pub use rows::{Row, RowError, Table};
@@ -75,6 +77,7 @@ use drafts::Drafts;
 use filling::Filled;
 use identity::Identity;
 use outbox::Outbox;
+use part::Part;
 use presence::Peers;
 use storing::Storing;
 use tabs::Tabs;
@@ -96,6 +99,8 @@ pub struct Replica {
     storing: Storing,
     tabs: Tabs,
     peers: Peers,
+    /// The queries, where it holds only what they find.
+    part: Option<Part>,
     /// Whose objects are wanted first, and were when the stream was last opened.
     first: KeyOrder,
     first_sent: KeyOrder,
@@ -216,6 +221,7 @@ impl Replica {
             storing: Storing::new(keeping),
             tabs: Tabs::default(),
             peers: Peers::default(),
+            part: None,
             first: KeyOrder::default(),
             first_sent: KeyOrder::default(),
             trimmed: false,

@@ -1,6 +1,7 @@
 //! Reading a replica back from the device, row by row in the order they were written.
 
 use super::outbox::Pending;
+use super::part::Part;
 use super::rows::{Meta, Row, RowError, Table};
 use super::{Keeping, Replica, Start};
 use crate::name::{Key, StreamName};
@@ -100,6 +101,7 @@ impl Replica {
         self.history.incarnation = meta.incarnation;
         (self.history.played, self.history.chain, self.history.head) = (meta.played, meta.chain, meta.head);
         self.history.filling = meta.filling;
+        self.part = meta.part.map(Part::restored);
         self.storing.restored(meta.last_edit);
         self.tabs.restore(meta.tabs);
         self.outbox.restore(meta.last_edit, meta.decided, meta.client);

@@ -8,6 +8,7 @@ use crate::catchup::KeyOrder;
 use crate::codec::CodecError;
 use crate::codec::cbor::{self, Reader, Writer, check_end};
 use crate::event::{Authored, Body, Lost};
+use crate::frame::Subscription;
 use crate::hash::Chain;
 use crate::limits;
 use crate::name::Key;
@@ -95,14 +96,16 @@ pub(super) struct Meta {
     pub(super) last_edit: EditId,
     pub(super) tabs: Vec<(TabId, EditId)>,
     pub(super) filling: Option<Filled>,
+    /// The queries, where it holds only what they find.
+    pub(super) part: Option<Vec<Subscription>>,
 }
 
 impl Row {
     /// `[version, client, former, decided, incarnation | null, played, chain, head, last edit, [[tab, taken], …],
-    /// filling | null]`; a filling is `[[to, [collection, id]], [collection, …], [objects, of, bytes]]`
+    /// filling | null, [subscription, …] | null]`; a filling is `[[to, [collection, id]], [collection, …], [objects, of, bytes]]`
     pub(super) fn meta(meta: &Meta) -> Self {
         let mut writer = Writer::new();
-        writer.array(11).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
+        writer.array(12).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
         for &client in &meta.former {
             writer.client(client);
         }
@@ -117,6 +120,10 @@ impl Row {
             writer.array(2).bits(tab.0).uint(taken.0);
         }
         writer.filled(meta.filling.as_ref());
+        match &meta.part {
+            None => writer.null(),
+            Some(all) => all.iter().fold(writer.array(all.len() as u64), Writer::subscription),
+        };
         Self { table: Table::Meta, key: Vec::new(), value: Some(writer.finish()) }
     }
 
@@ -213,6 +220,7 @@ impl Row {
                 tabs: cbor::read_array(reader, "tabs", limits::TABS, read_tab)?,
                 // Version 2 knew of no fillings.
                 filling: if parts > 10 { read_filled(reader)? } else { None },
+                part: if parts > 10 { read_part(reader)? } else { None },
             })
         })
     }
@@ -332,6 +340,13 @@ fn read_filled(reader: &mut Reader<'_>) -> Result<Option<Filled>, Box<CodecError
     let at = cbor::read_filling(reader)?;
     let first = cbor::read_array(reader, "first collections", limits::FIRST_COLLECTIONS, cbor::read_collection)?;
     Ok(Some(Filled { at, order: KeyOrder::new(first), progress: cbor::read_progress(reader)? }))
+}
+
+fn read_part(reader: &mut Reader<'_>) -> Result<Option<Vec<Subscription>>, Box<CodecError>> {
+    if cbor::read_null(reader)? {
+        return Ok(None);
+    }
+    cbor::read_array(reader, "queries", limits::QUERIES, cbor::read_subscription).map(Some)
 }
 
 fn maybe(reader: &mut Reader<'_>) -> Result<Option<u64>, Box<CodecError>> {

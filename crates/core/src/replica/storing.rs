@@ -10,6 +10,7 @@ use rustc_hash::FxHashSet;
 
 use super::Replica;
 use super::connect::{Link, Phase};
+use super::part::Part;
 use super::rows::{Meta, Row};
 use crate::name::Key;
 use crate::numbered::Numbered;
@@ -295,6 +296,7 @@ impl Replica {
             last_edit: self.outbox.last_edit(),
             tabs: self.tabs.taken(),
             filling: self.history.filling.clone(),
+            part: self.part.as_ref().map(Part::subscriptions),
         }
     }
 }

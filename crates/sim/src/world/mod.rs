@@ -3,6 +3,7 @@
 
 mod devices;
 mod edits;
+mod queries;
 mod rest;
 mod serving;
 mod tend;
@@ -106,7 +107,9 @@ impl World {
         world.trace.note("plan", || format!("{:?}", world.plan));
         for number in 0..world.plan.devices {
             let random = world.random.fork();
-            world.devices.push(Device::new(number, random, Millis(0)));
+            let mut device = Device::new(number, random, Millis(0));
+            device.partial = world.plan.parts && world.random.bool();
+            world.devices.push(device);
             world.later(0, Happening::DeviceStarts(number));
         }
         world.later(0, Happening::ServerStarts);
@@ -202,6 +205,7 @@ impl World {
                 self.server.checkpoint();
             }
         }
+        self.change_queries()?;
         match self.healed {
             None if self.edits_left == 0 => self.heal().map(|()| false),
             None => Ok(false),

@@ -29,7 +29,7 @@ pub use local::{
 };
 pub(crate) use local::{read_commanded, read_ops};
 pub(crate) use op::{read_client, read_key};
-pub(crate) use page::{read_filling, read_progress};
+pub(crate) use page::{read_filling, read_progress, read_subscription};
 pub use presence::{encode_peers, encode_presence_head};
 pub(crate) use reader::{Reader, array_len, check_end, read_array, read_map, read_null, read_tuple, split_bytes};
 pub use server_frame::{

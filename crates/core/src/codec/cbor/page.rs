@@ -79,7 +79,7 @@ impl Writer {
     }
 
     /// `[number, query, ready]`
-    pub(super) fn subscription(&mut self, subscription: &Subscription) -> &mut Self {
+    pub(crate) fn subscription(&mut self, subscription: &Subscription) -> &mut Self {
         self.array(3).uint(subscription.number.0.into()).value(&subscription.query).bool(subscription.ready)
     }
 }
@@ -129,7 +129,7 @@ pub(crate) fn read_filling(reader: &mut Reader<'_>) -> Result<Filling, Box<Codec
     Ok(Filling { to: Seq(reader.count()?), after: read_whole_key(reader)? })
 }
 
-pub(super) fn read_subscription(reader: &mut Reader<'_>) -> Result<Subscription, Box<CodecError>> {
+pub(crate) fn read_subscription(reader: &mut Reader<'_>) -> Result<Subscription, Box<CodecError>> {
     read_tuple(reader, 3, "a subscription")?;
     Ok(Subscription { number: QueryNumber(reader.u32()?), query: read_value(reader)?, ready: read_bool(reader)? })
 }
