@@ -14,6 +14,7 @@ use tapeline_core::query::Query;
 use tapeline_core::replica::{Notice, Replica};
 use tapeline_core::value::Value;
 
+use crate::device::Draft;
 use crate::part;
 use crate::plan::{Fault, Plan};
 use crate::recorder::{self, Recorder, markers_of};
@@ -64,6 +65,8 @@ struct Seen {
     outbox: BTreeMap<Marker, EditId>,
     parked: BTreeMap<Marker, EditId>,
     shown: BTreeMap<Key, Shown>,
+    /// The last edit that is on the device.
+    stored: EditId,
 }
 
 impl Checks {
@@ -250,13 +253,24 @@ impl Checks {
         Ok(())
     }
 
-    /// Looks at a device after something was done there.
+    /// The last edit that a device was last seen to have stored.
+    pub fn stored_through(&self, device: usize) -> EditId {
+        self.seen.get(&device).map(|seen| seen.stored).unwrap_or_default()
+    }
+
+    /// Looks at a device after something was done there. Answers what has changed before the eyes.
     ///
     /// # Errors
     /// Where it breaks a promise.
-    pub fn look(&mut self, device: usize, replica: &mut Replica, notices: &[Notice]) -> Result<(), String> {
+    pub fn look(
+        &mut self,
+        device: usize,
+        replica: &mut Replica,
+        notices: &[Notice],
+        drafts: &BTreeMap<Key, Draft>,
+    ) -> Result<BTreeSet<Key>, String> {
         let before = self.seen.remove(&device).unwrap_or_default();
-        let now = self.check_shown(replica)?;
+        let now = self.check_shown(replica, drafts)?;
         let changed: BTreeSet<Key> = replica.take_changed().collect();
         let keys: BTreeSet<&Key> = before.shown.keys().chain(now.shown.keys()).collect();
         if let Some(key) =
@@ -282,16 +296,21 @@ impl Checks {
             self.deed(marker, |deed| deed.stored |= deed.edit <= stored);
         }
         self.seen.insert(device, now);
-        Ok(())
+        Ok(changed)
     }
 
     /// Looks at a device that has started again from its store.
     ///
     /// # Errors
     /// Where it breaks a promise.
-    pub fn look_anew(&mut self, device: usize, replica: &mut Replica) -> Result<(), String> {
+    pub fn look_anew(
+        &mut self,
+        device: usize,
+        replica: &mut Replica,
+        drafts: &BTreeMap<Key, Draft>,
+    ) -> Result<(), String> {
         let before = self.seen.remove(&device).unwrap_or_default();
-        let now = self.check_shown(replica)?;
+        let now = self.check_shown(replica, drafts)?;
         replica.take_changed().for_each(drop);
         let has = |marker| now.outbox.contains_key(&marker) || now.parked.contains_key(&marker);
         for &marker in before.outbox.keys().chain(before.parked.keys()) {
@@ -308,12 +327,12 @@ impl Checks {
     }
 
     /// What a replica shows must be what is on the log as far as it has played it, with its pending edits on top.
-    fn check_shown(&self, replica: &mut Replica) -> Result<Seen, String> {
+    fn check_shown(&self, replica: &mut Replica, drafts: &BTreeMap<Key, Draft>) -> Result<Seen, String> {
         if replica.filling().is_some() {
-            return self.check_filling(replica);
+            return self.check_filling(replica, drafts);
         }
         if replica.is_partial() {
-            return self.check_part(replica);
+            return self.check_part(replica, drafts);
         }
         let (played, digest) = (replica.played(), replica.digest());
         let Some(confirmed) = self.recorder.objects(played, digest) else {
@@ -324,7 +343,11 @@ impl Checks {
             let write = (Seq(u64::MAX), replica.client());
             reference::apply(&mut expected, replica.shown_ops(edit).unwrap_or_default(), write, body.base);
         }
-        let (shown, expected) = (shown(replica), expected.shown());
+        let (shown, mut expected) = (shown(replica), expected.shown());
+        for (key, draft) in drafts {
+            let fields = BTreeMap::from([("said".to_owned(), Value::Int(draft.said))]);
+            expected.insert(key.clone(), (fields, Vec::new()));
+        }
         if let Some(key) = shown.keys().chain(expected.keys()).find(|&key| shown.get(key) != expected.get(key)) {
             let (shown, expected) = (shown.get(key), expected.get(key));
             return Err(format!("shown after {played} events under {key} is {shown:?}, not {expected:?}"));
@@ -334,14 +357,17 @@ impl Checks {
 
     /// What a partial replica holds is what its queries find where it is; of those whose results have not all come,
     /// something they may find.
-    fn check_part(&self, replica: &Replica) -> Result<Seen, String> {
+    fn check_part(&self, replica: &Replica, drafts: &BTreeMap<Key, Draft>) -> Result<Seen, String> {
         let right = self.recorder.states(replica.played()).any(|objects| self.is_part(replica, &objects.shown()));
         let shown = shown(replica);
         if !right {
             let queries = replica.subscriptions();
-            return Err(format!("after {} events {shown:?} is not what {queries:?} find", replica.played()));
+            let held: BTreeMap<_, _> =
+                shown.keys().map(|key| (key.clone(), replica.get_before(EditId(0), key))).collect();
+            return Err(format!("after {} events {held:?} is not what {queries:?} find", replica.played()));
         }
-        for key in replica.outbox().flat_map(|(_, body)| &body.ops).map(|op| &op.key).chain(shown.keys()) {
+        let touched = replica.outbox().flat_map(|(_, body)| &body.ops).map(|op| &op.key);
+        for key in touched.chain(shown.keys()).filter(|key| !drafts.contains_key(key)) {
             let confirmed = replica.get_before(EditId(0), key);
             let expected = shown_from(replica, key, confirmed.as_deref(), Seq(0));
             if shown.get(key) != expected.as_ref() {
@@ -379,11 +405,11 @@ impl Checks {
 
     /// While a replica is filled, each object is as it was at some place of the log, with those pending edits on top
     /// that are not in it.
-    fn check_filling(&self, replica: &Replica) -> Result<Seen, String> {
+    fn check_filling(&self, replica: &Replica, drafts: &BTreeMap<Key, Draft>) -> Result<Seen, String> {
         let shown = shown(replica);
         let mut keys: BTreeSet<Key> = shown.keys().cloned().collect();
         keys.extend(replica.outbox().flat_map(|(_, body)| &body.ops).map(|op| op.key.clone()));
-        for key in keys {
+        for key in keys.into_iter().filter(|key| !drafts.contains_key(key)) {
             let confirmed = replica.get_before(EditId(0), &key);
             let (at, as_shown) =
                 (confirmed.as_ref().map(|object| object.seq()), confirmed.as_deref().map(recorder::shown));
@@ -489,7 +515,9 @@ impl Checks {
     /// The edits of a device stand on the log in the order in which they were made.
     fn check_order(&self) -> Result<(), String> {
         let mut last: BTreeMap<usize, Seq> = BTreeMap::new();
-        for (&marker, deed) in self.deeds.iter().filter(|(_, deed)| deed.retries == 0 && !deed.lost) {
+        let mut deeds: Vec<_> = self.deeds.iter().filter(|(_, deed)| deed.retries == 0 && !deed.lost).collect();
+        deeds.sort_by_key(|(_, deed)| (deed.device, deed.edit));
+        for (&marker, deed) in deeds {
             let Some(&seq) = self.recorder.places(marker).first() else { continue };
             // What joined an earlier edit, or was made again, stands elsewhere.
             if self.recorder.moves(seq) {
@@ -544,7 +572,7 @@ impl Seen {
         for (edit, there) in replica.parked() {
             parked.extend(markers_of(&there.body)?.into_iter().map(|marker| (marker, edit)));
         }
-        Ok(Self { outbox: outbox(replica)?, parked, shown })
+        Ok(Self { outbox: outbox(replica)?, parked, shown, stored: replica.stored_through() })
     }
 
     /// Takes what a parked edit carries.

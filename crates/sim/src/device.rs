@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use tapeline_core::codec::Codec;
 use tapeline_core::link::Link;
-use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Channel, ClientId, Millis};
+use tapeline_core::name::{Key, StreamName};
+use tapeline_core::numbers::{Channel, ClientId, EditId, Millis};
 use tapeline_core::replica::{Keeping, Moment, Replica, Row, Start, StoreBatch, Table};
+use tapeline_core::undo::History;
 
+use crate::diary::Diary;
 use crate::network::ConnId;
 use crate::sabotage::Sabotage;
-use crate::workload;
+use crate::workload::{self, Marker};
 
 /// Wall-clock time when the world begins.
 const EPOCH: i64 = 1_763_640_000_000;
@@ -47,11 +49,28 @@ pub struct Device {
     pub copies: Vec<Rows>,
     /// Where the replica keeps itself.
     pub keeping: Keeping,
+    /// What was edited since the process started can be undone.
+    pub history: History,
+    /// The same, to check it.
+    pub diary: Diary,
+    /// Objects that are to stay on the device, as they were last left.
+    pub drafts: BTreeMap<Key, Draft>,
     /// It holds only what its queries find.
     pub partial: bool,
     start: Start,
     codec: Codec,
     skew: i64,
+}
+
+/// A draft: its one field, the marker that it is, and the edit that last changed it.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft {
+    /// What it says.
+    pub said: Marker,
+    /// What it is.
+    pub marker: Marker,
+    /// Its last edit.
+    pub edit: EditId,
 }
 
 /// A store: rows that are durable, and at most one batch that is not.
@@ -79,6 +98,9 @@ impl Device {
             random,
             copies: Vec::new(),
             keeping,
+            history: History::default(),
+            diary: Diary::default(),
+            drafts: BTreeMap::new(),
             partial: false,
             start,
             codec,
@@ -99,6 +121,7 @@ impl Device {
         self.life += 1;
         self.link = Link::new(now);
         self.wakes_at = None;
+        (self.history, self.diary) = Default::default();
         let client = ClientId(self.random.u128(..));
         let stream = StreamName::new("sim/stream").expect("a name");
         let mut first = workload::collections();

@@ -30,6 +30,8 @@ pub struct Plan {
     pub parts: bool,
     /// How often a store may be copied.
     pub copies: usize,
+    /// Whether there are objects that stay on their device for a while.
+    pub drafts: bool,
     /// One append in so many has an unknown outcome; 0: none.
     pub unknown: u32,
     /// One frame in so many arrives twice; 0: none.
@@ -92,6 +94,7 @@ impl Plan {
             trims: false,
             parts: false,
             copies: *random.choice(&[1, 1, 4]).unwrap_or(&1),
+            drafts: true,
             unknown: 0,
             twice: 0,
         };
@@ -110,6 +113,8 @@ impl Plan {
             2 => plan.faults.push((Fault::ServerRestore, random.u32(1..=4))),
             _ => {}
         }
+        // Two copies of a store would both publish what both have.
+        plan.drafts = !plan.has(Fault::DeviceCopy) && !plan.has(Fault::DeviceRestore);
         // Of events that are gone nobody can recognise its own.
         let recognised =
             [Fault::DeviceCopy, Fault::DeviceRestore, Fault::ServerRestore].into_iter().any(|fault| plan.has(fault));

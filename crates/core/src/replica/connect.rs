@@ -172,7 +172,7 @@ impl Replica {
             stream: self.stream.clone(),
             client: self.identity.client,
             former: self.identity.former.iter().copied().collect(),
-            settled: self.identity.settled,
+            settled: self.outbox.settled_for_all().unwrap_or(self.identity.settled),
             incarnation: self.history.incarnation.filter(|_| self.history.played > Seq::FIRST || filling.is_some()),
             played: self.history.played,
             chain: self.history.chain,
@@ -227,11 +227,14 @@ impl Replica {
         if last > self.outbox.last_sealed() {
             return true;
         }
-        self.outbox.undecided_numbers().take_while(|&n| n <= last).any(|n| {
-            let ours = self.outbox.undecided(n).and_then(|edit| self.outbox.pending.get(edit)?.hash());
+        for (n, edit) in self.outbox.undecided_through(last) {
+            let ours = self.outbox.pending.get(edit).and_then(|pending| pending.hash());
             let theirs = opened.verdicts.iter().find(|own| own.n == n).map(|own| own.hash);
-            ours != theirs
-        })
+            if ours != theirs {
+                return true;
+            }
+        }
+        false
     }
 
     /// An error without an event's number answers an open where one is waited for; what concerns an event and comes

@@ -28,7 +28,9 @@ mod drafts;
 mod edit;
 mod filling;
 mod identity;
+mod moves;
 mod outbox;
+mod overwritten;
 mod part;
 mod play;
 mod presence;
@@ -52,6 +54,7 @@ pub use connect::Start;
 pub(crate) use drafts::published;
 pub(crate) use edit::rehearse;
 pub use edit::{Commanded, EditError, NewEdit, Reads};
+pub use moves::Moved;
 pub use outbox::Parked;
 pub use part::SubscribeError;
 pub use presence::PresenceError;
@@ -65,7 +68,7 @@ use crate::catchup::KeyOrder;
 use crate::event::{Lost, Refusal};
 use crate::frame::ResyncReason;
 use crate::hash::{Chain, Digest};
-use crate::name::{Collection, FieldName, Key, ObjectId, StreamName, Subject};
+use crate::name::{Collection, FieldName, Key, Names, ObjectId, StreamName, Subject};
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
 use crate::object::Object;
@@ -76,6 +79,7 @@ use connect::Link;
 use drafts::Drafts;
 use filling::Filled;
 use identity::Identity;
+use moves::Moves;
 use outbox::Outbox;
 use part::Part;
 use presence::Peers;
@@ -110,7 +114,9 @@ pub struct Replica {
     outdated: bool,
     /// How many events were played when mirrors were last told.
     told: Seq,
+    names: Names,
     changed: FxHashSet<Key>,
+    moves: Moves,
     notices: VecDeque<Notice>,
 }
 
@@ -227,7 +233,9 @@ impl Replica {
             trimmed: false,
             outdated: false,
             told: Seq::FIRST,
+            names: Names::default(),
             changed: FxHashSet::default(),
+            moves: Moves::default(),
             notices: VecDeque::new(),
         }
     }

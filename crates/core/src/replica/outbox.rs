@@ -90,6 +90,8 @@ pub(super) struct Kept {
     pub(super) edit: EditId,
     pub(super) client: ClientId,
     pub(super) n: EventNumber,
+    /// Its place, where it was played since the program started.
+    pub(super) seq: Option<Seq>,
     pub(super) body: Body,
 }
 
@@ -188,11 +190,15 @@ impl Outbox {
         *self.sealed.get(usize::try_from(place).ok()?)?
     }
 
-    /// The numbers sealed under the present identity that have no verdict yet.
-    pub(super) fn undecided_numbers(&self) -> impl Iterator<Item = EventNumber> {
-        let first = self.first;
-        let numbered = self.sealed.iter().enumerate();
-        numbered.filter(|(_, edit)| edit.is_some()).map(move |(place, _)| first.plus(place as u64))
+    /// What was sealed up to `last` under the present identity and has no verdict yet.
+    pub(super) fn undecided_through(&self, last: EventNumber) -> Vec<(EventNumber, EditId)> {
+        let mut undecided = Vec::new();
+        let mut n = self.first;
+        for edit in &self.sealed {
+            undecided.extend(edit.filter(|_| n <= last).map(|edit| (n, edit)));
+            n = n.next();
+        }
+        undecided
     }
 
     /// The verdict on `n` is known. Answers the edit, where it was not known before.
@@ -255,6 +261,23 @@ impl Outbox {
         let next = unsealed.find(|(_, pending)| pending.seal.is_none() && pending.recorded.is_none());
         self.next_to_seal = next.map_or(self.last_edit.next(), |(edit, _)| edit);
         next.map(|(edit, _)| edit)
+    }
+
+    /// What is settled for all events on their way: the server is to judge each by the verdicts that its author did not
+    /// know, so it may not forget them before. `None`: nothing is on its way.
+    pub(super) fn settled_for_all(&self) -> Option<EventNumber> {
+        let first = self.sealed.iter().flatten().next()?;
+        Some(self.pending.get(*first)?.seal?.settled)
+    }
+
+    /// Whether a pending edit will stand after another one on the log: it is a later one, or one that was refused and is
+    /// made again while the other is on its way.
+    pub(super) fn comes_after(&self, edit: EditId, other: EditId) -> bool {
+        let again =
+            |edit| self.pending.get(edit).is_some_and(|pending| pending.again.is_some() && pending.seal.is_none());
+        let sent =
+            |edit| self.pending.get(edit).is_none_or(|pending| pending.seal.is_some() || pending.recorded.is_some());
+        edit > other || edit != other && again(edit) && sent(other)
     }
 
     /// Gives an edit its number.

@@ -37,6 +37,10 @@ struct Subscribed {
     /// How many want it.
     count: usize,
     ready: bool,
+    /// The server was asked for it, and has not sent all of it.
+    asked: bool,
+    /// More of it is wanted than was asked for.
+    again: bool,
     /// What came of it since the stream was opened: of a window, and of any other query until it is ready.
     came: FxHashSet<ObjectId>,
 }
@@ -67,16 +71,14 @@ impl Part {
         let last = stored.iter().map(|stored| stored.number).max().unwrap_or_default();
         let subscribed = |Subscription { number, query: value, ready }| {
             let query = Query::from_value(&value).ok()?;
-            Some(Subscribed { number, value, query, count: 0, ready, came: FxHashSet::default() })
+            Some(Subscribed { count: 0, ready, ..Subscribed::new(number, value, query) })
         };
         Self { all: stored.into_iter().filter_map(subscribed).collect(), last, unsaid: VecDeque::new() }
     }
 
     /// The queries as they are stored and as the stream is opened with them.
     pub(super) fn subscriptions(&self) -> Vec<Subscription> {
-        let subscription =
-            |of: &Subscribed| Subscription { number: of.number, query: of.value.clone(), ready: of.ready };
-        self.all.iter().map(subscription).collect()
+        self.all.iter().map(Subscribed::subscription).collect()
     }
 
     /// The stream is opened with all of them.
@@ -86,6 +88,7 @@ impl Part {
             subscribed.came.clear();
             // A window comes anew.
             subscribed.ready &= subscribed.query.limit.is_none();
+            (subscribed.asked, subscribed.again) = (!subscribed.ready, false);
         }
         self.subscriptions()
     }
@@ -100,9 +103,9 @@ impl Part {
             match self.unsaid.pop_front()? {
                 Unsaid::Unsubscribe(number) => return Some(ClientFrame::Unsubscribe { channel, number }),
                 Unsaid::Subscribe(number) => {
-                    let mut all = self.subscriptions().into_iter();
-                    if let Some(subscription) = all.find(|known| known.number == number) {
-                        return Some(ClientFrame::Subscribe { channel, subscription });
+                    if let Some(subscribed) = self.get_mut(number) {
+                        subscribed.asked = true;
+                        return Some(ClientFrame::Subscribe { channel, subscription: subscribed.subscription() });
                     }
                 }
             }
@@ -126,6 +129,17 @@ impl Part {
     fn find(&self, key: &Key, object: &Object, counts: impl Fn(&Subscribed) -> bool) -> bool {
         let mut whole = self.all.iter().filter(|subscribed| subscribed.query.limit.is_none() && counts(subscribed));
         whole.any(|subscribed| subscribed.query.may_find(key, object))
+    }
+}
+
+impl Subscribed {
+    fn new(number: QueryNumber, value: Value, query: Query) -> Self {
+        let (ready, asked, again) = Default::default();
+        Self { number, value, query, count: 1, ready, asked, again, came: FxHashSet::default() }
+    }
+
+    fn subscription(&self) -> Subscription {
+        Subscription { number: self.number, query: self.value.clone(), ready: self.ready }
     }
 }
 
@@ -179,7 +193,7 @@ impl Replica {
         }
         part.last = QueryNumber(part.last.0 + 1);
         let (number, value) = (part.last, value.clone());
-        part.all.push(Subscribed { number, value, query, count: 1, ready: false, came: FxHashSet::default() });
+        part.all.push(Subscribed::new(number, value, query));
         part.unsaid.push_back(Unsaid::Subscribe(number));
         self.storing.meta();
         Ok(number)
@@ -195,7 +209,11 @@ impl Replica {
         subscribed.query.limit = Some(limit);
         subscribed.value = with_limit(&subscribed.value, limit);
         subscribed.ready = false;
-        part.unsaid.push_back(Unsaid::Subscribe(number));
+        match subscribed.asked {
+            // What comes first answers what was asked first.
+            true => subscribed.again = true,
+            false => part.unsaid.push_back(Unsaid::Subscribe(number)),
+        }
         self.storing.meta();
         true
     }
@@ -257,8 +275,14 @@ impl Replica {
     /// All of a newly added query has come. What an earlier attempt left, which was cut off, and did not come again,
     /// is there no more.
     pub(super) fn query_came(&mut self, number: QueryNumber) {
-        let Some(subscribed) = self.part.as_mut().and_then(|part| part.get_mut(number)) else { return };
-        subscribed.ready = true;
+        let Some(part) = &mut self.part else { return };
+        let Some(subscribed) = part.get_mut(number) else { return };
+        subscribed.ready = !subscribed.again;
+        subscribed.asked = false;
+        if std::mem::take(&mut subscribed.again) {
+            part.unsaid.push_back(Unsaid::Subscribe(number));
+            return;
+        }
         if subscribed.query.limit.is_some() {
             return;
         }

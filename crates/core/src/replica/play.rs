@@ -8,7 +8,7 @@ use super::connect::Link;
 use super::outbox::{Kept, Pending};
 use super::{History, Moment, Notice, Replica};
 use crate::block::EventBlock;
-use crate::codec::cbor;
+use crate::codec::cbor::{self, Reader};
 use crate::event::{Lost, Recorded};
 use crate::frame::Events;
 use crate::hash::Digest;
@@ -112,7 +112,7 @@ impl Replica {
         }
         let mut overlap = FxHashSet::default();
         for encoded in block.encoded() {
-            let Ok(event) = cbor::decode_recorded(encoded) else {
+            let Ok(event) = cbor::read_recorded(Reader::knowing(encoded, &self.names)) else {
                 self.stop_at_unknown();
                 break;
             };
@@ -143,7 +143,9 @@ impl Replica {
             Some(edit) => self.play_own(moment, edit, event, overlap),
             None => {
                 self.report_overwritten(event);
-                self.move_past(event);
+                if self.outbox.len() > 0 {
+                    self.move_past(event);
+                }
                 self.confirmed.play(event);
                 self.meet(event, overlap);
             }
@@ -190,26 +192,30 @@ impl Replica {
         for op in &event.body.ops {
             let Some(object) = self.confirmed.get(&op.key) else { continue };
             let base = op.seen.unwrap_or(event.body.base);
+            if object.seq() < base {
+                continue;
+            }
             let ours = |client| self.identity.place(client).is_some();
             let unseen = |version: &crate::object::Version| ours(version.last.client) && version.last.seq >= base;
             let fields: Vec<_> = match &op.action {
                 Action::Delete if unseen(&object.version) => {
-                    object.fields().map(|(name, field)| (name, &field.value)).collect()
+                    object.fields().map(|(name, field)| (name, field.value)).collect()
                 }
                 Action::Delete => Vec::new(),
                 Action::Insert(set) | Action::Upsert(set) => {
                     let written = set.iter().filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
                     written
                         .filter(|(_, field)| unseen(&field.version))
-                        .map(|(name, field)| (name, &field.value))
+                        .map(|(name, field)| (name, field.value))
                         .collect()
                 }
                 Action::Update(edits) => {
-                    let set = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Set(_) | Edit::Put(_)));
+                    let set =
+                        edits.iter().filter(|(name, edit)| self.outbox.is_written_over(&op.key, name, edit, base));
                     let written = set.filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
                     written
                         .filter(|(_, field)| unseen(&field.version))
-                        .map(|(name, field)| (name, &field.value))
+                        .map(|(name, field)| (name, field.value))
                         .collect()
                 }
             };
@@ -289,7 +295,7 @@ impl Replica {
             }
         }
         self.storing.kept(edit);
-        let kept = Kept { edit, client: event.client, n: event.n, body: pending.body };
+        let kept = Kept { edit, client: event.client, n: event.n, seq: Some(event.seq), body: pending.body };
         for forgotten in self.outbox.keep(kept, moment.now) {
             self.storing.kept(forgotten);
         }

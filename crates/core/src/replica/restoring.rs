@@ -31,7 +31,7 @@ impl Restoring {
         match row.table {
             Table::Meta => self.meta = Some(row.read_meta()?),
             Table::Objects if there => {
-                let (key, entry): (Key, Entry) = row.read_object()?;
+                let (key, entry): (Key, Entry) = row.read_object(&replica.names)?;
                 replica.changed.insert(key.clone());
                 replica.confirmed.replace(&key, Some(entry));
             }
@@ -55,7 +55,7 @@ impl Restoring {
             Table::Parked => drop(outbox.parked.remove(row.edit()?)),
             Table::Drafts => {
                 let key = row.read_key()?;
-                let draft = if there { row.read_object()?.1.live().cloned() } else { None };
+                let draft = if there { row.read_object(&replica.names)?.1.live().cloned() } else { None };
                 replica.changed.insert(key.clone());
                 replica.drafts.restore(key, draft);
             }

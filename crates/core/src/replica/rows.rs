@@ -11,7 +11,7 @@ use crate::event::{Authored, Body, Lost};
 use crate::frame::Subscription;
 use crate::hash::Chain;
 use crate::limits;
-use crate::name::Key;
+use crate::name::{Key, Names};
 use crate::numbers::{ClientId, EditId, EventNumber, Incarnation, Seq, TabId};
 use crate::object::{Entry, Object};
 
@@ -232,9 +232,9 @@ impl Row {
         })
     }
 
-    pub(super) fn read_object(&self) -> Result<(Key, Entry), RowError> {
+    pub(super) fn read_object(&self, names: &Names) -> Result<(Key, Entry), RowError> {
         let key = self.read_key()?;
-        let entry = cbor::decode_entry(self.value.as_deref().unwrap_or_default());
+        let entry = cbor::read_entry(Reader::knowing(self.value.as_deref().unwrap_or_default(), names));
         Ok((key, entry.map_err(|error| self.damaged(error))?))
     }
 
@@ -271,7 +271,7 @@ impl Row {
 
     pub(super) fn read_kept(&self) -> Result<Kept, RowError> {
         let Authored { client, n, body, .. } = self.read(cbor::read_authored)?;
-        Ok(Kept { edit: self.edit()?, client, n, body })
+        Ok(Kept { edit: self.edit()?, client, n, seq: None, body })
     }
 
     pub(super) fn read_parked(&self) -> Result<(EditId, Parked), RowError> {

@@ -259,7 +259,11 @@ impl Replica {
         let again = self.outbox.pending.get(edit).and_then(|pending| pending.again);
         let ready =
             again.is_none_or(|again| self.identity.settled >= again.settled && self.history.played >= again.head);
-        ready && !self.commands.is_due(edit) && !self.waits_for_filling(edit) && self.settle_texts(edit)
+        ready
+            && !self.commands.is_due(edit)
+            && !self.waits_for_command(edit)
+            && !self.waits_for_filling(edit)
+            && self.settle_texts(edit)
     }
 
     fn dirty_rows(&mut self) -> Vec<Row> {

@@ -4,7 +4,7 @@
 //! both they and pending edits touch are rolled back and applied again: cost follows the overlap, not the length of
 //! the outbox.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbers::EditId;
@@ -110,7 +110,7 @@ impl View {
 
     /// The pending ops on a key, in order.
     pub(super) fn ops(&self, key: &Key) -> impl Iterator<Item = (EditId, usize)> {
-        self.touched(key).into_iter().flat_map(|touched| touched.ops.iter().copied())
+        self.touched(key).map_or_else(vec_deque::Iter::default, |touched| touched.ops.iter()).copied()
     }
 
     fn touched(&self, key: &Key) -> Option<&Touched> {

@@ -2,6 +2,7 @@
 //! all that is to happen; everything random comes from the seed.
 
 mod devices;
+mod drafts;
 mod edits;
 mod queries;
 mod rest;
@@ -139,6 +140,11 @@ impl World {
             }
         }
         Err("too much happens".into())
+    }
+
+    /// How many events were recorded.
+    pub fn events(&self) -> u64 {
+        self.checks.recorder.events()
     }
 
     /// What happened, for people.

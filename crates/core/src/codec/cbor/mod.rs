@@ -22,7 +22,7 @@ pub use client_frame::{decode_client_frame, encode_client_frame};
 pub use event::{
     EncodedBody, RecordedHead, decode_recorded, encode_body, encode_recorded, encode_recorded_head, recorded_keys,
 };
-pub(crate) use event::{encode_authored, read_authored};
+pub(crate) use event::{encode_authored, read_authored, read_recorded};
 pub use local::{
     decode_key, decode_new_edit, decode_ops, decode_ran, decode_record, encode_moved, encode_notice, encode_parked,
     encode_record, encode_row, encode_rows, encode_run,
@@ -38,8 +38,9 @@ pub use server_frame::{
 pub use stored::{canonical_object, decode_entry, encode_entry};
 pub(crate) use stored::{
     decode_batch, decode_client_state, decode_stream_state, encode_batch, encode_client_state, encode_stream_state,
-    read_conflicts, read_values,
+    read_conflicts, read_entry, read_values,
 };
+pub(crate) use value::read_value;
 pub use value::{decode_value, encode_value};
 pub(crate) use verdict::{read_lost, read_refusal};
 pub(crate) use writer::{Writer, bytes_size, write_bytes};
