@@ -111,6 +111,8 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
     /// The state of a stream: one past `from` that others read already, where that will do, or as it is now.
     async fn pin(&self, tape: &Arc<Tape>, from: Option<Seq>) -> Result<Arc<Pinned>, LogError> {
         let pins = &self.fillers.pins;
+        // Those who come at the same time wait for the first of them, and then share what it pinned.
+        let _first = tape.pinning.lock().await;
         if let Some(pinned) = from.and_then(|from| pins.find(tape.stream(), from, tape.head())) {
             return Ok(pinned);
         }

@@ -321,11 +321,13 @@ impl PartFill {
             *rows = None;
             self.put_window(number, window, gathered);
         }
+        let mut last = None;
         while !gathered.is_full() {
             let Some(changed) = self.waiting.pop_front() else { return Ok(Done::Over) };
             gathered.change(&changed, self.played);
+            last = Some(changed.key);
         }
-        Ok(Done::Later(None))
+        Ok(if self.waiting.is_empty() { Done::Over } else { Done::Later(last) })
     }
 
     /// A window was read: what of it is new goes to the replica.

@@ -32,8 +32,6 @@ pub(super) struct OpenChannel {
     pub(super) feed: Feed,
     /// Whether the client takes pages.
     pub(super) takes_pages: bool,
-    /// The first event of the stream that is there, as far as that was found out.
-    pub(super) horizon: Seq,
     /// Whether the client holds a part of the stream.
     pub(super) is_partial: bool,
     /// Where its queries are to change, as soon as they can.
@@ -109,7 +107,6 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             asked: open.pages.then(|| Box::new(open.clone())),
             feed: Feed::Events,
             takes_pages: open.pages,
-            horizon: Seq::FIRST,
             is_partial: open.queries.is_some(),
             changes: Vec::new(),
             owed: Seq::FIRST,

@@ -50,13 +50,6 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         true
     }
 
-    /// The first event of a stream that is there was found out.
-    pub(super) fn begins_at(&mut self, channel: Channel, horizon: Seq) {
-        if let Some(open) = self.channels.get_mut(&channel) {
-            open.horizon = horizon;
-        }
-    }
-
     /// The events that are next for a client were let go: it gets all objects anew, if it takes them.
     pub(super) fn is_trimmed(&mut self, channel: Channel) {
         if self.channels.get(&channel).is_some_and(|open| open.takes_pages) {

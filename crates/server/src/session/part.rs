@@ -104,7 +104,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let again = Job::Live { opening, channel };
         match open.play_part() {
             Played::Page(page) => {
-                self.push_message(spelling.spell(page));
+                self.push_message(spelling.spell(*page));
                 Some(again)
             }
             Played::Gaps(part) => {
@@ -121,7 +121,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
 /// What came of going on with a part.
 enum Played {
-    Page(Page),
+    Page(Box<Page>),
     /// Something is to be read from the store.
     Gaps(Box<PartFill>),
     Nothing,
@@ -142,7 +142,7 @@ impl OpenChannel {
             }
         }
         if let Some(page) = part.played_page(gathered, self.opening.channel(), self.tape.head()) {
-            return Played::Page(page);
+            return Played::Page(Box::new(page));
         }
         std::mem::take(&mut self.changes).into_iter().for_each(|change| self.change(change));
         let Feed::Part(part) = &self.feed else { return Played::Nothing };
