@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::text::SmolStr;
+use crate::short_text::SmolStr;
 
 use crate::edit::edited;
 use crate::event::Recorded;
@@ -258,7 +258,7 @@ impl Object {
     }
 
     /// Roughly how many bytes its fields take, encoded.
-    pub(crate) fn estimated_bytes(&self) -> usize {
+    pub fn estimated_bytes(&self) -> usize {
         self.fields.iter().map(|(name, field)| 2 + name.as_str().len() + field.value.estimated_bytes()).sum()
     }
 
@@ -300,6 +300,12 @@ impl Object {
             Edit::Ask(value) => self.ask(name, value.clone(), write),
             Edit::Members(members) => self.edit_members(name, members, write.stamp),
             Edit::Splice(splices) if splices.is_empty() => {}
+            Edit::Splice(splices) if let Ok(place) = self.place(name.as_str()) => {
+                let version = self.read(&self.fields[place].1).version.then(write.stamp);
+                if splices.apply_to(&mut self.fields[place].1.value).is_ok() {
+                    self.set_version(place, version);
+                }
+            }
             Edit::Inc(_) | Edit::Splice(_) | Edit::Put(_) => {
                 // What no longer fits what is there has no effect; the sequencer refuses it.
                 if let Ok(value) = edited(self.get(name.as_str()), edit) {

@@ -161,7 +161,7 @@ test("a collection is replaced while somebody types in a text of it: what was ty
 });
 
 test("an edit and a later one that undoes it come to nothing before either was sent", async () => {
-  const [ann] = await two("cancelled");
+  const [ann, ben] = await two("cancelled");
   await ann.stream.synced();
   ann.db.goOffline();
   ann.tasks.delete(ann.tasks.insert({ title: "not after all" }));
@@ -170,7 +170,7 @@ test("an edit and a later one that undoes it come to nothing before either was s
   await ann.stream.synced();
   assert.ok(ann.told("cancelled").length > 0);
   assert.equal(ann.stream.status().head, 0);
-  await close(ann);
+  await close(ann, ben);
 });
 
 test("a value that lost stands on the object with who wrote it, until somebody decides", async () => {
@@ -399,7 +399,8 @@ test("a draft never leaves before it is published, through a restart too", async
 test("refused work waits through a restart, with its reason, its content and what is there", async () => {
   const directory = await mkdtemp(join(tmpdir(), "tapeline-parked-"));
   const open = () => Tapeline.open({ server: server.url, name: "parked", storage: { directory } });
-  const [ann] = await two("parked");
+  const [ann, other] = await two("parked");
+  await close(other);
   let ben = new Person(await open(), "parked");
   await apart({ id: "t", colour: "none" }, ann, ben);
   ann.tasks.update("t", { colour: "red" });

@@ -143,7 +143,9 @@ impl Replica {
             Some(edit) => self.play_own(moment, edit, event, overlap),
             None => {
                 self.report_overwritten(event);
-                self.move_past(event);
+                if self.outbox.len() > 0 {
+                    self.move_past(event);
+                }
                 self.confirmed.play(event);
                 self.meet(event, overlap);
             }
@@ -190,6 +192,9 @@ impl Replica {
         for op in &event.body.ops {
             let Some(object) = self.confirmed.get(&op.key) else { continue };
             let base = op.seen.unwrap_or(event.body.base);
+            if object.seq() < base {
+                continue;
+            }
             let ours = |client| self.identity.place(client).is_some();
             let unseen = |version: &crate::object::Version| ours(version.last.client) && version.last.seq >= base;
             let fields: Vec<_> = match &op.action {

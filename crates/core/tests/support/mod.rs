@@ -21,8 +21,8 @@ use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, Str
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq};
 use tapeline_core::object::{Entry, Stamp, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
+use tapeline_core::short_text::SmolStr;
 use tapeline_core::splice::{Content, Splice, Splices};
-use tapeline_core::text::SmolStr;
 use tapeline_core::value::{Entries, Value};
 
 /// Runs `check` with a generator for each of `seeds` seeds. Its assertions name the seed.
