@@ -354,7 +354,7 @@ impl Replica {
         }
         let base = std::mem::take(&mut body.base);
         body.on.get_or_insert(base);
-        body.ops.iter_mut().for_each(|op| drop(op.seen.get_or_insert(base)));
+        body.ops.iter_mut().for_each(|op| op.seen = op.seen.or(Some(base)));
     }
 }
 
