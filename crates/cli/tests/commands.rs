@@ -223,7 +223,8 @@ fn what_takes_the_space_is_told_and_given_back() {
     std::fs::write(&schema, "[streams.'chat/*']\nretain = { events = 10 }").expect("written");
     let on_disk = |arguments: &[&str]| {
         let data = server.directory.path();
-        let output = tapeline().args(arguments).arg("--json").arg("--data").arg(data).output().expect("the binary runs");
+        let output =
+            tapeline().args(arguments).arg("--json").arg("--data").arg(data).output().expect("the binary runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>()

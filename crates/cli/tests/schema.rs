@@ -51,7 +51,10 @@ fn what_stays_is_told_too() {
     ";
     let (code, text, _) = check(schema, &[]);
     assert_eq!(code, Some(0));
-    assert!(text.contains("its events stay readable") && text.contains("streams chat/*: the newest 500 events stay"), "{text}");
+    assert!(
+        text.contains("its events stay readable") && text.contains("streams chat/*: the newest 500 events stay"),
+        "{text}"
+    );
     let (_, text, _) = check(schema, &["--json"]);
     let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["streams"], json!({ "chat/*": { "retain": { "events": 500 } } }));

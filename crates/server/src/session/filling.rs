@@ -34,8 +34,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let fill = match catchup::plan(open, opened.head, horizon) {
             Plan::Events => return false,
             Plan::Trimmed => {
-                let message = "the events that were asked for are no longer kept, and the client takes nothing else";
-                self.say_error(Some(opened.channel), ErrorCode::UpgradeRequired, message, None);
+                self.say_trimmed(opened.channel);
                 self.close_channel(opened.channel);
                 return true;
             }
@@ -47,6 +46,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         };
         self.begin_to_fill(opened.channel, Box::new(fill));
         true
+    }
+
+    /// Events were asked for that were let go, and nothing in their place.
+    pub(super) fn say_trimmed(&mut self, channel: Channel) {
+        let message = "the events that were asked for are no longer kept, and the client takes nothing else";
+        self.say_error(Some(channel), ErrorCode::UpgradeRequired, message, None);
     }
 
     pub(super) fn begin_to_fill(&mut self, channel: Channel, fill: Box<Fill>) {

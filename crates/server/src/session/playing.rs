@@ -199,6 +199,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// A stream cannot be read: the client is to come back later, and find it readable or hear it again.
     pub(super) fn give_up(&mut self, job: Job, error: &LogError) {
+        if let (Job::Range { channel, .. }, LogError::Trimmed { .. }) = (&job, error) {
+            self.fetches -= 1;
+            return self.say_trimmed(*channel);
+        }
         let (Job::Live { channel, .. }
         | Job::Fill { channel, .. }
         | Job::Presence { channel, .. }

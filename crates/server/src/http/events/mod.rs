@@ -85,7 +85,8 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
         return document(&shared, span, head).await;
     }
     // Of events that are going, what is there changes.
-    let is_there = asked.from >= span.tape.horizon();
+    let horizon = shared.log.info(&stream).await?.map_or(Seq::FIRST, |info| info.horizon);
+    let is_there = asked.from >= horizon.max(span.tape.horizon());
     let is_sealed = is_there && asked.to.is_some_and(|to| asked.from < to && to <= end.seq);
     match is_sealed {
         true => sealed(shared, span, &end, headers).await,
