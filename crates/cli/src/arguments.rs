@@ -265,9 +265,13 @@ pub struct Bench {
     /// Smaller sizes, for a quick look: figures are not comparable then.
     #[arg(long)]
     pub quick: bool,
-    /// With append and fanout: measure Redis, NATS and S2 lite beside us, those that are on PATH.
+    /// Measure peers beside us, those that are on PATH: with append and fanout Redis, NATS and S2 lite, with text yrs, Loro
+    /// and Automerge (`bench/text-peers`).
     #[arg(long)]
     pub peers: bool,
+    /// With text: the directory of the recordings.
+    #[arg(long, default_value = "fixtures", value_name = "DIR")]
+    pub recordings: PathBuf,
 }
 
 impl Arguments {
@@ -291,6 +295,12 @@ pub enum Measure {
     Return,
     /// Ten thousand edits made offline.
     Offline,
+    /// Updates of registers applied by a replica.
+    Apply,
+    /// A thousand events taken in over a thousand pending edits.
+    Rebase,
+    /// Texts typed, taken in elsewhere, and sequenced.
+    Text,
 }
 
 /// Prints completions for a shell.

@@ -41,7 +41,7 @@ pub async fn connect(server: &str) -> Result<(Sender, Receiver), Failure> {
     let (socket, _) = connected.map_err(|error| unreachable(error.to_string()))?;
     let (sender, receiver) = socket.split();
     let (mut sender, mut receiver) = (Sender(sender), Receiver(receiver));
-    let hello = Hello { protocol: PROTOCOL, agent: "tapeline".into(), token: None };
+    let hello = Hello { protocol: PROTOCOL, agent: "tapeline".into(), token: None, deflate: false };
     sender.send(&ClientFrame::Hello(hello)).await?;
     match receiver.next().await? {
         ServerFrame::Welcome(_) => Ok((sender, receiver)),

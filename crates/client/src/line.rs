@@ -192,7 +192,12 @@ impl Line {
                 self.link.connected(self.connected_at);
                 self.state = State::Up(socket);
                 let agent = concat!("tapeline-client/", env!("CARGO_PKG_VERSION")).into();
-                self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token: self.token.clone() }));
+                self.say(ClientFrame::Hello(Hello {
+                    protocol: PROTOCOL,
+                    agent,
+                    token: self.token.clone(),
+                    deflate: false,
+                }));
             }
         }
         Heard::Turn

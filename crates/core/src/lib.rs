@@ -71,6 +71,7 @@
 
 pub mod batch;
 pub mod block;
+pub mod catchup;
 pub mod codec;
 pub mod difference;
 pub mod edit;
@@ -93,6 +94,7 @@ pub mod ranges;
 pub mod replica;
 pub mod schema;
 pub mod sequencer;
+pub mod short_text;
 pub mod splice;
 pub mod state;
 mod tables;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use crate::text::SmolStr;
+use crate::short_text::SmolStr;
 
 use crate::limits;
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::text::SmolStr;
+use crate::short_text::SmolStr;
 
 use crate::edit::edited;
 use crate::event::Recorded;
@@ -208,6 +208,42 @@ impl Object {
             && self.conflicts() == other.conflicts()
     }
 
+    /// It without the history of its parts: all of it counts as made by whoever wrote last.
+    #[must_use]
+    pub fn collapsed(&self) -> Self {
+        let fields = self.fields.iter().map(|(name, kept)| (name.clone(), kept.value.clone()));
+        let made = Self::from_sorted(self.version.last, Version::first(self.version.last), fields);
+        made.with(Vec::new(), self.conflicts().to_vec())
+    }
+
+    /// It with those fields alone that were written at or past `base`.
+    #[must_use]
+    pub fn changed_since(&self, base: Seq) -> Self {
+        let changed = |name: &FieldName| self.field(name.as_str()).is_some_and(|field| field.version.last.seq >= base);
+        let fields = self.fields().filter(|(name, _)| changed(name)).collect();
+        let members = self.members().iter().filter(|(name, _)| changed(name)).cloned().collect();
+        Self::of(self.created, self.version, fields).with(members, self.conflicts().to_vec())
+    }
+
+    /// It with what has changed since, as [`changed_since`](Self::changed_since) tells it.
+    #[must_use]
+    pub fn merged(&self, changed: &Self) -> Self {
+        let stays = |name: &FieldName| changed.get(name.as_str()).is_none();
+        let mut fields: Vec<_> = self.fields().filter(|(name, _)| stays(name)).chain(changed.fields()).collect();
+        fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let members = self.members().iter().filter(|(name, _)| stays(name)).chain(changed.members());
+        let members = members.cloned().collect();
+        Self::of(changed.created, changed.version, fields).with(members, changed.conflicts().to_vec())
+    }
+
+    /// An object of fields with versions, sorted by name.
+    pub(crate) fn of(created: Stamp, version: Version, fields: Vec<(&FieldName, Field<'_>)>) -> Self {
+        let values = fields.iter().map(|(name, field)| (FieldName::clone(name), field.value.clone()));
+        let mut object = Self::from_sorted(created, version, values);
+        fields.iter().enumerate().for_each(|(place, (_, field))| object.set_version(place, field.version));
+        object
+    }
+
     /// The last event that touched it.
     pub fn seq(&self) -> Seq {
         self.version.last.seq
@@ -264,6 +300,12 @@ impl Object {
             Edit::Ask(value) => self.ask(name, value.clone(), write),
             Edit::Members(members) => self.edit_members(name, members, write.stamp),
             Edit::Splice(splices) if splices.is_empty() => {}
+            Edit::Splice(splices) if let Ok(place) = self.place(name.as_str()) => {
+                let version = self.read(&self.fields[place].1).version.then(write.stamp);
+                if splices.apply_to(&mut self.fields[place].1.value).is_ok() {
+                    self.set_version(place, version);
+                }
+            }
             Edit::Inc(_) | Edit::Splice(_) | Edit::Put(_) => {
                 // What no longer fits what is there has no effect; the sequencer refuses it.
                 if let Ok(value) = edited(self.get(name.as_str()), edit) {

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use crate::text::SmolStr;
+use crate::short_text::SmolStr;
 
 use crate::limits;
 use crate::name::FieldName;
@@ -126,7 +126,7 @@ fn list(value: &Value) -> Result<&[Value], &'static str> {
 }
 
 fn put_to_value(put: &Put) -> Value {
-    let path = Value::List(put.path.iter().cloned().map(Value::Text).collect());
+    let path = Value::List(put.path.iter().map(Value::text).collect());
     Value::List(std::iter::once(path).chain(put.value.clone()).collect())
 }
 

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use crate::text::SmolStr;
+use crate::short_text::SmolStr;
+
+use crate::text::Text;
 
 /// One value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub enum Value {
     /// Any other finite number.
     Float(Float),
     /// Unicode text.
-    Text(SmolStr),
+    Text(Text),
     /// Opaque bytes.
     Bytes(Arc<[u8]>),
     /// Values in order.
@@ -106,7 +108,7 @@ impl Value {
 
     /// A text value.
     pub fn text(text: impl AsRef<str>) -> Self {
-        Self::Text(SmolStr::new(text))
+        Self::Text(text.as_ref().into())
     }
 
     /// The text, where the value is one.

@@ -5,7 +5,7 @@ mod support;
 use fastrand::Rng;
 use support::for_seeds;
 use tapeline_core::order::{OrderError, between, spread};
-use tapeline_core::text::SmolStr;
+use tapeline_core::short_text::SmolStr;
 
 /// Checks that a new position is between two others, and is one.
 fn is_between(before: Option<&str>, position: &str, after: Option<&str>) {

@@ -25,7 +25,7 @@ use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, Millis, Seq};
 use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::order;
-use tapeline_core::text::SmolStr;
+use tapeline_core::short_text::SmolStr;
 use tapeline_core::value::{Entries, Value};
 
 use crate::state::{Answer, Answered, Words, answer};

@@ -171,7 +171,7 @@ impl Replica {
             return Err("the command has nothing left to do".into());
         }
         let before = |key: &Key| self.entry_where(key, |other| self.outbox.comes_after(edit, other));
-        rehearse(&ops, &write, true, before).map_err(|error| error.to_string())?;
+        rehearse(&ops, &write, !self.lacks_some(), before).map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
         let body = new.body(played, pending.body.at);
         self.exchange(edit, |pending| {

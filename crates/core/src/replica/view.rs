@@ -99,6 +99,15 @@ impl View {
         first
     }
 
+    /// An op touches a key no longer, though its edit may.
+    pub(super) fn remove_one(&mut self, key: &Key, edit: EditId, place: usize) {
+        let Some(touched) = self.0.get_mut(key) else { return };
+        touched.ops.retain(|&op| op != (edit, place));
+        if touched.ops.is_empty() {
+            self.0.remove(key);
+        }
+    }
+
     /// The pending ops on a key, in order.
     pub(super) fn ops(&self, key: &Key) -> impl Iterator<Item = (EditId, usize)> {
         self.touched(key).map_or_else(vec_deque::Iter::default, |touched| touched.ops.iter()).copied()

@@ -37,6 +37,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             ClientFrame::Fetch { channel, from, to } => self.fetch(channel, from, to),
             ClientFrame::Close { channel } => self.close_channel(channel),
             ClientFrame::Presence(presence) => self.present(presence),
+            ClientFrame::Subscribe { channel, .. } | ClientFrame::Unsubscribe { channel, .. } => {
+                self.say_error(Some(channel), ErrorCode::UnknownFrame, "this server takes no subscriptions", None);
+            }
             ClientFrame::Ping => self.say(&ServerFrame::Pong),
         }
     }

@@ -182,7 +182,7 @@ impl Client {
 }
 
 pub fn hello() -> Hello {
-    Hello { protocol: PROTOCOL, agent: "test".into(), token: None }
+    Hello { protocol: PROTOCOL, agent: "test".into(), token: None, deflate: false }
 }
 
 pub fn stream(name: &str) -> StreamName {

@@ -9,6 +9,7 @@ mod event;
 mod frame;
 mod members;
 mod op;
+mod page;
 mod presence;
 mod server_frame;
 mod tree;

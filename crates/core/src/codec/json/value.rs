@@ -6,7 +6,7 @@
 //! | bytes | `{"$bytes":"aGVsbG8="}` |
 //! | a map that looks like one of these three | `{"$map":{"$int":"…"}}` |
 
-use crate::text::SmolStr;
+use crate::short_text::SmolStr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
