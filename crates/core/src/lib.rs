@@ -92,6 +92,7 @@ mod part;
 pub mod query;
 pub mod ranges;
 pub mod replica;
+pub mod retention;
 pub mod schema;
 pub mod sequencer;
 pub mod short_text;

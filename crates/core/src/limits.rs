@@ -40,6 +40,8 @@ pub const FORMER_CLIENTS: usize = 8;
 pub const FIRST_COLLECTIONS: usize = 16;
 /// Queries of one partial replica.
 pub const QUERIES: usize = 1_000;
+/// Objects of one window of a partial replica.
+pub const WINDOW_ROWS: usize = 1_000;
 
 /// Bytes of what one peer says of itself, encoded.
 pub const PRESENCE_BYTES: usize = 4 << 10;

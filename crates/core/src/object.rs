@@ -258,7 +258,7 @@ impl Object {
     }
 
     /// Roughly how many bytes its fields take, encoded.
-    pub(crate) fn estimated_bytes(&self) -> usize {
+    pub fn estimated_bytes(&self) -> usize {
         self.fields.iter().map(|(name, field)| 2 + name.as_str().len() + field.value.estimated_bytes()).sum()
     }
 

@@ -4,6 +4,7 @@
 //! [`Value::Int`] whatever it was written as, `-0` is `0`, and what no two peers would agree on (NaN, infinities)
 //! cannot be made. JSON, CBOR and JavaScript therefore give the same digest.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::short_text::SmolStr;
@@ -11,7 +12,7 @@ use crate::short_text::SmolStr;
 use crate::text::Text;
 
 /// One value of a field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// Nothing.
     Null,
@@ -33,7 +34,7 @@ pub enum Value {
 
 /// Values by name, sorted by name, each name once. A slice rather than a tree: many small maps must not take many times
 /// the memory of the bytes they came in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Entries(Arc<[(SmolStr, Value)]>);
 
 impl Entries {
@@ -76,6 +77,13 @@ impl Entries {
 pub struct Float(f64);
 
 impl Eq for Float {}
+
+impl Hash for Float {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Neither 0 nor -0 is one of them: what is equal has the same bits.
+        self.0.to_bits().hash(state);
+    }
+}
 
 impl Float {
     /// The number.

@@ -6,18 +6,22 @@
 //! [`flush`](MemoryLog::flush). What survives is an [`Image`], from which a log can be opened again, also an older one.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
+use tapeline_core::codec::{CodecError, cbor};
+use tapeline_core::event::Recorded;
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, Key, StreamName};
 use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
-use tapeline_core::object::{Entry, Object};
+use tapeline_core::object::Entry;
 use tapeline_core::state::{ClientState, StreamState};
 
 use crate::contract::{Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo};
+use crate::pin::{Part, Pin, Touched, Visit};
+use crate::touches::{Touches, kept_of};
 
 /// Log and state in memory.
 #[derive(Default)]
@@ -37,7 +41,18 @@ pub struct Image {
 #[derive(Clone, Debug)]
 struct Tape {
     incarnation: Incarnation,
+    begin: Begin,
     batches: Vec<Arc<Batch>>,
+}
+
+/// What of a stream was let go.
+#[derive(Clone, Debug, Default)]
+struct Begin {
+    position: Position,
+    horizon: Seq,
+    chain: Chain,
+    bytes: u64,
+    kept: Vec<Recorded>,
 }
 
 /// The state of a stream.
@@ -65,15 +80,44 @@ struct Unsynced {
 
 impl Tape {
     fn head(&self) -> Head {
-        let end =
-            self.batches.last().map_or((Seq::FIRST, Chain::EMPTY), |batch| (batch.block.end(), batch.block.after()));
-        let position = Position(self.batches.len() as u64);
+        let end = self
+            .batches
+            .last()
+            .map_or((self.begin.horizon, self.begin.chain), |batch| (batch.block.end(), batch.block.after()));
+        let position = self.begin.position.plus(self.batches.len() as u64);
         Head { incarnation: self.incarnation, position, seq: end.0, chain: end.1 }
     }
 
     fn info(&self, stream: &StreamName) -> StreamInfo {
-        let bytes = self.batches.iter().map(|batch| batch.block.bytes().len() as u64).sum();
-        StreamInfo { stream: stream.clone(), head: self.head(), bytes }
+        let bytes: u64 = self.batches.iter().map(|batch| batch.block.bytes().len() as u64).sum();
+        let horizon = self.begin.horizon;
+        StreamInfo { stream: stream.clone(), head: self.head(), horizon, bytes: self.begin.bytes + bytes }
+    }
+
+    fn check_horizon(&self, from: Seq) -> Result<(), LogError> {
+        let horizon = self.begin.horizon;
+        if from < horizon { Err(LogError::Trimmed { horizon }) } else { Ok(()) }
+    }
+
+    /// Lets the oldest batches go, those before both an event and a position.
+    fn trim(&mut self, before: Seq, position: Position, keep: &[Collection]) -> Seq {
+        let most = position.since(self.begin.position) as usize;
+        let going = self.batches.iter().take(most).take_while(|batch| batch.block.end() <= before).count();
+        for batch in self.batches.drain(..going) {
+            let begin = &mut self.begin;
+            begin.position = begin.position.next();
+            (begin.horizon, begin.chain) = (batch.block.end(), batch.block.after());
+            begin.bytes += batch.block.bytes().len() as u64;
+            begin.kept.extend(kept_of(&batch.block, keep).events().filter_map(Result::ok));
+        }
+        self.begin.horizon
+    }
+}
+
+impl State {
+    /// Forgets what was deleted before an event.
+    fn forget_deleted(&mut self, before: Seq) {
+        self.entries.retain(|_, entry| entry.live().is_some() || entry.version().last.seq >= before);
     }
 }
 
@@ -103,7 +147,7 @@ impl Inner {
     fn sync(&mut self, count: usize) -> Vec<Unsynced> {
         let synced: Vec<_> = self.unsynced.drain(..count.min(self.unsynced.len())).collect();
         for Unsynced { append, .. } in synced.iter().filter(|unsynced| unsynced.answer.is_ok()) {
-            let new = || Tape { incarnation: append.incarnation, batches: Vec::new() };
+            let new = || Tape { incarnation: append.incarnation, begin: Begin::default(), batches: Vec::new() };
             let tape = self.durable.streams.entry(append.stream.clone()).or_insert_with(new);
             tape.batches.push(append.batch.clone());
         }
@@ -163,12 +207,13 @@ impl MemoryLog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read_now(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> EventBlock {
+    fn read_now(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
         let inner = self.lock();
         let Some(tape) = inner.durable.streams.get(stream) else {
-            return EventBlock::empty(Seq::FIRST, Chain::EMPTY);
+            return Ok(EventBlock::empty(Seq::FIRST, Chain::EMPTY));
         };
         let head = tape.head();
+        tape.check_horizon(from)?;
         let first = tape.batches.partition_point(|batch| batch.block.end() <= from);
         let mut found: Option<EventBlock> = None;
         for batch in &tape.batches[first..] {
@@ -185,13 +230,37 @@ impl MemoryLog {
                 break;
             }
         }
-        found.unwrap_or(EventBlock::empty(head.seq, head.chain))
+        Ok(found.unwrap_or(EventBlock::empty(head.seq, head.chain)))
     }
 
     fn replay_now(&self, stream: &StreamName, after: Position) -> Vec<Arc<Batch>> {
         let inner = self.lock();
-        let batches = inner.durable.streams.get(stream).map_or(&[][..], |tape| &tape.batches);
-        batches.get(after.0 as usize..).unwrap_or_default().to_vec()
+        let Some(tape) = inner.durable.streams.get(stream) else { return Vec::new() };
+        let skipped = after.since(tape.begin.position) as usize;
+        tape.batches.get(skipped..).unwrap_or_default().to_vec()
+    }
+
+    /// The state is made durable first: what is let go must not be needed to make it anew.
+    fn trim_now(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Seq {
+        let mut inner = self.lock();
+        let Inner { durable: Image { streams, states }, applied, .. } = &mut *inner;
+        let (Some(tape), Some(state)) = (streams.get_mut(stream), applied.get_mut(stream)) else { return Seq::FIRST };
+        let horizon = tape.trim(before, state.state.position, keep);
+        Arc::make_mut(state).forget_deleted(horizon);
+        states.insert(stream.clone(), state.clone());
+        horizon
+    }
+
+    fn kept_now(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Vec<Recorded> {
+        let inner = self.lock();
+        let kept = inner.durable.streams.get(stream).map_or(&[][..], |tape| &tape.begin.kept);
+        let mut bytes = 0;
+        let wanted = kept.iter().filter(|event| event.seq >= from).take_while(|event| {
+            let first = bytes == 0;
+            bytes += cbor::encode_recorded(event).len();
+            first || bytes <= most_bytes
+        });
+        wanted.cloned().collect()
     }
 
     fn streams_now(&self, after: Option<&StreamName>, limit: usize) -> Vec<StreamInfo> {
@@ -217,11 +286,19 @@ impl EventLog for MemoryLog {
     }
 
     async fn read(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
-        Ok(self.read_now(stream, from, most_bytes))
+        self.read_now(stream, from, most_bytes)
     }
 
     async fn replay(&self, stream: &StreamName, after: Position) -> Result<Vec<Arc<Batch>>, LogError> {
         Ok(self.replay_now(stream, after))
+    }
+
+    async fn trim(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Result<Seq, LogError> {
+        Ok(self.trim_now(stream, before, keep))
+    }
+
+    async fn kept(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<Vec<Recorded>, LogError> {
+        Ok(self.kept_now(stream, from, most_bytes))
     }
 
     async fn streams(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
@@ -271,20 +348,58 @@ impl StateStore for MemoryLog {
         Ok(())
     }
 
-    fn objects(
-        &self,
-        stream: &StreamName,
-        collection: Option<&Collection>,
-        visit: &mut dyn FnMut(&Key, &Arc<Object>) -> ControlFlow<()>,
-    ) -> Result<Option<StreamState>, LogError> {
-        // The visitor may call the store: it sees a copy that is shared until something is applied.
-        let Some(state) = self.lock().applied.get(stream).cloned() else { return Ok(None) };
-        let wanted = state.entries.iter().filter(|(key, _)| collection.is_none_or(|only| key.collection == *only));
-        for (key, object) in wanted.filter_map(|(key, entry)| Some((key, entry.live()?))) {
-            if visit(key, object).is_break() {
+    fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError> {
+        let inner = self.lock();
+        let Some(state) = inner.applied.get(stream).cloned() else { return Ok(None) };
+        let Some(tape) = inner.durable.streams.get(stream).cloned() else { return Ok(None) };
+        Ok(Some(Arc::new(Pinned { state, tape })))
+    }
+}
+
+/// The state of a stream at one moment. What is applied later goes into a copy.
+struct Pinned {
+    state: Arc<State>,
+    tape: Tape,
+}
+
+impl Pin for Pinned {
+    fn state(&self) -> &StreamState {
+        &self.state.state
+    }
+
+    fn entries(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, LogError> {
+        Ok(keys.iter().map(|key| self.state.entries.get(key).cloned()).collect())
+    }
+
+    fn scan(&self, part: Part<'_>, visit: &mut Visit<'_>) -> Result<(), LogError> {
+        let entries = &self.state.entries;
+        let after = part.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let all: Box<dyn Iterator<Item = (&Key, &Entry)>> = match part.reverse {
+            false => Box::new(entries.range::<Key, _>((after, Bound::Unbounded))),
+            true => Box::new(entries.range::<Key, _>((Bound::Unbounded, after)).rev()),
+        };
+        for (key, entry) in all.filter(|(key, _)| part.collection.is_none_or(|only| key.collection == *only)) {
+            if visit(key, entry).is_break() {
                 break;
             }
         }
-        Ok(Some(state.state))
+        Ok(())
     }
+
+    fn touched(&self, since: Seq, limit: usize) -> Result<Touched, LogError> {
+        self.tape.check_horizon(since)?;
+        let mut touches = Touches::new(limit);
+        let upto = self.state.state.head;
+        for batch in self.tape.batches.iter().filter(|batch| batch.block.end() > since && batch.block.from() < upto) {
+            let added = touches.add_block(&batch.block, since);
+            if added.map_err(|error| damaged(&batch.block, &error))?.is_break() {
+                break;
+            }
+        }
+        Ok(touches.done())
+    }
+}
+
+fn damaged(block: &EventBlock, error: &CodecError) -> LogError {
+    LogError::Damaged { place: format!("events from {}", block.from()), what: error.to_string() }
 }

@@ -28,8 +28,12 @@ pub fn schema() -> Schema {
         Rules { fields: fields([("f", Policy::First), ("r", Policy::Reject), ("q", Policy::Ask)]), ..Rules::default() };
     let notes = Rules { update_after_delete: UpdateAfterDelete::Revive, ..Rules::default() };
     let update_after_delete = UpdateAfterDelete::Revive;
-    let cards =
-        Rules { policy: Policy::Ask, update_after_delete, fields: vec![("f".parse().expect("a name"), Policy::First)] };
+    let cards = Rules {
+        policy: Policy::Ask,
+        update_after_delete,
+        fields: vec![("f".parse().expect("a name"), Policy::First)],
+        ..Rules::default()
+    };
     Schema::new([(collection("tasks"), tasks), (collection("notes"), notes), (collection("cards"), cards)])
 }
 

@@ -3,23 +3,28 @@
 mod append;
 mod apply;
 mod cold;
+mod crowd;
 mod desk;
 mod drive;
 mod fanout;
 mod figures;
 mod limit;
 mod load;
+mod log;
 mod many;
 mod offline;
 mod ours;
+mod partial;
 mod peers;
 mod rebase;
 mod restart;
 mod returning;
+mod route;
 mod server;
 mod single;
 mod stopwatch;
 mod text;
+mod window;
 
 use std::path::Path;
 
@@ -77,6 +82,8 @@ async fn measure(
             Measure::Fanout => fanout::run(against, size, figures).await?,
             Measure::Cold => cold::run(against, size, figures).await?,
             Measure::Return => returning::run(against, size, figures).await?,
+            Measure::Window => window::run(against, size, figures).await?,
+            Measure::Route => route::run(against, size, figures).await?,
             Measure::Offline => offline::run(against, size, figures).await?,
             Measure::Apply => apply::run(size, figures)?,
             Measure::Rebase => rebase::run(figures)?,

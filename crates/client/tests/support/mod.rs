@@ -1,7 +1,8 @@
 //! What the tests share: a server, and ways to wait.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
+mod proxy;
 mod server;
 mod sse;
 
@@ -9,6 +10,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use proxy::Proxy;
 pub use server::TestServer;
 use tapeline_client::{Builder, Stream, Tapeline, Transport};
 

@@ -9,7 +9,7 @@ use crate::object::Object;
 use crate::value::{Entries, Value};
 
 /// A condition on an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Filter {
     /// Every object.
     Everything,
@@ -26,7 +26,7 @@ pub enum Filter {
 }
 
 /// A comparison of one value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Test {
     /// It is this value.
     Equal(Value),
@@ -62,9 +62,37 @@ impl Filter {
             Self::Not(filter) => !filter.matches(id, object),
         }
     }
+
+    /// The ids that it wants one of, where it wants certain objects.
+    pub fn ids(&self) -> Option<Vec<ObjectId>> {
+        match self {
+            Self::Id(test) => Some(test.values()?.iter().filter_map(|id| ObjectId::new(id.as_text()?).ok()).collect()),
+            Self::All(filters) => filters.iter().find_map(Self::ids),
+            _ => None,
+        }
+    }
+
+    /// Whether one of the fields that it looks at is such.
+    pub fn looks_at(&self, is_such: &impl Fn(&FieldName) -> bool) -> bool {
+        match self {
+            Self::Everything | Self::Id(_) => false,
+            Self::Field(field, _) => is_such(field),
+            Self::All(filters) | Self::Any(filters) => filters.iter().any(|filter| filter.looks_at(is_such)),
+            Self::Not(filter) => filter.looks_at(is_such),
+        }
+    }
 }
 
 impl Test {
+    /// The values that it wants one of, where it wants no more than that.
+    pub(super) fn values(&self) -> Option<&[Value]> {
+        match self {
+            Self::Equal(value) => Some(std::slice::from_ref(value)),
+            Self::In(values) => Some(values),
+            _ => None,
+        }
+    }
+
     fn holds(&self, value: &Value) -> bool {
         match self {
             Self::Equal(wanted) => value == wanted,

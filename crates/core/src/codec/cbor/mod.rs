@@ -19,7 +19,9 @@ mod writer;
 
 pub(crate) use client_frame::read_collection;
 pub use client_frame::{decode_client_frame, encode_client_frame};
-pub use event::{EncodedBody, RecordedHead, decode_recorded, encode_body, encode_recorded, encode_recorded_head};
+pub use event::{
+    EncodedBody, RecordedHead, decode_recorded, encode_body, encode_recorded, encode_recorded_head, recorded_keys,
+};
 pub(crate) use event::{encode_authored, read_authored, read_recorded};
 pub use local::{
     decode_key, decode_new_edit, decode_ops, decode_ran, decode_record, encode_moved, encode_notice, encode_parked,

@@ -129,6 +129,15 @@ pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> 
     Ok(Key { collection, id })
 }
 
+/// Reads the key of an op, and past the rest of it.
+pub(super) fn read_op_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
+    let items = reader.array()?;
+    reader.skip()?;
+    let key = read_key(reader)?;
+    (3..items).try_for_each(|_| reader.skip())?;
+    Ok(key)
+}
+
 pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
     let items = reader.array()?;
     if !(3..=4).contains(&items) {

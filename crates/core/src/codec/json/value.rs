@@ -14,6 +14,7 @@ use super::tree::Json;
 use super::{CodecError, Writer};
 use crate::codec::LARGEST_COUNT;
 use crate::limits;
+use crate::object::Object;
 use crate::value::{Entries, Value};
 
 const INT: &str = "$int";
@@ -50,6 +51,10 @@ impl Writer {
                 object.key(name.as_ref()).value(value);
             }
         })
+    }
+
+    pub(super) fn fields_of(&mut self, object: &Object) -> &mut Self {
+        self.values(object.fields().map(|(name, field)| (name.as_str(), field.value)))
     }
 }
 
