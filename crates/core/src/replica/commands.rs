@@ -214,9 +214,9 @@ impl Replica {
         if self.commands.is_empty() {
             return;
         }
-        self.commands.changed(key, |reader| self.outbox.comes_after(reader, edit));
-        let writers = self.view.ops(key).map(|(writer, _)| writer);
-        let writers = writers.filter(|&writer| self.outbox.comes_after(writer, edit));
+        let rests = |other: EditId| other > edit || other != edit && self.outbox.is_made_again(other);
+        self.commands.changed(key, rests);
+        let writers = self.view.ops(key).map(|(writer, _)| writer).filter(|&writer| rests(writer));
         let commands = writers.filter(|&writer| self.outbox.pending.get(writer).is_some_and(|p| p.command.is_some()));
         self.commands.due.extend(commands.collect::<Vec<_>>());
     }
@@ -250,9 +250,12 @@ impl Replica {
             return false;
         }
         (pending.seal, pending.again) = (None, Some(refused));
+        let keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
         if commanded {
             self.commands.due.insert(edit);
         }
+        // Earlier ones that are made again had counted on it: it was to come before them.
+        keys.iter().for_each(|key| self.disturb(key, edit));
         self.outbox.start_sealing();
         self.storing.pending(edit);
         true
