@@ -225,6 +225,9 @@ impl Store {
             if torn && row.table == Table::Meta && self.rows.contains_key(&(row.table, row.key.clone())) {
                 continue;
             }
+            if sabotage == Some(Sabotage::CursorBeforeRows) && batch.number % 3 == 2 && row.table == Table::Objects {
+                continue;
+            }
             match row.value {
                 Some(value) => drop(self.rows.insert((row.table, row.key), value)),
                 None => drop(self.rows.remove(&(row.table, row.key))),

@@ -379,7 +379,10 @@ impl Server {
                 {
                     *filler = anew;
                 }
-                let page = filler.page(session.channel, disk, random.usize(1..12));
+                let mut page = filler.page(session.channel, disk, random.usize(1..12));
+                if self.sabotage == Some(Sabotage::GoneUnsaid) {
+                    page.gone.clear();
+                }
                 if page.end.is_some() {
                     (session.reader, session.filler) = (Some(page.to), None);
                 }

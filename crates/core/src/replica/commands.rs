@@ -173,7 +173,9 @@ impl Replica {
         let before = |key: &Key| self.entry_where(key, |other| self.outbox.comes_after(edit, other));
         rehearse(&ops, &write, !self.lacks_some(), before).map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
-        let body = new.body(played, pending.body.at);
+        let mut body = new.body(played, pending.body.at);
+        self.say_seen(&mut body.ops);
+        self.say_unseen(&mut body);
         self.exchange(edit, |pending| {
             (pending.body, pending.shown, pending.command) = (body, None, new.command);
             (pending.met, pending.voided) = (false, false);

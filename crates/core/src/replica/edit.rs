@@ -124,7 +124,7 @@ impl Replica {
         let shown = rehearse(&new.ops, &write, !self.lacks_some(), |key| self.shown_entry(key))?;
         let mut body = new.body(base, now);
         self.say_seen(&mut body.ops);
-        self.say_unseen(&mut body.ops);
+        self.say_unseen(&mut body);
         EditError::check_bytes(&body)?;
         if self.touches_drafts(&new) {
             self.take_drafts(&mut body, false);

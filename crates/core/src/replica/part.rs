@@ -11,12 +11,13 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::Replica;
+use crate::event::Body;
 use crate::frame::{ClientFrame, Page, Subscription};
 use crate::limits;
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbers::{Channel, QueryNumber, Seq};
 use crate::object::Object;
-use crate::op::{Action, Op};
+use crate::op::Action;
 use crate::query::{Found, Query, QueryError};
 use crate::value::{Entries, Value};
 
@@ -337,16 +338,23 @@ impl Replica {
         found
     }
 
-    /// Edits of objects that are not there say that nothing of them was seen.
-    pub(super) fn say_unseen(&self, ops: &mut [Op]) {
+    /// Edits of objects that are not held say that nothing of them was seen. Where an edit depends on what it read of
+    /// such an object, all of it says so: a read has no say of its own.
+    pub(super) fn say_unseen(&self, body: &mut Body) {
         if self.part.is_none() {
             return;
         }
-        for op in ops.iter_mut().filter(|op| op.seen.is_none() && !matches!(op.action, Action::Insert(_))) {
+        for op in body.ops.iter_mut().filter(|op| op.seen.is_none() && !matches!(op.action, Action::Insert(_))) {
             if self.get(&op.key).is_none() {
                 op.seen = Some(Seq::FIRST);
             }
         }
+        if body.unchanged.iter().all(|read| self.confirmed.get(&read.key).is_some()) {
+            return;
+        }
+        let base = std::mem::take(&mut body.base);
+        body.on.get_or_insert(base);
+        body.ops.iter_mut().for_each(|op| op.seen = op.seen.or(Some(base)));
     }
 }
 
