@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flate2::read::GzDecoder;
-use support::{Proxy, builder, converged, soon};
+use support::proxy::Proxy;
+use support::{builder, converged, soon};
 use tapeline_client::{Stream, Tapeline, Transport, Value};
 use tapeline_core::codec::json;
 use tapeline_core::name::{Key, ObjectId, StreamName};

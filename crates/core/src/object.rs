@@ -230,7 +230,7 @@ impl Object {
     pub fn merged(&self, changed: &Self) -> Self {
         let stays = |name: &FieldName| changed.get(name.as_str()).is_none();
         let mut fields: Vec<_> = self.fields().filter(|(name, _)| stays(name)).chain(changed.fields()).collect();
-        fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        fields.sort_unstable_by_key(|(name, _)| *name);
         let members = self.members().iter().filter(|(name, _)| stays(name)).chain(changed.members());
         let members = members.cloned().collect();
         Self::of(changed.created, changed.version, fields).with(members, changed.conflicts().to_vec())

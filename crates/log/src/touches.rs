@@ -14,40 +14,72 @@ use crate::pin::Touched;
 
 /// Distinct keys, at most so many.
 pub(crate) struct Touches {
-    collections: BTreeMap<Collection, FxHashSet<ObjectId>>,
-    count: usize,
+    collections: BTreeMap<Collection, Ids>,
     limit: usize,
+}
+
+/// Ids of one collection. Most come again and again, and are made ids only once.
+#[derive(Default)]
+pub(crate) struct Ids {
+    uuids: FxHashSet<u128>,
+    texts: FxHashSet<String>,
+}
+
+impl Ids {
+    pub(crate) fn add_uuid(&mut self, uuid: u128) {
+        self.uuids.insert(uuid);
+    }
+
+    pub(crate) fn add_text(&mut self, text: &str) {
+        if !self.texts.contains(text) {
+            self.texts.insert(text.to_owned());
+        }
+    }
+
+    fn add(&mut self, id: &ObjectId) {
+        match id.as_uuid() {
+            Some(uuid) => self.add_uuid(uuid),
+            None => id.with_str(|text| self.add_text(text)),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.uuids.len() + self.texts.len()
+    }
+
+    /// All of them, sorted. What is no id is left out.
+    fn sorted(self) -> Vec<ObjectId> {
+        let texts = self.texts.into_iter().filter_map(|text| ObjectId::new(text).ok());
+        let mut ids: Vec<_> = self.uuids.into_iter().map(ObjectId::from_uuid).chain(texts).collect();
+        ids.sort_unstable();
+        ids
+    }
 }
 
 impl Touches {
     /// None yet, and at most `limit`.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { collections: BTreeMap::new(), count: 0, limit }
+        Self { collections: BTreeMap::new(), limit }
     }
 
-    /// Takes ids of a collection. Breaks where there are too many.
-    pub(crate) fn add(&mut self, collection: &Collection, ids: impl IntoIterator<Item = ObjectId>) -> ControlFlow<()> {
-        if !self.collections.contains_key(collection) {
-            self.collections.insert(collection.clone(), FxHashSet::default());
-        }
-        let Some(known) = self.collections.get_mut(collection) else { return ControlFlow::Continue(()) };
-        for id in ids {
-            self.count += usize::from(known.insert(id));
-            if self.count > self.limit {
-                return ControlFlow::Break(());
-            }
-        }
-        ControlFlow::Continue(())
+    /// The ids of a collection, to take more of them.
+    pub(crate) fn ids(&mut self, collection: &Collection) -> &mut Ids {
+        self.collections.entry(collection.clone()).or_default()
+    }
+
+    /// Breaks where there are too many.
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
+        let count: usize = self.collections.values().map(Ids::count).sum();
+        if count > self.limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Takes the keys that the events of a block touch, from `since` on. Breaks where there are too many.
     pub(crate) fn add_block(&mut self, block: &EventBlock, since: Seq) -> Result<ControlFlow<()>, CodecError> {
         let skipped = since.since(block.from()) as usize;
         for keys in block.keys().skip(skipped) {
-            for Key { collection, id } in keys? {
-                if self.add(&collection, [id]).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
+            keys?.iter().for_each(|key| self.ids(&key.collection).add(&key.id));
+            if self.flow().is_break() {
+                return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
@@ -60,13 +92,11 @@ impl Touches {
 
     /// What was gathered, sorted.
     pub(crate) fn done(self) -> Touched {
-        if self.count > self.limit {
+        if self.flow().is_break() {
             return Touched::More;
         }
         let sorted = self.collections.into_iter().flat_map(|(collection, ids)| {
-            let mut ids: Vec<_> = ids.into_iter().collect();
-            ids.sort_unstable();
-            ids.into_iter().map(move |id| Key { collection: collection.clone(), id })
+            ids.sorted().into_iter().map(move |id| Key { collection: collection.clone(), id })
         });
         Touched::Keys(sorted.collect())
     }

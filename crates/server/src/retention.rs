@@ -118,7 +118,7 @@ pub async fn compact<L: EventLog>(
                 return Ok(gone);
             }
             gone += log.trim(&info.stream, before, &keep).await?.since(info.horizon);
-            tokio::time::sleep(limits::RETENTION_PAUSE).await;
+            std::thread::sleep(limits::RETENTION_PAUSE);
         }
     }
 }

@@ -124,7 +124,9 @@ async fn reader_chain(world: &World) -> tapeline_core::hash::Chain {
 async fn an_edit_from_before_of_what_is_gone_is_lost_and_its_author_told() {
     let world = World::retaining(SCHEMA).await;
     let mut author = Author::new(&world).await;
-    author.push((0..300).map(|number| make("tasks", number % 9, "a"))).await;
+    for round in 0..10 {
+        author.push((0..30).map(|number| make("tasks", number % 9, &format!("{round}")))).await;
+    }
     let mut late = world.client().await;
     late.open(0, "s", 3, Live::No).await;
     let mut event = update(3, 1, "never seen");

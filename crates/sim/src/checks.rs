@@ -460,8 +460,8 @@ impl Checks {
             Notice::Refused { edit: told, refusal } if *told == edit => Some(refusal.code),
             _ => None,
         });
-        // A command that was run again refuses on the device itself.
-        let own = matches!(refusal, Some(RefusalCode::Failed));
+        // A command that was run again refuses on the device itself; so does what was typed on texts of which one is gone.
+        let own = matches!(refusal, Some(RefusalCode::Failed | RefusalCode::Rebase));
         let refused = refusal.is_some();
         match (recorded, refused && is_parked) {
             (Some(at), false) if self.recorder.knew(marker, Some(at)) => Ok(()),

@@ -132,6 +132,7 @@ pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
                 if upserts
                     && gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection))
                 {
+                    object.remade = false;
                     let nobody = (write.0, ClientId(u128::MAX));
                     object.assigned.values_mut().for_each(|writes| writes.push(nobody));
                 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
-mod proxy;
+pub mod proxy;
 mod server;
 mod sse;
 
@@ -10,7 +10,6 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use proxy::Proxy;
 pub use server::TestServer;
 use tapeline_client::{Builder, Stream, Tapeline, Transport};
 

@@ -223,10 +223,11 @@ impl Replica {
         if self.commands.is_empty() {
             return;
         }
-        self.commands.changed(key, |reader| self.outbox.comes_after(reader, edit));
+        let rests = |other: EditId| other > edit || other != edit && self.outbox.is_made_again(other);
+        self.commands.changed(key, rests);
         for (writer, _) in self.view.ops(key) {
             let commanded = self.outbox.pending.get(writer).is_some_and(|pending| pending.command.is_some());
-            if commanded && self.outbox.comes_after(writer, edit) {
+            if commanded && rests(writer) {
                 self.commands.due.insert(writer, ());
             }
         }
@@ -261,9 +262,12 @@ impl Replica {
             return false;
         }
         (pending.seal, pending.again) = (None, Some(refused));
+        let keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
         if commanded {
             self.commands.due.insert(edit, ());
         }
+        // Earlier ones that are made again had counted on it: it was to come before them.
+        keys.iter().for_each(|key| self.disturb(key, edit));
         self.outbox.start_sealing();
         self.storing.pending(edit);
         true

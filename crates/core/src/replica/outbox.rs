@@ -273,11 +273,13 @@ impl Outbox {
     /// Whether a pending edit will stand after another one on the log: it is a later one, or one that was refused and is
     /// made again while the other is on its way.
     pub(super) fn comes_after(&self, edit: EditId, other: EditId) -> bool {
-        let again =
-            |edit| self.pending.get(edit).is_some_and(|pending| pending.again.is_some() && pending.seal.is_none());
-        let sent =
-            |edit| self.pending.get(edit).is_none_or(|pending| pending.seal.is_some() || pending.recorded.is_some());
-        edit > other || edit != other && again(edit) && sent(other)
+        let sent = |pending: &Pending| pending.seal.is_some() || pending.recorded.is_some();
+        edit > other || edit != other && self.is_made_again(edit) && self.pending.get(other).is_none_or(sent)
+    }
+
+    /// Whether a pending edit was refused, and is yet to be sent again.
+    pub(super) fn is_made_again(&self, edit: EditId) -> bool {
+        self.pending.get(edit).is_some_and(|pending| pending.again.is_some() && pending.seal.is_none())
     }
 
     /// Gives an edit its number.

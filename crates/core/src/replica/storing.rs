@@ -249,6 +249,10 @@ impl Replica {
         }
         let (client, settled, stored) = (self.identity.client, self.identity.settled, !self.storing.on_device());
         while let Some(edit) = self.outbox.next_unsealed().filter(|&edit| self.may_seal(edit)) {
+            if self.is_torn(edit) {
+                self.park_torn(edit);
+                continue;
+            }
             self.outbox.seal(edit, client, settled, stored);
             self.storing.pending(edit);
         }

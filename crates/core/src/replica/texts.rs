@@ -7,7 +7,7 @@
 use super::Replica;
 use super::moves::Moved;
 use super::outbox::Pending;
-use crate::event::Recorded;
+use crate::event::{Recorded, Refusal, RefusalCode};
 use crate::name::{FieldName, Key};
 use crate::numbers::{EditId, Seq};
 use crate::object::{Entry, Object, Write, apply};
@@ -99,10 +99,14 @@ impl Replica {
     pub(super) fn move_to(&mut self, key: &Key, edit: EditId, before: Option<&Entry>, after: Option<&Entry>) {
         let object = |entry: Option<&Entry>| entry.and_then(Entry::live).cloned();
         let (before, after) = (object(before), object(after));
-        for (name, was) in before.iter().flat_map(|object| object.fields()) {
-            let is = value(after.as_deref(), name);
-            let differs = is != Some(was.value) && matches!(was.value, Value::Text(_) | Value::Bytes(_));
-            if differs && let Some(done) = Splices::between(Some(was.value), is) {
+        let mut names: Vec<&FieldName> = before.iter().chain(&after).flat_map(|object| texts(object)).collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            let (was, is) = (value(before.as_deref(), name), value(after.as_deref(), name));
+            if was != is
+                && let Some(done) = Splices::between(was, is)
+            {
                 self.move_splices(key, name, done, edit);
             }
         }
@@ -128,6 +132,19 @@ impl Replica {
         if let Some(op) = pending.ops().get(place) {
             apply(entry, op, &write);
         }
+    }
+
+    /// Whether an edit splices several texts, one of which was set anew: no state is left that all of it refers to.
+    pub(super) fn is_torn(&self, edit: EditId) -> bool {
+        let Some(pending) = self.outbox.pending.get(edit).filter(|pending| pending.voided) else { return false };
+        pending.ops().iter().any(|op| spliced(op).next().is_some())
+    }
+
+    /// Keeps such an edit on the device, as the server would refuse it.
+    pub(super) fn park_torn(&mut self, edit: EditId) {
+        let (code, head) = (RefusalCode::Rebase, self.history.played);
+        let reason = "one of the texts was set anew meanwhile: move the edit to what is there".into();
+        self.park(edit, Refusal { code, reason, about: None, current: None, head });
     }
 
     /// Whether a text that an edit splices is set anew by a later edit that is on its way already.
@@ -224,6 +241,12 @@ pub(super) fn spliced(op: &Op) -> impl Iterator<Item = (&FieldName, &Splices)> {
         Edit::Splice(splices) => Some((name, splices)),
         _ => None,
     })
+}
+
+/// The fields that hold text or bytes.
+fn texts(object: &Object) -> impl Iterator<Item = &FieldName> {
+    let texts = object.fields().filter(|(_, field)| matches!(field.value, Value::Text(_) | Value::Bytes(_)));
+    texts.map(|(name, _)| name)
 }
 
 fn value<'o>(object: Option<&'o Object>, name: &FieldName) -> Option<&'o Value> {

@@ -16,7 +16,7 @@ use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::Seq;
 
 use crate::pin::Touched;
-use crate::touches::Touches;
+use crate::touches::{Ids, Touches};
 
 /// The index of a segment, where it is worth a row.
 pub(super) fn index_of(segment: &EventBlock) -> Option<Vec<u8>> {
@@ -33,14 +33,11 @@ pub(super) fn read_index(index: &[u8], touches: &mut Touches) -> Option<ControlF
     let mut rest = Rest(index);
     while !rest.0.is_empty() {
         let name = std::str::from_utf8(rest.short()?).ok()?;
-        let (collection, mut ids) = (Collection::new(name).ok()?, Vec::new());
-        rest.uuids(&mut ids)?;
-        rest.texts(&mut ids)?;
-        if touches.add(&collection, ids).is_break() {
-            return Some(ControlFlow::Break(()));
-        }
+        let ids = touches.ids(&Collection::new(name).ok()?);
+        rest.uuids(ids)?;
+        rest.texts(ids)?;
     }
-    Some(ControlFlow::Continue(()))
+    Some(touches.flow())
 }
 
 fn encode(keys: &[Key]) -> Vec<u8> {
@@ -103,24 +100,24 @@ impl<'i> Rest<'i> {
         Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
     }
 
-    fn uuids(&mut self, ids: &mut Vec<ObjectId>) -> Option<()> {
+    fn uuids(&mut self, ids: &mut Ids) -> Option<()> {
         let mut last = 0u128;
         for _ in 0..self.count()? {
             let step = self.short()?;
             let mut whole = [0; 16];
             whole.get_mut(16usize.checked_sub(step.len())?..)?.copy_from_slice(step);
             last = last.checked_add(u128::from_be_bytes(whole))?;
-            ids.push(ObjectId::from_uuid(last));
+            ids.add_uuid(last);
         }
         Some(())
     }
 
-    fn texts(&mut self, ids: &mut Vec<ObjectId>) -> Option<()> {
+    fn texts(&mut self, ids: &mut Ids) -> Option<()> {
         let mut last = Vec::new();
         for _ in 0..self.count()? {
             last.truncate(self.take(1)?[0].into());
             last.extend_from_slice(self.short()?);
-            ids.push(ObjectId::new(std::str::from_utf8(&last).ok()?).ok()?);
+            ids.add_text(std::str::from_utf8(&last).ok()?);
         }
         Some(())
     }

@@ -31,9 +31,7 @@ pub(super) enum Filling {
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Begins to fill a replica, where that is how it is to catch up. Answers whether so.
     pub(super) fn begins_to_fill(&mut self, open: &Open, opened: &Opened) -> bool {
-        // The tape knows once a shard has looked, the channel once a reader was told.
-        let horizon = |open: &OpenChannel| open.horizon.max(open.tape.horizon());
-        let horizon = self.channels.get(&opened.channel).map_or(Seq::FIRST, horizon);
+        let horizon = self.channels.get(&opened.channel).map_or(Seq::FIRST, |open| open.tape.horizon());
         let fill = match catchup::plan(open, opened.head, horizon) {
             Plan::Events => return false,
             Plan::Trimmed => {

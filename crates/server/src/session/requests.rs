@@ -90,10 +90,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let chain_at_played = match self.chain_at(&tape, open.played).await {
             Ok(chain) => chain,
             // Whether it is the same log cannot be told any more; what is held from before counts for nothing anyway.
-            Err(LogError::Trimmed { horizon }) => {
-                self.begins_at(channel, horizon);
-                Some(open.chain)
-            }
+            Err(LogError::Trimmed { .. }) => Some(open.chain),
             Err(error) => {
                 self.close_channel(channel);
                 return self.say_error(Some(channel), ErrorCode::Later, error.to_string(), None);

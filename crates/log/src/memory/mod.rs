@@ -5,23 +5,25 @@
 //! or as many of them as the caller likes, and everything that was applied since the last
 //! [`flush`](MemoryLog::flush). What survives is an [`Image`], from which a log can be opened again, also an older one.
 
+mod pin;
+mod tape;
+
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
-use tapeline_core::codec::{CodecError, cbor};
 use tapeline_core::event::Recorded;
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, Key, StreamName};
-use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
+use tapeline_core::numbers::{ClientId, Position, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::state::{ClientState, StreamState};
 
-use crate::contract::{Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo};
-use crate::pin::{Part, Pin, Touched, Visit};
-use crate::touches::{Touches, kept_of};
+use crate::contract::{Append, AppendError, Done, EventLog, LogError, StateChanges, StateStore, StreamInfo};
+use crate::pin::Pin;
+use pin::{Pinned, State};
+use tape::Tape;
 
 /// Log and state in memory.
 #[derive(Default)]
@@ -37,32 +39,6 @@ pub struct Image {
     states: BTreeMap<StreamName, Arc<State>>,
 }
 
-/// The batches of a stream.
-#[derive(Clone, Debug)]
-struct Tape {
-    incarnation: Incarnation,
-    begin: Begin,
-    batches: Vec<Arc<Batch>>,
-}
-
-/// What of a stream was let go.
-#[derive(Clone, Debug, Default)]
-struct Begin {
-    position: Position,
-    horizon: Seq,
-    chain: Chain,
-    bytes: u64,
-    kept: Vec<Recorded>,
-}
-
-/// The state of a stream.
-#[derive(Clone, Debug)]
-struct State {
-    state: StreamState,
-    entries: BTreeMap<Key, Entry>,
-    clients: BTreeMap<ClientId, ClientState>,
-}
-
 #[derive(Default)]
 struct Inner {
     durable: Image,
@@ -76,49 +52,6 @@ struct Unsynced {
     append: Append,
     answer: Result<Position, AppendError>,
     done: Done,
-}
-
-impl Tape {
-    fn head(&self) -> Head {
-        let end = self
-            .batches
-            .last()
-            .map_or((self.begin.horizon, self.begin.chain), |batch| (batch.block.end(), batch.block.after()));
-        let position = self.begin.position.plus(self.batches.len() as u64);
-        Head { incarnation: self.incarnation, position, seq: end.0, chain: end.1 }
-    }
-
-    fn info(&self, stream: &StreamName) -> StreamInfo {
-        let bytes: u64 = self.batches.iter().map(|batch| batch.block.bytes().len() as u64).sum();
-        let horizon = self.begin.horizon;
-        StreamInfo { stream: stream.clone(), head: self.head(), horizon, bytes: self.begin.bytes + bytes }
-    }
-
-    fn check_horizon(&self, from: Seq) -> Result<(), LogError> {
-        let horizon = self.begin.horizon;
-        if from < horizon { Err(LogError::Trimmed { horizon }) } else { Ok(()) }
-    }
-
-    /// Lets the oldest batches go, those before both an event and a position.
-    fn trim(&mut self, before: Seq, position: Position, keep: &[Collection]) -> Seq {
-        let most = position.since(self.begin.position) as usize;
-        let going = self.batches.iter().take(most).take_while(|batch| batch.block.end() <= before).count();
-        for batch in self.batches.drain(..going) {
-            let begin = &mut self.begin;
-            begin.position = begin.position.next();
-            (begin.horizon, begin.chain) = (batch.block.end(), batch.block.after());
-            begin.bytes += batch.block.bytes().len() as u64;
-            begin.kept.extend(kept_of(&batch.block, keep).events().filter_map(Result::ok));
-        }
-        self.begin.horizon
-    }
-}
-
-impl State {
-    /// Forgets what was deleted before an event.
-    fn forget_deleted(&mut self, before: Seq) {
-        self.entries.retain(|_, entry| entry.live().is_some() || entry.version().last.seq >= before);
-    }
 }
 
 impl Inner {
@@ -147,9 +80,9 @@ impl Inner {
     fn sync(&mut self, count: usize) -> Vec<Unsynced> {
         let synced: Vec<_> = self.unsynced.drain(..count.min(self.unsynced.len())).collect();
         for Unsynced { append, .. } in synced.iter().filter(|unsynced| unsynced.answer.is_ok()) {
-            let new = || Tape { incarnation: append.incarnation, begin: Begin::default(), batches: Vec::new() };
+            let new = || Tape::new(append.incarnation);
             let tape = self.durable.streams.entry(append.stream.clone()).or_insert_with(new);
-            tape.batches.push(append.batch.clone());
+            tape.push(append.batch.clone());
         }
         synced
     }
@@ -212,32 +145,13 @@ impl MemoryLog {
         let Some(tape) = inner.durable.streams.get(stream) else {
             return Ok(EventBlock::empty(Seq::FIRST, Chain::EMPTY));
         };
-        let head = tape.head();
-        tape.check_horizon(from)?;
-        let first = tape.batches.partition_point(|batch| batch.block.end() <= from);
-        let mut found: Option<EventBlock> = None;
-        for batch in &tape.batches[first..] {
-            let next = found.as_ref().map_or(from, EventBlock::end);
-            let room = most_bytes.saturating_sub(found.as_ref().map_or(0, |found| found.bytes().len()));
-            let part = batch.block.slice(next, room);
-            match &mut found {
-                None if part.is_empty() => {}
-                None => found = Some(part),
-                Some(_) if part.bytes().len() > room => break,
-                Some(found) => found.append(&part),
-            }
-            if found.as_ref().is_some_and(|found| found.end() < batch.block.end()) {
-                break;
-            }
-        }
-        Ok(found.unwrap_or(EventBlock::empty(head.seq, head.chain)))
+        tape.read(from, most_bytes)
     }
 
     fn replay_now(&self, stream: &StreamName, after: Position) -> Vec<Arc<Batch>> {
         let inner = self.lock();
         let Some(tape) = inner.durable.streams.get(stream) else { return Vec::new() };
-        let skipped = after.since(tape.begin.position) as usize;
-        tape.batches.get(skipped..).unwrap_or_default().to_vec()
+        tape.after(after).to_vec()
     }
 
     /// The state is made durable first: what is let go must not be needed to make it anew.
@@ -253,14 +167,7 @@ impl MemoryLog {
 
     fn kept_now(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Vec<Recorded> {
         let inner = self.lock();
-        let kept = inner.durable.streams.get(stream).map_or(&[][..], |tape| &tape.begin.kept);
-        let mut bytes = 0;
-        let wanted = kept.iter().filter(|event| event.seq >= from).take_while(|event| {
-            let first = bytes == 0;
-            bytes += cbor::encode_recorded(event).len();
-            first || bytes <= most_bytes
-        });
-        wanted.cloned().collect()
+        inner.durable.streams.get(stream).map_or_else(Vec::new, |tape| tape.kept(from, most_bytes))
     }
 
     fn streams_now(&self, after: Option<&StreamName>, limit: usize) -> Vec<StreamInfo> {
@@ -354,52 +261,4 @@ impl StateStore for MemoryLog {
         let Some(tape) = inner.durable.streams.get(stream).cloned() else { return Ok(None) };
         Ok(Some(Arc::new(Pinned { state, tape })))
     }
-}
-
-/// The state of a stream at one moment. What is applied later goes into a copy.
-struct Pinned {
-    state: Arc<State>,
-    tape: Tape,
-}
-
-impl Pin for Pinned {
-    fn state(&self) -> &StreamState {
-        &self.state.state
-    }
-
-    fn entries(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, LogError> {
-        Ok(keys.iter().map(|key| self.state.entries.get(key).cloned()).collect())
-    }
-
-    fn scan(&self, part: Part<'_>, visit: &mut Visit<'_>) -> Result<(), LogError> {
-        let entries = &self.state.entries;
-        let after = part.after.map_or(Bound::Unbounded, Bound::Excluded);
-        let all: Box<dyn Iterator<Item = (&Key, &Entry)>> = match part.reverse {
-            false => Box::new(entries.range::<Key, _>((after, Bound::Unbounded))),
-            true => Box::new(entries.range::<Key, _>((Bound::Unbounded, after)).rev()),
-        };
-        for (key, entry) in all.filter(|(key, _)| part.collection.is_none_or(|only| key.collection == *only)) {
-            if visit(key, entry).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn touched(&self, since: Seq, limit: usize) -> Result<Touched, LogError> {
-        self.tape.check_horizon(since)?;
-        let mut touches = Touches::new(limit);
-        let upto = self.state.state.head;
-        for batch in self.tape.batches.iter().filter(|batch| batch.block.end() > since && batch.block.from() < upto) {
-            let added = touches.add_block(&batch.block, since);
-            if added.map_err(|error| damaged(&batch.block, &error))?.is_break() {
-                break;
-            }
-        }
-        Ok(touches.done())
-    }
-}
-
-fn damaged(block: &EventBlock, error: &CodecError) -> LogError {
-    LogError::Damaged { place: format!("events from {}", block.from()), what: error.to_string() }
 }
