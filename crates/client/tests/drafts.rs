@@ -17,7 +17,7 @@ async fn a_draft_is_shown_edited_kept_through_a_restart_and_seen_by_others_once_
     let posts = here.collection("posts").unwrap();
     let draft = posts.draft([("text", "Once".into())]).unwrap();
     posts.update(&draft, [("text", "Once upon a time".into())]).unwrap();
-    posts.splice(&draft, "text", (16, 0, "…")).unwrap();
+    posts.splice(&draft, "text", 16, 0, "…").unwrap();
     let (_, published) = posts.insert([("text", "A post".into())]).unwrap();
     soon(published.recorded()).await.unwrap();
     converged_but_for(&here, &there, 1).await;

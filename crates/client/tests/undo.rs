@@ -92,12 +92,12 @@ async fn what_was_typed_is_undone_and_what_others_typed_around_it_stays() {
     let server = TestServer::start().await;
     let (_a, here, b, there) = two(&server).await;
     let (mine, theirs) = (here.collection("tasks").unwrap(), there.collection("tasks").unwrap());
-    mine.splice(&task(), "note", (1, 0, "mine")).unwrap();
+    mine.splice(&task(), "note", 1, 0, "mine").unwrap();
     converged(&here, &there).await;
     b.go_offline();
-    theirs.splice(&task(), "note", (0, 0, "[")).unwrap();
-    theirs.splice(&task(), "note", (4, 0, "--")).unwrap();
-    theirs.splice(&task(), "note", (9, 0, "]")).unwrap();
+    theirs.splice(&task(), "note", 0, 0, "[").unwrap();
+    theirs.splice(&task(), "note", 4, 0, "--").unwrap();
+    theirs.splice(&task(), "note", 9, 0, "]").unwrap();
     b.go_online();
     converged(&here, &there).await;
     assert_eq!(get(&here, "note"), "[<mi--ne>]".into());
