@@ -134,7 +134,11 @@ pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
                 {
                     object.remade = false;
                     let nobody = (write.0, ClientId(u128::MAX));
-                    object.assigned.values_mut().for_each(|writes| writes.push(nobody));
+                    let fields = object.fields.iter();
+                    let texts = fields.filter(|(_, value)| matches!(value, Value::Text(_) | Value::Bytes(_)));
+                    for (name, _) in texts {
+                        object.assigned.entry(name.clone()).or_default().push(nobody);
+                    }
                 }
             }
             Action::Update(edits) => {

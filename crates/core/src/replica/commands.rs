@@ -186,7 +186,7 @@ impl Replica {
     /// Changes a pending edit in its place, with what that means for those after it.
     fn exchange(&mut self, edit: EditId, change: impl FnOnce(&mut Pending)) {
         let Some(pending) = self.outbox.pending.get(edit) else { return };
-        let mut keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
+        let mut keys = pending.keys();
         let before = self.entries_after(edit, &keys);
         for key in &keys {
             self.view.remove(key, edit);
@@ -262,7 +262,7 @@ impl Replica {
             return false;
         }
         (pending.seal, pending.again) = (None, Some(refused));
-        let keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
+        let keys = pending.keys();
         if commanded {
             self.commands.due.insert(edit, ());
         }

@@ -8,6 +8,7 @@ use crate::codec::cbor;
 use crate::event::{Authored, Body, Lost, Refusal, Sealed};
 use crate::hash::ContentHash;
 use crate::limits;
+use crate::name::Key;
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, EventNumber, Millis, Seq};
 use crate::op::Op;
@@ -120,6 +121,14 @@ impl Pending {
             lost: Vec::new(),
             absorbed: Vec::new(),
         }
+    }
+
+    /// The objects it touches, each once.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.body.ops.iter().map(|op| op.key.clone()).collect();
+        keys.sort();
+        keys.dedup();
+        keys
     }
 
     pub(super) fn authored(&self) -> Option<Authored> {

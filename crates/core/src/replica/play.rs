@@ -258,7 +258,7 @@ impl Replica {
         }
         let Some(pending) = self.outbox.pending.get(edit) else { return self.confirmed.play(event) };
         let as_edited = event.lost.is_empty() && event.body.ops == pending.ops();
-        let keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
+        let keys = pending.keys();
         let expected = if as_edited { Vec::new() } else { self.entries_after(edit, &keys) };
         self.confirmed.play(event);
         let place = Place { seq: event.seq, client: event.client, n: event.n, lost: event.lost.clone() };

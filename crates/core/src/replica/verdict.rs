@@ -41,7 +41,7 @@ impl Replica {
     /// Takes an edit off the view and keeps it with the reason.
     pub(super) fn park(&mut self, edit: EditId, refusal: Refusal) {
         let Some(pending) = self.outbox.pending.get(edit) else { return };
-        let keys: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
+        let keys = pending.keys();
         let before = self.entries_after(edit, &keys);
         let Some(pending) = self.outbox.pending.remove(edit) else { return };
         self.forget_command(edit, &pending);
