@@ -1,9 +1,9 @@
 # One word for each thing a person does here. The work is in scripts/, one short file each.
 
-SEEDS ?= 1000
+EVENTS ?= 1000000
 export PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: demo test test-long lint size sim bench bench-browser fmt
+.PHONY: demo test test-long lint size sim bench bench-text bench-browser fmt
 
 demo:  ## the example apps, served by one binary; it says which address to open
 	@scripts/demo
@@ -21,13 +21,18 @@ size:  ## what a page downloads, part by part
 lint:  ## the quick half of test: format, arrows, purity, clippy, dependencies
 	@scripts/lint
 
-sim:   ## SEEDS=n seeds of the simulation, or SEED=n to replay one
+sim:   ## the simulation until a million events are recorded, or EVENTS=n, or SEEDS=n seeds; SEED=n replays one
 	@scripts/setup
-	@cargo run --release -p tapeline-sim -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	@cargo run --release -p tapeline-sim -- $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS),--events $(EVENTS)))
 
 bench: ## every measure, or MEASURES='append cold'
 	@scripts/setup
 	@cargo run --release -p tapeline-cli -- bench $(MEASURES)
+
+bench-text: ## texts typed, beside yrs, Loro and Automerge, which are built for it
+	@scripts/setup
+	@cargo build --release --locked --manifest-path bench/text-peers/Cargo.toml
+	@PATH="$(CURDIR)/bench/text-peers/target/release:$$PATH" cargo run --release -p tapeline-cli -- bench text --peers
 
 bench-browser: ## the npm package in Node and Chromium, or MEASURES='commit change'
 	@scripts/build-packages

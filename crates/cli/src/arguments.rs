@@ -190,7 +190,7 @@ pub struct Demo {
     /// The address to listen on; port 0 takes a free one and prints it.
     #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDR")]
     pub listen: SocketAddr,
-    /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
+    /// A TOML file that says how concurrent edits meet; without it, as the apps want it.
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
     /// The directory in which everything is kept; without it, nothing is kept at the end.
@@ -325,9 +325,13 @@ pub struct Bench {
     /// Smaller sizes, for a quick look: figures are not comparable then.
     #[arg(long)]
     pub quick: bool,
-    /// With append and fanout: measure Redis, NATS and S2 lite beside us, those that are on PATH.
+    /// Measure peers beside us, those that are on PATH: with append and fanout Redis, NATS and S2 lite, with text yrs, Loro
+    /// and Automerge (`bench/text-peers`).
     #[arg(long)]
     pub peers: bool,
+    /// With text: the directory of the recordings.
+    #[arg(long, default_value = "fixtures", value_name = "DIR")]
+    pub recordings: PathBuf,
 }
 
 impl Arguments {
@@ -351,6 +355,12 @@ pub enum Measure {
     Return,
     /// Ten thousand edits made offline.
     Offline,
+    /// Updates of registers applied by a replica.
+    Apply,
+    /// A thousand events taken in over a thousand pending edits.
+    Rebase,
+    /// Texts typed, taken in elsewhere, and sequenced.
+    Text,
 }
 
 /// Prints completions for a shell.

@@ -41,7 +41,7 @@ pub fn changes<'a>(
 }
 
 fn fields(object: &Object) -> String {
-    let shown = object.fields().filter(|(_, field)| field.value != Value::Null);
+    let shown = object.fields().filter(|(_, field)| *field.value != Value::Null);
     let shown = shown.map(|(name, field)| format!("{name}: {}", cut(&json::value_to_json(&field.value), 0)));
     shown.collect::<Vec<_>>().join(", ")
 }

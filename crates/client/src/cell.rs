@@ -15,7 +15,7 @@ use tapeline_core::name::{Collection, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{Channel, EditId};
 use tapeline_core::object::Object;
 use tapeline_core::op::Op;
-use tapeline_core::replica::{Commanded, EditError, NewEdit, Notice, Ran, Replica, Run, StoreBatch};
+use tapeline_core::replica::{Commanded, EditError, Moved, NewEdit, Notice, Ran, Replica, Run, StoreBatch};
 use tapeline_core::undo::{Direction, History};
 use tokio::sync::{broadcast, watch};
 
@@ -129,6 +129,7 @@ impl Cell {
     /// Takes the last step back, or makes it again. `None` where there is none, or all of it was changed by others.
     pub(crate) fn step(self: &Arc<Self>, direction: Direction, forced: bool) -> Result<Option<Receipt>, EditError> {
         let inner = &mut *self.lock();
+        inner.tell_history();
         let Inner { replica, history, .. } = inner;
         let ops = history.take(direction, forced, &|key: &Key| replica.get(key).cloned());
         let Some(ops) = ops.filter(|ops| !ops.is_empty()) else { return Ok(None) };
@@ -284,6 +285,7 @@ impl Cell {
     }
 
     fn announce(&self, inner: &mut Inner) {
+        inner.tell_history();
         let changed: Vec<Key> = inner.replica.take_changed().collect();
         for key in &changed {
             inner.history.changed(key, inner.replica.get(key));
@@ -319,11 +321,19 @@ impl Cell {
 impl Inner {
     /// Makes an edit that can be undone.
     fn commit(&mut self, new: NewEdit) -> Result<EditId, EditError> {
+        self.tell_history();
         let (ops, before) = (new.ops.clone(), objects(&self.replica, &new.ops));
         let edit = self.replica.edit(chance::now(), new)?;
         let Self { replica, history, .. } = self;
         history.committed(&ops, &look(before), &|key: &Key| replica.get(key).cloned());
         Ok(edit)
+    }
+
+    /// Tells what others have done to texts that can be undone here.
+    fn tell_history(&mut self) {
+        for Moved { key, field, splices } in self.replica.take_moved() {
+            self.history.spliced(&key, &field, &splices);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Hello, PROTOCOL, ServerFrame};
 use tapeline_core::limits;
 use tapeline_core::link::{Link, LinkAction};
@@ -192,12 +193,8 @@ impl Line {
                 self.link.connected(self.connected_at);
                 self.state = State::Up(socket);
                 let agent = concat!("tapeline-client/", env!("CARGO_PKG_VERSION")).into();
-                self.say(ClientFrame::Hello(Hello {
-                    protocol: PROTOCOL,
-                    agent,
-                    token: self.token.clone(),
-                    deflate: false,
-                }));
+                let (token, deflate) = (self.token.clone(), self.address.codec == Codec::Cbor);
+                self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token, deflate }));
             }
         }
         Heard::Turn

@@ -37,6 +37,7 @@ pub enum Outcome {
 /// match receipt.recorded().await? {
 ///     Outcome::Recorded { seq, .. } => println!("event {seq}"),
 ///     Outcome::Refused(refusal) => println!("refused: {}", refusal.reason),
+///     Outcome::Cancelled => println!("taken back before it was sent"),
 /// }
 /// # Ok(()) }
 /// ```

@@ -95,6 +95,15 @@ impl KeyOrder {
         self.compare_collections(&a.collection, &b.collection).then_with(|| a.id.cmp(&b.id))
     }
 
+    /// Where a filling stands that has come to `at`, after it had been cut off at `there`: it goes over the same keys
+    /// again, and is no further before it is past them all.
+    pub fn further(&self, there: Option<&Filling>, at: Filling) -> Filling {
+        match there.filter(|there| self.compare(&at.after, &there.after).is_le()) {
+            Some(there) => there.clone(),
+            None => at,
+        }
+    }
+
     fn place(&self, collection: &Collection) -> usize {
         self.0.iter().position(|first| first == collection).unwrap_or(self.0.len())
     }

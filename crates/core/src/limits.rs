@@ -83,6 +83,8 @@ pub const HELD_BYTES: usize = 8 << 20;
 pub const PENDING_EVENTS: usize = 1_000_000;
 /// Steps that can be undone on one stream. Past it the oldest is forgotten.
 pub const UNDO_STEPS: usize = 200;
+/// Edits of others of texts that are yet to be told to whoever keeps places in them; past it, they look at the text.
+pub const TEXT_MOVES: usize = 4_096;
 /// Objects and collections a command may read.
 pub const COMMAND_READS: usize = 10_000;
 /// Ops of one edit that has taken in later ones.
@@ -134,6 +136,8 @@ pub const WEBSOCKET_ATTEMPTS: u32 = 2;
 pub const WEBSOCKET_AGAIN: Millis = Millis(10 * 60 * 1_000);
 /// How long a replica waits before it pushes again after `later`.
 pub const LATER_PAUSE: Millis = Millis(500);
+/// Names of fields that a replica keeps to share among objects.
+pub const KNOWN_NAMES: usize = 256;
 
 /// How long a peer is present after it last said so.
 pub const PRESENCE_LIFETIME: Millis = Millis(30_000);

@@ -4,7 +4,7 @@
 //! puts back what is still as the step left it. What others have changed since is skipped, unless it is forced: a field
 //! that holds something else, an object that they have touched or deleted. What merges is taken back for itself: a
 //! counter by the opposite amount, members one by one, a text by the opposite splices, moved past what others have typed
-//! since. Whoever shows the objects tells of what others change ([`History::changed`]).
+//! since. Whoever shows the objects tells of what others change ([`History::spliced`], [`History::changed`]).
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::numbers::{ClientId, Millis, Seq};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Members, Op};
 use crate::splice::Splices;
+use crate::tables::Tables;
 use crate::value::Value;
 
 /// The steps of one client on one stream.
@@ -29,7 +30,7 @@ pub struct History {
     /// The group has a step.
     grouped: bool,
     /// The objects with texts that steps edit, as they were last seen.
-    texts: FxHashMap<Key, Arc<Object>>,
+    texts: Tables<Arc<Object>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -76,6 +77,7 @@ impl<F: Fn(&Key) -> Option<Arc<Object>>> Look for F {
 impl History {
     /// An edit was made; `before` shows what was there before it, `after` what is there now.
     pub fn committed(&mut self, ops: &[Op], before: &dyn Look, after: &dyn Look) {
+        self.catch_up(ops, before);
         let step = Step::of(ops, before, after);
         self.see(&step, after);
         if step.changes.is_empty() {
@@ -106,20 +108,43 @@ impl History {
 
     /// Whether it wants to hear of changes.
     pub fn has_texts(&self) -> bool {
-        !self.texts.is_empty()
+        self.texts.len() > 0
     }
 
-    /// What is shown under a key may be something else now, by whoever.
+    /// Others have edited a text, as it is shown, by these splices.
+    pub fn spliced(&mut self, key: &Key, field: &FieldName, splices: &Splices) {
+        let Some(text) = self.texts.get(key).filter(|text| splices.apply(text.get(field.as_str())).is_ok()) else {
+            return;
+        };
+        let mut seen = Some(Entry::Live(text.clone()));
+        if let Some(op) = update(key, field, Edit::Splice(splices.clone())) {
+            apply(&mut seen, &op, &Write::pending(ClientId(0), Seq::FIRST, Millis(0)));
+        }
+        if let Some(seen) = seen.as_ref().and_then(Entry::live) {
+            self.texts.insert(key.clone(), seen.clone());
+        }
+        self.moved(key, field, splices);
+    }
+
+    /// What is shown under a key may be something else now, by whoever. What nobody has told of the texts there is seen
+    /// by their difference.
     pub fn changed(&mut self, key: &Key, now: Option<&Arc<Object>>) {
         let Some(before) = self.texts.get(key).cloned() else { return };
         let Some(now) = now.filter(|now| !Arc::ptr_eq(now, &before)) else { return };
         self.texts.insert(key.clone(), now.clone());
         for (field, was) in before.fields() {
-            let is = now.get(field.as_str());
-            let differs = is != Some(&was.value) && matches!(was.value, Value::Text(_) | Value::Bytes(_));
-            if differs && let Some(done) = Splices::between(Some(&was.value), is) {
+            let is = now.get(field.as_str()).filter(|is| matches!(is, Value::Text(_) | Value::Bytes(_)));
+            let differs = is.is_some() && is != Some(was.value);
+            if differs && let Some(done) = Splices::between(Some(was.value), is) {
                 self.moved(key, field, &done);
             }
+        }
+    }
+
+    /// Sees what was shown just before an edit.
+    fn catch_up(&mut self, ops: &[Op], before: &dyn Look) {
+        if self.has_texts() {
+            ops.iter().for_each(|op| self.changed(&op.key, before.look(&op.key).as_ref()));
         }
     }
 
@@ -127,15 +152,15 @@ impl History {
     fn see(&mut self, step: &Step, after: &dyn Look) {
         for change in &step.changes {
             let is_text = matches!(change, Change::Merged { inverse: Edit::Splice(_), .. });
-            if is_text || self.texts.contains_key(change.key()) {
+            if is_text || self.texts.get(change.key()).is_some() {
                 match after.look(change.key()) {
-                    Some(object) => drop(self.texts.insert(change.key().clone(), object)),
+                    Some(object) => self.texts.insert(change.key().clone(), object),
                     None => drop(self.texts.remove(change.key())),
                 }
             }
         }
         if self.texts.len() > limits::UNDO_STEPS {
-            self.texts.clear();
+            self.texts = Tables::default();
         }
     }
 
@@ -155,6 +180,7 @@ impl History {
 
     /// What [`take`](Self::take) gave was committed: it can be taken back in its turn.
     pub fn took(&mut self, direction: Direction, ops: &[Op], before: &dyn Look, after: &dyn Look) {
+        self.catch_up(ops, before);
         let step = Step::of(ops, before, after);
         self.see(&step, after);
         match direction {
@@ -196,25 +222,55 @@ fn push(stack: &mut Vec<Step>, step: Step) {
 
 impl Step {
     fn of(ops: &[Op], before: &dyn Look, after: &dyn Look) -> Self {
-        let mut of_key: FxHashMap<&Key, Vec<&Op>> = FxHashMap::default();
-        let mut keys: Vec<&Key> = Vec::new();
+        let mut by_key: Vec<&Op> = ops.iter().collect();
+        by_key.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut step = Self::default();
         for op in ops {
-            let own = of_key.entry(&op.key).or_default();
-            if own.is_empty() {
-                keys.push(&op.key);
+            let key = &op.key;
+            let own = &by_key[by_key.partition_point(|other| other.key < *key)..];
+            // The changes of an object stand where its first op does.
+            if !std::ptr::eq(own[0], op) {
+                continue;
             }
-            own.push(op);
-        }
-        let changes = keys.into_iter().flat_map(|key| {
-            let own = of_key.remove(key).unwrap_or_default();
+            let own = &own[..own.partition_point(|other| other.key == *key)];
             match (before.look(key), after.look(key)) {
-                (None, Some(object)) => vec![Change::Came(key.clone(), object)],
-                (Some(object), None) => vec![Change::Went(key.clone(), object)],
-                (Some(before), Some(after)) => changes(key, &own, &before, &after),
-                (None, None) => Vec::new(),
+                (None, Some(object)) => step.changes.push(Change::Came(key.clone(), object)),
+                (Some(object), None) => step.changes.push(Change::Went(key.clone(), object)),
+                (Some(before), Some(after)) => step.changed(key, own, &before, &after),
+                (None, None) => {}
             }
-        });
-        Self { changes: changes.collect(), since: Vec::new() }
+        }
+        step
+    }
+
+    /// An edit has changed an object that is there before and after.
+    fn changed(&mut self, key: &Key, ops: &[&Op], before: &Object, after: &Object) {
+        let mut names: Vec<&FieldName> = Vec::new();
+        for op in ops {
+            match &op.action {
+                Action::Update(edits) => names.extend(edits.iter().map(|(name, _)| name)),
+                Action::Insert(set) | Action::Upsert(set) => names.extend(set.iter().map(|(name, _)| name)),
+                Action::Delete => {}
+            }
+        }
+        names.sort();
+        names.dedup();
+        for name in names {
+            let (was, is) = (before.get(name.as_str()), after.get(name.as_str()));
+            let merged = match ops {
+                [Op { action: Action::Update(edits), .. }] => {
+                    edits.get(name.as_str()).and_then(|edit| inverse(was, edit))
+                }
+                _ => None,
+            };
+            let value = |value: Option<&Value>| value.cloned().unwrap_or(Value::Null);
+            let (key, field) = (key.clone(), name.clone());
+            match merged {
+                Some(inverse) => self.changes.push(Change::Merged { key, field, inverse }),
+                None if was == is => {}
+                None => self.changes.push(Change::Assigned { key, field, before: value(was), after: value(is) }),
+            }
+        }
     }
 
     /// A later edit joins this step.
@@ -271,10 +327,10 @@ impl Step {
     /// The ops that take it back, later changes first; those on one object as one op where that can be.
     fn inverse(&self, forced: bool, shown: &dyn Look) -> Vec<Op> {
         let mut ops: Vec<Op> = Vec::new();
-        let mut there: FxHashMap<&Key, Option<Entry>> = FxHashMap::default();
+        let mut there: FxHashMap<Key, Option<Entry>> = FxHashMap::default();
         for change in self.changes.iter().rev() {
             let key = change.key();
-            let entry = there.entry(key).or_insert_with(|| shown.look(key).map(Entry::Live));
+            let entry = there.entry(key.clone()).or_insert_with(|| shown.look(key).map(Entry::Live));
             let live = entry.as_ref().and_then(Entry::live).map(AsRef::as_ref);
             if let Some(op) = self.take_back(change, forced, live) {
                 apply(entry, &op, &Write::pending(ClientId(0), Seq::FIRST, Millis(0)));
@@ -346,40 +402,6 @@ fn past(splices: &Splices, since: Option<&Splices>) -> Option<Splices> {
     }
 }
 
-/// What an edit changed on an object that is there before and after.
-fn changes(key: &Key, ops: &[&Op], before: &Object, after: &Object) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut names: Vec<&FieldName> = Vec::new();
-    for op in ops {
-        match &op.action {
-            Action::Update(edits) => names.extend(edits.iter().map(|(name, _)| name)),
-            Action::Insert(set) | Action::Upsert(set) => names.extend(set.iter().map(|(name, _)| name)),
-            Action::Delete => {}
-        }
-    }
-    names.sort();
-    names.dedup();
-    for name in names {
-        let (was, is) = (before.get(name.as_str()), after.get(name.as_str()));
-        let merged = match ops {
-            [Op { action: Action::Update(edits), .. }] => edits.get(name.as_str()).and_then(|edit| inverse(was, edit)),
-            _ => None,
-        };
-        let value = |value: Option<&Value>| value.cloned().unwrap_or(Value::Null);
-        match merged {
-            Some(inverse) => changes.push(Change::Merged { key: key.clone(), field: name.clone(), inverse }),
-            None if was == is => {}
-            None => changes.push(Change::Assigned {
-                key: key.clone(),
-                field: name.clone(),
-                before: value(was),
-                after: value(is),
-            }),
-        }
-    }
-    changes
-}
-
 /// What takes back an edit that merges.
 fn inverse(before: Option<&Value>, edit: &Edit) -> Option<Edit> {
     Some(match edit {
@@ -390,7 +412,8 @@ fn inverse(before: Option<&Value>, edit: &Edit) -> Option<Edit> {
             let remove = members.add.iter().filter(|member| !had(member)).cloned().collect();
             let add =
                 members.remove.iter().filter(had).filter(|member| !members.add.contains(member)).cloned().collect();
-            Edit::Members(Members { add, remove })
+            let inverse = Members { add, remove };
+            return (!inverse.add.is_empty() || !inverse.remove.is_empty()).then_some(Edit::Members(inverse));
         }
         Edit::Set(_) | Edit::Put(_) | Edit::Ask(_) => return None,
     })

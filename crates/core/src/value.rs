@@ -7,7 +7,9 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
+
+use crate::text::Text;
 
 /// One value of a field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +23,7 @@ pub enum Value {
     /// Any other finite number.
     Float(Float),
     /// Unicode text.
-    Text(SmolStr),
+    Text(Text),
     /// Opaque bytes.
     Bytes(Arc<[u8]>),
     /// Values in order.
@@ -114,7 +116,7 @@ impl Value {
 
     /// A text value.
     pub fn text(text: impl AsRef<str>) -> Self {
-        Self::Text(SmolStr::new(text))
+        Self::Text(text.as_ref().into())
     }
 
     /// The text, where the value is one.

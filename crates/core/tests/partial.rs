@@ -10,7 +10,7 @@ use support::for_seeds;
 use tapeline_core::codec::json;
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId};
 use tapeline_core::numbers::{ClientId, Millis, QueryNumber, Seq};
-use tapeline_core::object::{Entry, Object, Stamp, Write, apply};
+use tapeline_core::object::{Entry, Field, Object, Stamp, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::query::partial::{Difference, Held, Partial, Past, Subscribed};
 use tapeline_core::query::routing::{Routed, Routes};
@@ -76,7 +76,7 @@ impl World {
     fn take(&mut self, Difference { changed, gone }: Difference) {
         assert!(changed.is_sorted_by(|a, b| a.key < b.key) && gone.is_sorted());
         for change in changed {
-            let field = |(name, field): (&FieldName, &tapeline_core::object::Field)| {
+            let field = |(name, field): (&FieldName, Field<'_>)| {
                 (change.whole || field.version.last.seq >= Seq(self.told))
                     .then(|| (name.as_str().to_owned(), field.value.clone()))
             };

@@ -223,8 +223,7 @@ fn other_paths() -> Story {
     story.ann("sets the width", change(r#""put":{"size":[[["width"],2]]}"#));
     story.ben("takes the height away", change(r#""put":{"size":[[["height"]]]}"#));
     story.meet();
-    // That Ann is told of more than there is to tell is known: see `a_put_at_another_path_writes_over_nothing`.
-    story.ends_with(r#"`{"size":{"width":2}}`"#)
+    story.ends_with(r#"`{"size":{"width":2}}`"#).tells_nothing()
 }
 
 fn same_path() -> Story {
@@ -356,10 +355,4 @@ fn unchanged() -> Story {
     story.ben("takes it, as nobody has", take("Ben"));
     story.meet();
     story.ends_with(r#"`{"owner":"Ann","title":"Milk"}`"#).tells("Ben: refused and parked, `stale`")
-}
-
-#[test]
-#[ignore = "a replica reports every put as written over the whole field"]
-fn a_put_at_another_path_writes_over_nothing() {
-    other_paths().tells_nothing();
 }

@@ -73,7 +73,7 @@ impl Metrics {
             fillings: counter(r, "fillings", "Replicas that began to be filled with pages"),
             trimmed: counter(r, "trimmed_events", "Events that were let go as the schema says"),
             pages: counter(r, "pages", "Pages made for them"),
-            page_bytes: counter(r, "page_bytes", "Bytes of those pages as they are sent"),
+            page_bytes: counter(r, "page_bytes", "Bytes of pages and compressed events as they are sent"),
             pins: gauge(r, "pins", "States of streams that are held for those who read them"),
             connections: gauge(r, "connections", "Connections now open"),
             sessions: gauge(r, "sessions", "WebSockets now open"),

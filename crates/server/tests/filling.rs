@@ -13,7 +13,7 @@ const OBJECTS: u64 = 4_000;
 
 /// Objects in two collections, each written thrice, some of them deleted.
 async fn history(author: &mut Author) {
-    let text = "some words that take some room ".repeat(6);
+    let text = "some words that take some room ".repeat(16);
     author.push((0..OBJECTS).map(|number| make("notes", number, &text))).await;
     author.push((0..100).map(|number| make("tasks", number, &text))).await;
     author.push((0..OBJECTS).map(|number| edit("notes", number, &format!("{text}{number}")))).await;
@@ -69,8 +69,8 @@ async fn who_is_cut_goes_on_where_it_was_though_all_has_changed() {
         got += page.items.len();
         held.take_page(page);
         drop(reader);
-        author.push((0..20).map(|number| edit("notes", cut * 300 + number * 7 + 1, "changed"))).await;
-        author.push((0..10).map(|number| delete("notes", cut * 20 + number * 3 + 1))).await;
+        author.push((0..20).map(|number| edit("notes", cut * 300 + number * 10 + 1, "changed"))).await;
+        author.push((0..10).map(|number| delete("notes", cut * 200 + number * 10 + 3))).await;
         author.push([make("notes", OBJECTS + cut, "new"), make("tasks", cut, "changed, too")].into_iter()).await;
     }
     let mut reader = world.client().await;
@@ -92,7 +92,7 @@ async fn who_returns_gets_what_has_become_of_each_object() {
     drop(reader);
     held.pages.clear();
     for round in 0..30 {
-        author.push((0..50).map(|number| edit("notes", number * 3, &format!("round {round}")))).await;
+        author.push((0..50).map(|number| edit("notes", number * 10 + 2, &format!("round {round}")))).await;
     }
     author.push((0..10).flat_map(|number| [delete("tasks", number), make("tasks", number + 200, "new")])).await;
     let mut reader = world.client().await;
@@ -100,8 +100,8 @@ async fn who_returns_gets_what_has_become_of_each_object() {
     held.fill(&mut reader).await;
     assert_eq!(held.objects, expected(&world, |_, _| true).await);
     let [page] = &held.pages[..] else { panic!("{} pages", held.pages.len()) };
-    assert!(page.items.len() <= 60 && page.gone.len() == 15, "{} items, {} gone", page.items.len(), page.gone.len());
-    assert!(page.items.iter().filter(|item| !item.whole).count() >= 45);
+    assert!(page.items.len() == 60 && page.gone.len() == 10, "{} items, {} gone", page.items.len(), page.gone.len());
+    assert!(page.items.iter().filter(|item| !item.whole).count() >= 50);
 }
 
 #[tokio::test]
@@ -122,16 +122,17 @@ async fn many_are_filled_at_once_and_others_are_served() {
             held.objects.len()
         }));
     }
-    // Each waits for the one before to be played: were fillings in its way, this would take as long as they do.
+    // Each waits for the one before to be played: were fillings in its way, none of them would be played meanwhile.
     let mut while_filling = 0;
     for number in 0..50 {
         author.push([make("live", number, "x")].into_iter()).await;
         watcher.hear_range(start + number, start + number + 1).await;
         while_filling += u64::from(fillings.iter().any(|filling| !filling.is_finished()));
     }
-    assert!(while_filling > 10, "{while_filling} events were played meanwhile");
+    assert!(while_filling > 0, "no event was played meanwhile");
     for filling in fillings {
         assert!(filling.await.unwrap() >= 3_700);
     }
-    assert!(world.metric("tapeline_pages_total").await >= 400);
+    let pages = world.metric("tapeline_pages_total").await;
+    assert!((4..400).contains(&pages), "{pages} pages were made, and most were given to many");
 }

@@ -1,4 +1,4 @@
-//! Whether a splice that was moved does what its author meant: texts as characters that each have a name.
+//! Whether a splice that was moved does what its author meant: texts as characters, and bytes as bytes, that each have a name.
 //!
 //! What goes is what the author took away and is still there. What comes stands to the right of all that the author saw
 //! to the left of it, and to the left of the rest. Nothing here uses how the core moves splices.
@@ -45,13 +45,15 @@ impl Texts {
         recorded: &[Op],
     ) -> Result<(), String> {
         let mut texts = BTreeMap::clone(self.after.last().expect("there is a beginning"));
-        for op in sent {
-            for (place, splices) in splices(op) {
-                if let Some(moved) = recorded.iter().flat_map(self::splices).find(|(other, _)| *other == place) {
-                    let text = texts.get(&place).cloned().unwrap_or_default();
-                    let seen = self.seen((seq, client, on), &place);
-                    check(seq, &seen, splices, &text, moved.1)?;
-                }
+        for (at, op) in sent.iter().enumerate() {
+            for (place, typed) in splices(op) {
+                let Some((moved_at, moved)) = recorded_as(sent, recorded, at, &place) else { continue };
+                let mut seen = self.seen((seq, client, on));
+                sent[..at].iter().for_each(|op| apply(&mut seen, op, seq));
+                let mut there = texts.clone();
+                recorded[..moved_at].iter().for_each(|op| apply(&mut there, op, seq));
+                let of = |mut texts: BTreeMap<Place, Vec<Char>>| texts.remove(&place).unwrap_or_default();
+                check(seq, &of(seen), typed, &of(there), moved)?;
             }
         }
         self.authored.insert((client, seq), sent.to_vec());
@@ -77,13 +79,23 @@ impl Texts {
     }
 
     /// What an author saw when it typed: the state its splices refer to, with its own events since.
-    fn seen(&self, (seq, client, on): (Seq, ClientId, Seq), place: &Place) -> Vec<Char> {
+    fn seen(&self, (seq, client, on): (Seq, ClientId, Seq)) -> BTreeMap<Place, Vec<Char>> {
         let mut seen = self.after.get(on.0 as usize).map(|texts| BTreeMap::clone(texts)).unwrap_or_default();
         for ((_, seq), ops) in self.authored.range((client, on)..(client, seq)) {
-            ops.iter().filter(|op| op.key == place.0).for_each(|op| apply(&mut seen, op, *seq));
+            ops.iter().for_each(|op| apply(&mut seen, op, *seq));
         }
-        seen.remove(place).unwrap_or_default()
+        seen
     }
+}
+
+/// What a splice of a place was recorded as, and in which op: all of an event's splices of a text stay, or none.
+fn recorded_as<'r>(sent: &[Op], recorded: &'r [Op], at: usize, place: &Place) -> Option<(usize, &'r Splices)> {
+    let of = |ops: &[Op]| ops.iter().flat_map(splices).filter(|(other, _)| other == place).count();
+    let all =
+        recorded.iter().enumerate().flat_map(|(at, op)| splices(op).map(move |(other, moved)| (at, other, moved)));
+    let mut all = all.filter(|(_, other, _)| other == place);
+    let (moved_at, _, moved) = all.nth(of(&sent[..at])).filter(|_| of(sent) == of(recorded))?;
+    Some((moved_at, moved))
 }
 
 fn check(seq: Seq, seen: &[Char], splices: &Splices, text: &[Char], moved: &Splices) -> Result<(), String> {
@@ -110,12 +122,15 @@ fn check(seq: Seq, seen: &[Char], splices: &Splices, text: &[Char], moved: &Spli
 
 fn edited(text: &[Char], splices: &Splices, seq: Seq) -> Vec<Char> {
     let (mut edited, mut at, mut new) = (Vec::new(), 0, 0);
-    let already = text.iter().filter(|(other, _)| *other == seq).count();
+    let already = text.iter().filter(|(other, _)| *other == seq).map(|(_, which)| which + 1).max().unwrap_or(0);
     for splice in splices.iter() {
         let (offset, end) = (splice.offset as usize, (splice.offset + splice.delete) as usize);
-        let Content::Text(insert) = &splice.insert else { continue };
+        let inserted = match &splice.insert {
+            Content::Text(text) => text.chars().count(),
+            Content::Bytes(bytes) => bytes.len(),
+        };
         edited.extend_from_slice(text.get(at..offset).unwrap_or_default());
-        for _ in insert.chars() {
+        for _ in 0..inserted {
             edited.push((seq, already + new));
             new += 1;
         }
@@ -128,6 +143,7 @@ fn edited(text: &[Char], splices: &Splices, seq: Seq) -> Vec<Char> {
 fn apply(texts: &mut BTreeMap<Place, Vec<Char>>, op: &Op, seq: Seq) {
     let named = |value: &Value| match value {
         Value::Text(text) => (0..text.chars().count()).map(|which| (seq, which)).collect(),
+        Value::Bytes(bytes) => (0..bytes.len()).map(|which| (seq, which)).collect(),
         _ => Vec::new(),
     };
     match &op.action {
@@ -142,6 +158,7 @@ fn apply(texts: &mut BTreeMap<Place, Vec<Char>>, op: &Op, seq: Seq) {
                 let text = texts.entry((op.key.clone(), name.to_string())).or_default();
                 match edit {
                     Edit::Set(value) => *text = named(value),
+                    Edit::Put(_) => text.clear(),
                     Edit::Splice(splices) => *text = edited(text, splices, seq),
                     _ => {}
                 }

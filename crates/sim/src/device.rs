@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use tapeline_core::codec::Codec;
 use tapeline_core::link::Link;
-use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Channel, ClientId, Millis};
+use tapeline_core::name::{Key, StreamName};
+use tapeline_core::numbers::{Channel, ClientId, EditId, Millis};
 use tapeline_core::replica::{Keeping, Moment, Replica, Row, Start, StoreBatch, Table};
+use tapeline_core::undo::History;
 
+use crate::diary::Diary;
 use crate::network::ConnId;
 use crate::sabotage::Sabotage;
+use crate::workload::{self, Marker};
 
 /// Wall-clock time when the world begins.
 const EPOCH: i64 = 1_763_640_000_000;
@@ -46,9 +49,28 @@ pub struct Device {
     pub copies: Vec<Rows>,
     /// Where the replica keeps itself.
     pub keeping: Keeping,
+    /// What was edited since the process started can be undone.
+    pub history: History,
+    /// The same, to check it.
+    pub diary: Diary,
+    /// Objects that are to stay on the device, as they were last left.
+    pub drafts: BTreeMap<Key, Draft>,
+    /// It holds only what its queries find.
+    pub partial: bool,
     start: Start,
     codec: Codec,
     skew: i64,
+}
+
+/// A draft: its one field, the marker that it is, and the edit that last changed it.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft {
+    /// What it says.
+    pub said: Marker,
+    /// What it is.
+    pub marker: Marker,
+    /// Its last edit.
+    pub edit: EditId,
 }
 
 /// A store: rows that are durable, and at most one batch that is not.
@@ -76,6 +98,10 @@ impl Device {
             random,
             copies: Vec::new(),
             keeping,
+            history: History::default(),
+            diary: Diary::default(),
+            drafts: BTreeMap::new(),
+            partial: false,
             start,
             codec,
             skew: 0,
@@ -95,14 +121,23 @@ impl Device {
         self.life += 1;
         self.link = Link::new(now);
         self.wakes_at = None;
+        (self.history, self.diary) = Default::default();
         let client = ClientId(self.random.u128(..));
         let stream = StreamName::new("sim/stream").expect("a name");
-        self.replica = Some(match self.keeping {
+        let mut first = workload::collections();
+        self.random.shuffle(&mut first);
+        first.truncate(self.random.usize(0..=2));
+        let mut replica = match self.keeping {
             Keeping::Memory => Replica::new(stream, client, self.start, Keeping::Memory),
             Keeping::Device => {
                 Replica::restore(stream, client, self.start, self.store.rows()).expect("what was stored can be read")
             }
-        });
+        };
+        replica.want_first(first);
+        if self.partial {
+            assert!(replica.hold_part(), "it holds nothing else");
+        }
+        self.replica = Some(replica);
     }
 
     /// The process ends; what was not synced may be lost.

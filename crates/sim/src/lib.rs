@@ -12,9 +12,12 @@
 mod characters;
 mod checks;
 mod device;
+mod diary;
 mod disk;
 mod faults;
+mod filling;
 mod network;
+mod part;
 mod plan;
 mod recorder;
 mod reference;
@@ -47,6 +50,8 @@ pub struct Run {
 pub struct Report {
     /// What was broken, where something was.
     pub failure: Option<String>,
+    /// How many events were recorded.
+    pub events: u64,
     /// What happened, where it was to be noted.
     pub trace: Vec<String>,
 }
@@ -65,7 +70,7 @@ impl Run {
             Ok(ended) => ended.err(),
             Err(panic) => Some(format!("panic: {}", message(panic.as_ref()))),
         };
-        Report { failure, trace: world.into_trace() }
+        Report { failure, events: world.events(), trace: world.into_trace() }
     }
 }
 

@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use tapeline_core::batch::{Batch, ClientVerdict};
 use tapeline_core::codec::cbor::{encode_body, encode_recorded};
-use tapeline_core::event::{Body, Lost, Recorded, Sealed, Verdict};
+use tapeline_core::event::{Body, Lost, OwnVerdict, Read, Recorded, RefusalCode, Sealed, Verdict};
 use tapeline_core::hash::{Chain, ContentHash, Digest};
+use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, EventNumber, Position, Seq};
 use tapeline_core::object::Object;
 use tapeline_core::objects;
-use tapeline_core::op::Op;
+use tapeline_core::op::{Action, Edit, Op};
 
 use crate::characters::Texts;
 use crate::disk::Disk;
+use crate::reference::refusals::{Fate, fate};
 use crate::reference::{self, Authored, Objects, Shown};
 use crate::workload::{self, Marker};
 
@@ -40,6 +42,8 @@ struct Sent {
     markers: Vec<Marker>,
     base: Seq,
     on: Seq,
+    settled: EventNumber,
+    unchanged: Vec<Read>,
     ops: Vec<Op>,
 }
 
@@ -104,8 +108,9 @@ impl Recorder {
     pub fn sent(&mut self, event: &Sealed, markers: Vec<Marker>) -> bool {
         let all = self.sent.entry((event.event.client, event.event.n)).or_default();
         if all.iter().all(|sent| sent.hash != event.hash) {
-            let Body { base, on, ops, .. } = event.event.body.clone();
-            all.push(Sent { hash: event.hash, markers, base, on: on.unwrap_or(base), ops });
+            let Body { base, on, unchanged, ops, .. } = event.event.body.clone();
+            let (on, settled) = (on.unwrap_or(base), event.event.settled);
+            all.push(Sent { hash: event.hash, markers, base, on, settled, unchanged, ops });
         }
         all.len() > 1
     }
@@ -141,6 +146,21 @@ impl Recorder {
     /// How many events are durable.
     pub fn head(&self) -> Seq {
         Seq(self.log.events.len() as u64)
+    }
+
+    /// How many events are, or were, on any log.
+    pub fn most(&self) -> Seq {
+        Seq(self.all().map(|log| log.events.len() as u64).max().unwrap_or_default())
+    }
+
+    /// Whether an object was there after so many events on any log.
+    pub fn has_object(&self, seq: Seq, key: &Key) -> bool {
+        self.all().any(|log| log.after.get(seq.0 as usize).is_some_and(|(_, objects)| objects.get(key).is_some()))
+    }
+
+    /// How many events were recorded, on all logs.
+    pub fn events(&self) -> u64 {
+        self.all().map(|log| log.events.len() as u64).sum()
     }
 
     /// The event at a place of the present log.
@@ -202,6 +222,17 @@ impl Recorder {
         found.map(|(_, objects)| objects.as_ref())
     }
 
+    /// Whether this was under a key after so many events of any log.
+    pub fn was(&self, key: &Key, after: Seq, object: Option<&Shown>) -> bool {
+        let there = |log: &History| log.after.get(after.0 as usize).map(|(_, objects)| objects.get(key));
+        self.all().any(|log| there(log).is_some_and(|there| there.as_ref() == object))
+    }
+
+    /// The objects after so many events, on every log that has so many.
+    pub fn states(&self, after: Seq) -> impl Iterator<Item = &Objects> {
+        self.all().filter_map(move |log| log.after.get(after.0 as usize)).map(|(_, objects)| objects.as_ref())
+    }
+
     /// All edits on the present log, with how often they stand there.
     pub fn counts(&self) -> impl Iterator<Item = (Marker, usize)> {
         self.log.markers.iter().map(|(&marker, places)| (marker, places.len()))
@@ -221,14 +252,12 @@ impl History {
                 self.events.len()
             ));
         }
+        let refused = || batch.verdicts.iter().filter(|told| matches!(told.own.verdict, Verdict::Refused(_)));
+        refused().try_for_each(|verdict| self.decide(verdict))?;
         for event in batch.events().map_err(|error| error.to_string())? {
             self.take_event(&event, batch, sent)?;
         }
-        for verdict in &batch.verdicts {
-            if let Verdict::Refused(_) = verdict.own.verdict {
-                self.decide(verdict)?;
-            }
-        }
+        refused().try_for_each(|verdict| self.check_refused(verdict, sent))?;
         self.chain = batch.block.after();
         if self.chains.last() != Some(&self.chain) {
             return Err("the chain of a batch is not that of its events".into());
@@ -248,10 +277,16 @@ impl History {
         if event.body.base > seq {
             return Err(format!("event {seq} was recorded before what its author had seen, {}", event.body.base));
         }
+        check_claim(event, &self.after.last().expect("there is a beginning").1)?;
         let told = batch.verdicts.iter().find(|told| told.client == client && told.own.n == n);
         let hash = told.map_or_else(|| ContentHash::of(encode_body(&event.body).bytes()), |told| told.own.hash);
         let sent = sent.get(&(client, n)).and_then(|all| all.iter().find(|sent| sent.hash == hash));
         let sent = sent.ok_or_else(|| format!("event {seq} ({client} {n}) was never sent"))?;
+        if let Fate::Refused(code) = self.fate((seq, client, n), sent)
+            && self.can_tell(sent)
+        {
+            return Err(format!("event {seq} is recorded and was to be refused as {code:?}: {sent:?}"));
+        }
         let (_, objects) = self.after.last().expect("there is a beginning");
         let authored = Authored { write: (seq, client), base: sent.base, on: sent.on, ops: &sent.ops };
         let expected = reference::resolve(objects, authored, &event.body.ops);
@@ -287,6 +322,46 @@ impl History {
         Ok(())
     }
 
+    /// A refusal is right, and for the right reason.
+    fn check_refused(&self, told: &ClientVerdict, sent: &AllSent) -> Result<(), String> {
+        let (client, OwnVerdict { n, hash, verdict }) = (told.client, &told.own);
+        let Verdict::Refused(refusal) = verdict else { return Ok(()) };
+        let sent = sent.get(&(client, *n)).and_then(|all| all.iter().find(|sent| sent.hash == *hash));
+        let sent = sent.ok_or_else(|| format!("{client} {n} was refused and never sent"))?;
+        let right = match self.fate((refusal.head, client, *n), sent) {
+            Fate::Refused(code) => code == refusal.code,
+            Fate::RecordedOrRebase => refusal.code == RefusalCode::Rebase,
+            Fate::Recorded => false,
+        };
+        match right || !self.can_tell(sent) {
+            true => Ok(()),
+            false => Err(format!(
+                "{client} {n} is refused with {refusal:?} and was to be {:?}: {sent:?}",
+                self.fate((refusal.head, client, *n), sent)
+            )),
+        }
+    }
+
+    /// Whether it can be told what must become of an event: not where it rests on what was typed on another log, or on
+    /// another copy of the store.
+    fn can_tell(&self, sent: &Sent) -> bool {
+        let rests = |op: &Op| matches!(&op.action, Action::Update(edits) if edits.iter().any(|(_, edit)| matches!(edit, Edit::Splice(_))));
+        self.same_authors || sent.unchanged.is_empty() && !sent.ops.iter().any(rests)
+    }
+
+    /// What must become of an event that meets what so many events have made.
+    fn fate(&self, (head, client, n): (Seq, ClientId, EventNumber), sent: &Sent) -> Fate {
+        let Some((_, objects)) = self.after.get(head.0 as usize) else { return Fate::Recorded };
+        let unsettled = (client, sent.settled.next())..(client, n);
+        let own = self.verdicts.range(unsettled).map(|(&(_, n), (hash, verdict))| OwnVerdict {
+            n,
+            hash: *hash,
+            verdict: verdict.clone(),
+        });
+        let authored = Authored { write: (head, client), base: sent.base, on: sent.on, ops: &sent.ops };
+        fate(objects, authored, &sent.unchanged, &own.collect::<Vec<_>>())
+    }
+
     fn decide(&mut self, verdict: &ClientVerdict) -> Result<(), String> {
         self.note(verdict.client, verdict.own.n, verdict.own.hash, verdict.own.verdict.clone())
     }
@@ -313,4 +388,19 @@ pub fn shown(object: &Object) -> Shown {
     let fields = object.fields().map(|(name, field)| (name.to_string(), field.value.clone())).collect();
     let conflicts = object.conflicts().iter().map(|conflict| (conflict.field.to_string(), conflict.value.clone()));
     (fields, conflicts.collect())
+}
+
+/// A serializable claim takes exactly one of what is left.
+fn check_claim(event: &Recorded, before: &Objects) -> Result<(), String> {
+    let serializable = event.body.unchanged.iter().any(|read| read.key == workload::stock() && read.field.is_none());
+    if event.body.command.is_none() || !serializable {
+        return Ok(());
+    }
+    let left = before.get(&workload::stock()).and_then(|(fields, _)| fields.get("left")?.as_int());
+    let meant = workload::claimed(left, 0).map(|(ops, _)| ops[0].action.clone()).ok();
+    let done = event.body.ops.iter().find(|op| op.key == workload::stock()).map(|op| op.action.clone());
+    match meant == done {
+        true => Ok(()),
+        false => Err(format!("a claim of what {left:?} is left of is {:?}, not {meant:?}", event.body.ops)),
+    }
 }

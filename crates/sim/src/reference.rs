@@ -5,6 +5,7 @@
 //! authors meant.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use tapeline_core::event::{Lost, LostReason};
 use tapeline_core::name::Key;
@@ -14,6 +15,8 @@ use tapeline_core::splice::{Content, Splices};
 use tapeline_core::value::{Entries, Value};
 
 use crate::workload;
+
+pub mod refusals;
 
 /// Who wrote, in which event.
 pub type Write = (Seq, ClientId);
@@ -30,6 +33,8 @@ pub struct Object {
     fields: Fields,
     conflicts: Vec<(String, Value, Write)>,
     made: Option<Write>,
+    /// By somebody who took it for live.
+    remade: bool,
     writes: BTreeMap<String, Vec<Write>>,
     /// Of these writes, those of the field as a whole.
     assigned: BTreeMap<String, Vec<Write>>,
@@ -41,8 +46,8 @@ pub struct Object {
 /// All objects, and all that are gone.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
-    live: BTreeMap<Key, Object>,
-    gone: BTreeMap<Key, Object>,
+    live: BTreeMap<Key, Rc<Object>>,
+    gone: BTreeMap<Key, Rc<Object>>,
 }
 
 /// An event as it was authored.
@@ -66,7 +71,7 @@ impl Objects {
 
     /// What is shown under a key.
     pub fn get(&self, key: &Key) -> Option<Shown> {
-        self.live.get(key).map(Object::shown)
+        self.live.get(key).map(|object| object.shown())
     }
 }
 
@@ -106,26 +111,34 @@ fn unseen(writes: Option<&Vec<Write>>, base: Seq, client: ClientId) -> bool {
 pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
     for op in ops {
         if let Some(object) = objects.live.get_mut(&op.key) {
-            object.all.push(write);
+            Rc::make_mut(object).all.push(write);
         }
         match &op.action {
             Action::Insert(set) | Action::Upsert(set) => {
+                let upserts = matches!(op.action, Action::Upsert(_));
+                let unseen = objects.gone.get(&op.key).and_then(|gone| gone.all.last());
+                let unseen = unseen.is_some_and(|(seq, by)| *seq >= base && *by != write.1);
                 let object = objects.live.entry(op.key.clone()).or_insert_with(|| {
                     let all = objects.gone.get(&op.key).map(|gone| gone.all.clone()).unwrap_or_default();
-                    Object { made: Some(write), all: all.into_iter().chain([write]).collect(), ..Object::default() }
+                    let all = all.into_iter().chain([write]).collect();
+                    Rc::new(Object { made: Some(write), remade: upserts && unseen, all, ..Object::default() })
                 });
+                let object = Rc::make_mut(object);
                 let gone = objects.gone.remove(&op.key);
                 for (name, value) in set.iter() {
                     object.assign(name.as_str(), value.clone(), write, base);
                 }
                 // Brought back as it was: nobody has typed on it yet.
-                if gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection)) {
+                if upserts
+                    && gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection))
+                {
                     let nobody = (write.0, ClientId(u128::MAX));
                     object.assigned.values_mut().for_each(|writes| writes.push(nobody));
                 }
             }
             Action::Update(edits) => {
                 let Some(object) = objects.live.get_mut(&op.key) else { continue };
+                let object = Rc::make_mut(object);
                 for (name, edit) in edits.iter() {
                     edit_field(object, name.as_str(), edit, write, base);
                 }
@@ -144,13 +157,8 @@ fn edit_field(object: &mut Object, name: &str, edit: &Edit, write: Write, base: 
     match edit {
         Edit::Set(value) => object.assign(name, value.clone(), write, base),
         Edit::Inc(amount) => {
-            let sum = match (there, amount) {
-                (None, Value::Int(by)) => Some(*by),
-                (Some(Value::Int(there)), Value::Int(by)) => there.checked_add(*by),
-                _ => None,
-            };
-            if let Some(sum) = sum {
-                object.write(name, Value::Int(sum), write);
+            if let Some(sum) = sum(there.as_ref(), amount) {
+                object.write(name, sum, write);
             }
         }
         Edit::Members(members) => edit_set(object, name, there, members, write),
@@ -160,15 +168,27 @@ fn edit_field(object: &mut Object, name: &str, edit: &Edit, write: Write, base: 
                 object.write(name, text, write);
             }
         }
-        Edit::Put(puts) => {
-            let value = puts.iter().fold(there, put_into);
-            object.write(name, value.unwrap_or(Value::Null), write);
+        Edit::Put(_) => {
+            let value = wanted(object, name, edit);
+            object.write(name, value, write);
             object.assigned.entry(name.into()).or_default().push(write);
         }
         Edit::Ask(value) => {
             object.conflicts.retain(|(field, _, by)| field != name || by.1 != write.1);
             object.conflicts.push((name.into(), value.clone(), write));
         }
+    }
+}
+
+fn sum(there: Option<&Value>, amount: &Value) -> Option<Value> {
+    let float = |value: &Value| match value {
+        Value::Int(int) => Some(*int as f64),
+        Value::Float(float) => Some(float.get()),
+        _ => None,
+    };
+    match (there.unwrap_or(&Value::Int(0)), amount) {
+        (Value::Int(there), Value::Int(by)) => there.checked_add(*by).map(Value::Int),
+        (there, by) => Value::number(float(there)? + float(by)?).ok(),
     }
 }
 
@@ -212,24 +232,45 @@ fn put_into(value: Option<Value>, put: &Put) -> Option<Value> {
     at(value, &path, &put.value)
 }
 
-/// A text with splices done to it, character by character.
-pub fn spliced(text: Option<&Value>, splices: &Splices) -> Option<Value> {
-    let text: Vec<char> = match text {
-        None => Vec::new(),
-        Some(Value::Text(text)) => text.chars().collect(),
-        Some(_) => return None,
-    };
-    let (mut edited, mut at) = (String::new(), 0);
+/// A text with splices done to it, character by character; bytes byte by byte.
+fn spliced(there: Option<&Value>, splices: &Splices) -> Option<Value> {
+    let is_text = splices.iter().all(|splice| matches!(splice.insert, Content::Text(_)));
+    match there {
+        None if is_text => spliced_text("", splices),
+        Some(Value::Text(text)) if is_text => spliced_text(text, splices),
+        None => spliced_bytes(&[], splices),
+        Some(Value::Bytes(bytes)) => spliced_bytes(bytes, splices),
+        Some(_) => None,
+    }
+}
+
+fn spliced_text(text: &str, splices: &Splices) -> Option<Value> {
+    let edited = edited(&text.chars().collect::<Vec<_>>(), splices, |insert| match insert {
+        Content::Text(text) => Some(text.chars().collect()),
+        Content::Bytes(_) => None,
+    })?;
+    Some(Value::text(edited.into_iter().collect::<String>()))
+}
+
+fn spliced_bytes(bytes: &[u8], splices: &Splices) -> Option<Value> {
+    let edited = edited(bytes, splices, |insert| match insert {
+        Content::Bytes(bytes) => Some(bytes.to_vec()),
+        Content::Text(_) => None,
+    })?;
+    Some(Value::Bytes(edited.into()))
+}
+
+fn edited<T: Copy>(units: &[T], splices: &Splices, of: impl Fn(&Content) -> Option<Vec<T>>) -> Option<Vec<T>> {
+    let (mut edited, mut at) = (Vec::new(), 0);
     for splice in splices.iter() {
         let (offset, end) = (splice.offset as usize, (splice.offset + splice.delete) as usize);
-        let Content::Text(insert) = &splice.insert else { return None };
-        edited.extend(text.get(at..offset)?);
-        edited.push_str(insert);
-        text.get(offset..end)?;
+        edited.extend(units.get(at..offset)?);
+        edited.extend(of(&splice.insert)?);
+        units.get(offset..end)?;
         at = end;
     }
-    edited.extend(&text[at..]);
-    Some(Value::text(edited))
+    edited.extend(&units[at..]);
+    Some(edited)
 }
 
 /// What the log must say of an event that is recorded on these objects: its ops as they took effect, and what is lost.
@@ -239,7 +280,8 @@ pub fn resolve(objects: &Objects, event: Authored<'_>, recorded: &[Op]) -> (Vec<
     let (mut ops, mut lost) = (Vec::new(), Vec::new());
     for op in event.ops {
         let before = ops.len();
-        resolve_op(&objects, event, op, recorded, &mut ops, &mut lost);
+        let from_here = recorded.get(before..).unwrap_or_default();
+        resolve_op(&objects, event, op, from_here, &mut ops, &mut lost);
         apply(&mut objects, &ops[before..], event.write, event.base);
     }
     (ops, lost)
@@ -254,7 +296,7 @@ fn resolve_op(
     lost: &mut Vec<Lost>,
 ) {
     let with = |action| Op { action, ..op.clone() };
-    match (&op.action, objects.live.get(&op.key)) {
+    match (&op.action, objects.live.get(&op.key).map(Rc::as_ref)) {
         (Action::Insert(set) | Action::Upsert(set), Some(object)) => {
             let edits: Vec<_> = set.iter().map(|(name, value)| (name.clone(), Edit::Set(value.clone()))).collect();
             let edits = FieldMap::new(edits).expect("as they were");
@@ -286,8 +328,9 @@ fn resolve_op(
                     let some = edits.iter().filter(|(_, edit)| is_splice(edit) == splices);
                     FieldMap::new(some.map(|(name, edit)| (name.clone(), edit.clone())).collect()).expect("fewer")
                 };
-                if !of(false).is_empty() {
-                    ops.push(with(Action::Update(of(false))));
+                let kept = resolve_edits(gone, event, op, &of(false), recorded, lost);
+                if !kept.is_empty() {
+                    ops.push(with(Action::Update(FieldMap::new(kept).expect("fewer"))));
                 }
                 if !of(true).is_empty() {
                     lost.push(Lost { op: with(Action::Update(of(true))), reason: LostReason::Gone });
@@ -309,17 +352,18 @@ fn resolve_edits(
     lost: &mut Vec<Lost>,
 ) -> Vec<(tapeline_core::name::FieldName, Edit)> {
     let (mut kept, client) = (Vec::new(), event.write.1);
+    let base = op.seen.unwrap_or(event.base);
     for (name, edit) in edits.iter() {
         let mut lose = |edit: Edit, reason| {
             let action = Action::Update(FieldMap::new(vec![(name.clone(), edit)]).expect("one"));
             lost.push(Lost { op: Op { action, ..op.clone() }, reason });
         };
-        let concurrent = object.is_concurrent(name.as_str(), event.base, client);
+        let concurrent = object.is_concurrent(name.as_str(), base, client);
         match edit {
-            Edit::Set(value) => match workload::policy(&op.key.collection, name.as_str()) {
+            Edit::Set(_) | Edit::Put(_) => match workload::policy(&op.key.collection, name.as_str()) {
                 "first" if concurrent => lose(edit.clone(), LostReason::First),
                 "ask" if concurrent => {
-                    kept.push((name.clone(), Edit::Ask(value.clone())));
+                    kept.push((name.clone(), Edit::Ask(wanted(object, name.as_str(), edit))));
                     lose(edit.clone(), LostReason::Conflict);
                 }
                 _ => kept.push((name.clone(), edit.clone())),
@@ -328,7 +372,7 @@ fn resolve_edits(
                 let added = object.added.get(name.as_str());
                 let stays = |member: &&Value| {
                     let writes = added.and_then(|added| added.iter().find(|(other, _)| other == *member));
-                    let unseen = writes.is_some_and(|(_, writes)| unseen(Some(writes), event.base, client));
+                    let unseen = writes.is_some_and(|(_, writes)| unseen(Some(writes), base, client));
                     unseen && !members.add.contains(member)
                 };
                 let stay: Vec<Value> = members.remove.iter().filter(stays).cloned().collect();
@@ -354,11 +398,23 @@ fn resolve_edits(
     kept
 }
 
+/// What an edit would make of a field.
+fn wanted(object: &Object, name: &str, edit: &Edit) -> Value {
+    let there = object.fields.get(name).cloned().filter(|value| *value != Value::Null);
+    match edit {
+        Edit::Set(value) => value.clone(),
+        Edit::Put(puts) => puts.iter().fold(there, put_into).unwrap_or(Value::Null),
+        _ => there.unwrap_or(Value::Null),
+    }
+}
+
 /// Whether somebody else has set a text anew since an author saw it, and the author has not set it after that.
 fn is_overwritten(object: &Object, name: &str, event: Authored<'_>) -> bool {
-    let assigned = object.made.iter().chain(object.assigned.get(name).into_iter().flatten());
-    let last = assigned.filter(|(seq, _)| *seq >= event.on).max_by_key(|(seq, _)| *seq);
-    last.is_some_and(|(_, by)| *by != event.write.1)
+    let assigned = object.assigned.get(name).into_iter().flatten().copied();
+    // Who made it anew and took it for live has left nothing of what it does not set.
+    let nobody = |(seq, by): Write| (seq, if object.remade { ClientId(u128::MAX) } else { by });
+    let last = object.made.map(nobody).into_iter().chain(assigned).filter(|(seq, _)| *seq >= event.on);
+    last.max_by_key(|(seq, _)| *seq).is_some_and(|(_, by)| by != event.write.1)
 }
 
 fn recorded_splice(recorded: &[Op], op: &Op, name: &str) -> Option<Edit> {

@@ -1,15 +1,18 @@
 //! What people do: small edits to few objects, so that they get into each other's way. Each edit carries a marker
 //! that no other has: an object that it makes.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
-use tapeline_core::event::{Body, Command};
+use tapeline_core::event::{Body, Command, Read};
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId};
-use tapeline_core::numbers::EditId;
+use tapeline_core::numbers::{EditId, Millis};
+use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
 use tapeline_core::replica::{Commanded, NewEdit, Ran, Reads, Replica};
 use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use tapeline_core::splice::{Content, Splice, Splices};
-use tapeline_core::value::Value;
+use tapeline_core::value::{Entries, Value};
 
 /// What tells an edit from all others.
 pub type Marker = i64;
@@ -24,7 +27,41 @@ pub fn schema() -> Schema {
     let tasks =
         Rules { fields: fields([("f", Policy::First), ("r", Policy::Reject), ("q", Policy::Ask)]), ..Rules::default() };
     let notes = Rules { update_after_delete: UpdateAfterDelete::Revive, ..Rules::default() };
-    Schema::new([(collection("tasks"), tasks), (collection("notes"), notes)])
+    let update_after_delete = UpdateAfterDelete::Revive;
+    let cards =
+        Rules { policy: Policy::Ask, update_after_delete, fields: vec![("f".parse().expect("a name"), Policy::First)] };
+    Schema::new([(collection("tasks"), tasks), (collection("notes"), notes), (collection("cards"), cards)])
+}
+
+/// The collections of this world.
+pub fn collections() -> Vec<Collection> {
+    ["tasks", "notes", MARKERS].map(collection).into()
+}
+
+/// A query that finds some objects, now and then.
+pub fn query(random: &mut Rng) -> Value {
+    let of = ["tasks", "notes", MARKERS, "devices"][random.usize(0..4)];
+    let mut parts = vec![("collection", Value::text(of))];
+    match random.u8(0..5) {
+        0 => {}
+        1 => parts.push(("where", map(vec![("n", map(vec![("ge", Value::Int(random.i64(0..100)))]))]))),
+        2 => parts.push(("where", map(vec![("a", map(vec![("exists", Value::Bool(random.bool()))]))]))),
+        3 => parts.push(("where", map(vec![("b", value(random))]))),
+        _ => parts.push((
+            "where",
+            map(vec![("id", map(vec![("in", Value::List(["k1", "k2", "k4"].map(Value::text).into()))]))]),
+        )),
+    }
+    if random.u8(0..3) == 0 {
+        parts.push(("orderBy", Value::text(["n", "-n", "a", "-id"][random.usize(0..4)])));
+        parts.push(("limit", Value::Int(random.i64(1..6))));
+    }
+    map(parts)
+}
+
+fn map(entries: Vec<(&str, Value)>) -> Value {
+    let entries = entries.into_iter().map(|(name, value)| (name.into(), value)).collect();
+    Value::Map(Entries::new(entries).expect("each once"))
 }
 
 /// The policy of a field, said once more.
@@ -33,13 +70,15 @@ pub fn policy(collection: &Collection, field: &str) -> &'static str {
         ("tasks", "f") => "first",
         ("tasks", "r") => "reject",
         ("tasks", "q") => "ask",
+        ("cards", "f") => "first",
+        ("cards", _) => "ask",
         _ => "last",
     }
 }
 
 /// Whether a collection revives, said once more.
 pub fn revives(collection: &Collection) -> bool {
-    collection.as_str() == "notes"
+    matches!(collection.as_str(), "notes" | "cards")
 }
 
 /// A random edit that fits what a replica shows.
@@ -49,21 +88,30 @@ pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, objects: u64) -
     }
     let count = if random.u8(0..4) == 0 { random.usize(2..=4) } else { 1 };
     let mut ops: Vec<Op> = Vec::new();
-    let mut keys: Vec<Key> = Vec::new();
-    while ops.len() < count {
+    let mut shown: BTreeMap<Key, Option<Entry>> = BTreeMap::new();
+    for _ in 0..count {
         let key = key(random.u64(0..objects));
-        // A second op on the same object would have to know what the first one leaves.
-        if !keys.contains(&key) {
-            let action = action(random, replica, &key);
-            ops.push(Op { key: key.clone(), seen: None, action });
+        let entry = shown.entry(key.clone()).or_insert_with(|| replica.get(&key).cloned().map(Entry::Live));
+        // What came and went in one edit may not be what went: its marker is.
+        if ops.iter().any(|op| op.key == key && op.action == Action::Delete) {
+            continue;
         }
-        keys.push(key);
-        if keys.len() > 8 {
-            break;
-        }
+        let op =
+            Op { action: action(random, entry.as_ref().and_then(Entry::live).map(AsRef::as_ref)), key, seen: None };
+        apply(entry, &op, &Write::pending(replica.client(), replica.played(), Millis(0)));
+        ops.push(op);
     }
     ops.push(mark(marker));
-    ops.into()
+    NewEdit { ops, unchanged: reads_by_hand(random, objects), command: None }
+}
+
+/// What an edit says it has read: mostly nothing.
+fn reads_by_hand(random: &mut Rng, objects: u64) -> Vec<Read> {
+    let count = if random.u8(0..10) == 0 { random.usize(1..=2) } else { 0 };
+    let field = |random: &mut Rng| ["a", "n", "text", "q"][random.usize(0..4)].parse().expect("a name");
+    let read =
+        |random: &mut Rng| Read { key: key(random.u64(0..objects)), field: random.bool().then(|| field(random)) };
+    (0..count).map(|_| read(random)).collect()
 }
 
 /// An edit that nothing can be said against.
@@ -85,9 +133,14 @@ pub fn marker_of_op(op: &Op) -> Option<Marker> {
     op.key.id.to_string().strip_prefix('m')?.parse().ok()
 }
 
-fn mark(marker: Marker) -> Op {
-    let id = ObjectId::new(format!("m{marker}")).expect("an id");
-    Op { key: Key { collection: collection(MARKERS), id }, seen: None, action: Action::Insert(FieldMap::default()) }
+/// The op that carries a marker.
+pub fn mark(marker: Marker) -> Op {
+    Op { key: marker_key(marker), seen: None, action: Action::Insert(FieldMap::default()) }
+}
+
+/// The object that a marker is.
+pub fn marker_key(marker: Marker) -> Key {
+    Key { collection: collection(MARKERS), id: ObjectId::new(format!("m{marker}")).expect("an id") }
 }
 
 // A command: takes one of what is left.
@@ -111,7 +164,8 @@ pub fn run_again(replica: &Replica, edit: EditId, command: &Command) -> Ran {
     }
 }
 
-fn claimed(left: Option<i64>, marker: Marker) -> Result<(Vec<Op>, Reads), &'static str> {
+/// What a claim does where so many are left.
+pub fn claimed(left: Option<i64>, marker: Marker) -> Result<(Vec<Op>, Reads), &'static str> {
     let action = match left {
         None => Action::Upsert(fields(vec![("left", Value::Int(5))])),
         Some(0) => return Err("nothing is left"),
@@ -124,13 +178,13 @@ fn reads() -> Reads {
     Reads { objects: vec![stock()], collections: Vec::new() }
 }
 
-fn stock() -> Key {
+/// What claims take from.
+pub fn stock() -> Key {
     object("stock", 1)
 }
 
-fn action(random: &mut Rng, replica: &Replica, key: &Key) -> Action {
-    let shown = replica.get(key);
-    let set = |random: &mut Rng| match random.u8(0..12) {
+fn action(random: &mut Rng, shown: Option<&Object>) -> Action {
+    let set = |random: &mut Rng| match random.u8(0..13) {
         0 => vec![("n", Value::Int(random.i64(0..100)))],
         1 => vec![("n", Value::text("no number"))],
         2 => vec![("tags", Value::List([Value::Int(1), Value::Int(2)].into()))],
@@ -139,6 +193,7 @@ fn action(random: &mut Rng, replica: &Replica, key: &Key) -> Action {
         6 => vec![("q", value(random))],
         7 => vec![("r", value(random))],
         8..=9 => vec![("a", value(random))],
+        10 => vec![("blob", Value::Bytes([1, 2, 3].into()))],
         _ => vec![("b", value(random))],
     };
     let Some(shown) = shown else {
@@ -148,17 +203,28 @@ fn action(random: &mut Rng, replica: &Replica, key: &Key) -> Action {
         };
     };
     let one = |name: &str, edit: Edit| Action::Update(fields(vec![(name, edit)]));
-    match random.u8(0..16) {
+    match random.u8(0..18) {
         0 => Action::Upsert(fields(set(random))),
         1 => Action::Delete,
-        2..=4 => one("n", Edit::Inc(Value::Int(random.i64(1..100)))),
+        2..=3 => one("n", Edit::Inc(Value::Int(random.i64(1..100)))),
+        4 => one("n", Edit::Inc(Value::number(0.5).expect("finite"))),
         5..=6 => one("tags", Edit::Members(members(random))),
         7..=10 => match shown.get("text") {
             Some(Value::Text(text)) => one("text", Edit::Splice(splices(random, text.chars().count() as u64))),
             Some(other) if *other != Value::Null => one("text", Edit::Set(Value::text("text"))),
             _ => one("text", Edit::Splice(splices(random, 0))),
         },
-        11 => one("map", Edit::Put(vec![put(random)])),
+        11 => one("map", Edit::Put(vec![put(random), put(random)])),
+        12 => one(["f", "r", "q"][random.usize(0..3)], Edit::Put(vec![put(random)])),
+        13 => match shown.get("blob") {
+            Some(Value::Bytes(bytes)) => one("blob", Edit::Splice(byte_splices(random, bytes.len() as u64))),
+            _ => one("blob", Edit::Set(Value::Bytes([4, 5].into()))),
+        },
+        14 => Action::Update(fields(vec![
+            ("b", Edit::Set(value(random))),
+            ("map", Edit::Put(vec![put(random)])),
+            ("tags2", Edit::Members(members(random))),
+        ])),
         _ => {
             let edits = set(random).into_iter().map(|(name, value)| (name, Edit::Set(value))).collect();
             Action::Update(fields(edits))
@@ -181,12 +247,19 @@ fn splices(random: &mut Rng, len: u64) -> Splices {
     for _ in 0..random.u8(1..=2) {
         let offset = random.u64(at..=len);
         let delete = random.u64(0..=(len - offset).min(3));
-        let insert = ["x", "", "é😀", "words"][random.usize(0..4)];
+        let insert = ["x", "", "é😀", "e\u{301}\r\n", "words"][random.usize(0..5)];
         splices.push(Splice { offset, delete, insert: Content::Text(insert.into()) });
         at = offset + delete;
     }
     let made = Splices::new(splices).expect("they are in order");
     if made.is_empty() { Splices::text(0, 0, "y") } else { made }
+}
+
+fn byte_splices(random: &mut Rng, len: u64) -> Splices {
+    let offset = random.u64(0..=len);
+    let delete = random.u64(0..=(len - offset).min(2));
+    let insert = Content::Bytes(vec![random.u8(..); random.usize(1..3)].into());
+    Splices::new(vec![Splice { offset, delete, insert }]).expect("it is one")
 }
 
 fn put(random: &mut Rng) -> Put {
@@ -206,11 +279,11 @@ fn value(random: &mut Rng) -> Value {
 }
 
 fn key(number: u64) -> Key {
-    object(if number.is_multiple_of(2) { "tasks" } else { "notes" }, number)
+    object(["tasks", "notes", "cards"][number as usize % 3], number)
 }
 
 fn object(name: &str, number: u64) -> Key {
-    let id = match number % 3 {
+    let id = match number % 2 {
         0 => ObjectId::from_uuid(u128::from(number)),
         _ => ObjectId::new(format!("k{number}")).expect("an id"),
     };

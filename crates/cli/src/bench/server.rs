@@ -158,7 +158,8 @@ async fn spawn(directory: &Path) -> Result<(String, Child), Failure> {
     Ok((announced["listening"].as_str().unwrap_or_default().to_owned(), process))
 }
 
-fn size_of(path: &Path) -> u64 {
+/// Bytes of everything in a directory.
+pub fn size_of(path: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(path) else { return 0 };
     let sizes = entries.flatten().map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),

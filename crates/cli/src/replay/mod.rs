@@ -19,7 +19,7 @@ use crate::{http, output};
 use player::{Counts, Player};
 use recording::Recording;
 use schedule::{Schedule, Step};
-use text::TextRecording;
+pub use text::TextRecording;
 
 /// Plays a recording and checks that everybody ends the same.
 pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ use tapeline_core::limits;
 use tokio::sync::mpsc;
 
 use crate::http::Http;
+use crate::inflate;
 use crate::socket::{Address, Ended, Heard, Queues, Socket, SocketError};
 use bodies::Bodies;
 use events::{Event, Events};

@@ -130,6 +130,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn objects_may_be_sorted_by_their_ids() {
+        let order = |text: &str| Order::from_value(&Value::text(text)).unwrap();
+        assert_eq!(Order::default().of_ids(), Some(Direction::Up));
+        assert_eq!(order("id").of_ids(), Some(Direction::Up));
+        assert_eq!(order("-id").of_ids(), Some(Direction::Down));
+        assert_eq!(order("name").of_ids(), None);
+    }
+
+    #[test]
     fn values_have_one_order() {
         let float = |number| Value::number(number).unwrap();
         let sorted = [

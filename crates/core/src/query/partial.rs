@@ -169,11 +169,12 @@ impl Subscribed {
         matches!(&self.held, Held::Window(window) if window.is_short())
     }
 
-    /// What is held of it already where another query takes its place that differs in how many objects it wants.
+    /// What is held of it already where a query takes its place that wants more objects of the same window.
     pub fn resized(&self, query: &Arc<Query>) -> Option<Held> {
         let Held::Window(window) = &self.held else { return None };
         let is_resized = Query { limit: self.query.limit, ..Query::clone(query) } == *self.query;
-        (is_resized && query.limit.is_some()).then(|| Held::Window(window.resized(query.clone())))
+        let resized = window.resized(query.clone());
+        (is_resized && resized.is_short()).then_some(Held::Window(resized))
     }
 
     fn holds(&self, key: &Key, object: &Object) -> bool {

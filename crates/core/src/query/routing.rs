@@ -3,6 +3,8 @@
 //! A filter that wants one field to have a certain value is looked up by that value; so an object costs the same
 //! however many filters there are that want another value. The others are tried one after the other.
 
+#![allow(clippy::mutable_key_type, reason = "to join a text that is kept in pieces does not change it")]
+
 use rustc_hash::FxHashMap;
 
 use super::Filter;

@@ -5,7 +5,6 @@
 //! was before it ([`Replica::get_before`]), and takes what came of it ([`Replica::ran`]). Ids, time and randomness are
 //! those of the first run.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::edit::{Commanded, NewEdit, Reads, rehearse};
@@ -13,6 +12,7 @@ use super::outbox::Pending;
 use super::{Notice, Replica};
 use crate::event::{Command, Refusal, RefusalCode};
 use crate::name::{Collection, Key, ObjectId};
+use crate::numbered::Numbered;
 use crate::numbers::{EditId, Millis, Seq};
 use crate::object::{Entry, Object, Write};
 use crate::op::Op;
@@ -24,7 +24,7 @@ pub(super) struct Commands {
     readers: Tables<Vec<EditId>>,
     scanners: Vec<(Collection, EditId)>,
     /// To be run again.
-    due: BTreeSet<EditId>,
+    due: Numbered<EditId, ()>,
     /// Being run.
     running: Option<EditId>,
 }
@@ -78,20 +78,27 @@ impl Commands {
         if !reads.collections.is_empty() {
             self.scanners.retain(|(_, other)| *other != edit);
         }
-        self.due.remove(&edit);
+        self.due.remove(edit);
         self.running = self.running.filter(|&running| running != edit);
     }
 
-    /// Something under a key changed before the commands after `edit`.
-    fn changed(&mut self, key: &Key, edit: EditId) {
-        let readers = self.readers.get(key).into_iter().flatten().copied();
-        let scanners = self.scanners.iter().filter(|(collection, _)| *collection == key.collection);
-        self.due.extend(readers.chain(scanners.map(|(_, edit)| *edit)).filter(|&reader| reader > edit));
+    /// Something under a key changed before the commands that come after something.
+    fn changed(&mut self, key: &Key, comes_after: impl Fn(EditId) -> bool) {
+        for &reader in self.readers.get(key).into_iter().flatten() {
+            if comes_after(reader) {
+                self.due.insert(reader, ());
+            }
+        }
+        for (collection, scanner) in &self.scanners {
+            if *collection == key.collection && comes_after(*scanner) {
+                self.due.insert(*scanner, ());
+            }
+        }
     }
 
     /// Whether an edit waits to be run again.
     pub(super) fn is_due(&self, edit: EditId) -> bool {
-        self.due.contains(&edit) || self.running == Some(edit)
+        self.due.contains(edit) || self.running == Some(edit)
     }
 
     fn is_empty(&self) -> bool {
@@ -107,8 +114,8 @@ impl Replica {
             let pending = self.outbox.pending.get(*edit);
             pending.is_none_or(|pending| pending.again.is_none_or(|again| again.head <= played))
         };
-        let edit = *self.commands.due.iter().find(|edit| ready(edit))?;
-        self.commands.due.remove(&edit);
+        let edit = self.commands.due.keys().find(ready)?;
+        self.commands.due.remove(edit);
         let pending =
             self.outbox.pending.get(edit).filter(|pending| pending.seal.is_none() && pending.recorded.is_none());
         let Some((pending, commanded)) = pending.and_then(|pending| Some((pending, pending.command.as_ref()?))) else {
@@ -118,12 +125,13 @@ impl Replica {
         Some(Run { edit, command: commanded.command.clone(), at: pending.body.at, seed: commanded.seed })
     }
 
-    /// An object as it is shown without a pending edit and those after it.
+    /// An object as it is shown without a pending edit and those that will come after it on the log.
     pub fn get_before(&self, edit: EditId, key: &Key) -> Option<Arc<Object>> {
-        self.entry_before(key, edit).as_ref().and_then(Entry::live).cloned()
+        self.entry_where(key, |other| self.outbox.comes_after(edit, other)).as_ref().and_then(Entry::live).cloned()
     }
 
-    /// All objects of a collection as they are shown without a pending edit and those after it, in no particular order.
+    /// All objects of a collection as they are shown without a pending edit and those that will come after it, in no
+    /// particular order.
     pub fn collection_before(&self, edit: EditId, collection: &Collection) -> Vec<(ObjectId, Arc<Object>)> {
         let untouched = self.confirmed.collection(collection);
         let untouched = untouched.filter(|(id, _)| !self.view.touches(collection, id));
@@ -162,7 +170,8 @@ impl Replica {
         if ops.is_empty() {
             return Err("the command has nothing left to do".into());
         }
-        rehearse(&ops, &write, true, |key| self.entry_before(key, edit)).map_err(|error| error.to_string())?;
+        let before = |key: &Key| self.entry_where(key, |other| self.outbox.comes_after(edit, other));
+        rehearse(&ops, &write, !self.lacks_some(), before).map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
         let body = new.body(played, pending.body.at);
         self.exchange(edit, |pending| {
@@ -197,7 +206,7 @@ impl Replica {
         for ((key, before), after) in keys.iter().zip(&before).zip(&after) {
             self.move_to(key, edit, before.as_ref(), after.as_ref());
         }
-        keys.iter().for_each(|key| self.commands.changed(key, edit));
+        keys.iter().for_each(|key| self.commands.changed(key, |reader| self.outbox.comes_after(reader, edit)));
         self.reapply(keys);
     }
 
@@ -212,25 +221,46 @@ impl Replica {
         if self.commands.is_empty() {
             return;
         }
-        self.commands.changed(key, edit);
-        let writers = self.view.ops(key).map(|(writer, _)| writer).filter(|&writer| writer > edit);
-        let commands = writers.filter(|&writer| self.outbox.pending.get(writer).is_some_and(|p| p.command.is_some()));
-        self.commands.due.extend(commands.collect::<Vec<_>>());
+        self.commands.changed(key, |reader| self.outbox.comes_after(reader, edit));
+        for (writer, _) in self.view.ops(key) {
+            let commanded = self.outbox.pending.get(writer).is_some_and(|pending| pending.command.is_some());
+            if commanded && self.outbox.comes_after(writer, edit) {
+                self.commands.due.insert(writer, ());
+            }
+        }
+    }
+
+    /// Whether an edit waits for the verdict on an earlier serializable command that writes the same: where that is
+    /// refused and made again, it is to stand before what was made on top of it. What names its reads need not wait: it
+    /// would be refused with it.
+    pub(super) fn waits_for_command(&self, edit: EditId) -> bool {
+        let Some(pending) = self.outbox.pending.get(edit).filter(|pending| pending.body.unchanged.is_empty()) else {
+            return false;
+        };
+        if self.commands.is_empty() {
+            return false;
+        }
+        let reads = pending.command.iter().flat_map(|commanded| &commanded.reads.objects);
+        let keys = pending.body.ops.iter().map(|op| &op.key).chain(reads);
+        let mut earlier = keys.flat_map(|key| self.view.ops(key)).map(|(other, _)| other).filter(|other| *other < edit);
+        earlier.any(|other| self.outbox.pending.get(other).is_some_and(Pending::may_be_made_again))
     }
 
     /// A refused edit is made again, where that helps: a command on what has changed, a splice on the present text.
     /// Answers whether it will be.
     pub(super) fn make_again(&mut self, edit: EditId, refused: super::outbox::Again, code: RefusalCode) -> bool {
+        let overtaken = self.is_overtaken(edit);
         let Some(pending) = self.outbox.pending.get_mut(edit) else { return false };
         let commanded = pending.command.is_some();
         // A splice whose text was set anew has nothing to be moved to.
-        let helps = code == RefusalCode::Rebase && !pending.voided || code == RefusalCode::Stale && commanded;
+        let rebases = code == RefusalCode::Rebase && !pending.voided && !overtaken;
+        let helps = rebases || code == RefusalCode::Stale && commanded;
         if !helps || refused.tries > crate::limits::TRIES {
             return false;
         }
         (pending.seal, pending.again) = (None, Some(refused));
         if commanded {
-            self.commands.due.insert(edit);
+            self.commands.due.insert(edit, ());
         }
         self.outbox.start_sealing();
         self.storing.pending(edit);
@@ -255,5 +285,13 @@ impl Replica {
     pub(super) fn refused_at(&self, edit: EditId, n: crate::numbers::EventNumber, head: Seq) -> super::outbox::Again {
         let tries = self.outbox.pending.get(edit).and_then(|pending| pending.again).map_or(0, |again| again.tries);
         super::outbox::Again { settled: n, head, tries: tries + 1 }
+    }
+}
+
+impl Pending {
+    /// Whether it is a serializable command on its way.
+    fn may_be_made_again(&self) -> bool {
+        let on_its_way = self.seal.is_some() && self.recorded.is_none();
+        on_its_way && self.command.is_some() && !self.body.unchanged.is_empty()
     }
 }

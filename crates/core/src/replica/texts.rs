@@ -5,6 +5,7 @@
 //! shows no more; it is sent as it was authored, and the server says that it is lost.
 
 use super::Replica;
+use super::moves::Moved;
 use super::outbox::Pending;
 use crate::event::Recorded;
 use crate::name::{FieldName, Key};
@@ -19,6 +20,7 @@ impl Replica {
     pub(super) fn move_past(&mut self, event: &Recorded) {
         for op in &event.body.ops {
             if self.view.shown(&op.key).is_none() {
+                spliced(op).for_each(|(name, splices)| self.moves.push(&op.key, name, splices));
                 continue;
             }
             match &op.action {
@@ -58,6 +60,13 @@ impl Replica {
                 Doing::Nothing => {}
             }
         }
+        self.moves.push(key, name, &done);
+    }
+
+    /// What others have done to texts as they are shown, in order, since this was last asked: of objects with texts that
+    /// were edited here. Where a text was set anew, or too much was done, that shows in the text alone.
+    pub fn take_moved(&mut self) -> Vec<Moved> {
+        self.moves.take()
     }
 
     /// Pending splices of a text show no more: it was set anew.
@@ -92,8 +101,8 @@ impl Replica {
         let (before, after) = (object(before), object(after));
         for (name, was) in before.iter().flat_map(|object| object.fields()) {
             let is = value(after.as_deref(), name);
-            let differs = is != Some(&was.value) && matches!(was.value, Value::Text(_) | Value::Bytes(_));
-            if differs && let Some(done) = Splices::between(Some(&was.value), is) {
+            let differs = is != Some(was.value) && matches!(was.value, Value::Text(_) | Value::Bytes(_));
+            if differs && let Some(done) = Splices::between(Some(was.value), is) {
                 self.move_splices(key, name, done, edit);
             }
         }
@@ -101,8 +110,13 @@ impl Replica {
 
     /// What is under a key with the pending edits before one on it.
     pub(super) fn entry_before(&self, key: &Key, edit: EditId) -> Option<Entry> {
+        self.entry_where(key, |other| other < edit)
+    }
+
+    /// What is under a key with some of the pending edits on it.
+    pub(super) fn entry_where(&self, key: &Key, which: impl Fn(EditId) -> bool) -> Option<Entry> {
         let mut entry = self.confirmed.entry(key).cloned();
-        for (other, place) in self.view.ops(key).take_while(|(other, _)| *other < edit) {
+        for (other, place) in self.view.ops(key).filter(|(other, _)| which(*other)) {
             self.apply_pending(&mut entry, other, place);
         }
         entry
@@ -114,6 +128,19 @@ impl Replica {
         if let Some(op) = pending.ops().get(place) {
             apply(entry, op, &write);
         }
+    }
+
+    /// Whether a text that an edit splices is set anew by a later edit that is on its way already.
+    pub(super) fn is_overtaken(&self, edit: EditId) -> bool {
+        let Some(pending) = self.outbox.pending.get(edit) else { return false };
+        let sets = |other: EditId, place: usize, name: &FieldName| {
+            let other = self.outbox.pending.get(other).filter(|other| other.seal.is_some() || other.recorded.is_some());
+            other.is_some_and(|other| matches!(edit_of(&other.ops()[place], name), Doing::Sets))
+        };
+        pending.body.ops.iter().any(|op| {
+            let later = || self.view.ops(&op.key).filter(|(other, _)| *other > edit);
+            spliced(op).any(|(name, _)| later().any(|(other, place)| sets(other, place, name)))
+        })
     }
 
     /// Whether an edit may be sealed as far as its texts go: none of one's own splices of the same text, typed on
@@ -191,7 +218,7 @@ fn edit_of<'o>(op: &'o Op, name: &FieldName) -> Doing<'o> {
     }
 }
 
-fn spliced(op: &Op) -> impl Iterator<Item = (&FieldName, &Splices)> {
+pub(super) fn spliced(op: &Op) -> impl Iterator<Item = (&FieldName, &Splices)> {
     let edits = if let Action::Update(edits) = &op.action { Some(edits) } else { None };
     edits.into_iter().flat_map(|edits| edits.iter()).filter_map(|(name, edit)| match edit {
         Edit::Splice(splices) => Some((name, splices)),

@@ -1,7 +1,7 @@
 //! What the edits of one op become, field by field.
 
 use super::resolve::{Ground, refuse};
-use super::texts::{self, Between, Spliced, last_write};
+use super::texts::{self, Between, Spliced};
 use crate::edit;
 use crate::event::{Lost, LostReason, Refusal, RefusalCode};
 use crate::limits;
@@ -159,7 +159,7 @@ impl Fields<'_, '_> {
         self.spliced.push(Spliced {
             key: key.clone(),
             field: name.clone(),
-            before: last_write(object, name),
+            before: object.field(name.as_str()).map(|field| field.version.last),
             by: self.stamp,
             recorded,
             authored: Some((self.on, authored.clone())),

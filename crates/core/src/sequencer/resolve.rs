@@ -44,6 +44,8 @@ enum Decision {
         ops: Vec<Op>,
         lost: Vec<Lost>,
     },
+    /// It makes an object anew that its author took for live: what the op does not set is gone.
+    Remade,
     /// The first op brings the object back as it was.
     Revived {
         ops: Vec<Op>,
@@ -77,8 +79,11 @@ impl Ground<'_> {
             }
             let revived = matches!(decision, Decision::Revived { .. });
             match decision {
-                Decision::AsAuthored => {
+                Decision::AsAuthored | Decision::Remade => {
                     self.apply(op, write);
+                    if matches!(decision, Decision::Remade) {
+                        self.texts.remade(&op.key, write.stamp.seq);
+                    }
                     effect.altered.iter_mut().for_each(|ops| ops.push(op.clone()));
                 }
                 Decision::Instead { ops, lost } | Decision::Revived { ops, lost } => {
@@ -135,7 +140,7 @@ impl Ground<'_> {
                 }
             }),
             (Action::Update(_), None) => match entry {
-                Some(gone) if !knew(gone.version().last, base, stamp.client) => self.revive(op, gone),
+                Some(gone) if !knew(gone.version().last, base, stamp.client) => self.revive(op, gone, &mut fields),
                 // Nobody remembers whether it was deleted since.
                 None if base < self.horizon => Ok(Decision::lost(op, LostReason::Gone)),
                 _ => Err(refuse(
@@ -146,12 +151,15 @@ impl Ground<'_> {
                 )),
             },
             (Action::Delete, None) => Ok(Decision::Instead { ops: Vec::new(), lost: Vec::new() }),
+            (Action::Upsert(_), None) if entry.is_some_and(|gone| !knew(gone.version().last, base, stamp.client)) => {
+                Ok(Decision::Remade)
+            }
             (Action::Insert(_) | Action::Upsert(_), None) | (Action::Delete, Some(_)) => Ok(Decision::AsAuthored),
         }
     }
 
     /// An update of an object that was deleted concurrently.
-    fn revive(&self, op: &Op, gone: &Entry) -> Result<Decision, Box<Refusal>> {
+    fn revive(&self, op: &Op, gone: &Entry, fields: &mut Fields<'_, '_>) -> Result<Decision, Box<Refusal>> {
         let last = match gone {
             Entry::Tombstone(tombstone) if self.schema.revives(&op.key.collection) => tombstone.last.as_ref(),
             _ => None,
@@ -163,19 +171,20 @@ impl Ground<'_> {
             .iter()
             .map(|(name, edit)| (name.clone(), edit.clone()))
             .partition(|(_, edit)| matches!(edit, Edit::Splice(_)));
-        let fields = last.fields().map(|(name, field)| (name.clone(), field.value.clone()));
-        let restored = Action::Upsert(FieldMap::new(fields.collect()).unwrap_or_default());
-        let mut ops = vec![with(op, restored)];
-        if !others.is_empty() {
-            ops.push(with(op, Action::Update(FieldMap::new(others).unwrap_or_default())));
-        }
-        let lost = match splices.is_empty() {
-            true => Vec::new(),
-            false => {
-                let lost = with(op, Action::Update(FieldMap::new(splices).unwrap_or_default()));
-                vec![Lost { op: lost, reason: LostReason::Gone }]
-            }
+        let others = FieldMap::new(others).unwrap_or_default();
+        let (others, mut lost) = match fields.decide_all(last, &others)? {
+            Fate::Kept => (others, Vec::new()),
+            Fate::Changed { kept, lost } => (kept, lost),
         };
+        let restored = last.fields().map(|(name, field)| (name.clone(), field.value.clone()));
+        let mut ops = vec![with(op, Action::Upsert(FieldMap::new(restored.collect()).unwrap_or_default()))];
+        if !others.is_empty() {
+            ops.push(with(op, Action::Update(others)));
+        }
+        if !splices.is_empty() {
+            let typed = with(op, Action::Update(FieldMap::new(splices).unwrap_or_default()));
+            lost.push(Lost { op: typed, reason: LostReason::Gone });
+        }
         Ok(Decision::Revived { ops, lost })
     }
 

@@ -25,7 +25,16 @@ use crate::value::Value;
 pub(super) struct Texts {
     from: Seq,
     texts: FxHashMap<Key, Vec<Text>>,
+    /// The objects that somebody made anew who took them for live, by the event. What the log says of that does not tell.
+    remade: FxHashMap<Key, (Seq, Remade)>,
     count: usize,
+}
+
+/// Whether an object was made anew by somebody who took it for live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remade {
+    Surely,
+    Perhaps,
 }
 
 /// One text.
@@ -86,7 +95,7 @@ pub(super) struct Spliced {
 impl Texts {
     /// Nothing is remembered of what is before `from`.
     pub(super) fn new(from: Seq) -> Self {
-        Self { from, texts: FxHashMap::default(), count: 0 }
+        Self { from, texts: FxHashMap::default(), remade: FxHashMap::default(), count: 0 }
     }
 
     /// From where on all is remembered.
@@ -103,18 +112,25 @@ impl Texts {
         let changes = self.find(key, field).map(|text| &text.changes);
         let listed = changes.and_then(VecDeque::back).map(|change| change.by.seq);
         let unlisted = last.filter(|last| last.seq >= on && Some(last.seq) > listed);
+        let made = object.created;
+        let own_making = match self.remade.get(key).filter(|(seq, _)| *seq == made.seq) {
+            Some((_, Remade::Surely)) => Between::Overwritten,
+            Some((_, Remade::Perhaps)) => Between::Unknown,
+            None => Between::Nothing,
+        };
         match unlisted {
             Some(assigned) if assigned.client != client => Between::Overwritten,
+            Some(_) if object.field(field.as_str()).is_none() => own_making,
             Some(_) => Between::Nothing,
             None => {
-                let made = object.created;
                 let (begin, from) = match made.seq >= on {
-                    true if made.client == client => (Between::Nothing, made.seq),
+                    true if made.client == client => (own_making, made.seq),
                     true => (Between::Overwritten, made.seq),
                     false => (Between::Nothing, on),
                 };
-                let since = changes.into_iter().flatten().skip_while(|change| change.by.seq < from);
-                since.fold(begin, |between, change| between.then(change, on, client))
+                let since =
+                    changes.map(|changes| changes.range(changes.partition_point(|change| change.by.seq < from)..));
+                since.into_iter().flatten().fold(begin, |between, change| between.then(change, on, client))
             }
         }
     }
@@ -132,6 +148,12 @@ impl Texts {
         let assigned = before.filter(|before| before.seq >= from && Some(before.seq) > listed);
         text.changes.extend(assigned.map(|by| Change { by, what: What::Assigned }));
         text.changes.push_back(Change { by, what: What::Spliced { recorded, authored } });
+        self.count += 1;
+    }
+
+    /// An object was made anew by somebody who took it for live: what was typed on its texts is typed on nothing.
+    pub(super) fn remade(&mut self, key: &Key, seq: Seq) {
+        self.remade.insert(key.clone(), (seq, Remade::Surely));
         self.count += 1;
     }
 
@@ -175,10 +197,14 @@ impl Texts {
                 self.make(key.clone(), text.field).changes.extend(text.changes);
             }
         }
+        self.remade.extend(newer.remade);
         self.count = newer.count + events.iter().map(|event| event.body.ops.len()).sum::<usize>();
     }
 
     fn load_op(&mut self, op: &Op, by: Stamp) {
+        if matches!(op.action, Action::Upsert(_)) {
+            self.remade.insert(op.key.clone(), (by.seq, Remade::Perhaps));
+        }
         for text in self.texts.get_mut(&op.key).into_iter().flatten() {
             let what = match &op.action {
                 Action::Update(edits) => match edits.get(text.field.as_str()) {

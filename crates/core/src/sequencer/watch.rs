@@ -45,7 +45,6 @@ impl Watch {
     }
 
     /// The batch is over: what it changed, sorted.
-    #[expect(clippy::disallowed_methods, reason = "sorted before anybody sees it")]
     pub(super) fn take(&mut self, objects: &Objects) -> Option<Vec<Touched>> {
         let before = self.before.take()?.into_iter();
         let touched = before.map(|(key, before)| Touched { after: objects.get(&key).cloned(), key, before });

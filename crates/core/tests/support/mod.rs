@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use smol_str::SmolStr;
 use tapeline_core::block::EventBlock;
 use tapeline_core::codec::LARGEST_COUNT;
 use tapeline_core::codec::cbor::{encode_entry, encode_recorded};
@@ -22,6 +21,7 @@ use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, Str
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq};
 use tapeline_core::object::{Entry, Stamp, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
+use tapeline_core::short_text::SmolStr;
 use tapeline_core::splice::{Content, Splice, Splices};
 use tapeline_core::value::{Entries, Value};
 

@@ -50,13 +50,12 @@ impl Gathered {
         (self.items, self.gone)
     }
 
-    /// Takes what somebody is to be told of an entry who has played `base`, and may hold what is gone.
-    pub(crate) fn take(&mut self, key: &Key, entry: &Entry, base: Seq, holds: bool) {
+    /// Takes what somebody is to be told of an entry who has it as of `base`.
+    pub(crate) fn take(&mut self, key: &Key, entry: &Entry, base: Seq) {
         self.look();
         match catchup::said(key, entry, base) {
             Some(Said::Item(item)) => self.item(item),
             Some(Said::Gone(key)) => self.is_gone(key),
-            None if holds && entry.live().is_none() && entry.version().last.seq >= base => self.is_gone(key.clone()),
             None => {}
         }
     }

@@ -1,7 +1,8 @@
 //! Filling replicas: pages of what a stream has, read from a pinned state of it.
 //!
 //! `pins` keeps what is pinned; `whole` goes over the keys of a replica that holds all of a stream, `part` over what the
-//! queries of another want, `rows` reads windows, `gather` gathers a page. Pages are made one after the other, whoever
+//! queries of another want, `rows` reads windows, `gather` gathers a page, `shelf` keeps those
+//! that many get. Pages are made one after the other, whoever
 //! they are for, on threads that may wait for the disk: many who are filled at once wait for each other, and nobody else
 //! waits for them.
 
@@ -9,10 +10,12 @@ mod gather;
 mod part;
 mod pins;
 mod rows;
+mod shelf;
 mod whole;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{Page, ServerFrame};
 use tapeline_core::numbers::{Channel, Seq};
@@ -44,7 +47,7 @@ pub(crate) struct Fillers {
 }
 
 /// How pages are spelled for a client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spelling {
     pub(crate) codec: Codec,
     pub(crate) channel: Channel,
@@ -55,7 +58,7 @@ pub(crate) struct Spelling {
 /// A page, ready to be sent, where one came of it.
 pub(crate) struct Made {
     /// The bytes of its message.
-    pub(crate) message: Option<Vec<u8>>,
+    pub(crate) message: Option<Bytes>,
     /// What is left to be done.
     pub(crate) fill: Box<Fill>,
 }
@@ -90,16 +93,15 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
                 None => fill.take_pin(self.pin(tape, fill.shares_from()).await?),
             }
         };
+        if let Some(message) = fill.take_shelved(spelling) {
+            return Ok(Box::new(Made { message: Some(message), fill }));
+        }
         let gone = || LogError::Storage("the server stops".into());
         let permit = self.fillers.turns.clone().acquire_owned().await.map_err(|_| gone())?;
         let (head, metrics) = (tape.head(), self.metrics.clone());
         let made = tokio::task::spawn_blocking(move || {
-            let page = fill.next(&*pin, spelling.channel, head)?;
-            let message = page.map(|page| spelling.spell(page));
-            if let Some(message) = &message {
-                metrics.pages.inc();
-                metrics.page_bytes.inc_by(message.len() as u64);
-            }
+            let message = fill.message(&*pin, spelling, head)?;
+            metrics.pages.inc();
             drop(permit);
             Ok(Box::new(Made { message, fill }))
         });
@@ -109,6 +111,8 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
     /// The state of a stream: one past `from` that others read already, where that will do, or as it is now.
     async fn pin(&self, tape: &Arc<Tape>, from: Option<Seq>) -> Result<Arc<Pinned>, LogError> {
         let pins = &self.fillers.pins;
+        // Those who come at the same time wait for the first of them, and then share what it pinned.
+        let _first = tape.pinning.lock().await;
         if let Some(pinned) = from.and_then(|from| pins.find(tape.stream(), from, tape.head())) {
             return Ok(pinned);
         }
@@ -154,21 +158,30 @@ impl Fill {
         }
     }
 
-    fn next(&mut self, pin: &dyn Pin, channel: Channel, head: Seq) -> Result<Option<Page>, LogError> {
+    /// The next page, if it was made for somebody else.
+    fn take_shelved(&mut self, spelling: Spelling) -> Option<Bytes> {
         match self {
-            Self::Whole(whole) => whole.next(pin, channel, head).map(Some),
-            Self::Part(part) => part.next(pin, channel, head),
+            Self::Whole(whole) => whole.take_shelved(spelling),
+            Self::Part(_) => None,
+        }
+    }
+
+    /// The message of the next page. `None`: it takes longer, and others have their turn first.
+    fn message(&mut self, pin: &dyn Pin, spelling: Spelling, head: Seq) -> Result<Option<Bytes>, LogError> {
+        match self {
+            Self::Whole(whole) => whole.message(pin, spelling, head).map(Some),
+            Self::Part(part) => Ok(part.next(pin, spelling.channel, head)?.map(|page| spelling.spell(page))),
         }
     }
 }
 
 impl Spelling {
     /// The bytes of a page's message.
-    pub(crate) fn spell(self, page: Page) -> Vec<u8> {
+    pub(crate) fn spell(self, page: Page) -> Bytes {
         let bytes = self.codec.encode_server(&ServerFrame::Page(page));
         match self.deflate && bytes.len() >= limits::DEFLATED_PAGE_BYTES {
-            true => deflate(&[&bytes]),
-            false => bytes,
+            true => deflate(&[&bytes]).into(),
+            false => bytes.into(),
         }
     }
 }

@@ -51,6 +51,17 @@ enum Step {
     Window(QueryNumber, Option<Rows>),
 }
 
+impl Step {
+    /// What the receiver is taken to have, and the query that its pages are of.
+    fn is_told_as(&self, played: Seq) -> (Seq, Option<QueryNumber>) {
+        match self {
+            Self::Past(_) => (played, None),
+            Self::All(number, _) => (Seq::FIRST, Some(*number)),
+            Self::Window(number, _) => (played, Some(*number)),
+        }
+    }
+}
+
 /// Where the entries that were touched are found.
 enum Course {
     /// Under these keys.
@@ -157,31 +168,19 @@ impl PartFill {
             self.plan(pin)?;
             return Ok(None);
         };
-        let mut gathered = Gathered::default();
-        let (mut query, mut from) = (None, self.played);
-        let done = match &mut step {
-            Step::Past(course) => self.past(pin, course, &mut gathered)?,
-            Step::All(number, after) => {
-                (query, from) = (Some(*number), Seq::FIRST);
-                self.all(pin, *number, after, &mut gathered)?
-            }
-            Step::Window(number, rows) => {
-                query = Some(*number);
-                self.window(pin, *number, rows, &mut gathered)?
-            }
-        };
-        let state = pin.state();
-        let (is_over, after) = match done {
+        let (from, query) = step.is_told_as(self.played);
+        let (mut gathered, state) = (Gathered::default(), pin.state());
+        let (is_over, after) = match self.take(pin, &mut step, &mut gathered)? {
             Done::Over => (true, None),
             Done::Later(after) => (false, after),
         };
-        match (is_over, &step) {
-            (false, _) => self.steps.push_front(step),
-            (true, Step::Past(_)) => {
+        match step {
+            step if !is_over => self.steps.push_front(step),
+            Step::Past(_) => {
                 self.played = state.head;
                 self.steps = self.gaps();
             }
-            (true, _) => {}
+            Step::All(..) | Step::Window(..) => {}
         }
         if !is_over && gathered.is_empty() {
             return Ok(None);
@@ -192,6 +191,15 @@ impl PartFill {
         let fresh = std::mem::take(&mut self.fresh);
         let (head, to) = (head.max(state.head), state.head);
         Ok(Some(Page { channel, head, from, to, fresh, query, items, gone, after, end, progress: None }))
+    }
+
+    /// Goes on with a step.
+    fn take(&mut self, pin: &dyn Pin, step: &mut Step, gathered: &mut Gathered) -> Result<Done, LogError> {
+        match step {
+            Step::Past(course) => self.past(pin, course, gathered),
+            Step::All(number, after) => self.all(pin, *number, after, gathered),
+            Step::Window(number, rows) => self.window(pin, *number, rows, gathered),
+        }
     }
 
     /// Where what was touched since is found.
@@ -313,11 +321,13 @@ impl PartFill {
             *rows = None;
             self.put_window(number, window, gathered);
         }
+        let mut last = None;
         while !gathered.is_full() {
             let Some(changed) = self.waiting.pop_front() else { return Ok(Done::Over) };
             gathered.change(&changed, self.played);
+            last = Some(changed.key);
         }
-        Ok(Done::Later(None))
+        Ok(if self.waiting.is_empty() { Done::Over } else { Done::Later(last) })
     }
 
     /// A window was read: what of it is new goes to the replica.

@@ -11,6 +11,7 @@ use tapeline_core::object::Entry;
 use tapeline_core::state::StreamState;
 use tapeline_log::{LogError, Part, Pin, Touched, Visit};
 
+use super::shelf::Shelf;
 use crate::lock::lock;
 
 /// A stream as it was at one moment, for as long as somebody reads on.
@@ -19,6 +20,7 @@ pub(crate) struct Pinned {
     pin: Mutex<Option<Arc<dyn Pin>>>,
     /// Whether somebody read since it was last looked at.
     used: AtomicBool,
+    shelf: Shelf,
 }
 
 /// All that is pinned.
@@ -35,6 +37,11 @@ impl Pinned {
     pub(crate) fn read(&self) -> Option<Arc<dyn Pin>> {
         self.used.store(true, Ordering::Relaxed);
         lock(&self.pin).clone()
+    }
+
+    /// Pages that were made of it for those who had nothing.
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// Lets it go where nobody read since this was last asked.
@@ -64,7 +71,7 @@ impl Pins {
     pub(crate) fn keep(&self, stream: &StreamName, pin: Option<Arc<dyn Pin>>) -> Arc<Pinned> {
         let pin = pin.unwrap_or_else(|| Arc::new(Nothing(StreamState::empty(Incarnation(0)))));
         let (state, used) = (*pin.state(), AtomicBool::new(true));
-        let pinned = Arc::new(Pinned { state, pin: Mutex::new(Some(pin)), used });
+        let pinned = Arc::new(Pinned { state, pin: Mutex::new(Some(pin)), used, shelf: Shelf::default() });
         let mut known = lock(&self.0);
         let of_stream = known.entry(stream.clone()).or_default();
         of_stream.retain(|known| known.strong_count() > 0);

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tapeline_core::catchup::{self, KeyOrder};
 use tapeline_core::frame::{End, Filling, Page, Progress};
 use tapeline_core::limits as core_limits;
@@ -15,8 +16,10 @@ use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{Channel, Seq};
 use tapeline_log::{LogError, Part, Pin, Touched};
 
+use super::Spelling;
 use super::gather::Gathered;
 use super::pins::Pinned;
+use super::shelf::{Place, Shelved};
 use crate::limits;
 
 /// What a replica is still to get.
@@ -38,8 +41,6 @@ pub(crate) struct WholeFill {
 struct Stretch {
     /// That event; the first where nothing is held.
     base: Seq,
-    /// Whether what is deleted may be held.
-    holds: bool,
     /// The last of the keys.
     until: Option<Key>,
 }
@@ -75,9 +76,8 @@ impl WholeFill {
     /// A filling as it was planned.
     pub(crate) fn new(fill: catchup::Fill) -> Self {
         let catchup::Fill { from, cut, fresh, order } = fill;
-        // What was cut off before may have come past the cursor that was told of.
-        let rest = Stretch { base: from, holds: from > Seq::FIRST || cut.is_some(), until: None };
-        let cut = cut.map(|Filling { to, after }| Stretch { base: to, holds: true, until: Some(after) });
+        let cut = cut.map(|Filling { to, after }| Stretch { base: to, until: Some(after) });
+        let rest = Stretch { base: from, until: None };
         Self {
             from,
             fresh,
@@ -104,7 +104,7 @@ impl WholeFill {
     pub(crate) fn take_pin(&mut self, pinned: Arc<Pinned>) {
         if let (Some(before), Some(cursor)) = (&self.pinned, self.cursor.take()) {
             let base = before.state().head;
-            self.stretches.push_front(Stretch { base, holds: true, until: Some(cursor) });
+            self.stretches.push_front(Stretch { base, until: Some(cursor) });
         }
         self.source = None;
         self.pinned = Some(pinned);
@@ -115,8 +115,40 @@ impl WholeFill {
         self.pinned.as_ref().filter(|_| self.stretches.is_empty()).map(|pinned| pinned.state().head)
     }
 
+    /// The message of the next page, if it was made for somebody else meanwhile.
+    pub(super) fn take_shelved(&mut self, spelling: Spelling) -> Option<Bytes> {
+        let (pinned, place) = (self.pinned.as_ref()?, self.place(spelling)?);
+        let Shelved { message, cursor, progress, is_over } = pinned.shelf().find(&place)?;
+        (self.cursor, self.progress, self.source) = (cursor, progress, Some(Source::Scan));
+        if is_over {
+            self.stretches.clear();
+        }
+        Some(message)
+    }
+
+    /// The message of the next page.
+    pub(super) fn message(&mut self, pin: &dyn Pin, spelling: Spelling, head: Seq) -> Result<Bytes, LogError> {
+        if let Some(message) = self.take_shelved(spelling) {
+            return Ok(message);
+        }
+        let place = self.place(spelling);
+        let message = spelling.spell(self.next(pin, spelling.channel, head)?);
+        if let (Some(pinned), Some(place)) = (&self.pinned, place) {
+            let (cursor, progress, is_over) = (self.cursor.clone(), self.progress, self.stretches.is_empty());
+            pinned.shelf().put(place, Shelved { message: message.clone(), cursor, progress, is_over });
+        }
+        Ok(message)
+    }
+
+    /// What makes the next page what it is, where others may get the same.
+    fn place(&self, spelling: Spelling) -> Option<Place> {
+        let is_from_nothing = self.from == Seq::FIRST && self.stretches.len() == 1 && !self.fresh;
+        let place = || Place { spelling, order: self.order.clone(), after: self.cursor.clone() };
+        is_from_nothing.then(place)
+    }
+
     /// The next page.
-    pub(crate) fn next(&mut self, pin: &dyn Pin, channel: Channel, head: Seq) -> Result<Page, LogError> {
+    fn next(&mut self, pin: &dyn Pin, channel: Channel, head: Seq) -> Result<Page, LogError> {
         let mut gathered = Gathered::default();
         while !gathered.is_full() {
             let Some(stretch) = self.stretches.front().cloned() else { break };
@@ -188,7 +220,7 @@ impl WholeFill {
                 }
                 keys.pop_front();
                 if let Some(entry) = entry {
-                    gathered.take(key, &entry, stretch.base, stretch.holds);
+                    gathered.take(key, &entry, stretch.base);
                 }
                 self.cursor = Some(key.clone());
             }
@@ -230,7 +262,7 @@ impl WholeFill {
                 }
                 _ if stretch.is_before(key, order) => Stop::Past,
                 _ => {
-                    gathered.take(key, entry, stretch.base, stretch.holds);
+                    gathered.take(key, entry, stretch.base);
                     *cursor = Some(key.clone());
                     if !gathered.is_full() {
                         return ControlFlow::Continue(());

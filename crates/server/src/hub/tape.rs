@@ -33,6 +33,8 @@ pub(crate) struct Tape {
     pub(super) following: Mutex<Following>,
     /// Whether anybody follows a part of it.
     pub(super) watched: AtomicBool,
+    /// Held while its state is being pinned.
+    pub(crate) pinning: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -125,9 +127,9 @@ impl Opening {
 
 impl Tape {
     pub(super) fn new(stream: StreamName, hub: Arc<Hub>) -> Self {
-        let (recent, audience, room, following) = Default::default();
+        let (recent, audience, room, following, pinning) = Default::default();
         let (head, horizon, watched) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Self { stream, hub, head, horizon, recent, audience, room, following, watched }
+        Self { stream, hub, head, horizon, recent, audience, room, following, watched, pinning }
     }
 
     pub(crate) fn stream(&self) -> &StreamName {

@@ -30,6 +30,8 @@ pub(super) struct OpenChannel {
     /// As it was asked for, until it is open, where the client takes pages.
     pub(super) asked: Option<Box<Open>>,
     pub(super) feed: Feed,
+    /// Whether the client takes pages.
+    pub(super) takes_pages: bool,
     /// Whether the client holds a part of the stream.
     pub(super) is_partial: bool,
     /// Where its queries are to change, as soon as they can.
@@ -104,6 +106,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             tells_presence: false,
             asked: open.pages.then(|| Box::new(open.clone())),
             feed: Feed::Events,
+            takes_pages: open.pages,
             is_partial: open.queries.is_some(),
             changes: Vec::new(),
             owed: Seq::FIRST,
@@ -193,10 +196,6 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let Some(open) = self.channels.get_mut(&opened.channel) else { return };
         let next = match live {
             Live::No => None,
-            Live::From(seq) if seq < open.tape.horizon() => {
-                self.say_trimmed(opened.channel);
-                return self.close_channel(opened.channel);
-            }
             Live::From(seq) => Some(seq),
             Live::Head => Some(opened.head),
         };

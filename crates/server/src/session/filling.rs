@@ -3,7 +3,8 @@
 //! One page waits to be sent at most, and one is made meanwhile, on a task of its own: a session that fills a replica
 //! answers and plays as ever.
 
-use tapeline_core::catchup::{self, Plan};
+use bytes::Bytes;
+use tapeline_core::catchup::{self, KeyOrder, Plan};
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ErrorCode, Open, Opened};
 use tapeline_core::numbers::{Channel, Seq};
@@ -34,8 +35,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let fill = match catchup::plan(open, opened.head, horizon) {
             Plan::Events => return false,
             Plan::Trimmed => {
-                self.say_trimmed(opened.channel);
-                self.close_channel(opened.channel);
+                self.is_trimmed(opened.channel);
                 return true;
             }
             Plan::Fill(fill) if open.queries.is_none() => Fill::Whole(WholeFill::new(fill)),
@@ -48,10 +48,16 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         true
     }
 
-    /// Events were asked for that were let go, and nothing in their place.
-    pub(super) fn say_trimmed(&mut self, channel: Channel) {
-        let message = "the events that were asked for are no longer kept, and the client takes nothing else";
+    /// The events that are next for a client were let go: it gets all objects anew, if it takes them.
+    pub(super) fn is_trimmed(&mut self, channel: Channel) {
+        if self.channels.get(&channel).is_some_and(|open| open.takes_pages) {
+            let (order, cut, from) = (KeyOrder::default(), None, Seq::FIRST);
+            let fill = WholeFill::new(catchup::Fill { from, cut, fresh: true, order });
+            return self.begin_to_fill(channel, Box::new(Fill::Whole(fill)));
+        }
+        let message = "the events that are next are no longer kept, and this client takes nothing else: upgrade it";
         self.say_error(Some(channel), ErrorCode::UpgradeRequired, message, None);
+        self.close_channel(channel);
     }
 
     pub(super) fn begin_to_fill(&mut self, channel: Channel, fill: Box<Fill>) {
@@ -112,11 +118,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         }
     }
 
-    pub(super) fn push_message(&mut self, message: Vec<u8>) {
+    pub(super) fn push_message(&mut self, message: Bytes) {
+        self.shared.metrics.page_bytes.inc_by(message.len() as u64);
         self.delivered.count(message.len(), &self.shared.metrics);
         match message.len() <= limits::COPIED_BYTES {
             true => self.wire.push(self.codec, &message, Tail::None),
-            false => self.wire.push(self.codec, &[], Tail::Shared(message.into())),
+            false => self.wire.push(self.codec, &[], Tail::Shared(message)),
         }
     }
 

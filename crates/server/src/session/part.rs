@@ -104,7 +104,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let again = Job::Live { opening, channel };
         match open.play_part() {
             Played::Page(page) => {
-                self.push_message(spelling.spell(page));
+                self.push_message(spelling.spell(*page));
                 Some(again)
             }
             Played::Gaps(part) => {
@@ -113,7 +113,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             }
             Played::Nothing => {
                 open.opening.has_seen_all();
-                (open.opening.is_dirty() && open.opening.looks_again()).then_some(again)
+                (open.has_news() && open.opening.looks_again()).then_some(again)
             }
         }
     }
@@ -121,7 +121,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
 /// What came of going on with a part.
 enum Played {
-    Page(Page),
+    Page(Box<Page>),
     /// Something is to be read from the store.
     Gaps(Box<PartFill>),
     Nothing,
@@ -133,17 +133,16 @@ impl OpenChannel {
         let (mut gathered, mut has_gap) = (Gathered::default(), false);
         if !part.is_playing() {
             let Some(Course { blocks, to, chain }) = self.tape.course(&self.opening) else { return Played::Nothing };
-            match blocks {
-                None => has_gap = true,
-                Some(blocks) if !blocks.is_empty() || part.played < self.owed && self.owed <= to => {
-                    let blocks = blocks.iter().filter(|block| block.end() > part.played);
-                    part.play(&blocks.filter_map(|block| block.routed()).collect::<Vec<_>>(), to, chain, &mut gathered);
-                }
-                Some(_) => {}
+            has_gap = blocks.is_none();
+            // What was read from the store is not told again.
+            let blocks = blocks.iter().flatten().filter(|block| block.end() > part.played);
+            let routed: Vec<_> = blocks.filter_map(|block| block.routed()).collect();
+            if !has_gap && (!routed.is_empty() || part.played < self.owed && self.owed <= to) {
+                part.play(&routed, to, chain, &mut gathered);
             }
         }
         if let Some(page) = part.played_page(gathered, self.opening.channel(), self.tape.head()) {
-            return Played::Page(page);
+            return Played::Page(Box::new(page));
         }
         std::mem::take(&mut self.changes).into_iter().for_each(|change| self.change(change));
         let Feed::Part(part) = &self.feed else { return Played::Nothing };
@@ -154,6 +153,12 @@ impl OpenChannel {
             },
             false => Played::Nothing,
         }
+    }
+
+    /// Whether there is something to be told that was not there when it was looked for.
+    fn has_news(&self) -> bool {
+        let is_owed = |part: &PartFill| part.played < self.owed && self.owed <= self.tape.head();
+        self.opening.is_dirty() || matches!(&self.feed, Feed::Part(part) if is_owed(part))
     }
 
     /// How many queries the client has, where that is known.

@@ -1,5 +1,6 @@
 //! Playing events to a client, live and on request, each stream at its own position.
 
+use bytes::Bytes;
 use tapeline_core::codec::{Codec, cbor};
 use tapeline_core::frame::{ErrorCode, Events, ServerFrame};
 use tapeline_core::numbers::{Channel, Seq};
@@ -96,8 +97,22 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             match done {
                 Ok(None) => {}
                 Ok(Some(rest)) => self.jobs.push_back(rest),
+                Err(LogError::Trimmed { horizon }) => self.has_trimmed(job, horizon),
                 Err(error) => self.give_up(job, &error),
             }
+        }
+    }
+
+    /// Events were let go that were to be played.
+    fn has_trimmed(&mut self, job: Job, horizon: Seq) {
+        match job {
+            Job::Live { channel, .. } => self.is_trimmed(channel),
+            Job::Range { channel, .. } => {
+                self.fetches -= 1;
+                let message = format!("the events before {horizon} are no longer kept");
+                self.say_error(Some(channel), ErrorCode::BadFrame, message, None);
+            }
+            Job::Fill { .. } | Job::Presence { .. } => {}
         }
     }
 
@@ -166,14 +181,14 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     /// The message of events that were read from the log, where that is worth compressing.
-    async fn deflated(&self, channel: Channel, run: &Run) -> Option<Vec<u8>> {
+    async fn deflated(&self, channel: Channel, run: &Run) -> Option<Bytes> {
         let open = self.channels.get(&channel).filter(|_| self.spelling(channel).deflate)?;
         if !run.is_read() || run.block().bytes().len() < limits::DEFLATED_BYTES {
             return None;
         }
         let (block, head) = (run.block().clone(), open.tape.head());
         let start = cbor::encode_events_head(channel, head.max(block.end()), run.digest(), &block);
-        Box::pin(tokio::task::spawn_blocking(move || deflate(&[&start, block.bytes()]))).await.ok()
+        Box::pin(tokio::task::spawn_blocking(move || deflate(&[&start, block.bytes()]).into())).await.ok()
     }
 
     fn send_events(&mut self, channel: Channel, head: Seq, run: Run) {
@@ -199,10 +214,6 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// A stream cannot be read: the client is to come back later, and find it readable or hear it again.
     pub(super) fn give_up(&mut self, job: Job, error: &LogError) {
-        if let (Job::Range { channel, .. }, LogError::Trimmed { .. }) = (&job, error) {
-            self.fetches -= 1;
-            return self.say_trimmed(*channel);
-        }
         let (Job::Live { channel, .. }
         | Job::Fill { channel, .. }
         | Job::Presence { channel, .. }

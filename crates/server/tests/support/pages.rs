@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tapeline_core::codec::cbor::decode_entry;
 use tapeline_core::frame::{ClientFrame, Filling, Live, Open, Page, ServerFrame, Subscription};
+use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{Position, QueryNumber, Seq};
 use tapeline_core::object::Object;
@@ -20,6 +21,7 @@ pub type Shown = BTreeMap<Key, String>;
 pub struct Held {
     pub objects: BTreeMap<Key, Vec<(String, String)>>,
     pub played: Seq,
+    pub chain: Chain,
     pub filling: Option<Filling>,
     pub pages: Vec<Page>,
     /// Queries of which all is held.
@@ -47,7 +49,10 @@ impl Held {
         }
         match (page.query, &page.after) {
             (None, Some(after)) => self.filling = Some(Filling { to: page.to, after: after.clone() }),
-            (None, None) => (self.filling, self.played) = (None, page.to),
+            (None, None) => {
+                (self.filling, self.played) = (None, page.to);
+                self.chain = page.end.expect("the last page says so").chain;
+            }
             (Some(number), None) => drop(self.ready.insert(number)),
             (Some(_), Some(_)) => {}
         }
@@ -56,9 +61,8 @@ impl Held {
 
     /// How it opens the stream.
     pub fn open(&self, client: u128, queries: Option<Vec<Subscription>>) -> Open {
-        let filling = self.filling.clone();
-        let played = self.played;
-        Open { pages: true, played, filling, queries, ..open(0, "s", client, Live::From(played)) }
+        let (filling, played, chain) = (self.filling.clone(), self.played, self.chain);
+        Open { pages: true, played, chain, filling, queries, ..open(0, "s", client, Live::From(played)) }
     }
 
     /// Takes what comes until the filling is done.
@@ -80,8 +84,11 @@ impl Held {
     /// Takes pages until one says that a query is ready.
     pub async fn hear_ready(&mut self, client: &mut Client, number: u32) {
         while !self.ready.contains(&QueryNumber(number)) {
-            let ServerFrame::Page(page) = client.hear().await else { panic!("not a page") };
-            self.take_page(page);
+            match client.hear().await {
+                ServerFrame::Page(page) => self.take_page(page),
+                ServerFrame::Pong => {}
+                other => panic!("not a page: {other:?}"),
+            }
         }
     }
 

@@ -16,12 +16,15 @@ impl World {
         if started.replica.is_some() {
             return Ok(());
         }
+        let stored = self.checks.stored_through(device);
         started.start(now);
+        self.find_drafts(device, stored)?;
+        let started = &mut self.devices[device];
         if let Some(replica) = &mut started.replica {
             self.trace.note(format!("d{device}"), || {
                 format!("starts as {} at {}", trace::short(replica.client()), replica.played())
             });
-            self.checks.look_anew(device, replica)?;
+            self.checks.look_anew(device, replica, &started.drafts)?;
         }
         self.tend(device)
     }

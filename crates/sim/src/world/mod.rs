@@ -2,7 +2,9 @@
 //! all that is to happen; everything random comes from the seed.
 
 mod devices;
+mod drafts;
 mod edits;
+mod queries;
 mod rest;
 mod serving;
 mod tend;
@@ -106,7 +108,9 @@ impl World {
         world.trace.note("plan", || format!("{:?}", world.plan));
         for number in 0..world.plan.devices {
             let random = world.random.fork();
-            world.devices.push(Device::new(number, random, Millis(0)));
+            let mut device = Device::new(number, random, Millis(0));
+            device.partial = world.plan.parts && world.random.bool();
+            world.devices.push(device);
             world.later(0, Happening::DeviceStarts(number));
         }
         world.later(0, Happening::ServerStarts);
@@ -136,6 +140,11 @@ impl World {
             }
         }
         Err("too much happens".into())
+    }
+
+    /// How many events were recorded.
+    pub fn events(&self) -> u64 {
+        self.checks.recorder.events()
     }
 
     /// What happened, for people.
@@ -196,10 +205,13 @@ impl World {
         if self.now >= self.server_pauses_until {
             let outs = self.server.drop_silent(self.now);
             self.send(outs)?;
+            let outs = self.server.turn(self.plan.trims);
+            self.send(outs)?;
             if self.random.u8(0..self.plan.checkpoint) == 0 {
                 self.server.checkpoint();
             }
         }
+        self.change_queries()?;
         match self.healed {
             None if self.edits_left == 0 => self.heal().map(|()| false),
             None => Ok(false),

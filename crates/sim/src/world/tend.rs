@@ -5,6 +5,7 @@ use tapeline_core::link::LinkAction;
 use tapeline_core::numbers::Millis;
 
 use super::{Happening, World};
+use crate::device::Device;
 use crate::network::End;
 use crate::{trace, workload};
 
@@ -19,13 +20,16 @@ impl World {
         self.tend_frames(device)?;
         self.tend_store(device);
         self.tend_timers(device);
-        let Some(replica) = &mut self.devices[device].replica else { return Ok(()) };
+        self.tell_history(device);
+        let Device { replica: Some(replica), history, drafts, .. } = &mut self.devices[device] else { return Ok(()) };
         let mut notices = Vec::new();
         while let Some(notice) = replica.poll_notice() {
             self.trace.note(format!("d{device}"), || format!("{notice:?}"));
             notices.push(notice);
         }
-        self.checks.look(device, replica, &notices).map_err(|why| format!("d{device}: {why}"))
+        let changed = self.checks.look(device, replica, &notices, drafts).map_err(|why| format!("d{device}: {why}"))?;
+        changed.iter().for_each(|key| history.changed(key, replica.get(key)));
+        Ok(())
     }
 
     fn tend_commands(&mut self, device: usize) {

@@ -191,7 +191,7 @@ fn read_open(entries: &Entries<'_>) -> Result<Open, Box<CodecError>> {
     })
 }
 
-fn read_collection(reader: &mut Reader<'_>) -> Result<Collection, Box<CodecError>> {
+pub(crate) fn read_collection(reader: &mut Reader<'_>) -> Result<Collection, Box<CodecError>> {
     Ok(Collection::new(reader.str()?)?)
 }
 

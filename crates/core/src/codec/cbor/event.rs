@@ -160,7 +160,11 @@ impl Writer {
 /// # Errors
 /// Where the bytes are none.
 pub fn decode_recorded(bytes: &[u8]) -> Result<Recorded, Box<CodecError>> {
-    let mut reader = Reader::new(bytes);
+    read_recorded(Reader::new(bytes))
+}
+
+/// Reads one recorded event, all there is.
+pub(crate) fn read_recorded(mut reader: Reader<'_>) -> Result<Recorded, Box<CodecError>> {
     let (mut seq, mut client, mut n, mut actor) = (None, None, None, None);
     let (mut lost, mut body) = (Vec::new(), PartialBody::default());
     read_map(&mut reader, |key, reader| {

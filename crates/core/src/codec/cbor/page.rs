@@ -49,7 +49,7 @@ impl Writer {
         }
         match &page.progress {
             None => self,
-            Some(done) => self.uint(PROGRESS).array(3).uint(done.objects).uint(done.of).uint(done.bytes),
+            Some(progress) => self.uint(PROGRESS).progress(progress),
         }
     }
 
@@ -68,13 +68,18 @@ impl Writer {
         self.bool(end.purge)
     }
 
+    /// `[objects, of, bytes]`
+    pub(crate) fn progress(&mut self, progress: &Progress) -> &mut Self {
+        self.array(3).uint(progress.objects).uint(progress.of).uint(progress.bytes)
+    }
+
     /// `[to, [collection, id]]`
     pub(crate) fn filling(&mut self, filling: &Filling) -> &mut Self {
         self.array(2).uint(filling.to.0).array(2).key(&filling.after)
     }
 
     /// `[number, query, ready]`
-    pub(super) fn subscription(&mut self, subscription: &Subscription) -> &mut Self {
+    pub(crate) fn subscription(&mut self, subscription: &Subscription) -> &mut Self {
         self.array(3).uint(subscription.number.0.into()).value(&subscription.query).bool(subscription.ready)
     }
 }
@@ -114,7 +119,7 @@ fn read_end(reader: &mut Reader<'_>) -> Result<End, Box<CodecError>> {
     Ok(End { chain, digest, purge: read_bool(reader)? })
 }
 
-fn read_progress(reader: &mut Reader<'_>) -> Result<Progress, Box<CodecError>> {
+pub(crate) fn read_progress(reader: &mut Reader<'_>) -> Result<Progress, Box<CodecError>> {
     read_tuple(reader, 3, "progress")?;
     Ok(Progress { objects: reader.count()?, of: reader.count()?, bytes: reader.count()? })
 }
@@ -124,7 +129,7 @@ pub(crate) fn read_filling(reader: &mut Reader<'_>) -> Result<Filling, Box<Codec
     Ok(Filling { to: Seq(reader.count()?), after: read_whole_key(reader)? })
 }
 
-pub(super) fn read_subscription(reader: &mut Reader<'_>) -> Result<Subscription, Box<CodecError>> {
+pub(crate) fn read_subscription(reader: &mut Reader<'_>) -> Result<Subscription, Box<CodecError>> {
     read_tuple(reader, 3, "a subscription")?;
     Ok(Subscription { number: QueryNumber(reader.u32()?), query: read_value(reader)?, ready: read_bool(reader)? })
 }

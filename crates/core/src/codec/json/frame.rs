@@ -1,6 +1,6 @@
 //! What all frames have in common: an object with the frame's kind under `frame` and its channel under `channel`.
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use super::members::Members;
 use super::tree::Json;

@@ -1,6 +1,6 @@
 //! The members of a JSON object, taken out one by one as they are understood.
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use super::CodecError;
 use super::tree::Json;

@@ -55,7 +55,7 @@ impl Writer {
         self.object(|list| {
             list.key("object").place(&item.key, None).member_if_so("whole", item.whole);
             list.key("created").stamp(object.created).key("version").version(object.version);
-            list.key("fields").values(object.fields().map(|(name, field)| (name.as_str(), &field.value)));
+            list.key("fields").values(object.fields().map(|(name, field)| (name.as_str(), field.value)));
             list.field_versions(object);
             if !object.members().is_empty() {
                 list.key("members").list_of(object.members(), |list, (field, versions)| {
@@ -172,11 +172,11 @@ fn read_item(json: Json) -> Result<Item, CodecError> {
     CodecError::check_count("fields of one object", values.len(), limits::OBJECT_FIELDS)?;
     let fields = values.iter().map(|(name, value)| {
         let own = versions.iter().find(|(named, _)| named == name).map_or(version, |(_, version)| *version);
-        (name.clone(), Field { value: value.clone(), version: own })
+        (name, Field { value, version: own })
     });
     let members = |json: Json| json.list_of("sets of one object", limits::OBJECT_FIELDS, read_members);
     let conflicts = |json: Json| json.list_of("conflicts of one object", limits::CONFLICTS, read_conflict);
-    let object = Object::from_sorted(created, version, fields.collect()).with(
+    let object = Object::of(created, version, fields.collect()).with(
         item.read_if_any("members", members)?.unwrap_or_default(),
         item.read_if_any("conflicts", conflicts)?.unwrap_or_default(),
     );
