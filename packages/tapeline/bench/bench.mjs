@@ -10,7 +10,7 @@ import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
-import { createServer as createRelay, connect } from "node:net";
+import { connect, createServer as createRelay } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
@@ -196,10 +196,10 @@ const measures = {
     relay.stop();
     await browse(pages, async (open) => {
       const page = await open();
-      const took = await page.evaluate(([address, digest]) => globalThis.cold(address, digest), [
-        server.address,
-        stream.digest(),
-      ]);
+      const took = await page.evaluate(
+        ([address, digest]) => globalThis.cold(address, digest),
+        [server.address, stream.digest()],
+      );
       report("browser.cold_ms", took, "ms", "1,000");
     });
     await author.close();

@@ -17,6 +17,7 @@ mod ours;
 mod partial;
 mod peers;
 mod rebase;
+mod relay;
 mod restart;
 mod returning;
 mod route;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use tapeline_log::EventLog;
+use tapeline_log::{EventLog, StreamInfo};
 use tapeline_server::{Ages, compact};
 
 use super::{schema, serve};
@@ -19,11 +19,11 @@ pub async fn run(data: &Path, schema: Option<&Path>, json: bool) -> Result<(), F
     let before = log.stats().store_bytes;
     let spinner = output::spinner("streams compacted");
     let mut ages = Ages::default();
-    let compacted = compact(&log, &schema, &mut ages, |_, _| {
+    let going = |_: &StreamInfo, _| {
         spinner.inc(1);
         true
-    });
-    let gone = compacted.await.map_err(Failure::failed)?;
+    };
+    let gone = compact(&log, &schema, &mut ages, going).await.map_err(Failure::failed)?;
     spinner.set_message("streams compacted, giving their space back");
     log.reclaim();
     log.close().map_err(Failure::failed)?;

@@ -40,7 +40,7 @@ fn print_json(space: &Space) -> Result<(), Failure> {
 fn print(space: &Space) -> Result<(), Failure> {
     let row = |of: &StreamSpace| {
         let parts = [of.events, of.kept, of.index, of.objects, of.clients, of.total()].map(output::bytes);
-        std::iter::once(of.stream.to_string()).chain(parts).collect()
+        std::iter::once(of.stream.to_string()).chain(parts).collect::<Vec<String>>()
     };
     let rows: Vec<Vec<String>> = space.streams.iter().map(row).collect();
     if !rows.is_empty() {

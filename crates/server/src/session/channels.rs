@@ -196,9 +196,6 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let Some(open) = self.channels.get_mut(&opened.channel) else { return };
         let next = match live {
             Live::No => None,
-            Live::From(seq) if seq < open.tape.horizon() => {
-                return self.is_trimmed(opened.channel);
-            }
             Live::From(seq) => Some(seq),
             Live::Head => Some(opened.head),
         };
