@@ -67,7 +67,7 @@ impl Driver {
         match heard {
             Heard::Room => self.waiting_for_room.drain(..).for_each(|cell| self.hub.attend(&cell)),
             Heard::Turn => self.line_changed(),
-            Heard::Frame(frame) => self.receive(frame),
+            Heard::Frame(frame) => self.receive(*frame),
         }
     }
 

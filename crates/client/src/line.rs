@@ -54,7 +54,7 @@ pub(crate) enum Heard {
     /// A socket came or went.
     Turn,
     /// The server said something.
-    Frame(ServerFrame),
+    Frame(Box<ServerFrame>),
     /// The socket takes frames again.
     Room,
 }
@@ -207,7 +207,7 @@ impl Line {
                 if let ServerFrame::Welcome(_) = frame {
                     (self.welcome, self.failed) = (true, 0);
                 }
-                Heard::Frame(frame)
+                Heard::Frame(Box::new(frame))
             }
             Err(error) => {
                 self.failed(&error);

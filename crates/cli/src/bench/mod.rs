@@ -17,7 +17,6 @@ mod ours;
 mod partial;
 mod peers;
 mod rebase;
-mod relay;
 mod restart;
 mod returning;
 mod route;

@@ -5,7 +5,6 @@ use super::outbox::Parked;
 use super::{Moment, Notice, Replica};
 use crate::event::{Body, Lost, Refusal};
 use crate::frame::{AckRun, LostOf};
-use crate::name::Key;
 use crate::numbers::{EditId, EventNumber, Millis, Seq};
 
 impl Replica {

@@ -17,11 +17,11 @@ use crate::websocket::UpgradeError;
 pub(crate) struct Problem {
     status: StatusCode,
     /// The kind, for programs.
-    code: String,
+    code: Box<str>,
     /// The kind, for people.
     title: &'static str,
     /// What exactly, and what to do.
-    detail: String,
+    detail: Box<str>,
     /// Whether the same may succeed when sent again.
     retryable: bool,
     /// Members of this kind alone.
@@ -38,7 +38,7 @@ impl Problem {
             status,
             code: code.into(),
             title,
-            detail: detail.into(),
+            detail: detail.into().into(),
             retryable,
             more: Vec::new(),
             allow: None,
