@@ -87,7 +87,7 @@ async fn whoever_was_cut_off_asks_for_the_rest_of_the_bytes() {
     let (bytes, tag) = (whole.body.as_str(), whole.headers["etag"].as_str());
     let all = bytes.len();
     for (range, part) in [
-        ("bytes=0-", &bytes[..]),
+        ("bytes=0-", bytes),
         ("bytes=100-", &bytes[100..]),
         ("bytes=100-299", &bytes[100..300]),
         ("bytes=700-99999999", &bytes[700..]),
@@ -160,18 +160,19 @@ async fn a_tail_plays_what_comes_and_goes_on_where_it_was_cut() {
 #[tokio::test]
 async fn what_is_asked_wrongly_is_told() {
     let (world, _client) = world().await;
-    let tail = ("accept", "text/event-stream");
-    let cases: [(&str, &[(&str, &str)], u16, &str, &str); 10] = [
+    const TAIL: (&str, &str) = ("accept", "text/event-stream");
+    type Case = (&'static str, &'static [(&'static str, &'static str)], u16, &'static str, &'static str);
+    let cases: [Case; 10] = [
         ("from=x", &[], 400, "bad_request", "from=x"),
         ("to=-1", &[], 400, "bad_request", "to=-1"),
         ("limit=1.5", &[], 400, "bad_request", "limit=1.5"),
         ("from=5&to=4", &[], 400, "bad_request", "to comes before from"),
         ("wait=26", &[], 400, "bad_request", "wait: 25 seconds at most"),
         ("from=21&wait=1", &[], 409, "past_the_head", "from is 21"),
-        ("from=21", &[tail], 409, "past_the_head", "from is 21"),
-        ("from=2&to=5", &[tail], 400, "bad_request", "leave out to, limit and wait"),
-        ("from=2&wait=5", &[tail], 400, "bad_request", "leave out to, limit and wait"),
-        ("", &[tail, ("last-event-id", "x")], 400, "bad_request", "Last-Event-ID"),
+        ("from=21", &[TAIL], 409, "past_the_head", "from is 21"),
+        ("from=2&to=5", &[TAIL], 400, "bad_request", "leave out to, limit and wait"),
+        ("from=2&wait=5", &[TAIL], 400, "bad_request", "leave out to, limit and wait"),
+        ("", &[TAIL, ("last-event-id", "x")], 400, "bad_request", "Last-Event-ID"),
     ];
     for (query, headers, status, code, said) in cases {
         let problem = get(&world, query, headers).await.problem(status, code, false);

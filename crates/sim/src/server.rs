@@ -73,6 +73,7 @@ struct Session {
 
 /// What the server does to a connection.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are frames")]
 pub enum Out {
     /// Sends a frame, to a session of this client.
     Send(ConnId, Option<ClientId>, ServerFrame),

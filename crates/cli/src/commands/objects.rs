@@ -55,7 +55,7 @@ async fn print_past(server: &str, asked: &Objects, at: Seq) -> Result<(), Failur
 /// What is asked for of a collection.
 fn query(asked: &Objects, collection: Collection) -> Result<Query, Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
-    let mut parts = vec![("collection".into(), Value::text(collection.to_string()))];
+    let mut parts = vec![("collection".into(), Value::text(&collection))];
     if let Some(text) = &asked.filter {
         let conditions = json::value_from_json(text);
         parts.push(("where".into(), conditions.map_err(|error| usage(&format!("--where is not JSON: {error}")))?));

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use tapeline_core::numbers::{Millis, Position};
 
+use crate::Run;
 use crate::checks::Checks;
 use crate::device::Device;
 use crate::disk::Disk;
@@ -81,10 +82,12 @@ pub(crate) enum Happening {
 
 impl World {
     /// The world of a seed.
-    pub fn new(seed: u64, steps: Option<u64>, sabotage: Option<Sabotage>, traced: bool) -> Self {
+    pub fn new(run: &Run) -> Self {
+        let &Run { seed, steps, sabotage, parts, traced } = run;
         let mut random = Rng::with_seed(seed);
         let mut plan = Plan::new(&mut random);
         plan.edits = steps.unwrap_or(plan.edits);
+        plan.parts &= parts;
         let mut world = Self {
             now: Millis(0),
             network: Network::default(),

@@ -16,7 +16,7 @@ pub fn bytes(desk: &mut Desk) -> Result<u64, Failure> {
     let directory = tempfile::tempdir_in(".").map_err(Failure::failed)?;
     let log = Embedded::open(directory.path()).map_err(Failure::failed)?;
     let name = stream("bench/text");
-    let (told, answers) = mpsc::channel();
+    let (told, answers) = mpsc::sync_channel(desk.log.len());
     for (place, batch) in desk.log.iter().enumerate() {
         let (stream, expected, incarnation) = (name.clone(), Position(place as u64), Incarnation(1));
         let told = told.clone();
