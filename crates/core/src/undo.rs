@@ -384,10 +384,7 @@ fn changes(key: &Key, ops: &[&Op], before: &Object, after: &Object) -> Vec<Chang
     names.dedup();
     for name in names {
         let (was, is) = (before.get(name.as_str()), after.get(name.as_str()));
-        let merged = match ops {
-            [Op { action: Action::Update(edits), .. }] => edits.get(name.as_str()).and_then(|edit| inverse(was, edit)),
-            _ => None,
-        };
+        let merged = only_edit(ops, name).and_then(|edit| inverse(was, edit));
         let value = |value: Option<&Value>| value.cloned().unwrap_or(Value::Null);
         match merged {
             Some(inverse) => changes.push(Change::Merged { key: key.clone(), field: name.clone(), inverse }),
@@ -401,6 +398,20 @@ fn changes(key: &Key, ops: &[&Op], before: &Object, after: &Object) -> Vec<Chang
         }
     }
     changes
+}
+
+/// The edit of a field, where ops on one object edit it once and do not assign it.
+fn only_edit<'o>(ops: &[&'o Op], name: &FieldName) -> Option<&'o Edit> {
+    let mut found = None;
+    for op in ops {
+        let Action::Update(edits) = &op.action else { return None };
+        if let Some(edit) = edits.get(name.as_str())
+            && found.replace(edit).is_some()
+        {
+            return None;
+        }
+    }
+    found
 }
 
 /// What takes back an edit that merges.
