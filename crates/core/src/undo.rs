@@ -257,12 +257,7 @@ impl Step {
         names.dedup();
         for name in names {
             let (was, is) = (before.get(name.as_str()), after.get(name.as_str()));
-            let merged = match ops {
-                [Op { action: Action::Update(edits), .. }] => {
-                    edits.get(name.as_str()).and_then(|edit| inverse(was, edit))
-                }
-                _ => None,
-            };
+            let merged = only_edit(ops, name).and_then(|edit| inverse(was, edit));
             let value = |value: Option<&Value>| value.cloned().unwrap_or(Value::Null);
             let (key, field) = (key.clone(), name.clone());
             match merged {
@@ -400,6 +395,20 @@ fn past(splices: &Splices, since: Option<&Splices>) -> Option<Splices> {
         Some(since) => Some(Splices::meet(since, splices).ok()?.1),
         None => Some(splices.clone()),
     }
+}
+
+/// The edit of a field, where ops on one object edit it once and do not assign it.
+fn only_edit<'o>(ops: &[&'o Op], name: &FieldName) -> Option<&'o Edit> {
+    let mut found = None;
+    for op in ops {
+        let Action::Update(edits) = &op.action else { return None };
+        if let Some(edit) = edits.get(name.as_str())
+            && found.replace(edit).is_some()
+        {
+            return None;
+        }
+    }
+    found
 }
 
 /// What takes back an edit that merges.

@@ -463,3 +463,14 @@ fn a_tab_undoes_what_it_typed_and_leaves_what_others_typed_around_it() {
     meet(&mut tab, &mut ben);
     assert_eq!(ben.replica.get(&key("x")).unwrap().get("text"), Some(&"[<-->]".into()));
 }
+
+#[test]
+fn several_ops_on_one_object_in_one_edit_are_taken_back_each_for_itself() {
+    let (mut server, mut ann, mut ben) = with_numbers();
+    ann.edit(vec![set("x", "a", 2), inc("x", "c", 5)]);
+    settle(&mut server, &mut [&mut ann, &mut ben]);
+    ben.edit(vec![inc("x", "c", 10)]);
+    settle(&mut server, &mut [&mut ann, &mut ben]);
+    assert!(ann.undo());
+    assert_eq!((ann.int("a"), ann.int("c")), (Some(1), Some(11)), "Ben's 10 stay");
+}

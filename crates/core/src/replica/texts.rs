@@ -224,8 +224,9 @@ fn edit_of<'o>(op: &'o Op, name: &FieldName) -> Doing<'o> {
             None => Doing::Nothing,
             Some(_) => Doing::Sets,
         },
-        Action::Insert(_) | Action::Delete => Doing::Sets,
-        Action::Upsert(set) => {
+        Action::Delete => Doing::Sets,
+        // Where somebody else has made the object meanwhile, an insert only assigns.
+        Action::Insert(set) | Action::Upsert(set) => {
             if set.get(name.as_str()).is_some() {
                 Doing::Sets
             } else {
