@@ -15,7 +15,6 @@ use crate::hash::Digest;
 use crate::limits;
 use crate::name::Key;
 use crate::numbers::{EditId, Seq};
-use crate::object::Entry;
 use crate::op::{Action, Edit, Op};
 use crate::part::could_become;
 use crate::ranges::SeqRanges;
@@ -244,9 +243,9 @@ impl Replica {
         self.confirmed.play(event);
         self.confirm(moment, edit, event, overlap, as_edited);
         for (key, expected) in keys.iter().zip(&expected) {
-            let before: Option<Entry> = expected.clone();
-            let after = self.confirmed.entry(key).cloned();
-            self.move_to(key, edit, before.as_ref(), after.as_ref());
+            // Earlier edits may still be pending: refused, and made again.
+            let after = self.entry_before(key, edit);
+            self.move_to(key, edit, expected.as_ref(), after.as_ref());
             self.disturb(key, edit);
         }
     }

@@ -5,7 +5,6 @@ use super::outbox::Parked;
 use super::{Notice, Replica};
 use crate::event::{Body, Refusal};
 use crate::frame::AckRun;
-use crate::name::Key;
 use crate::numbers::{EditId, EventNumber, Millis, Seq};
 
 impl Replica {
