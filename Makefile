@@ -3,7 +3,7 @@
 EVENTS ?= 1000000
 export PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: demo test test-long lint size sim bench bench-browser fmt
+.PHONY: demo test test-long lint size sim bench bench-text bench-browser fmt
 
 demo:  ## the example apps, served by one binary; it says which address to open
 	@scripts/demo
@@ -28,6 +28,11 @@ sim:   ## the simulation until a million events are recorded, or EVENTS=n, or SE
 bench: ## every measure, or MEASURES='append cold'
 	@scripts/setup
 	@cargo run --release -p tapeline-cli -- bench $(MEASURES)
+
+bench-text: ## texts typed, beside yrs, Loro and Automerge, which are built for it
+	@scripts/setup
+	@cargo build --release --locked --manifest-path bench/text-peers/Cargo.toml
+	@PATH="$(CURDIR)/bench/text-peers/target/release:$$PATH" cargo run --release -p tapeline-cli -- bench text --peers
 
 bench-browser: ## the npm package in Node and Chromium, or MEASURES='commit change'
 	@scripts/build-packages

@@ -1,14 +1,16 @@
 /** The board: a live query for each column; a move is one small edit. */
 
-import { useMutation, useStream } from "@tapeline/react";
-import { generateKeyBetween } from "fractional-indexing";
-import { useCallback, useDeferredValue, useRef, useState } from "react";
-import type { Row } from "tapeline";
+import { useMutation, useObject, useStream } from "@tapeline/react";
+import { type KeyboardEvent, type MouseEvent, useCallback, useDeferredValue, useRef, useState } from "react";
+import { positionBetween, type Row } from "tapeline";
+import { Reports } from "../shared/reports.js";
+import { UndoButtons } from "../shared/undo.js";
 import { Column } from "./column.js";
 import { Here, useMe } from "./cursors.js";
+import { Details } from "./details.js";
 import { useDrag } from "./drag.js";
 import { useFocus } from "./focus.js";
-import { type Issue, order, type State, states } from "./issue.js";
+import { type Issue, order, reportOf, type State, states } from "./issue.js";
 
 /** What each column shows now: what a move is made among. */
 export type Shown = Map<State, readonly Row<Issue>[]>;
@@ -26,7 +28,7 @@ export function Board() {
   const { run: move, error } = useMutation((id: string, state: State, place: number) => {
     const others = (shown.current.get(state) ?? []).filter((issue) => issue.id !== id);
     const at = Math.max(0, Math.min(place, others.length));
-    const position = generateKeyBetween(others[at - 1]?.position ?? null, others[at]?.position ?? null);
+    const position = positionBetween(others[at - 1]?.position, others[at]?.position);
     issues?.update(id, { state, position });
     say(`${id} is in ${states[state]} now, at place ${at + 1}`);
   });
@@ -34,6 +36,15 @@ export function Board() {
   const grab = useDrag(move);
   const board = useRef<HTMLDivElement>(null);
   const keys = useFocus(board, shown, move);
+  const [opened, open] = useState<string>();
+  const issue = useObject(issues, opened);
+  const openBy = (event: MouseEvent | KeyboardEvent) => {
+    const card = (event.target as HTMLElement).closest<HTMLElement>(".issue");
+    if (!card) return;
+    // The key would go on to the first button of what it opens.
+    event.preventDefault();
+    open(card.dataset.id);
+  };
   const show = useCallback((state: State, rows: readonly Row<Issue>[]) => void shown.current.set(state, rows), []);
 
   return (
@@ -48,17 +59,30 @@ export function Board() {
           value={words}
           onChange={(event) => setWords(event.target.value)}
         />
+        <UndoButtons stream={stream} />
         <Here stream={stream} me={me} />
       </header>
       {error instanceof Error && <p role="alert">{error.message}</p>}
-      <section className="board" aria-label="Columns" ref={board} onKeyDown={keys} onPointerDown={grab}>
+      <section
+        className="board"
+        aria-label="Columns"
+        ref={board}
+        onKeyDown={(event) => (event.key === "Enter" ? openBy(event) : keys(event))}
+        onPointerDown={grab}
+        onClick={openBy}
+      >
         {order.map((state) => (
           <Column key={state} state={state} issues={issues} words={deferred} stream={stream} me={me} show={show} />
         ))}
       </section>
       <p className="hint muted">
-        Drag a card, or focus one: arrows go from card to card, <kbd>Alt</kbd> with arrows moves the card.
+        Drag a card, or focus one: arrows go from card to card, <kbd>Alt</kbd> with arrows moves the card,{" "}
+        <kbd>Enter</kbd> opens it.
       </p>
+      {stream && issues && issue && (
+        <Details stream={stream} issues={issues} issue={issue} me={me} close={() => open(undefined)} />
+      )}
+      <Reports stream={stream} tell={reportOf} />
       <p className="unseen" aria-live="polite">
         {said}
       </p>

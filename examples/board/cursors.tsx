@@ -1,8 +1,9 @@
-/** Everybody's pointers: presence, which is told but never recorded. */
+/** Who is here, and everybody's pointers: presence, which is told but never recorded. */
 
 import { usePresence } from "@tapeline/react";
 import { memo, type PointerEvent, useCallback, useEffect, useState } from "react";
 import type { Stream } from "tapeline";
+import { hueOfName, madeUpName } from "../shared/names.js";
 import type { State } from "./issue.js";
 
 /** Who this is, made up once for each tab. */
@@ -10,26 +11,19 @@ export interface Me {
   readonly name: string;
 }
 
-/** What a tab says of itself: where it points, in the cards of a column, so that it fits any screen. */
-type Said = Me & { column?: State; x?: number; y?: number };
-
-/** First names, with their hues. */
-const hues: Record<string, number> = {
-  Amber: 42,
-  Coral: 8,
-  Jade: 152,
-  Indigo: 245,
-  Olive: 75,
-  Plum: 305,
-  Rust: 22,
-  Teal: 182,
+/**
+ * What a tab says of itself: where it points, in the cards of a column, so that it fits any screen; or where its caret is
+ * in the text of an issue.
+ */
+export type Said = Me & {
+  column?: State;
+  x?: number;
+  y?: number;
+  caret?: { issue: string; turn: number; from: number; to: number };
 };
-const hueOf = (name: string) => hues[name.split(" ")[0] ?? ""] ?? 0;
-const animals = ["Badger", "Crane", "Fox", "Heron", "Lynx", "Otter", "Raven", "Stoat"];
-const one = (of: string[]) => of[Math.floor(Math.random() * of.length)];
 
 export function useMe(): Me {
-  const [me] = useState(() => ({ name: `${one(Object.keys(hues))} ${one(animals)}` }));
+  const [me] = useState(() => ({ name: madeUpName() }));
   return me;
 }
 
@@ -55,7 +49,11 @@ export const Cursors = memo(function Cursors({ stream, state }: { stream: Stream
       {here.map(([peer, said]) => {
         const { name, x = 0, y = 0 } = said;
         return (
-          <div key={peer} className="cursor" style={{ left: `${x * 100}%`, top: y, "--hue": hueOf(name) } as object}>
+          <div
+            key={peer}
+            className="cursor"
+            style={{ left: `${x * 100}%`, top: y, "--hue": hueOfName(name) } as object}
+          >
             <svg viewBox="0 0 16 20" aria-hidden="true">
               <path d="M1.5 1.5 6 18l3-6.5 6-1.5z" />
             </svg>
@@ -75,7 +73,7 @@ export function Here({ stream, me }: { stream: Stream | undefined; me: Me }) {
   return (
     <ul className="here-now" aria-label="People here">
       {[me.name, ...names].slice(0, 6).map((name, place) => (
-        <li key={`${name} ${place}`} className="face" style={{ "--hue": hueOf(name) } as object} title={name}>
+        <li key={`${name} ${place}`} className="face" style={{ "--hue": hueOfName(name) } as object} title={name}>
           {name.replace(/[a-z ]+/g, "")}
           <span className="unseen">
             {name}

@@ -72,6 +72,7 @@ function drag(down: globalThis.PointerEvent, card: HTMLElement, board: HTMLEleme
     card.classList.remove("dragged");
     document.body.classList.remove("dragging");
     showTarget(undefined, board);
+    swallowClick();
     if (!drop || !target) return;
     const { id = "", place } = card.dataset;
     const from = home === target.column ? Number(place) : Number.POSITIVE_INFINITY;
@@ -84,6 +85,13 @@ function drag(down: globalThis.PointerEvent, card: HTMLElement, board: HTMLEleme
   addEventListener("pointerup", () => end(true), { signal });
   addEventListener("pointercancel", () => end(false), { signal });
   addEventListener("keydown", ({ key }) => key === "Escape" && end(false), { signal });
+}
+
+/** A drag that ends where it began is no click. */
+function swallowClick(): void {
+  const off = new AbortController();
+  addEventListener("click", (event) => event.stopPropagation(), { capture: true, signal: off.signal });
+  setTimeout(() => off.abort());
 }
 
 /** What follows the pointer while the card itself stays where it was. */

@@ -8,7 +8,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { generateNKeysBetween } from "fractional-indexing";
 
 const ISSUES = 10_000;
 const OPS_AN_EVENT = 500;
@@ -137,14 +136,27 @@ function issues() {
   }));
 }
 
-/** The newest stand on top of their column. */
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/** A position made of four digits, as `positionBetween` reads them: this share of the way from the first to the last. */
+function position(share) {
+  let left = share;
+  const digits = Array.from({ length: 4 }, () => {
+    left *= DIGITS.length;
+    const digit = Math.floor(left);
+    left -= digit;
+    return DIGITS[digit];
+  });
+  return `${digits.join("")}V`;
+}
+
+/** The newest stand on top of their column, and there is room for more at both ends. */
 function withPositions(issues) {
   const columns = new Map();
   for (const issue of issues) columns.set(issue.state, [...(columns.get(issue.state) ?? []), issue]);
   for (const column of columns.values()) {
-    const keys = generateNKeysBetween(null, null, column.length);
     column.reverse().forEach((issue, place) => {
-      issue.position = keys[place];
+      issue.position = position(0.25 + place / column.length / 2);
     });
   }
   return issues;

@@ -1,13 +1,16 @@
 /** What an issue is, and how it is found. */
 
-import type { Row } from "tapeline";
+import type { Notice, Row } from "tapeline";
+import type { Report } from "../shared/reports.js";
 
 export interface Issue {
   title: string;
+  /** Many may type in it at once. */
+  description?: string;
   state: State;
   label: string;
   assignee: string;
-  /** A fractional index: between any two there is room for another. */
+  /** Where it is in its column: between any two positions there is room for another. */
   position: string;
 }
 
@@ -39,4 +42,13 @@ export function hueOf(word: string): number {
   let hue = 7;
   for (const letter of word) hue = (hue * 31 + letter.charCodeAt(0)) % 360;
   return hue;
+}
+
+/** What a person is told of a notice: that somebody else has moved or named an issue otherwise meanwhile. */
+export function reportOf(notice: Notice): Report | undefined {
+  if (notice.kind !== "overwritten") return undefined;
+  const { id, fields } = notice;
+  if (typeof fields.title === "string") return { words: `${id} has another title now. Yours was: “${fields.title}”.` };
+  const state = states[fields.state as State];
+  return state && { words: `${id} was moved by somebody else too. You had put it into ${state}.` };
 }

@@ -7,12 +7,18 @@ export interface Recorded {
   base: number;
   at: number;
   ops: Op[];
+  /** What of it did not take effect, and why. */
+  lost?: { op: Op; reason: string }[];
 }
 
 interface Op {
   id: string;
   set?: Record<string, unknown>;
   inc?: Record<string, number>;
+  add?: Record<string, unknown[]>;
+  remove?: Record<string, unknown[]>;
+  splice?: Record<string, [offset: number, remove: number, insert: string][]>;
+  put?: Record<string, [path: string[], value?: unknown][]>;
   insert?: string;
   update?: string;
   upsert?: string;
@@ -64,20 +70,44 @@ export function rowOf(event: Recorded, who: string): HTMLLIElement {
   if (first) row.append(opOf(first));
   if (more.length > 0)
     row.append(part("span", "ops muted", `… and ${more.length} more ${more.length > 1 ? "ops" : "op"}`));
+  for (const { reason, op } of event.lost ?? []) {
+    const line = opOf(op);
+    line.prepend(part("b", "", `lost (${reason}) `));
+    row.append(line);
+  }
   return row;
 }
 
 function opOf(op: Op): HTMLElement {
   const verb = (["insert", "update", "upsert", "delete"] as const).find((verb) => op[verb] !== undefined) ?? "update";
-  const sets = Object.entries(op.set ?? {}).map(([name, value]) => `${name} = ${short(value)}`);
-  const adds = Object.entries(op.inc ?? {}).map(([name, value]) => `${name} + ${short(value)}`);
   const line = part("span", "ops", "");
   line.append(
     part("b", "", verb),
     ` ${op[verb]}/${op.id.length > 12 ? `…${op.id.slice(-5)}` : op.id} `,
-    [...sets, ...adds].join(", "),
+    editsOf(op).join(", "),
   );
   return line;
+}
+
+/** What it does to each field. */
+function editsOf(op: Op): string[] {
+  const each = <T>(of: Record<string, T> | undefined, say: (name: string, what: T) => string) =>
+    Object.entries(of ?? {}).map(([name, what]) => say(name, what));
+  const list = (items: unknown[]) => items.map(short).join(" ");
+  return [
+    ...each(op.set, (name, value) => `${name} = ${short(value)}`),
+    ...each(op.inc, (name, amount) => `${name} + ${amount}`),
+    ...each(op.add, (name, members) => `${name} ∪ ${list(members)}`),
+    ...each(op.remove, (name, members) => `${name} ∖ ${list(members)}`),
+    ...each(op.splice, (name, splices) => `${name} ${splices.map(spliceInWords).join(" ")}`),
+    ...each(op.put, (name, puts) =>
+      puts.map(([path, value]) => `${[name, ...path].join(".")} = ${short(value)}`).join(", "),
+    ),
+  ];
+}
+
+function spliceInWords([offset, remove, insert]: [number, number, string]): string {
+  return `at ${offset}${remove ? ` − ${remove}` : ""}${insert ? ` + ${short(insert)}` : ""}`;
 }
 
 function short(value: unknown): string {

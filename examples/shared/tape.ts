@@ -53,8 +53,13 @@ function showEvents(list: HTMLOListElement, stream: Stream): void {
     if (notice.kind === "recorded") {
       own.add(notice.seq);
       note(list, "ack", "ack", `your edit ${notice.edit} is on disk as event ${notice.seq}`);
+      for (const { id, reason } of notice.lost)
+        note(list, "refused", "lost", `of your edit of ${id}, a part: ${reason}`);
     }
     if (notice.kind === "refused") note(list, "refused", "refused", `your edit ${notice.edit}: ${notice.reason}`);
+    if (notice.kind === "cancelled") note(list, "ack", "cancelled", `your edit ${notice.edit} came to nothing, unsent`);
+    if (notice.kind === "overwritten")
+      note(list, "rebase", "overwritten", `your ${Object.keys(notice.fields).join(", ")}, by event ${notice.seq}`);
     if (notice.kind === "started_over") note(list, "refused", "started over", notice.reason);
   });
   follow(stream, (event) => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { Demo, launch, Person } from "./support.js";
+import { barriers, Demo, launch, Person } from "./support.js";
 
 let browser: Browser;
 let demo: Demo;
@@ -15,7 +15,8 @@ after(async () => {
   await demo.end();
 });
 
-const open = () => Person.open(browser, `${demo.url}/board/`, { viewport: { width: 1280, height: 800 } });
+const open = () =>
+  Person.open(browser, `${demo.url}/board/`, { viewport: { width: 1280, height: 800 }, bypassCSP: true });
 const column = (page: Page, state: string) => page.locator(`.column[data-state="${state}"]`);
 const first = (page: Page, state: string) => column(page, state).locator('.issue[data-place="0"]');
 const counts = (page: Page) =>
@@ -90,5 +91,118 @@ test("a card is moved by keyboard, keeps the focus, and where it went is said", 
   await ana.page.getByText(`${id} is in In progress now, at place 2`).waitFor({ state: "attached" });
   await ana.page.keyboard.press("ArrowUp");
   await column(ana.page, "progress").locator('[data-place="0"]:focus').waitFor();
+  await ana.leave();
+});
+
+const area = (page: Page) => page.getByLabel("Description");
+const textIn = (page: Page) => area(page).evaluate((area) => (area as HTMLTextAreaElement).value);
+const caretIn = (page: Page) => area(page).evaluate((area) => (area as HTMLTextAreaElement).selectionStart);
+
+/** Waits until the text is this one. */
+async function reads({ page }: Person, text: string): Promise<void> {
+  const seen = (text: string) => document.querySelector<HTMLTextAreaElement>(".description textarea")?.value === text;
+  await page.waitForFunction(seen, text).catch(async (error) => {
+    throw new Error(`wanted ${JSON.stringify(text)}, seen ${JSON.stringify(await textIn(page))}`, { cause: error });
+  });
+}
+
+/** Waits until somebody sees the only other caret behind just these letters. */
+async function seesCaretBehind({ page }: Person, letters: string): Promise<void> {
+  const seen = (letters: string) => {
+    const carets = document.querySelectorAll(".caret");
+    let before = "";
+    for (let node = carets[0]?.previousSibling; node; node = node.previousSibling) before = node.textContent + before;
+    return carets.length === 1 && before === letters;
+  };
+  await page.waitForFunction(seen, letters).catch(async (error) => {
+    throw new Error(`the others' carets: ${await page.locator(".carets").innerHTML()}`, { cause: error });
+  });
+}
+
+/** Two who have opened the same card: one by a click, the other by a key. */
+async function together(place: number): Promise<[ana: Person, ben: Person]> {
+  const [ana, ben] = await Promise.all([open(), open()]);
+  await Promise.all([full(ana), full(ben)]);
+  const card = (page: Page) => column(page, "backlog").locator(`.issue[data-place="${place}"]`);
+  await card(ana.page).click();
+  await card(ben.page).focus();
+  await ben.page.keyboard.press("Enter");
+  for (const { page } of [ana, ben]) await area(page).click();
+  return [ana, ben];
+}
+
+test("two who type in a description at once get what both typed, and their carets stay where they were", async () => {
+  const [ana, ben] = await together(1);
+  await area(ana.page).pressSequentially("The quick fox");
+  await reads(ben, "The quick fox");
+  await seesCaretBehind(ben, "The quick fox");
+  assert.deepEqual(await barriers(ben.page), []);
+  await area(ana.page).press("Home");
+  await area(ben.page).press("End");
+  await Promise.all([
+    area(ana.page).pressSequentially("Look 🙂: ", { delay: 15 }),
+    area(ben.page).pressSequentially(" jumps\nover", { delay: 12 }),
+  ]);
+  const whole = "Look 🙂: The quick fox jumps\nover";
+  await Promise.all([reads(ana, whole), reads(ben, whole)]);
+  assert.equal(await caretIn(ana.page), "Look 🙂: ".length);
+  assert.equal(await caretIn(ben.page), whole.length);
+  await seesCaretBehind(ana, whole);
+  await seesCaretBehind(ben, "Look 🙂: ");
+
+  // Undo takes back what Ana typed last, and nothing of Ben's.
+  await area(ana.page).press("Control+z");
+  await reads(ben, "The quick fox jumps\nover");
+  await area(ana.page).press("Control+y");
+  await reads(ben, whole);
+
+  await ana.page.getByRole("dialog").press("Escape");
+  await ben.page.locator(".caret").waitFor({ state: "detached" });
+  assert.deepEqual([...ana.troubles, ...ben.troubles], []);
+  await Promise.all([ana.leave(), ben.leave()]);
+});
+
+test("two who type at the very same place, again and again, end with the same text", async () => {
+  const [ana, ben] = await together(2);
+  await Promise.all([
+    area(ana.page).pressSequentially("aaaa bbbb cccc ", { delay: 7 }),
+    area(ben.page).pressSequentially("1111 2222 3333 ", { delay: 8 }),
+  ]);
+  await Promise.all(
+    [ana, ben].map(({ page }) => page.waitForFunction(() => document.querySelector("textarea")?.value.length === 30)),
+  );
+  const whole = await textIn(ana.page);
+  await reads(ben, whole);
+  assert.equal(whole.replace(/\d+ /g, ""), "aaaa bbbb cccc ", "what one typed stays in its order");
+  await Promise.all([ana.leave(), ben.leave()]);
+});
+
+test("letters that are being composed are not torn apart by what others type", async () => {
+  const [ana, ben] = await together(3);
+  const keyboard = await ana.context.newCDPSession(ana.page);
+  await area(ben.page).pressSequentially("ab");
+  await reads(ana, "ab");
+  await area(ana.page).press("End");
+  await keyboard.send("Input.imeSetComposition", { text: "ひ", selectionStart: 1, selectionEnd: 1 });
+  await area(ben.page).press("Home");
+  await area(ben.page).pressSequentially("> ");
+  await ben.stands("In step");
+  assert.equal(await textIn(ana.page), "abひ");
+  await keyboard.send("Input.insertText", { text: "火" });
+  await Promise.all([reads(ana, "> ab火"), reads(ben, "> ab火")]);
+  assert.equal(await caretIn(ana.page), 5);
+  await Promise.all([ana.leave(), ben.leave()]);
+});
+
+test("a move is taken back by keys", async () => {
+  const ana = await open();
+  await full(ana);
+  const card = first(ana.page, "review");
+  const id = await card.getAttribute("data-id");
+  await card.focus();
+  await ana.page.keyboard.press("Alt+ArrowLeft");
+  await column(ana.page, "progress").locator(`[data-id="${id}"]:focus`).waitFor();
+  await ana.page.keyboard.press("Control+z");
+  await column(ana.page, "review").locator(`[data-id="${id}"][data-place="0"]`).waitFor();
   await ana.leave();
 });

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { Demo, launch, Person } from "./support.js";
+import type { Browser, BrowserContextOptions } from "playwright-core";
+import { barriers, Demo, launch, Person } from "./support.js";
 
 let browser: Browser;
 let demo: Demo;
@@ -19,7 +19,7 @@ after(async () => {
   await demo.end();
 });
 
-const open = () => Person.open(browser, `${demo.url}/todo/`);
+const open = (options?: BrowserContextOptions) => Person.open(browser, `${demo.url}/todo/`, options);
 const titles = ({ page }: Person) =>
   page.locator(".task .text").evaluateAll((all) => all.map((one) => (one as HTMLInputElement).value));
 
@@ -128,4 +128,114 @@ test("an edit the server refuses is parked with the reason, until somebody decid
   await parked.nth(1).waitFor({ state: "detached" });
   await parked.nth(0).getByRole("button", { name: "Discard" }).click();
   await parked.nth(0).waitFor({ state: "detached" });
+});
+
+/** Ana and Ben, who say so, before the same tasks; then Ben goes offline. */
+async function apart(...tasks: string[]): Promise<[ana: Person, ben: Person]> {
+  const [ana, ben] = await Promise.all([open({ bypassCSP: true }), open({ bypassCSP: true })]);
+  for (const [person, name] of [
+    [ana, "Ana"],
+    [ben, "Ben"],
+  ] as const) {
+    await person.page.getByLabel("Others know you as").fill(name);
+    await person.page.getByLabel("Others know you as").press("Enter");
+  }
+  await add(ana, ...tasks.slice(1));
+  await sees(ben, ...tasks.slice(1));
+  await add(ben, ...tasks.slice(0, 1));
+  await sees(ana, ...tasks.slice(1), ...tasks.slice(0, 1));
+  await ben.inStep();
+  await ben.switchOffline();
+  await ben.stands("Offline");
+  return [ana, ben];
+}
+
+async function retitle({ page }: Person, from: string, to: string): Promise<void> {
+  const title = page.locator(`.task:has([aria-label="Delete ${from}"]) .text`);
+  await title.fill(to);
+  await title.press("Enter");
+}
+
+test("of two titles that were given at once a person keeps one, and sees whose they are", async () => {
+  const [ana, ben] = await apart("Milk", "Bread");
+  await retitle(ana, "Milk", "Oat milk");
+  await retitle(ben, "Milk", "Soy milk");
+  await ana.inStep();
+  await ben.switchOffline();
+  await ben.page.getByText("You wrote “Soy milk” while Ana wrote “Oat milk”: keep which?").waitFor();
+  await ana.page.getByText("You wrote “Oat milk” while Ben wrote “Soy milk”: keep which?").waitFor();
+  assert.deepEqual(await barriers(ana.page), []);
+  await ana.page.getByRole("button", { name: "Soy milk", exact: true }).click();
+  for (const person of [ana, ben]) {
+    await sees(person, "Bread", "Soy milk");
+    await person.page.locator(".ask").waitFor({ state: "detached" });
+  }
+  assert.deepEqual([...ana.troubles, ...ben.troubles], []);
+});
+
+test("who was written over hears of it, and puts back what was theirs", async () => {
+  const [ana, ben] = await apart("Milk");
+  await ana.page.getByLabel("Milk is done").check();
+  await ana.inStep();
+  await ben.page.getByLabel("Milk is done").check();
+  await ben.page.getByLabel("Milk is done").uncheck();
+  await ben.switchOffline();
+  await ana.page.getByText("“Milk”: Ben wrote over what you had: done.").waitFor();
+  await ben.page.locator('.task[data-completed="false"]').waitFor();
+  assert.deepEqual(await barriers(ana.page), []);
+  await ana.page.getByRole("button", { name: "Put mine back" }).click();
+  await ben.page.locator('.task[data-completed="true"]').waitFor();
+  await ana.page.locator(".report").waitFor({ state: "detached" });
+});
+
+test("who changes what was deleted meanwhile hears what of it is lost", async () => {
+  const [ana, ben] = await apart("Milk", "Bread");
+  await ana.page.getByLabel("Delete Milk").click();
+  await ana.inStep();
+  await ben.page.getByLabel("Milk is done").check();
+  await ben.switchOffline();
+  await ben.page.getByText("“Milk” was deleted by somebody else before your change came: done.").waitFor();
+  await sees(ben, "Bread");
+  await ben.page.getByRole("button", { name: "Dismiss" }).click();
+  await ben.page.locator(".report").waitFor({ state: "detached" });
+});
+
+test("a refused colour waits with the reason and what is there now, is changed, and is sent again", async () => {
+  const [ana, ben] = await apart("Milk");
+  await ana.page.getByLabel("Colour of Milk").selectOption("red");
+  await ana.inStep();
+  await ben.page.getByLabel("Colour of Milk").selectOption("blue");
+  await ben.switchOffline();
+  const parked = ben.page.locator(".parked li");
+  await parked.getByText("“Milk”: colour blue").waitFor();
+  await parked.getByText("Somebody else has changed it meanwhile. There is now: colour red.").waitFor();
+  await ben.page.locator('.colour[data-colour="red"]').waitFor();
+  assert.deepEqual(await barriers(ben.page), []);
+  await parked.getByRole("button", { name: "Change" }).click();
+  await parked.getByLabel("Colour").selectOption("violet");
+  await parked.getByRole("button", { name: "Send" }).click();
+  await parked.waitFor({ state: "detached" });
+  await ana.page.locator('.colour[data-colour="violet"]').waitFor();
+});
+
+test("undo and redo by keys and buttons take back one's own, and leave what others did", async () => {
+  const [ana, ben] = await Promise.all([open(), open()]);
+  const undo = ana.page.getByRole("button", { name: "Undo" });
+  assert(await undo.isDisabled());
+  await add(ana, "one", "two");
+  await sees(ben, "one", "two");
+  await add(ben, "three");
+  await sees(ana, "one", "two", "three");
+  await ana.page.locator("[name=title]").press("Control+z");
+  await sees(ben, "one", "three");
+  await undo.click();
+  await sees(ben, "three");
+  assert(await undo.isDisabled());
+  await ana.page.locator("[name=title]").press("Control+Shift+z");
+  await ana.page.getByRole("button", { name: "Redo" }).click();
+  await sees(ben, "one", "two", "three");
+  // What is not saved yet is the field's own.
+  await ana.page.locator("[name=title]").pressSequentially("fo");
+  await ana.page.locator("[name=title]").press("Control+z");
+  await sees(ana, "one", "two", "three");
 });

@@ -2,6 +2,7 @@
 
 import { type KeyboardEvent, memo, type PointerEvent, useState } from "react";
 import type { Row } from "tapeline";
+import { Ask, type Choice } from "./ask.js";
 import { type Colour, colours, type Task } from "./task.js";
 
 interface Props {
@@ -9,13 +10,16 @@ interface Props {
   place: number;
   /** It was changed here, and the server has not yet said that it has it. */
   pending: boolean;
+  /** Titles that were given at once. */
+  choices: readonly Choice[] | undefined;
   change(id: string, fields: Partial<Task>): void;
+  keep(id: string, title: string, by: string | undefined): void;
   remove(id: string): void;
   grab(event: PointerEvent<HTMLElement>, id: string): void;
   move(id: string, to: number): void;
 }
 
-export const Item = memo(function Item({ task, place, pending, change, remove, grab, move }: Props) {
+export const Item = memo(function Item({ task, place, pending, choices, change, keep, remove, grab, move }: Props) {
   const { id, title, completed, colour } = task;
   const moveByKey = (event: KeyboardEvent) => {
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -84,6 +88,7 @@ export const Item = memo(function Item({ task, place, pending, change, remove, g
           <path d="m4 4 8 8M12 4l-8 8" />
         </svg>
       </button>
+      {choices && <Ask choices={choices} keep={({ title, by }) => keep(id, title, by)} />}
     </li>
   );
 });
@@ -101,6 +106,7 @@ function Title({ title, save }: { title: string; save(title: string): void }) {
       className="text"
       aria-label="Title"
       maxLength={500}
+      data-saved={title}
       value={draft ?? title}
       onChange={(event) => setDraft(event.target.value)}
       onBlur={finish}

@@ -1,19 +1,29 @@
 /** The list: everything on the screen is one live query. */
 
 import { useStatus, useStream } from "@tapeline/react";
-import { type FormEvent, useCallback, useState } from "react";
-import { Banner, Parked } from "./banner.js";
+import { type FormEvent, useCallback, useEffect, useRef, useState } from "react";
+import type { Row } from "tapeline";
+import { Reports } from "../shared/reports.js";
+import { UndoButtons } from "../shared/undo.js";
+import { choicesOf } from "./ask.js";
+import { Banner } from "./banner.js";
 import { Item } from "./item.js";
 import { useMarks } from "./marks.js";
+import { Parked } from "./parked.js";
+import { usePeople } from "./people.js";
 import { useReorder } from "./reorder.js";
+import type { Task } from "./task.js";
 import { useTasks } from "./tasks.js";
+import { reportOf } from "./words.js";
 
 export function List() {
   const list = useStream("demo/todo");
   const loaded = useStatus(list, (status) => status.loaded);
   const [marked, mark] = useMarks(list);
   const [said, say] = useState("");
-  const { rows, add, change, remove, clear, move, error } = useTasks(list, mark);
+  const people = usePeople(list);
+  const { tasks, rows, add, change, keep, remove, clear, move, error } = useTasks(list, people, mark);
+  const titleOf = useTitles(rows);
   const moveAndSay = useCallback(
     (id: string, to: number) => {
       if (to < 0 || to >= rows.length) return;
@@ -24,12 +34,19 @@ export function List() {
   );
   const reorder = useReorder(rows, moveAndSay);
 
+  /** A row without conflicts gets the same each time. */
+  const choices = (task: Row<Task>) => {
+    const conflicts = tasks?.conflicts(task) ?? [];
+    const choices = conflicts.length > 0 ? choicesOf(task, conflicts, people.nameOf) : [];
+    return choices.length > 0 ? choices : undefined;
+  };
   const open = rows.filter((row) => !row.completed).length;
   return (
     <>
       <header className="title">
         <h1>To-do</h1>
         <p className="muted">{leftInWords(open)}</p>
+        <UndoButtons stream={list} />
       </header>
       <Banner stream={list} />
       {error instanceof Error && (
@@ -46,7 +63,9 @@ export function List() {
               task={task}
               place={place}
               pending={marked.has(task.id)}
+              choices={choices(task)}
               change={change}
+              keep={keep}
               remove={remove}
               grab={reorder.grab}
               move={moveAndSay}
@@ -62,12 +81,31 @@ export function List() {
           </button>
         </p>
       )}
-      <Parked stream={list} />
+      <Parked stream={list} tasks={tasks} titleOf={titleOf} />
+      <label className="me muted">
+        Others know you as
+        <input
+          defaultValue={people.name}
+          maxLength={40}
+          onBlur={(event) => people.rename(event.target.value.trim())}
+          onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+        />
+      </label>
+      <Reports stream={list} tell={(notice) => reportOf(notice, titleOf, people.nameOf, change)} />
       <p className="unseen" aria-live="polite">
         {said}
       </p>
     </>
   );
+}
+
+/** How tasks are called, or were when they were last there. */
+function useTitles(rows: readonly Row<Task>[]): (id: string) => string {
+  const titles = useRef(new Map<string, string>());
+  useEffect(() => {
+    for (const { id, title } of rows) titles.current.set(id, title);
+  }, [rows]);
+  return useCallback((id) => titles.current.get(id) ?? "a task", []);
 }
 
 function NewTask({ add }: { add(title: string): void }) {
@@ -80,7 +118,14 @@ function NewTask({ add }: { add(title: string): void }) {
   };
   return (
     <form className="new card" onSubmit={submit}>
-      <input name="title" aria-label="New task" placeholder="What is to be done?" autoComplete="off" maxLength={500} />
+      <input
+        name="title"
+        aria-label="New task"
+        placeholder="What is to be done?"
+        autoComplete="off"
+        maxLength={500}
+        data-saved=""
+      />
       <button className="button main" type="submit">
         Add
       </button>

@@ -68,13 +68,17 @@ pub enum Command {
   tapeline tail lists/home --from 100 --follow | jq -c .ops")]
     Tail(Tail),
     /// Print objects, one JSON a line, sorted by collection and id.
-    Objects {
-        /// The stream.
-        stream: StreamName,
-        /// Only the objects of this collection.
-        #[arg(long, value_name = "C")]
-        collection: Option<Collection>,
-    },
+    #[command(after_help = "Examples:
+  tapeline objects lists/home
+  tapeline objects lists/home --collection tasks --where '{\"done\":false,\"priority\":{\"ge\":2}}'
+  tapeline objects lists/home --collection tasks --order-by=-priority,title --limit 10
+  tapeline objects lists/home --at 100                   as they were when the stream had 100 events")]
+    Objects(Objects),
+    /// Print what changed between two places of a stream, object by object and field by field.
+    #[command(after_help = "Examples:
+  tapeline diff lists/home --from 100                    since the stream had 100 events
+  tapeline diff lists/home --from 100 --to 120 --json | jq .fields")]
+    Diff(Diff),
     /// Insert an object; prints the recorded event.
     #[command(after_help = "Example:\n  tapeline insert lists/home tasks t1 '{\"title\":\"Buy milk\",\"done\":false}'")]
     Insert(Edit),
@@ -107,6 +111,28 @@ pub enum Command {
     Replay(Replay),
     /// Read every record of a data directory and name what is damaged. The server must not be running on it.
     Verify {
+        /// The data directory.
+        #[arg(long, env = "TAPELINE_DATA", default_value = "tapeline-data", value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Let old events go as the schema says, and give their space back.
+    ///
+    /// A server does so by itself; this does it at once, in the directory of a stopped server, or on the one named with
+    /// --server (TAPELINE_SERVER alone does not count).
+    #[command(after_help = "Examples:
+  tapeline compact --data /var/lib/tapeline --schema schema.toml
+  tapeline compact --server ws://127.0.0.1:7070     goes by the schema of that server")]
+    Compact {
+        /// The data directory.
+        #[arg(long, env = "TAPELINE_DATA", default_value = "tapeline-data", value_name = "DIR")]
+        data: PathBuf,
+        /// The TOML file that says which events of which streams stay; without it, all do.
+        #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
+        schema: Option<PathBuf>,
+    },
+    /// Say what takes the space in a data directory: events, objects, index and clients of each stream. The server must
+    /// not be running on it.
+    Stats {
         /// The data directory.
         #[arg(long, env = "TAPELINE_DATA", default_value = "tapeline-data", value_name = "DIR")]
         data: PathBuf,
@@ -164,7 +190,7 @@ pub struct Demo {
     /// The address to listen on; port 0 takes a free one and prints it.
     #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDR")]
     pub listen: SocketAddr,
-    /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
+    /// A TOML file that says how concurrent edits meet; without it, as the apps want it.
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
     /// The directory in which everything is kept; without it, nothing is kept at the end.
@@ -182,6 +208,40 @@ pub struct Tail {
     /// Go on with what is recorded from now on, also across restarts of the server.
     #[arg(long, short)]
     pub follow: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Objects {
+    /// The stream.
+    pub stream: StreamName,
+    /// Only the objects of this collection.
+    #[arg(long, value_name = "C")]
+    pub collection: Option<Collection>,
+    /// Only those of the collection that meet these conditions: eq, ne, lt, le, gt, ge, in, contains, prefix, exists, and,
+    /// or, not.
+    #[arg(long = "where", value_name = "JSON", requires = "collection")]
+    pub filter: Option<String>,
+    /// Sorted by these fields of the collection's objects, with a comma between them; `-field` for the largest first.
+    #[arg(long, value_name = "F", requires = "collection", allow_hyphen_values = true)]
+    pub order_by: Option<String>,
+    /// Only the first so many.
+    #[arg(long, value_name = "N", requires = "collection")]
+    pub limit: Option<usize>,
+    /// As they were when the stream had so many events: plays its log to there.
+    #[arg(long, value_name = "SEQ", value_parser = parse_seq)]
+    pub at: Option<Seq>,
+}
+
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// The stream.
+    pub stream: StreamName,
+    /// From how it was when the stream had so many events.
+    #[arg(long, value_name = "SEQ", value_parser = parse_seq)]
+    pub from: Seq,
+    /// To how it was when the stream had so many. [default: as it is now]
+    #[arg(long, value_name = "SEQ", value_parser = parse_seq)]
+    pub to: Option<Seq>,
 }
 
 #[derive(Args, Debug)]
@@ -265,9 +325,13 @@ pub struct Bench {
     /// Smaller sizes, for a quick look: figures are not comparable then.
     #[arg(long)]
     pub quick: bool,
-    /// With append and fanout: measure Redis, NATS and S2 lite beside us, those that are on PATH.
+    /// Measure peers beside us, those that are on PATH: with append and fanout Redis, NATS and S2 lite, with text yrs, Loro
+    /// and Automerge (`bench/text-peers`).
     #[arg(long)]
     pub peers: bool,
+    /// With text: the directory of the recordings.
+    #[arg(long, default_value = "fixtures", value_name = "DIR")]
+    pub recordings: PathBuf,
 }
 
 impl Arguments {
@@ -285,12 +349,22 @@ pub enum Measure {
     Append,
     /// From a change to everybody having seen it; idle clients.
     Fanout,
-    /// A newcomer's first sync; disk.
+    /// A newcomer's first sync, of a hundred thousand objects and of a million; live traffic meanwhile; disk.
     Cold,
     /// A returning client's catching up.
     Return,
+    /// The first rows of a window over a million objects.
+    Window,
+    /// An event past ten thousand queries, each for another value.
+    Route,
     /// Ten thousand edits made offline.
     Offline,
+    /// Updates of registers applied by a replica.
+    Apply,
+    /// A thousand events taken in over a thousand pending edits.
+    Rebase,
+    /// Texts typed, taken in elsewhere, and sequenced.
+    Text,
 }
 
 /// Prints completions for a shell.

@@ -40,10 +40,27 @@ pub fn encode(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
+/// Asks the server to do something that needs no more words.
+pub fn post(server: &str, path: &str) -> Result<(), Failure> {
+    let url = format!("{}{path}", base(server)?);
+    read(server, path, agent().post(&url).send_empty()).map(drop)
+}
+
 fn get(server: &str, path: &str) -> Result<impl Read + use<>, Failure> {
     let url = format!("{}{path}", base(server)?);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let response = agent.get(&url).call().map_err(|error| unreachable(server, error))?;
+    read(server, path, agent().get(&url).call())
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+fn read(
+    server: &str,
+    path: &str,
+    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<impl Read + use<>, Failure> {
+    let response = response.map_err(|error| unreachable(server, error))?;
     let (status, body) = (response.status(), response.into_body());
     if status.is_success() {
         return Ok(body.into_reader());

@@ -9,9 +9,12 @@ mod failure;
 mod http;
 mod import;
 mod output;
+mod past;
+mod relay;
 mod replay;
 mod stop;
 mod wire;
+mod words;
 
 use std::process::ExitCode;
 
@@ -50,7 +53,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Streams => commands::streams::run(&server, json),
         Command::Status { stream } => commands::streams::status(&server, &stream, json),
         Command::Tail(tail) => commands::tail::run(&server, tail).await,
-        Command::Objects { stream, collection } => commands::objects::run(&server, &stream, collection.as_ref()),
+        Command::Objects(objects) => commands::objects::run(&server, objects).await,
+        Command::Diff(diff) => commands::diff::run(&server, diff, json).await,
         Command::Insert(edit) => commands::edit::run(&server, commands::edit::Verb::Insert, edit).await,
         Command::Update(edit) => commands::edit::run(&server, commands::edit::Verb::Update, edit).await,
         Command::Upsert(edit) => commands::edit::run(&server, commands::edit::Verb::Upsert, edit).await,
@@ -60,6 +64,11 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Import(arguments) => import::run(&server, arguments, json).await,
         Command::Replay(arguments) => replay::run(&server, arguments, json).await,
         Command::Verify { data } => commands::verify::run(&data, json),
+        Command::Compact { data, schema } => match named {
+            Some(server) => commands::compact::ask(&server, json),
+            None => commands::compact::run(&data, schema.as_deref(), json).await,
+        },
+        Command::Stats { data } => commands::stats::run(&data, json),
         Command::Bench(arguments) => bench::run(arguments, named.as_deref(), json).await,
         Command::Completions { shell } => {
             arguments::print_completions(shell);

@@ -1,6 +1,6 @@
 //! Printing: lines that pipe, figures that read, progress that shows on a terminal alone.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,6 +10,17 @@ use crate::failure::Failure;
 /// Prints one line to standard output.
 pub fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     writeln!(io::stdout().lock(), "{text}")?;
+    Ok(())
+}
+
+/// Prints lines as they come. Where they go elsewhere than to a terminal, shows there how many there were.
+pub fn lines(lines: impl Iterator<Item = Result<String, Failure>>, what: &'static str) -> Result<(), Failure> {
+    let spinner = if io::stdout().is_terminal() { ProgressBar::hidden() } else { spinner(what) };
+    for text in lines {
+        line(text?)?;
+        spinner.inc(1);
+    }
+    spinner.finish_and_clear();
     Ok(())
 }
 

@@ -30,6 +30,11 @@ pub struct Receiver(SplitStream<Socket>);
 
 /// Connects, and says hello.
 pub async fn connect(server: &str) -> Result<(Sender, Receiver), Failure> {
+    connect_as(server, Hello { protocol: PROTOCOL, agent: "tapeline".into(), token: None, deflate: false }).await
+}
+
+/// Connects as a client that says hello so.
+pub async fn connect_as(server: &str, hello: Hello) -> Result<(Sender, Receiver), Failure> {
     let unreachable = |why: String| Failure::Unreachable { server: server.into(), why };
     let url = http::base(server)?.replacen("http", "ws", 1) + "/v1/sync";
     let mut request = url.into_client_request().map_err(|error| Failure::Usage(format!("{server}: {error}")))?;
@@ -41,7 +46,6 @@ pub async fn connect(server: &str) -> Result<(Sender, Receiver), Failure> {
     let (socket, _) = connected.map_err(|error| unreachable(error.to_string()))?;
     let (sender, receiver) = socket.split();
     let (mut sender, mut receiver) = (Sender(sender), Receiver(receiver));
-    let hello = Hello { protocol: PROTOCOL, agent: "tapeline".into(), token: None };
     sender.send(&ClientFrame::Hello(hello)).await?;
     match receiver.next().await? {
         ServerFrame::Welcome(_) => Ok((sender, receiver)),

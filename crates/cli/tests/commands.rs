@@ -210,3 +210,33 @@ fn every_command_has_help_with_what_it_takes() {
         assert!(String::from_utf8_lossy(&output.stdout).contains("replay"), "{shell}");
     }
 }
+
+#[test]
+fn what_takes_the_space_is_told_and_given_back() {
+    let mut server = Server::start();
+    server.lines(&["insert", "lists/home", "tasks", "t1", r#"{"title":"Buy milk"}"#]);
+    server.lines(&["insert", "chat/a", "messages", "m1", r#"{"text":"Hello"}"#]);
+    assert_eq!(server.lines(&["compact", "--json"]), [json!({ "compacting": true })]);
+    assert_eq!(server.lines(&["status", "chat/a", "--json"])[0]["horizon"], 0);
+    assert!(server.stop());
+    let schema = server.directory.path().join("schema.toml");
+    std::fs::write(&schema, "[streams.'chat/*']\nretain = { events = 10 }").expect("written");
+    let on_disk = |arguments: &[&str]| {
+        let data = server.directory.path();
+        let output =
+            tapeline().args(arguments).arg("--json").arg("--data").arg(data).output().expect("the binary runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>()
+    };
+    let stats = on_disk(&["stats"]);
+    let mut streams: Vec<_> = stats[..2].iter().map(|row| row["stream"].as_str().expect("a name")).collect();
+    streams.sort_unstable();
+    assert_eq!(streams, ["chat/a", "lists/home"]);
+    assert!(stats[..2].iter().all(|row| row["events"].as_u64() > Some(0) && row["objects"].as_u64() > Some(0)));
+    assert!(stats[2]["store"].as_u64() > Some(0), "{stats:?}");
+    let compacted = on_disk(&["compact", "--schema", schema.to_str().expect("a path")]);
+    assert_eq!(compacted[0]["events"], 0, "there is less than need stay");
+    let output = tapeline().args(["stats", "--data"]).arg(server.directory.path()).output().expect("the binary runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("in the store's files"), "{output:?}");
+}

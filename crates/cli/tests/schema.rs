@@ -36,8 +36,28 @@ fn a_schema_is_told_in_words_and_for_programs() {
     let (code, text, _) = check(SCHEMA, &["--json"]);
     assert_eq!(code, Some(0));
     let fields = json!({ "title": "ask", "done": "first" });
-    let tasks = json!({ "policy": "last", "update_after_delete": "revive", "fields": fields });
-    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({ "collections": { "tasks": tasks } }));
+    let tasks = json!({ "policy": "last", "update_after_delete": "revive", "keep_events": false, "fields": fields });
+    let expected = json!({ "collections": { "tasks": tasks }, "streams": {} });
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+}
+
+#[test]
+fn what_stays_is_told_too() {
+    let schema = "
+        [streams.'chat/*']
+        retain = { events = 500 }
+        [collections.payments]
+        keep_events = true
+    ";
+    let (code, text, _) = check(schema, &[]);
+    assert_eq!(code, Some(0));
+    assert!(
+        text.contains("its events stay readable") && text.contains("streams chat/*: the newest 500 events stay"),
+        "{text}"
+    );
+    let (_, text, _) = check(schema, &["--json"]);
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["streams"], json!({ "chat/*": { "retain": { "events": 500 } } }));
 }
 
 #[test]

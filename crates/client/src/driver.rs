@@ -67,7 +67,7 @@ impl Driver {
         match heard {
             Heard::Room => self.waiting_for_room.drain(..).for_each(|cell| self.hub.attend(&cell)),
             Heard::Turn => self.line_changed(),
-            Heard::Frame(frame) => self.receive(frame),
+            Heard::Frame(frame) => self.receive(*frame),
         }
     }
 
@@ -168,6 +168,7 @@ fn channel_of(frame: &ServerFrame) -> Option<Channel> {
     match frame {
         ServerFrame::Opened(opened) => Some(opened.channel),
         ServerFrame::Events(events) => Some(events.channel),
+        ServerFrame::Page(page) => Some(page.channel),
         ServerFrame::Ack { channel, .. } | ServerFrame::Refused { channel, .. } => Some(*channel),
         ServerFrame::Resync(resync) => Some(resync.channel),
         ServerFrame::Presence(presence) => Some(presence.channel),

@@ -38,6 +38,7 @@ mod driver;
 mod error;
 mod http;
 mod hub;
+mod inflate;
 mod line;
 mod presence;
 mod receipt;

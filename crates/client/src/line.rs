@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Hello, PROTOCOL, ServerFrame};
 use tapeline_core::limits;
 use tapeline_core::link::{Link, LinkAction};
@@ -53,7 +54,7 @@ pub(crate) enum Heard {
     /// A socket came or went.
     Turn,
     /// The server said something.
-    Frame(ServerFrame),
+    Frame(Box<ServerFrame>),
     /// The socket takes frames again.
     Room,
 }
@@ -192,7 +193,8 @@ impl Line {
                 self.link.connected(self.connected_at);
                 self.state = State::Up(socket);
                 let agent = concat!("tapeline-client/", env!("CARGO_PKG_VERSION")).into();
-                self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token: self.token.clone() }));
+                let (token, deflate) = (self.token.clone(), self.address.codec == Codec::Cbor);
+                self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token, deflate }));
             }
         }
         Heard::Turn
@@ -205,7 +207,7 @@ impl Line {
                 if let ServerFrame::Welcome(_) = frame {
                     (self.welcome, self.failed) = (true, 0);
                 }
-                Heard::Frame(frame)
+                Heard::Frame(Box::new(frame))
             }
             Err(error) => {
                 self.failed(&error);

@@ -11,7 +11,7 @@ use crate::error::ShapeError;
 
 /// An object as a value of a type.
 pub(crate) fn read<T: DeserializeOwned>(object: &Object) -> Result<T, ShapeError> {
-    let fields = object.fields().map(|(name, field)| (name.as_str().to_owned(), to_json(&field.value)));
+    let fields = object.fields().map(|(name, field)| (name.as_str().to_owned(), to_json(field.value)));
     serde_json::from_value(Json::Object(fields.collect())).map_err(|error| ShapeError::Mismatch(error.to_string()))
 }
 

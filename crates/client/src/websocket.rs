@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
+use crate::inflate;
 use crate::socket::{Address, Ended, Heard, Queues, Socket, SocketError};
 
 type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -32,8 +33,8 @@ pub(crate) async fn connect(Address { codec, upgrade, .. }: Address) -> Result<S
 async fn read(mut stream: SplitStream<WebSocket>, codec: Codec, heard: mpsc::Sender<Heard>) {
     loop {
         let frame = match stream.next().await {
-            Some(Ok(Message::Binary(bytes))) => codec.decode_server(&bytes).map_err(Into::into),
-            Some(Ok(Message::Text(text))) => codec.decode_server(text.as_bytes()).map_err(Into::into),
+            Some(Ok(Message::Binary(bytes))) => inflate::read(codec, &bytes),
+            Some(Ok(Message::Text(text))) => inflate::read(codec, text.as_bytes()),
             Some(Ok(Message::Close(_))) | None => Err(SocketError::Closed),
             Some(Ok(_)) => continue,
             Some(Err(error)) => Err(error.into()),

@@ -110,7 +110,8 @@ async fn a_seat_has_one_passenger_and_the_other_may_choose_again() {
     let ((a, ann), (b, ben)) = (person(&server).await, person(&server).await);
     make(&ann, "seats", "12A", &[("passenger", Value::Null)]);
     converged(&ann, &ben).await;
-    (a.go_offline(), b.go_offline());
+    a.go_offline();
+    b.go_offline();
     ann.run("book", ("12A", "Ann")).unwrap();
     ben.run("book", ("12A", "Ben")).unwrap();
     assert_eq!(field(&ben, "seats", "12A", "passenger"), "Ben".into(), "he believes it for now");

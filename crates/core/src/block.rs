@@ -9,6 +9,7 @@ use crate::codec::CodecError;
 use crate::codec::cbor;
 use crate::event::Recorded;
 use crate::hash::Chain;
+use crate::name::Key;
 use crate::numbers::Seq;
 
 /// A run of recorded events, encoded.
@@ -111,6 +112,11 @@ impl EventBlock {
     /// Its events.
     pub fn events(&self) -> impl Iterator<Item = Result<Recorded, CodecError>> {
         self.encoded().map(|event| Ok(cbor::decode_recorded(event)?))
+    }
+
+    /// The keys of which its events say something, event by event.
+    pub fn keys(&self) -> impl Iterator<Item = Result<Vec<Key>, CodecError>> {
+        self.encoded().map(|event| Ok(cbor::recorded_keys(event)?))
     }
 
     /// The part of it from `from` on, as many events as `most_bytes` take, but at least one where there is one.

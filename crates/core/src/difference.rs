@@ -165,7 +165,7 @@ fn change(
         Some((name.clone(), edit))
     });
     let unnamed = object.fields().filter(|(name, _)| wanted.get(name.as_str()).is_none());
-    let removed = unnamed.filter(|(_, field)| field.value != Value::Null);
+    let removed = unnamed.filter(|(_, field)| *field.value != Value::Null);
     let edits: Vec<(FieldName, Edit)> =
         named.chain(removed.map(|(name, _)| (name.clone(), Edit::Set(Value::Null)))).collect();
     if edits.is_empty() { Ok(None) } else { FieldMap::new(edits).map(Action::Update).map(Some) }

@@ -10,7 +10,7 @@
 //! | `put`, `put` | both, in order |
 //! | otherwise | they stay two edits |
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use crate::limits;
 use crate::op::{Action, Edit, FieldMap, Members, Put};
@@ -61,6 +61,16 @@ pub fn edited(value: Option<&Value>, edit: &Edit) -> Result<Value, Misfit> {
 pub fn check(value: Option<&Value>, edit: &Edit) -> Result<(), Misfit> {
     if let Edit::Set(value) | Edit::Ask(value) = edit {
         return if value.nests_within(limits::VALUE_DEPTH) { Ok(()) } else { Err(Misfit::TooDeep) };
+    }
+    if let Edit::Splice(splices) = edit {
+        return match splices.check(value)? {
+            bytes if bytes <= limits::FIELD_BYTES => Ok(()),
+            // Roughly too large: what goes makes room.
+            _ => match splices.apply(value)?.estimated_bytes() {
+                bytes if bytes > limits::FIELD_BYTES => Err(Misfit::TooLarge(bytes)),
+                _ => Ok(()),
+            },
+        };
     }
     let value = edited(value, edit)?;
     let grows = !matches!(edit, Edit::Inc(_));

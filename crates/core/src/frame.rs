@@ -2,13 +2,17 @@
 //!
 //! `docs/protocol.md` is the normative text; `codec` turns frames to bytes and back.
 
+mod page;
+
 use crate::block::EventBlock;
 use crate::event::{Authored, Lost, OwnVerdict, Refusal};
 use crate::hash::{Chain, Digest};
-use crate::name::StreamName;
-use crate::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, Seq};
+use crate::name::{Collection, StreamName};
+use crate::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq};
 use crate::value::Value;
 use crate::word::Word;
+
+pub use page::{End, Filling, Item, Page, Progress, Subscription};
 
 /// The protocol version this code speaks.
 pub const PROTOCOL: u32 = 1;
@@ -36,6 +40,20 @@ pub enum ClientFrame {
         /// The one after the last.
         to: Seq,
     },
+    /// Adds a query to what a partial replica holds, or changes how many objects of it are wanted.
+    Subscribe {
+        /// The open stream.
+        channel: Channel,
+        /// The query.
+        subscription: Subscription,
+    },
+    /// Takes a query away.
+    Unsubscribe {
+        /// The open stream.
+        channel: Channel,
+        /// The query's number.
+        number: QueryNumber,
+    },
     /// Closes a stream.
     Close {
         /// The open stream.
@@ -56,6 +74,8 @@ pub struct Hello {
     pub agent: String,
     /// Who the client speaks for, where the server asks.
     pub token: Option<String>,
+    /// The client can inflate: a frame of the server may come as a zero byte and the raw DEFLATE of the frame.
+    pub deflate: bool,
 }
 
 /// Opens a stream: what the replica holds and who it is.
@@ -80,13 +100,36 @@ pub struct Open {
     pub chain: Chain,
     /// From where events are to be played live.
     pub live: Live,
+    /// The client takes pages. Otherwise it gets nothing but events.
+    pub pages: bool,
+    /// Collections whose objects are to come first where pages come; at most
+    /// [`FIRST_COLLECTIONS`](crate::limits::FIRST_COLLECTIONS).
+    pub first: Vec<Collection>,
+    /// A filling that was cut off.
+    pub filling: Option<Filling>,
+    /// The queries whose results a partial replica holds; `None` where all of the stream is held. At most
+    /// [`QUERIES`](crate::limits::QUERIES).
+    pub queries: Option<Vec<Subscription>>,
 }
 
 impl Open {
     /// An open by a client that holds nothing.
     pub const fn new(channel: Channel, stream: StreamName, client: ClientId, live: Live) -> Self {
-        let (played, chain, settled) = (Seq::FIRST, Chain::EMPTY, EventNumber(0));
-        Self { channel, stream, client, former: Vec::new(), settled, incarnation: None, played, chain, live }
+        Self {
+            channel,
+            stream,
+            client,
+            former: Vec::new(),
+            settled: EventNumber(0),
+            incarnation: None,
+            played: Seq::FIRST,
+            chain: Chain::EMPTY,
+            live,
+            pages: false,
+            first: Vec::new(),
+            filling: None,
+            queries: None,
+        }
     }
 }
 
@@ -110,6 +153,8 @@ pub enum ServerFrame {
     Opened(Opened),
     /// Recorded events, played live or fetched.
     Events(Events),
+    /// What is different between two places of the stream.
+    Page(Page),
     /// Events of one's own are recorded and durable. Comes before the events themselves are played.
     Ack {
         /// The open stream.

@@ -71,6 +71,7 @@
 
 pub mod batch;
 pub mod block;
+pub mod catchup;
 pub mod codec;
 pub mod difference;
 pub mod edit;
@@ -91,11 +92,14 @@ mod part;
 pub mod query;
 pub mod ranges;
 pub mod replica;
+pub mod retention;
 pub mod schema;
 pub mod sequencer;
+pub mod short_text;
 pub mod splice;
 pub mod state;
 mod tables;
+pub mod text;
 pub mod undo;
 pub mod value;
 pub mod word;

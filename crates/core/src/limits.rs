@@ -36,6 +36,12 @@ pub const FRAME_BYTES: usize = 4 << 20;
 pub const CHANNELS: usize = 1_000_000;
 /// Earlier client ids a replica may name when it opens a stream.
 pub const FORMER_CLIENTS: usize = 8;
+/// Collections a replica may name whose objects are to come first.
+pub const FIRST_COLLECTIONS: usize = 16;
+/// Queries of one partial replica.
+pub const QUERIES: usize = 1_000;
+/// Objects of one window of a partial replica.
+pub const WINDOW_ROWS: usize = 1_000;
 
 /// Bytes of what one peer says of itself, encoded.
 pub const PRESENCE_BYTES: usize = 4 << 10;
@@ -51,6 +57,11 @@ pub const PEERS: usize = 1_000;
 pub const UNSETTLED_EVENTS: usize = 16_384;
 /// Bytes of events the server puts into one frame where more are waiting.
 pub const READ_BYTES: usize = 256 << 10;
+/// Bytes of objects in one page of a filling, before any compression.
+pub const PAGE_BYTES: usize = 256 << 10;
+/// Events that a replica gets rather than what they came to, where it holds what was before them, or nothing and there
+/// are no more.
+pub const EVENTS_RATHER: u64 = 1_024;
 /// Events of one fetched range.
 pub const FETCH_EVENTS: u64 = 1 << 20;
 
@@ -125,6 +136,8 @@ pub const WEBSOCKET_ATTEMPTS: u32 = 2;
 pub const WEBSOCKET_AGAIN: Millis = Millis(10 * 60 * 1_000);
 /// How long a replica waits before it pushes again after `later`.
 pub const LATER_PAUSE: Millis = Millis(500);
+/// Names of fields that a replica keeps to share among objects.
+pub const KNOWN_NAMES: usize = 256;
 
 /// How long a peer is present after it last said so.
 pub const PRESENCE_LIFETIME: Millis = Millis(30_000);

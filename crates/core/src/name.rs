@@ -1,57 +1,48 @@
 //! Names of streams, collections, fields and objects: checked once, cheap to copy afterwards.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use crate::limits;
 
-/// Why a name is not one.
+/// Why a name is not one. In a box: names are read everywhere, and what is read need not make room for what is rare.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NameError {
-    /// The name has no characters.
+#[error("{0}")]
+pub struct NameError(Box<Flaw>);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Flaw {
     #[error("the {what} is empty; give it at least one character")]
-    Empty {
-        /// What was to be named.
-        what: &'static str,
-    },
-    /// The name is longer than the limit for its kind.
+    Empty { what: &'static str },
     #[error("the {what} has {bytes} bytes; the most is {most}")]
-    TooLong {
-        /// What was to be named.
-        what: &'static str,
-        /// How long the name is.
-        bytes: usize,
-        /// How long it may be.
-        most: usize,
-    },
-    /// The name has a character that names may not have.
+    TooLong { what: &'static str, bytes: usize, most: usize },
     #[error("the {what} has the character '{}'; use letters, digits and punctuation without {refused}", found.escape_default())]
-    Character {
-        /// What was to be named.
-        what: &'static str,
-        /// The character.
-        found: char,
-        /// Which characters are refused there.
-        refused: &'static str,
-    },
-    /// A stream name begins or ends with a slash, or has an empty part.
+    Character { what: &'static str, found: char, refused: &'static str },
     #[error("a stream name has an empty part; write it like lists/groceries")]
     EmptyPart,
 }
 
+impl From<Flaw> for NameError {
+    #[cold]
+    fn from(flaw: Flaw) -> Self {
+        Self(flaw.into())
+    }
+}
+
 fn check(what: &'static str, text: &str, most: usize) -> Result<(), NameError> {
     if text.is_empty() {
-        return Err(NameError::Empty { what });
+        return Err(Flaw::Empty { what }.into());
     }
     if text.len() > most {
-        return Err(NameError::TooLong { what, bytes: text.len(), most });
+        return Err(Flaw::TooLong { what, bytes: text.len(), most }.into());
     }
     match text.chars().find(|c| c.is_control()) {
-        Some(found) => Err(NameError::Character { what, found, refused: "control characters" }),
+        Some(found) => Err(Flaw::Character { what, found, refused: "control characters" }.into()),
         None => Ok(()),
     }
 }
@@ -116,6 +107,27 @@ name!(
     Subject, "subject", limits::OBJECT_ID_BYTES
 );
 
+/// Names of fields that come again and again: objects share them, and none is checked twice.
+#[derive(Debug, Default)]
+pub(crate) struct Names(RefCell<Vec<FieldName>>);
+
+impl Names {
+    /// The name that is written so.
+    pub(crate) fn name(&self, text: &str) -> Result<FieldName, NameError> {
+        let mut known = self.0.borrow_mut();
+        match known.binary_search_by(|name| name.as_str().cmp(text)) {
+            Ok(place) => Ok(known[place].clone()),
+            Err(place) => {
+                let name = FieldName::new(text)?;
+                if known.len() < limits::KNOWN_NAMES {
+                    known.insert(place, name.clone());
+                }
+                Ok(name)
+            }
+        }
+    }
+}
+
 /// Lets a checked name be parsed, as command lines do.
 macro_rules! parse {
     ($($name:ident),*) => {$(
@@ -144,10 +156,10 @@ impl StreamName {
         let name = text.as_ref();
         check("stream name", name, limits::STREAM_NAME_BYTES)?;
         if let Some(found) = name.chars().find(|c| c.is_whitespace()) {
-            return Err(NameError::Character { what: "stream name", found, refused: "white space" });
+            return Err(Flaw::Character { what: "stream name", found, refused: "white space" }.into());
         }
         if name.split('/').any(str::is_empty) {
-            return Err(NameError::EmptyPart);
+            return Err(Flaw::EmptyPart.into());
         }
         Ok(Self(SmolStr::new(name)))
     }
@@ -185,7 +197,6 @@ enum Id {
 }
 
 const UUID_CHARS: usize = 36;
-const UUID_DASHES: [usize; 4] = [8, 13, 18, 23];
 
 impl ObjectId {
     /// Checks and takes an id.
@@ -217,9 +228,7 @@ impl ObjectId {
     /// Calls `read` with the text of the id.
     pub fn with_str<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         match &self.0 {
-            Id::Uuid(uuid) => {
-                read(std::str::from_utf8(&spell_uuid(u128::from_be_bytes(*uuid))).expect("a UUID is ASCII"))
-            }
+            Id::Uuid(uuid) => read(std::str::from_utf8(&spell_uuid(uuid)).expect("a UUID is ASCII")),
             Id::Text(text) => read(text),
         }
     }
@@ -227,27 +236,33 @@ impl ObjectId {
 
 fn parse_uuid(text: &str) -> Option<u128> {
     let bytes: &[u8; UUID_CHARS] = text.as_bytes().try_into().ok()?;
-    let mut uuid = 0u128;
+    let (mut uuid, mut digits) = ([0u8; 16], 0);
     for (place, &byte) in bytes.iter().enumerate() {
         let digit = match byte {
-            b'-' if UUID_DASHES.contains(&place) => continue,
-            _ if UUID_DASHES.contains(&place) => return None,
+            b'-' if is_dash(place) => continue,
+            _ if is_dash(place) => return None,
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'f' => byte - b'a' + 10,
             _ => return None,
         };
-        uuid = (uuid << 4) | u128::from(digit);
+        uuid[digits / 2] |= if digits % 2 == 0 { digit << 4 } else { digit };
+        digits += 1;
     }
-    Some(uuid)
+    Some(u128::from_be_bytes(uuid))
 }
 
-fn spell_uuid(uuid: u128) -> [u8; UUID_CHARS] {
+const fn is_dash(place: usize) -> bool {
+    matches!(place, 8 | 13 | 18 | 23)
+}
+
+fn spell_uuid(uuid: &[u8; 16]) -> [u8; UUID_CHARS] {
     let mut text = [b'-'; UUID_CHARS];
-    let mut rest = uuid;
-    for place in (0..UUID_CHARS).rev() {
-        if !UUID_DASHES.contains(&place) {
-            text[place] = b"0123456789abcdef"[(rest & 15) as usize];
-            rest >>= 4;
+    let mut place = 0;
+    for byte in uuid {
+        place += usize::from(is_dash(place));
+        for digit in [byte >> 4, byte & 15] {
+            text[place] = b"0123456789abcdef"[usize::from(digit)];
+            place += 1;
         }
     }
     text
@@ -350,11 +365,11 @@ mod tests {
     #[test]
     fn names_that_cannot_be_are_refused_with_the_reason() {
         assert!(StreamName::new("lists/groceries").is_ok());
-        assert_eq!(StreamName::new("lists//x"), Err(NameError::EmptyPart));
-        assert_eq!(StreamName::new("/x"), Err(NameError::EmptyPart));
-        assert!(matches!(StreamName::new("a b"), Err(NameError::Character { found: ' ', .. })));
-        assert!(matches!(Collection::new(""), Err(NameError::Empty { .. })));
-        assert!(matches!(FieldName::new("x".repeat(65)), Err(NameError::TooLong { bytes: 65, most: 64, .. })));
-        assert!(matches!(ObjectId::new("a\nb"), Err(NameError::Character { found: '\n', .. })));
+        assert_eq!(StreamName::new("lists//x").unwrap_err(), Flaw::EmptyPart.into());
+        assert_eq!(StreamName::new("/x").unwrap_err(), Flaw::EmptyPart.into());
+        assert!(matches!(*StreamName::new("a b").unwrap_err().0, Flaw::Character { found: ' ', .. }));
+        assert!(matches!(*Collection::new("").unwrap_err().0, Flaw::Empty { .. }));
+        assert!(matches!(*FieldName::new("x".repeat(65)).unwrap_err().0, Flaw::TooLong { bytes: 65, most: 64, .. }));
+        assert!(matches!(*ObjectId::new("a\nb").unwrap_err().0, Flaw::Character { found: '\n', .. }));
     }
 }

@@ -75,6 +75,16 @@ impl fmt::Display for Channel {
     }
 }
 
+/// The number under which a client speaks of a query on an open stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueryNumber(pub u32);
+
+impl fmt::Display for QueryNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Milliseconds. Wall-clock values (since the Unix epoch) are information for people and order nothing;
 /// monotonic values drive timers. No computation mixes the two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use crate::edit::edited;
 use crate::event::Recorded;
@@ -93,7 +93,7 @@ pub struct Object {
     pub created: Stamp,
     /// Its writes as a whole; `version.last.seq` is the last event that touched it.
     pub version: Version,
-    fields: Vec<(FieldName, Field)>,
+    fields: Vec<(FieldName, Kept)>,
     /// What few objects have.
     more: Option<Box<More>>,
 }
@@ -121,19 +121,38 @@ pub struct Conflict {
 }
 
 /// One field of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
     /// What it holds.
-    pub value: Value,
+    pub value: &'a Value,
     /// Who wrote it.
     pub version: Version,
 }
 
+/// A field as an object keeps it. Most fields of most objects are as they were made: those need no version of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    value: Value,
+    /// `None`: the object was made with it.
+    version: Option<Box<Version>>,
+}
+
 impl Object {
-    /// An object of fields that are sorted by name, each once.
-    pub(crate) fn from_sorted(created: Stamp, version: Version, fields: Vec<(FieldName, Field)>) -> Self {
+    /// An object that was made with fields that are sorted by name, each once.
+    pub(crate) fn from_sorted(
+        created: Stamp,
+        version: Version,
+        fields: impl Iterator<Item = (FieldName, Value)>,
+    ) -> Self {
+        let fields: Vec<_> = fields.map(|(name, value)| (name, Kept { value, version: None })).collect();
         debug_assert!(fields.is_sorted_by(|(a, _), (b, _)| a < b));
         Self { created, version, fields, more: None }
+    }
+
+    /// The object with the version of a field, by its place.
+    pub(crate) fn set_version(&mut self, place: usize, version: Version) {
+        let own = (version != Version::first(self.created)).then(|| Box::new(version));
+        self.fields[place].1.version = own;
     }
 
     /// The object with the versions of members of its sets, and with conflicts.
@@ -162,18 +181,24 @@ impl Object {
 
     /// The value of a field, where it has one.
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.field(field).map(|field| &field.value)
+        let place = self.place(field).ok()?;
+        Some(&self.fields[place].1.value)
     }
 
     /// A field with its version.
-    pub fn field(&self, field: &str) -> Option<&Field> {
+    pub fn field(&self, field: &str) -> Option<Field<'_>> {
         let place = self.place(field).ok()?;
-        Some(&self.fields[place].1)
+        Some(self.read(&self.fields[place].1))
     }
 
     /// All fields, sorted by name.
-    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&FieldName, &Field)> {
-        self.fields.iter().map(|(name, field)| (name, field))
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&FieldName, Field<'_>)> {
+        self.fields.iter().map(|(name, kept)| (name, self.read(kept)))
+    }
+
+    fn read<'a>(&self, kept: &'a Kept) -> Field<'a> {
+        let version = kept.version.as_ref().map_or(Version::first(self.created), |own| **own);
+        Field { value: &kept.value, version }
     }
 
     /// Whether it shows the same as another: the same fields with the same values, whoever wrote them.
@@ -181,6 +206,42 @@ impl Object {
         self.fields.len() == other.fields.len()
             && self.fields.iter().zip(&other.fields).all(|(a, b)| a.0 == b.0 && a.1.value == b.1.value)
             && self.conflicts() == other.conflicts()
+    }
+
+    /// It without the history of its parts: all of it counts as made by whoever wrote last.
+    #[must_use]
+    pub fn collapsed(&self) -> Self {
+        let fields = self.fields.iter().map(|(name, kept)| (name.clone(), kept.value.clone()));
+        let made = Self::from_sorted(self.version.last, Version::first(self.version.last), fields);
+        made.with(Vec::new(), self.conflicts().to_vec())
+    }
+
+    /// It with those fields alone that were written at or past `base`.
+    #[must_use]
+    pub fn changed_since(&self, base: Seq) -> Self {
+        let changed = |name: &FieldName| self.field(name.as_str()).is_some_and(|field| field.version.last.seq >= base);
+        let fields = self.fields().filter(|(name, _)| changed(name)).collect();
+        let members = self.members().iter().filter(|(name, _)| changed(name)).cloned().collect();
+        Self::of(self.created, self.version, fields).with(members, self.conflicts().to_vec())
+    }
+
+    /// It with what has changed since, as [`changed_since`](Self::changed_since) tells it.
+    #[must_use]
+    pub fn merged(&self, changed: &Self) -> Self {
+        let stays = |name: &FieldName| changed.get(name.as_str()).is_none();
+        let mut fields: Vec<_> = self.fields().filter(|(name, _)| stays(name)).chain(changed.fields()).collect();
+        fields.sort_unstable_by_key(|(name, _)| *name);
+        let members = self.members().iter().filter(|(name, _)| stays(name)).chain(changed.members());
+        let members = members.cloned().collect();
+        Self::of(changed.created, changed.version, fields).with(members, changed.conflicts().to_vec())
+    }
+
+    /// An object of fields with versions, sorted by name.
+    pub(crate) fn of(created: Stamp, version: Version, fields: Vec<(&FieldName, Field<'_>)>) -> Self {
+        let values = fields.iter().map(|(name, field)| (FieldName::clone(name), field.value.clone()));
+        let mut object = Self::from_sorted(created, version, values);
+        fields.iter().enumerate().for_each(|(place, (_, field))| object.set_version(place, field.version));
+        object
     }
 
     /// The last event that touched it.
@@ -193,12 +254,11 @@ impl Object {
         let room = limits::OBJECT_FIELDS - self.fields.len();
         // Only fields it does not have yet take room; mostly there is room whatever they are.
         let (_, most) = fields.size_hint();
-        most.is_some_and(|most| most <= room)
-            || fields.filter(|name| self.field(name.as_str()).is_none()).count() <= room
+        most.is_some_and(|most| most <= room) || fields.filter(|name| self.get(name.as_str()).is_none()).count() <= room
     }
 
     /// Roughly how many bytes its fields take, encoded.
-    pub(crate) fn estimated_bytes(&self) -> usize {
+    pub fn estimated_bytes(&self) -> usize {
         self.fields.iter().map(|(name, field)| 2 + name.as_str().len() + field.value.estimated_bytes()).sum()
     }
 
@@ -215,13 +275,13 @@ impl Object {
     fn set(&mut self, name: &FieldName, value: Value, stamp: Stamp) {
         match self.place(name.as_str()) {
             Ok(place) => {
-                let field = &mut self.fields[place].1;
-                field.value = value;
-                field.version = field.version.then(stamp);
+                let version = self.read(&self.fields[place].1).version.then(stamp);
+                self.fields[place].1.value = value;
+                self.set_version(place, version);
             }
             Err(place) if self.fields.len() < limits::OBJECT_FIELDS => {
-                let version = Version::first(stamp);
-                self.fields.insert(place, (name.clone(), Field { value, version }));
+                self.fields.insert(place, (name.clone(), Kept { value, version: None }));
+                self.set_version(place, Version::first(stamp));
             }
             Err(_) => {}
         }
@@ -240,6 +300,12 @@ impl Object {
             Edit::Ask(value) => self.ask(name, value.clone(), write),
             Edit::Members(members) => self.edit_members(name, members, write.stamp),
             Edit::Splice(splices) if splices.is_empty() => {}
+            Edit::Splice(splices) if let Ok(place) = self.place(name.as_str()) => {
+                let version = self.read(&self.fields[place].1).version.then(write.stamp);
+                if splices.apply_to(&mut self.fields[place].1.value).is_ok() {
+                    self.set_version(place, version);
+                }
+            }
             Edit::Inc(_) | Edit::Splice(_) | Edit::Put(_) => {
                 // What no longer fits what is there has no effect; the sequencer refuses it.
                 if let Ok(value) = edited(self.get(name.as_str()), edit) {
@@ -351,10 +417,8 @@ pub fn apply(entry: &mut Option<Entry>, op: &Op, write: &Write<'_>) {
         }
         (Action::Insert(fields) | Action::Upsert(fields), dead) => {
             let version = dead.map_or(Version::first(stamp), |dead| dead.version().then(stamp));
-            let fields = fields
-                .iter()
-                .map(|(name, value)| (name.clone(), Field { value: value.clone(), version: Version::first(stamp) }));
-            *entry = Some(Entry::Live(Arc::new(Object::from_sorted(stamp, version, fields.collect()))));
+            let fields = fields.iter().map(|(name, value)| (name.clone(), value.clone()));
+            *entry = Some(Entry::Live(Arc::new(Object::from_sorted(stamp, version, fields))));
         }
         (Action::Update(edits), Some(Entry::Live(object))) => {
             let object = touch(object, stamp);

@@ -123,10 +123,7 @@ impl Objects {
     /// Changes what is under a key.
     pub fn change(&mut self, key: &Key, change: impl FnOnce(&mut Option<Entry>)) {
         let table = self.tables.table_mut(&key.collection);
-        let slot = match table.get_mut(&key.id) {
-            Some(slot) => slot,
-            None => table.entry(key.id.clone()).or_insert(Slot { entry: None, counted: Counted::Unknown }),
-        };
+        let slot = table.entry(key.id.clone()).or_insert(Slot { entry: None, counted: Counted::Unknown });
         match slot.counted {
             Counted::As(hash) => self.digest = self.digest.minus(hash),
             Counted::Unknown => self.digest = self.digest.minus(hash_of(key, slot.entry.as_ref())),

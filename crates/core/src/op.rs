@@ -1,6 +1,6 @@
 //! Ops: the small changes to objects that an event carries.
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use crate::limits;
 use crate::name::{FieldName, Key};

@@ -10,7 +10,7 @@
 //!   after zz7AbCcDdE  2 digits used up, a window of 5:   zz7AbCd + tail
 //! ```
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 /// The digits, as they sort.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

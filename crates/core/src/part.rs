@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use crate::limits;
 use crate::name::FieldName;
@@ -126,7 +126,7 @@ fn list(value: &Value) -> Result<&[Value], &'static str> {
 }
 
 fn put_to_value(put: &Put) -> Value {
-    let path = Value::List(put.path.iter().cloned().map(Value::Text).collect());
+    let path = Value::List(put.path.iter().map(Value::text).collect());
     Value::List(std::iter::once(path).chain(put.value.clone()).collect())
 }
 
@@ -139,9 +139,14 @@ fn put_from_value(value: &Value) -> Result<Put, &'static str> {
         },
         _ => return Err(A_PUT),
     };
-    let path: Option<Vec<SmolStr>> = path.iter().map(|name| name.as_text().map(SmolStr::new)).collect();
-    let path = path.filter(|path| (1..=limits::VALUE_DEPTH).contains(&path.len())).ok_or(A_PUT)?;
-    Ok(Put { path, value })
+    let mut names: Vec<SmolStr> = Vec::new();
+    for name in path.iter() {
+        names.push(SmolStr::new(name.as_text().ok_or(A_PUT)?));
+    }
+    match (1..=limits::VALUE_DEPTH).contains(&names.len()) {
+        true => Ok(Put { path: names, value }),
+        false => Err(A_PUT),
+    }
 }
 
 const A_PUT: &str = "an assignment within a value is [[name, …], value], or [[name, …]] to take it away";

@@ -3,7 +3,8 @@
 //!
 //! Only the sequencer reads it. What is on the log needs no schema to be played.
 
-use crate::name::{Collection, FieldName};
+use crate::name::{Collection, FieldName, StreamName};
+use crate::retention::{Retain, StreamPattern};
 
 /// How a write of a field and a concurrent one by another client meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,13 +37,18 @@ pub struct Rules {
     pub policy: Policy,
     /// What an update of a deleted object does.
     pub update_after_delete: UpdateAfterDelete,
+    /// Events that touch the collection stay readable where others are let go.
+    pub keep_events: bool,
     /// For single fields.
     pub fields: Vec<(FieldName, Policy)>,
 }
 
 /// What an app says of its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Schema(Vec<(Collection, Rules)>);
+pub struct Schema {
+    collections: Vec<(Collection, Rules)>,
+    retention: Vec<(StreamPattern, Retain)>,
+}
 
 impl Policy {
     /// All of them.
@@ -77,22 +83,48 @@ impl Schema {
     pub fn new(collections: impl IntoIterator<Item = (Collection, Rules)>) -> Self {
         let mut schema = Self::default();
         for (collection, rules) in collections {
-            match schema.0.binary_search_by(|(known, _)| known.cmp(&collection)) {
-                Ok(place) => schema.0[place].1 = rules,
-                Err(place) => schema.0.insert(place, (collection, rules)),
+            match schema.collections.binary_search_by(|(known, _)| known.cmp(&collection)) {
+                Ok(place) => schema.collections[place].1 = rules,
+                Err(place) => schema.collections.insert(place, (collection, rules)),
             }
         }
         schema
     }
 
-    /// Whether it says nothing.
+    /// The same, where of streams with such names no more events stay than this.
+    #[must_use]
+    pub fn retaining(mut self, retention: impl IntoIterator<Item = (StreamPattern, Retain)>) -> Self {
+        self.retention.extend(retention);
+        self.retention.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self
+    }
+
+    /// Whether it says nothing of any collection.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.collections.is_empty()
+    }
+
+    /// Which events of a stream stay.
+    pub fn retain(&self, stream: &StreamName) -> Retain {
+        let fitting = self.retention.iter().filter(|(pattern, _)| pattern.fits(stream));
+        let exact = fitting.max_by_key(|(pattern, _)| pattern.exactness());
+        exact.map_or(Retain::All, |(_, retain)| *retain)
+    }
+
+    /// Which events of which streams stay, as it was said.
+    pub fn retention(&self) -> &[(StreamPattern, Retain)] {
+        &self.retention
+    }
+
+    /// The collections whose events are kept.
+    pub fn kept(&self) -> Vec<Collection> {
+        let kept = self.collections.iter().filter(|(_, rules)| rules.keep_events);
+        kept.map(|(collection, _)| collection.clone()).collect()
     }
 
     /// All collections it names, sorted.
     pub fn collections(&self) -> impl ExactSizeIterator<Item = (&Collection, &Rules)> {
-        self.0.iter().map(|(collection, rules)| (collection, rules))
+        self.collections.iter().map(|(collection, rules)| (collection, rules))
     }
 
     /// How concurrent writes of a field meet.
@@ -108,7 +140,7 @@ impl Schema {
     }
 
     fn rules(&self, collection: &Collection) -> Option<&Rules> {
-        let place = self.0.binary_search_by(|(known, _)| known.cmp(collection)).ok()?;
-        Some(&self.0[place].1)
+        let place = self.collections.binary_search_by(|(known, _)| known.cmp(collection)).ok()?;
+        Some(&self.collections[place].1)
     }
 }

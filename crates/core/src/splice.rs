@@ -15,9 +15,10 @@
 
 use std::sync::Arc;
 
-use smol_str::{SmolStr, SmolStrBuilder};
+use crate::short_text::{SmolStr, SmolStrBuilder};
 
 use crate::limits;
+use crate::text::{self, Text};
 use crate::value::Value;
 
 /// The splices of one op: sorted, none within what another deletes.
@@ -110,31 +111,45 @@ impl Splices {
     /// # Errors
     /// Where they do not fit it.
     pub fn apply(&self, content: Option<&Value>) -> Result<Value, SpliceError> {
+        let mut content = content.cloned().unwrap_or(Value::Null);
+        self.apply_to(&mut content)?;
+        Ok(content)
+    }
+
+    /// Lets a content become what they make of it. It is as it was where they do not fit.
+    pub(crate) fn apply_to(&self, content: &mut Value) -> Result<(), SpliceError> {
         match (self.kind(), content) {
-            (None, content) => Ok(content.cloned().unwrap_or(Value::Null)),
-            (Some(Content::Text(_)), None | Some(Value::Null)) => self.apply_text(""),
-            (Some(Content::Text(_)), Some(Value::Text(text))) => self.apply_text(text),
-            (Some(Content::Bytes(_)), None | Some(Value::Null)) => self.apply_bytes(&[]),
-            (Some(Content::Bytes(_)), Some(Value::Bytes(bytes))) => self.apply_bytes(bytes),
-            _ => Err(SpliceError::OtherContent),
-        }
-    }
-
-    fn apply_text(&self, text: &str) -> Result<Value, SpliceError> {
-        let mut built = SmolStrBuilder::new();
-        let mut rest = Rest { text, at: 0, ascii: text.is_ascii() };
-        for splice in &self.0 {
-            built.push_str(rest.take(splice.offset)?);
-            if let Content::Text(insert) = &splice.insert {
-                built.push_str(insert);
+            (None, _) => {}
+            (Some(Content::Text(_)), Value::Text(text)) => text.splice(&self.0)?,
+            (Some(Content::Text(_)), content @ Value::Null) => {
+                let mut text = Text::from("");
+                text.splice(&self.0)?;
+                *content = Value::Text(text);
             }
-            rest.take(splice.offset + splice.delete)?;
+            (Some(Content::Bytes(_)), Value::Bytes(bytes)) => *bytes = self.apply_bytes(bytes)?,
+            (Some(Content::Bytes(_)), content @ Value::Null) => *content = Value::Bytes(self.apply_bytes(&[])?),
+            _ => return Err(SpliceError::OtherContent),
         }
-        built.push_str(rest.text);
-        Ok(Value::Text(built.finish()))
+        Ok(())
     }
 
-    fn apply_bytes(&self, bytes: &[u8]) -> Result<Value, SpliceError> {
+    /// Whether they fit a content. Answers how many bytes there are after them, at the most.
+    pub(crate) fn check(&self, content: Option<&Value>) -> Result<usize, SpliceError> {
+        let (len, bytes) = match (self.kind(), content) {
+            (None, content) => return Ok(content.map_or(0, Value::estimated_bytes)),
+            (Some(_), None | Some(Value::Null)) => (0, 0),
+            (Some(Content::Text(_)), Some(Value::Text(text))) => (text.count(), text.len()),
+            (Some(Content::Bytes(_)), Some(Value::Bytes(bytes))) => (bytes.len() as u64, bytes.len()),
+            _ => return Err(SpliceError::OtherContent),
+        };
+        let end = self.0.last().map_or(0, |last| last.offset + last.delete);
+        if end > len {
+            return Err(SpliceError::PastTheEnd { end, len });
+        }
+        Ok(5 + bytes + self.0.iter().map(|splice| splice.insert.bytes()).sum::<usize>())
+    }
+
+    fn apply_bytes(&self, bytes: &[u8]) -> Result<Arc<[u8]>, SpliceError> {
         let (mut built, mut at) = (Vec::with_capacity(bytes.len() + 16), 0);
         let place = |offset: u64| usize::try_from(offset).ok().filter(|&place| place <= bytes.len());
         for Splice { offset, delete, insert } in &self.0 {
@@ -148,7 +163,7 @@ impl Splices {
             at = to;
         }
         built.extend_from_slice(&bytes[at..]);
-        Ok(Value::Bytes(built.into()))
+        Ok(built.into())
     }
 
     /// One op with the effect of this and then a later one, both of them recorded: to move an edit past it is to move it
@@ -261,20 +276,14 @@ impl Splices {
     /// # Errors
     /// Where it does not fit the content before it.
     pub fn inverse(&self, before: Option<&Value>) -> Result<Self, SpliceError> {
-        let empty = self.kind().map_or(Content::Text(SmolStr::default()), Content::empty);
-        let before = match before {
-            None | Some(Value::Null) => empty,
-            Some(Value::Text(text)) => Content::Text(text.clone()),
-            Some(Value::Bytes(bytes)) => Content::Bytes(bytes.clone()),
-            Some(_) => return Err(SpliceError::OtherContent),
-        };
-        let (mut inverse, mut inserted, mut deleted, len) = (Vec::with_capacity(self.0.len()), 0, 0, before.len());
+        self.check(before)?;
+        let (mut inverse, mut inserted, mut deleted) = (Vec::with_capacity(self.0.len()), 0, 0);
         for Splice { offset, delete, insert } in &self.0 {
-            let end = offset + delete;
-            if end > len {
-                return Err(SpliceError::PastTheEnd { end, len });
-            }
-            let insert_back = before.slice(*offset, end);
+            let insert_back = match before {
+                Some(Value::Text(text)) => Content::Text(text.slice(*offset, offset + delete)),
+                Some(Value::Bytes(bytes)) => Content::Bytes(slice_bytes(bytes, *offset, offset + delete)),
+                _ => insert.empty(),
+            };
             inverse.push(Splice { offset: offset + inserted - deleted, delete: insert.len(), insert: insert_back });
             inserted += insert.len();
             deleted += delete;
@@ -317,7 +326,7 @@ impl Splices {
         let number = |number: u64| Value::Int(number.min(i64::MAX as u64) as i64);
         let splices = self.0.iter().map(|Splice { offset, delete, insert }| {
             let insert = match insert {
-                Content::Text(text) => Value::Text(text.clone()),
+                Content::Text(text) => Value::Text(text.clone().into()),
                 Content::Bytes(bytes) => Value::Bytes(bytes.clone()),
             };
             Value::List(Arc::new([number(*offset), number(*delete), insert]))
@@ -333,7 +342,7 @@ impl Splices {
             let Value::List(parts) = item else { return None };
             let [Value::Int(offset), Value::Int(delete), insert] = &**parts else { return None };
             let insert = match insert {
-                Value::Text(text) => Content::Text(text.clone()),
+                Value::Text(text) => Content::Text(SmolStr::new(text.as_str())),
                 Value::Bytes(bytes) => Content::Bytes(bytes.clone()),
                 _ => return None,
             };
@@ -364,11 +373,15 @@ impl Content {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    fn bytes(&self) -> usize {
         match self {
-            Self::Text(text) => text.is_empty(),
-            Self::Bytes(bytes) => bytes.is_empty(),
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bytes() == 0
     }
 
     /// Nothing of the same kind.
@@ -386,12 +399,8 @@ impl Content {
     /// What is from one offset up to another, both within it.
     fn slice(&self, from: u64, to: u64) -> Self {
         match self {
-            Self::Text(text) => {
-                let mut rest = Rest { text, at: 0, ascii: text.is_ascii() };
-                let slice = rest.take(from).and_then(|_| rest.take(to)).unwrap_or_default();
-                Self::Text(SmolStr::new(slice))
-            }
-            Self::Bytes(bytes) => Self::Bytes(bytes.get(from as usize..to as usize).unwrap_or_default().into()),
+            Self::Text(text) => Self::Text(text::slice(text, from, to)),
+            Self::Bytes(bytes) => Self::Bytes(slice_bytes(bytes, from, to)),
         }
     }
 
@@ -409,6 +418,10 @@ impl Content {
     }
 }
 
+fn slice_bytes(bytes: &[u8], from: u64, to: u64) -> Arc<[u8]> {
+    bytes.get(from as usize..to as usize).unwrap_or_default().into()
+}
+
 /// How much two runs have in common at their beginnings, and at their ends beside that.
 fn common<T: PartialEq>(
     a: impl DoubleEndedIterator<Item = T> + Clone,
@@ -418,50 +431,6 @@ fn common<T: PartialEq>(
     let (a, b) = (a.skip(head).collect::<Vec<_>>(), b.skip(head).collect::<Vec<_>>());
     let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
     (head, tail)
-}
-
-/// What is left of a text.
-struct Rest<'t> {
-    text: &'t str,
-    /// How many scalar values are gone.
-    at: u64,
-    ascii: bool,
-}
-
-impl<'t> Rest<'t> {
-    /// Takes what is before an offset.
-    fn take(&mut self, offset: u64) -> Result<&'t str, SpliceError> {
-        let count = offset.saturating_sub(self.at);
-        let past = |rest: &str, at| SpliceError::PastTheEnd { end: offset, len: at + rest.chars().count() as u64 };
-        let place = if self.ascii { usize::try_from(count).ok() } else { byte_place(self.text, count) };
-        let place = place.filter(|&place| place <= self.text.len()).ok_or_else(|| past(self.text, self.at))?;
-        let (taken, rest) = self.text.split_at(place);
-        (self.text, self.at) = (rest, self.at + count);
-        Ok(taken)
-    }
-}
-
-/// Where so many scalar values of a text end, in bytes.
-fn byte_place(text: &str, count: u64) -> Option<usize> {
-    /// Bytes that are counted at once, which processors do fast.
-    const CHUNK: usize = 64;
-    let mut left = usize::try_from(count).ok()?;
-    let (mut place, bytes) = (0, text.as_bytes());
-    let begins = |byte: &&u8| **byte & 0b1100_0000 != 0b1000_0000;
-    for chunk in bytes.chunks_exact(CHUNK) {
-        let here = chunk.iter().filter(begins).count();
-        if here > left {
-            break;
-        }
-        left -= here;
-        place += CHUNK;
-    }
-    // The last of them may go on past the chunk.
-    let mut starts = bytes[place..].iter().enumerate().filter(|(_, byte)| begins(byte)).map(|(start, _)| place + start);
-    match starts.nth(left) {
-        Some(place) => Some(place),
-        None => (bytes[place..].iter().filter(begins).count() == left).then_some(bytes.len()),
-    }
 }
 
 /// A side of what is deleted.

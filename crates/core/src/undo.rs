@@ -17,6 +17,7 @@ use crate::numbers::{ClientId, Millis, Seq};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Members, Op};
 use crate::splice::Splices;
+use crate::tables::Tables;
 use crate::value::Value;
 
 /// The steps of one client on one stream.
@@ -29,7 +30,7 @@ pub struct History {
     /// The group has a step.
     grouped: bool,
     /// The objects with texts that steps edit, as they were last seen.
-    texts: FxHashMap<Key, Arc<Object>>,
+    texts: Tables<Arc<Object>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -107,7 +108,7 @@ impl History {
 
     /// Whether it wants to hear of changes.
     pub fn has_texts(&self) -> bool {
-        !self.texts.is_empty()
+        self.texts.len() > 0
     }
 
     /// Others have edited a text, as it is shown, by these splices.
@@ -119,7 +120,9 @@ impl History {
         if let Some(op) = update(key, field, Edit::Splice(splices.clone())) {
             apply(&mut seen, &op, &Write::pending(ClientId(0), Seq::FIRST, Millis(0)));
         }
-        self.texts.extend(seen.as_ref().and_then(Entry::live).map(|seen| (key.clone(), seen.clone())));
+        if let Some(seen) = seen.as_ref().and_then(Entry::live) {
+            self.texts.insert(key.clone(), seen.clone());
+        }
         self.moved(key, field, splices);
     }
 
@@ -131,8 +134,8 @@ impl History {
         self.texts.insert(key.clone(), now.clone());
         for (field, was) in before.fields() {
             let is = now.get(field.as_str()).filter(|is| matches!(is, Value::Text(_) | Value::Bytes(_)));
-            let differs = is.is_some() && is != Some(&was.value);
-            if differs && let Some(done) = Splices::between(Some(&was.value), is) {
+            let differs = is.is_some() && is != Some(was.value);
+            if differs && let Some(done) = Splices::between(Some(was.value), is) {
                 self.moved(key, field, &done);
             }
         }
@@ -149,15 +152,15 @@ impl History {
     fn see(&mut self, step: &Step, after: &dyn Look) {
         for change in &step.changes {
             let is_text = matches!(change, Change::Merged { inverse: Edit::Splice(_), .. });
-            if is_text || self.texts.contains_key(change.key()) {
+            if is_text || self.texts.get(change.key()).is_some() {
                 match after.look(change.key()) {
-                    Some(object) => drop(self.texts.insert(change.key().clone(), object)),
+                    Some(object) => self.texts.insert(change.key().clone(), object),
                     None => drop(self.texts.remove(change.key())),
                 }
             }
         }
         if self.texts.len() > limits::UNDO_STEPS {
-            self.texts.clear();
+            self.texts = Tables::default();
         }
     }
 
@@ -219,25 +222,50 @@ fn push(stack: &mut Vec<Step>, step: Step) {
 
 impl Step {
     fn of(ops: &[Op], before: &dyn Look, after: &dyn Look) -> Self {
-        let mut of_key: FxHashMap<&Key, Vec<&Op>> = FxHashMap::default();
-        let mut keys: Vec<&Key> = Vec::new();
+        let mut by_key: Vec<&Op> = ops.iter().collect();
+        by_key.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut step = Self::default();
         for op in ops {
-            let own = of_key.entry(&op.key).or_default();
-            if own.is_empty() {
-                keys.push(&op.key);
+            let key = &op.key;
+            let own = &by_key[by_key.partition_point(|other| other.key < *key)..];
+            // The changes of an object stand where its first op does.
+            if !std::ptr::eq(own[0], op) {
+                continue;
             }
-            own.push(op);
-        }
-        let changes = keys.into_iter().flat_map(|key| {
-            let own = of_key.remove(key).unwrap_or_default();
+            let own = &own[..own.partition_point(|other| other.key == *key)];
             match (before.look(key), after.look(key)) {
-                (None, Some(object)) => vec![Change::Came(key.clone(), object)],
-                (Some(object), None) => vec![Change::Went(key.clone(), object)],
-                (Some(before), Some(after)) => changes(key, &own, &before, &after),
-                (None, None) => Vec::new(),
+                (None, Some(object)) => step.changes.push(Change::Came(key.clone(), object)),
+                (Some(object), None) => step.changes.push(Change::Went(key.clone(), object)),
+                (Some(before), Some(after)) => step.changed(key, own, &before, &after),
+                (None, None) => {}
             }
-        });
-        Self { changes: changes.collect(), since: Vec::new() }
+        }
+        step
+    }
+
+    /// An edit has changed an object that is there before and after.
+    fn changed(&mut self, key: &Key, ops: &[&Op], before: &Object, after: &Object) {
+        let mut names: Vec<&FieldName> = Vec::new();
+        for op in ops {
+            match &op.action {
+                Action::Update(edits) => names.extend(edits.iter().map(|(name, _)| name)),
+                Action::Insert(set) | Action::Upsert(set) => names.extend(set.iter().map(|(name, _)| name)),
+                Action::Delete => {}
+            }
+        }
+        names.sort();
+        names.dedup();
+        for name in names {
+            let (was, is) = (before.get(name.as_str()), after.get(name.as_str()));
+            let merged = only_edit(ops, name).and_then(|edit| inverse(was, edit));
+            let value = |value: Option<&Value>| value.cloned().unwrap_or(Value::Null);
+            let (key, field) = (key.clone(), name.clone());
+            match merged {
+                Some(inverse) => self.changes.push(Change::Merged { key, field, inverse }),
+                None if was == is => {}
+                None => self.changes.push(Change::Assigned { key, field, before: value(was), after: value(is) }),
+            }
+        }
     }
 
     /// A later edit joins this step.
@@ -294,10 +322,10 @@ impl Step {
     /// The ops that take it back, later changes first; those on one object as one op where that can be.
     fn inverse(&self, forced: bool, shown: &dyn Look) -> Vec<Op> {
         let mut ops: Vec<Op> = Vec::new();
-        let mut there: FxHashMap<&Key, Option<Entry>> = FxHashMap::default();
+        let mut there: FxHashMap<Key, Option<Entry>> = FxHashMap::default();
         for change in self.changes.iter().rev() {
             let key = change.key();
-            let entry = there.entry(key).or_insert_with(|| shown.look(key).map(Entry::Live));
+            let entry = there.entry(key.clone()).or_insert_with(|| shown.look(key).map(Entry::Live));
             let live = entry.as_ref().and_then(Entry::live).map(AsRef::as_ref);
             if let Some(op) = self.take_back(change, forced, live) {
                 apply(entry, &op, &Write::pending(ClientId(0), Seq::FIRST, Millis(0)));
@@ -367,37 +395,6 @@ fn past(splices: &Splices, since: Option<&Splices>) -> Option<Splices> {
         Some(since) => Some(Splices::meet(since, splices).ok()?.1),
         None => Some(splices.clone()),
     }
-}
-
-/// What an edit changed on an object that is there before and after.
-fn changes(key: &Key, ops: &[&Op], before: &Object, after: &Object) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut names: Vec<&FieldName> = Vec::new();
-    for op in ops {
-        match &op.action {
-            Action::Update(edits) => names.extend(edits.iter().map(|(name, _)| name)),
-            Action::Insert(set) | Action::Upsert(set) => names.extend(set.iter().map(|(name, _)| name)),
-            Action::Delete => {}
-        }
-    }
-    names.sort();
-    names.dedup();
-    for name in names {
-        let (was, is) = (before.get(name.as_str()), after.get(name.as_str()));
-        let merged = only_edit(ops, name).and_then(|edit| inverse(was, edit));
-        let value = |value: Option<&Value>| value.cloned().unwrap_or(Value::Null);
-        match merged {
-            Some(inverse) => changes.push(Change::Merged { key: key.clone(), field: name.clone(), inverse }),
-            None if was == is => {}
-            None => changes.push(Change::Assigned {
-                key: key.clone(),
-                field: name.clone(),
-                before: value(was),
-                after: value(is),
-            }),
-        }
-    }
-    changes
 }
 
 /// The edit of a field, where ops on one object edit it once and do not assign it.

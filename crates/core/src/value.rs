@@ -4,12 +4,15 @@
 //! [`Value::Int`] whatever it was written as, `-0` is `0`, and what no two peers would agree on (NaN, infinities)
 //! cannot be made. JSON, CBOR and JavaScript therefore give the same digest.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
+
+use crate::text::Text;
 
 /// One value of a field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// Nothing.
     Null,
@@ -20,7 +23,7 @@ pub enum Value {
     /// Any other finite number.
     Float(Float),
     /// Unicode text.
-    Text(SmolStr),
+    Text(Text),
     /// Opaque bytes.
     Bytes(Arc<[u8]>),
     /// Values in order.
@@ -31,7 +34,7 @@ pub enum Value {
 
 /// Values by name, sorted by name, each name once. A slice rather than a tree: many small maps must not take many times
 /// the memory of the bytes they came in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Entries(Arc<[(SmolStr, Value)]>);
 
 impl Entries {
@@ -75,6 +78,13 @@ pub struct Float(f64);
 
 impl Eq for Float {}
 
+impl Hash for Float {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Neither 0 nor -0 is one of them: what is equal has the same bits.
+        self.0.to_bits().hash(state);
+    }
+}
+
 impl Float {
     /// The number.
     pub fn get(self) -> f64 {
@@ -106,7 +116,7 @@ impl Value {
 
     /// A text value.
     pub fn text(text: impl AsRef<str>) -> Self {
-        Self::Text(SmolStr::new(text))
+        Self::Text(text.as_ref().into())
     }
 
     /// The text, where the value is one.

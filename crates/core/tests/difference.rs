@@ -61,7 +61,7 @@ fn table_of(rows: Rows) -> Table {
 fn shown(table: &Table) -> BTreeMap<ObjectId, Fields> {
     let live = table.iter().filter_map(|(id, entry)| Some((id.clone(), entry.as_ref()?.live()?)));
     let fields = live.map(|(id, object)| {
-        let fields = object.fields().filter(|(_, field)| field.value != Value::Null);
+        let fields = object.fields().filter(|(_, field)| *field.value != Value::Null);
         (id, fields.map(|(name, field)| (name.to_string(), field.value.clone())).collect())
     });
     fields.collect()

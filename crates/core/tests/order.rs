@@ -3,9 +3,9 @@
 mod support;
 
 use fastrand::Rng;
-use smol_str::SmolStr;
 use support::for_seeds;
 use tapeline_core::order::{OrderError, between, spread};
+use tapeline_core::short_text::SmolStr;
 
 /// Checks that a new position is between two others, and is one.
 fn is_between(before: Option<&str>, position: &str, after: Option<&str>) {

@@ -102,7 +102,8 @@ struct End {
 /// Ann edits offline what Ben edits meanwhile. Answers what everybody sees at the end.
 fn ended(seed: u64, alone: bool) -> End {
     let (mut server, mut ann, mut ben) = (Server::new(), Device::new(1), Device::new(2));
-    (ann.connect(), ben.connect());
+    ann.connect();
+    ben.connect();
     ben.edit((0..3).map(|n| insert(&format!("k{n}"), &[("a", 1)])).collect());
     talk(&mut server, &mut [&mut ann, &mut ben]);
     ann.disconnect(&mut server);

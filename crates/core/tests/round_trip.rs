@@ -4,16 +4,13 @@ mod support;
 
 use std::fmt::Debug;
 
-use fastrand::Rng;
 use support::for_seeds;
 use tapeline_core::batch::{Batch, ClientVerdict};
 use tapeline_core::codec::{Codec, CodecError, cbor, json};
 use tapeline_core::frame::ServerFrame;
 use tapeline_core::hash::{Chain, Digest};
-use tapeline_core::name::Subject;
-use tapeline_core::numbers::{EventNumber, Incarnation, Millis, Position, Seq};
-use tapeline_core::object::{Entry, Stamp, Write, apply};
-use tapeline_core::op::{Action, Op};
+use tapeline_core::numbers::{EventNumber, Incarnation, Position, Seq};
+use tapeline_core::op::Action;
 use tapeline_core::state::{ClientState, StreamState};
 
 #[test]
@@ -81,7 +78,7 @@ fn an_op_or_body_alone_reads_as_it_does_in_a_frame() {
 #[test]
 fn entries_come_back() {
     for_seeds(1_000, |seed, random| {
-        let Some(entry) = random_entry(random) else { return };
+        let Some(entry) = support::random_entry(random) else { return };
         comes_back(seed, &entry, cbor::decode_entry(&cbor::encode_entry(&entry)).map_err(Into::into));
     });
 }
@@ -116,27 +113,6 @@ fn the_states_of_streams_and_clients_come_back() {
         client.settle(EventNumber(random.u64(0..9)));
         comes_back(seed, &client, ClientState::decode(&client.encode()));
     });
-}
-
-/// What random events of three clients leave under one key.
-fn random_entry(random: &mut Rng) -> Option<Entry> {
-    let (key, clients) = (support::key(random), [0; 3].map(|_| support::client(random)));
-    let mut entry = None;
-    for seq in 0..random.u64(0..30) {
-        let op = Op { key: key.clone(), ..support::op(random) };
-        let stamp = Stamp { seq: Seq(seq), client: *random.choice(&clients).unwrap() };
-        if !matches!(op.action, Action::Delete) || random.u8(..) < 20 {
-            let actor = Subject::new("ann").unwrap();
-            let write = Write {
-                stamp,
-                base: Seq(random.u64(0..=seq)),
-                at: Millis(seq),
-                actor: random.bool().then_some(&actor),
-            };
-            apply(&mut entry, &op, &write);
-        }
-    }
-    entry
 }
 
 fn comes_back<T: PartialEq + Debug>(seed: u64, said: &T, read: Result<T, CodecError>) {

@@ -76,6 +76,34 @@ fn what_meets_nothing() {
 }
 
 #[test]
+fn what_meets_nothing_where_what_was_deleted_may_be_forgotten() {
+    let trimmed = || {
+        let mut server = after(&[insert("x", &[("a", 1)]), set("x", "a", 2), set("x", "a", 3)]);
+        server.sequencer.trimmed(Seq(2));
+        server
+    };
+    for op in [insert("y", &[("a", 2)]), upsert("y", &[("a", 2)])] {
+        assert_eq!(decide(&mut trimmed(), 1, op.clone()), Ok((vec![op], vec![])));
+    }
+    assert_eq!(decide(&mut trimmed(), 1, delete("y")), Ok((vec![], vec![])));
+    assert_eq!(decide(&mut trimmed(), 1, set("y", "a", 2)), Ok((vec![], vec![LostReason::Gone])));
+    assert_eq!(decide(&mut trimmed(), 2, set("y", "a", 2)), Err(RefusalCode::NotFound));
+}
+
+#[test]
+fn a_read_of_what_may_have_been_deleted_is_stale() {
+    for (horizon, stale) in [(1, false), (2, true)] {
+        let mut event = authored(2, 1, 1, vec![inc("x", "a", 1)]);
+        event.body.unchanged = vec![Read { key: key("y"), field: None }];
+        let mut server = after(&[insert("x", &[("a", 1)]), insert("z", &[])]);
+        server.sequencer.trimmed(Seq(horizon));
+        server.push(BEN, event);
+        let refused = |frame: &ServerFrame| matches!(frame, ServerFrame::Refused { refusal, .. } if refusal.code == RefusalCode::Stale);
+        assert_eq!(refused(&server.settle()[0].1), stale, "horizon {horizon}");
+    }
+}
+
+#[test]
 fn an_increment_of_what_is_no_number_is_refused() {
     let text = update("x", "a", Edit::Set("text".into()));
     let mut server = after(&[insert("x", &[("a", 1)]), text]);
@@ -211,4 +239,32 @@ fn a_replayed_log_gives_the_same_sequencer() {
         clients
     };
     assert_eq!(by_client(ours.clients), by_client(theirs.clients));
+}
+
+#[test]
+fn who_watches_is_told_what_a_batch_made_of_each_object() {
+    let mut server = after(&[insert("x", &[("a", 1)]), insert("y", &[("a", 1)])]);
+    let mut batch = |watched: bool, ops: Vec<(u64, Vec<Op>)>| {
+        server.sequencer.watch(watched);
+        for (n, ops) in ops {
+            server.push(BEN, authored(2, n, 2, ops));
+        }
+        server.sequencer.watch(true);
+        let staged = server.sequencer.stage().unwrap();
+        server.sequencer.appended(staged.expected.next()).unwrap().touched
+    };
+    assert_eq!(batch(false, vec![(1, vec![set("x", "a", 2)])]), None, "it was not watched from its start");
+    let ops = vec![
+        (2, vec![set("x", "a", 3), insert("z", &[("a", 1)])]),
+        (3, vec![set("x", "a", 4), delete("y")]),
+        (4, vec![insert("w", &[]), delete("w")]),
+        (5, vec![set("nowhere", "a", 4)]),
+    ];
+    let value = |object: Option<std::sync::Arc<tapeline_core::object::Object>>| {
+        object.map(|object| object.get("a").and_then(|value| value.as_int()))
+    };
+    let told = batch(true, ops).unwrap().into_iter();
+    let told: Vec<_> = told.map(|touched| (touched.key, value(touched.before), value(touched.after))).collect();
+    let expected = [("x", Some(Some(2)), Some(Some(4))), ("y", Some(Some(1)), None), ("z", None, Some(Some(1)))];
+    assert_eq!(told, expected.map(|(id, before, after)| (key(id), before, after)));
 }

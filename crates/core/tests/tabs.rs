@@ -9,16 +9,18 @@ mod support;
 use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
-use peers::{Server, inc, insert, key, set, upsert};
+use peers::{Server, inc, insert, key, set, update, upsert};
 use support::for_seeds;
 use tapeline_core::codec::cbor;
 use tapeline_core::mirror::{Commit, Mirror, ViewChange};
-use tapeline_core::name::Collection;
+use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::numbers::{Channel, ClientId, EditId, Millis, TabId};
-use tapeline_core::op::{Action, Op};
+use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::query::{Moved, Query};
 use tapeline_core::replica::{Moment, Replica, Restoring, Start, StoreBatch};
 use tapeline_core::sequencer::Peer;
+use tapeline_core::splice::Splices;
+use tapeline_core::value::Value;
 
 /// The browser: a device that keeps records, tabs, and the leader among them.
 struct Browser {
@@ -95,8 +97,8 @@ impl Browser {
         }
     }
 
-    fn edit(&mut self, tab: usize, random: &mut Rng) {
-        let tab = &mut self.tabs[tab];
+    fn edit(&mut self, place: usize, random: &mut Rng) {
+        let tab = &mut self.tabs[place];
         let number = tab.mirror.last_edit().0 + 1;
         let shared = format!("s{}", random.u8(..4));
         let shared_op = match (random.u8(..5), tab.mirror.get(&key(&shared)).is_some()) {
@@ -108,9 +110,27 @@ impl Browser {
         // Each edit leaves a trace that no other has.
         let own = insert(&format!("{}-{number}", tab.id.0), &[]);
         assert_eq!(tab.mirror.edit(Millis(1), vec![own, shared_op]), Ok(EditId(number)));
+        self.send(place);
+    }
+
+    /// A tab types a letter right behind another one.
+    fn type_letter(&mut self, tab: usize, behind: char, letter: char) {
+        let place = self.text(tab).chars().position(|other| other == behind).unwrap() + 1;
+        let typed = Edit::Splice(Splices::text(place as u64, 0, &letter.to_string()));
+        self.tabs[tab].mirror.edit(Millis(1), vec![update("doc", "text", typed)]).unwrap();
+        self.send(tab);
+    }
+
+    fn send(&mut self, tab: usize) {
+        let tab = &mut self.tabs[tab];
         while let Some(commit) = tab.mirror.poll_commit() {
             self.to_leader.push_back((self.epoch, tab.id, ToLeader::Commit(commit.encode())));
         }
+    }
+
+    fn text(&self, tab: usize) -> String {
+        let object = self.tabs[tab].mirror.get(&key("doc")).unwrap();
+        object.get("text").and_then(Value::as_text).unwrap_or_default().to_owned()
     }
 
     fn hear_tab(&mut self) {
@@ -304,6 +324,43 @@ fn each_edit_of_each_tab_is_recorded_once_whoever_leads() {
         browser.settle();
         browser.check();
     });
+}
+
+#[test]
+fn what_tabs_type_in_one_text_stays_in_the_order_of_each() {
+    for_seeds(300, |_, random| {
+        let mut browser = Browser::new(3);
+        let doc = Op { key: key("doc"), seen: None, action: Action::Insert(text_field("[-]")) };
+        browser.tabs[0].mirror.edit(Millis(1), vec![doc]).unwrap();
+        browser.send(0);
+        browser.settle();
+        // Each types behind its last letter; the third one does nothing.
+        let mut typists = [('[', '0'..='9'), ('-', 'a'..='j')];
+        while typists.iter().any(|(_, letters)| !letters.is_empty()) {
+            match random.u8(..10) {
+                place @ (0 | 1) => {
+                    let (last, letters) = &mut typists[usize::from(place)];
+                    if let Some(letter) = letters.next() {
+                        browser.type_letter(place.into(), *last, letter);
+                        *last = letter;
+                    }
+                }
+                2..5 => browser.hear_tab(),
+                5 => browser.tell(),
+                6 => browser.talk(random.usize(1..4)),
+                7 if random.u8(..8) == 0 => browser.change_leader(random.bool()),
+                7 => browser.store(random.bool()),
+                8 => browser.finish_writing(false),
+                _ => browser.hear_leader(random.usize(..3)),
+            }
+        }
+        browser.settle();
+        (0..3).for_each(|tab| assert_eq!(browser.text(tab), "[0123456789-abcdefghij]"));
+    });
+}
+
+fn text_field(text: &str) -> FieldMap<Value> {
+    FieldMap::new(vec![(FieldName::new("text").unwrap(), Value::from(text))]).unwrap()
 }
 
 #[test]

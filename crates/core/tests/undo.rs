@@ -439,7 +439,8 @@ fn undoing_everything_leaves_what_others_typed_at_once() {
 #[test]
 fn a_tab_undoes_what_it_typed_and_leaves_what_others_typed_around_it() {
     let (mut server, mut leader, mut ben) = (Server::new(), Device::new(1), Device::new(2));
-    (leader.connect(), ben.connect());
+    leader.connect();
+    ben.connect();
     ben.edit(vec![insert("x", &[]), update("x", "text", Edit::Set("<>".into()))]);
     talk(&mut server, &mut [&mut ben, &mut leader]);
     let mut tab = Mirror::new(TabId(7));

@@ -103,15 +103,15 @@ fn to_do(id: u64, first: bool, random: &mut fastrand::Rng) -> Op {
     let key = Key { collection: Collection::new("todos").expect("a name"), id: uuid(id) };
     let action = if first {
         let fields = vec![
-            (field("title"), Value::Text(words(random).into())),
+            (field("title"), Value::text(words(random))),
             (field("done"), Value::Bool(false)),
             (field("order"), Value::Int(id as i64)),
-            (field("note"), Value::Text(words(random).into())),
+            (field("note"), Value::text(words(random))),
         ];
         Action::Insert(FieldMap::new(fields).expect("fields"))
     } else {
         let edits = vec![
-            (field("title"), Edit::Set(Value::Text(words(random).into()))),
+            (field("title"), Edit::Set(Value::text(words(random)))),
             (field("done"), Edit::Set(Value::Bool(random.bool()))),
         ];
         Action::Update(FieldMap::new(edits).expect("fields"))

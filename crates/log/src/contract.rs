@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
+use tapeline_core::event::Recorded;
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, Key, StreamName};
 use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
 use tapeline_core::object::{Entry, Object};
 pub use tapeline_core::state::StateChanges;
 use tapeline_core::state::{ClientState, StreamState};
+
+use crate::pin::{Part, Pin};
 
 /// Append-only logs of batches, one a stream. The only contract that matters for truth.
 pub trait EventLog: Send + Sync + 'static {
@@ -31,7 +34,7 @@ pub trait EventLog: Send + Sync + 'static {
     }
 
     /// The durable events of a stream from `from` on, as many as `most_bytes` take but at least one where there is
-    /// one. Empty at the head; empty, too, where there is no such stream.
+    /// one. Empty at the head; empty, too, where there is no such stream. [`LogError::Trimmed`] below its horizon.
     fn read(
         &self,
         stream: &StreamName,
@@ -46,6 +49,30 @@ pub trait EventLog: Send + Sync + 'static {
         stream: &StreamName,
         after: Position,
     ) -> impl Future<Output = Result<Vec<Arc<Batch>>, LogError>> + Send;
+
+    /// Lets go the oldest events of a stream, those before `before` or somewhat fewer, and answers where it begins then.
+    /// Only what the state has durably, or will have, goes. The tombstones of what was deleted by them go too. Events
+    /// that touch one of the collections `keep` stay readable by [`kept`](Self::kept). A crash soon after may undo it.
+    ///
+    /// Works through the events that go, and so may block for long; readers and writers go on meanwhile.
+    fn trim(
+        &self,
+        stream: &StreamName,
+        before: Seq,
+        keep: &[Collection],
+    ) -> impl Future<Output = Result<Seq, LogError>> + Send;
+
+    /// Has the space of what was let go given back soon, however little it is.
+    fn reclaim(&self) {}
+
+    /// The events before the horizon of a stream that were kept, from `from` on, as many as `most_bytes` take but at
+    /// least one where there is one.
+    fn kept(
+        &self,
+        stream: &StreamName,
+        from: Seq,
+        most_bytes: usize,
+    ) -> impl Future<Output = Result<Vec<Recorded>, LogError>> + Send;
 
     /// Up to `limit` streams whose names come after `after`, in the order of their names.
     fn streams(
@@ -118,7 +145,9 @@ pub struct StreamInfo {
     pub stream: StreamName,
     /// Where it ends.
     pub head: Head,
-    /// Bytes of all its events as they are recorded, before any compression.
+    /// Its first event that is there: those before were let go.
+    pub horizon: Seq,
+    /// Bytes of all its events as they are recorded, before any compression, those that were let go too.
     pub bytes: u64,
 }
 
@@ -132,6 +161,12 @@ pub enum LogError {
         place: String,
         /// What is wrong there.
         what: String,
+    },
+    /// The events were let go. What they made is in the state.
+    #[error("the events before {horizon} were let go")]
+    Trimmed {
+        /// The first event that is there.
+        horizon: Seq,
     },
     /// The storage below failed. Trying again may help.
     #[error("storage failed: {0}")]
@@ -170,6 +205,9 @@ pub trait StateStore: Send + Sync + 'static {
     /// Only what is durable on the log may be given here. Blocks while too much is waiting to be written.
     fn apply(&self, stream: &StreamName, changes: StateChanges) -> Result<(), LogError>;
 
+    /// The state of a stream as it is now, held for a reader. `None` where nothing of it is stored.
+    fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError>;
+
     /// Shows `visit` all live objects of a stream, or of one of its collections, sorted by collection and id, as they
     /// were at one position whatever is applied meanwhile, until it breaks. Answers the state at that position.
     fn objects(
@@ -177,5 +215,10 @@ pub trait StateStore: Send + Sync + 'static {
         stream: &StreamName,
         collection: Option<&Collection>,
         visit: &mut dyn FnMut(&Key, &Arc<Object>) -> ControlFlow<()>,
-    ) -> Result<Option<StreamState>, LogError>;
+    ) -> Result<Option<StreamState>, LogError> {
+        let Some(pin) = self.pin(stream)? else { return Ok(None) };
+        let part = Part { collection, ..Part::default() };
+        pin.scan(part, &mut |key, entry| entry.live().map_or(ControlFlow::Continue(()), |object| visit(key, object)))?;
+        Ok(Some(*pin.state()))
+    }
 }

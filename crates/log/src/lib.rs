@@ -8,6 +8,9 @@ mod contract;
 pub mod embedded;
 pub mod limits;
 pub mod memory;
+mod pin;
 pub mod suite;
+mod touches;
 
 pub use contract::{Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo};
+pub use pin::{Part, Pin, Touched, Visit};

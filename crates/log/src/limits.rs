@@ -34,6 +34,10 @@ pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
 pub const IDLE: Duration = Duration::from_millis(1_000);
 /// Bytes of rows or journal that are worth a checkpoint when nothing is going on.
 pub const IDLE_BYTES: u64 = 256 << 10;
+/// What part of a store has to be let go before all of it is merged to give the space back: one in so many.
+pub const FREED_PART: u64 = 4;
+/// Segments that are let go in one step.
+pub const TRIM_SEGMENTS: usize = 16;
 /// Bytes of a store past which settling leaves its tables to the ordinary compaction.
 pub const SETTLE_BYTES: u64 = 256 << 20;
 

@@ -40,6 +40,82 @@ fn another_format_is_refused_clearly() {
 }
 
 #[test]
+fn a_directory_of_the_format_before_is_opened_and_becomes_one_of_this() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Embedded::open(directory.path()).unwrap();
+    let mut story = Story::new(0);
+    story.go_on(&log, 100);
+    log.close().unwrap();
+    let format = directory.path().join("FORMAT");
+    fs::write(&format, "tapeline log 1\n").unwrap();
+    assert!(verify(directory.path(), |_| ()).unwrap().damage.is_empty());
+    let log = Embedded::open(directory.path()).unwrap();
+    story.check(&log);
+    assert_eq!(fs::read_to_string(&format).unwrap(), "tapeline log 2\n");
+}
+
+#[test]
+fn what_was_let_go_stays_gone_and_verifies() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Embedded::open(directory.path()).unwrap();
+    let mut story = Story::new(0);
+    story.go_on(&log, 400);
+    let lists = tapeline_core::name::Collection::new("lists").unwrap();
+    let horizon = wait(log.trim(&story.writer.stream, Seq(4_000), &[lists])).unwrap();
+    assert!(horizon > Seq::FIRST);
+    story.check(&log);
+    log.close().unwrap();
+    let verified = verify(directory.path(), |_| ()).unwrap();
+    assert!(verified.damage.is_empty(), "{:?}", verified.damage);
+    assert_eq!(verified.events, story.writer.state.head.since(horizon));
+    let log = Embedded::open(directory.path()).unwrap();
+    assert_eq!(wait(log.info(&story.writer.stream)).unwrap().unwrap().horizon, horizon);
+    story.go_on(&log, 5);
+    story.check(&log);
+}
+
+/// Many events over few objects.
+#[test]
+fn space_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Embedded::open(directory.path()).unwrap();
+    let mut writer = Writer::new("s");
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut write = |log: &Embedded, writer: &mut Writer, batches: usize| {
+        for _ in 0..batches {
+            let ids: Vec<u64> = (0..4).map(|_| random.u64(..10)).collect();
+            let title: String = (0..6_000).map(|_| random.alphanumeric()).collect();
+            let next = writer.upserts(&ids, &title);
+            let batch = next.batch.clone();
+            append(log, next).unwrap();
+            let changes = writer.play(&batch);
+            log.apply(&writer.stream, changes).unwrap();
+        }
+    };
+    write(&log, &mut writer, 400);
+    let large = settled_bytes(&log, |bytes| bytes > 1_000_000);
+    let kept = writer.state.head.0 - 20;
+    wait(log.trim(&writer.stream, Seq(kept), &[])).unwrap();
+    write(&log, &mut writer, 1);
+    let small = settled_bytes(&log, |bytes| bytes < large / 3);
+    println!("{large} bytes, then {small}");
+    log.close().unwrap();
+    assert!(verify(directory.path(), |_| ()).unwrap().damage.is_empty());
+}
+
+/// Bytes of the store once they are as they should be.
+fn settled_bytes(log: &Embedded, right: impl Fn(u64) -> bool) -> u64 {
+    for _ in 0..200 {
+        std::thread::sleep(Duration::from_millis(100));
+        let stats = log.stats();
+        if stats.unflushed_bytes == 0 && right(stats.store_bytes) {
+            return stats.store_bytes;
+        }
+    }
+    panic!("the store does not settle: {:?}", log.stats());
+}
+
+#[test]
 fn a_failed_write_is_fatal() {
     let directory = tempfile::tempdir().unwrap();
     let said = Arc::new(Mutex::new(String::new()));
@@ -222,7 +298,8 @@ impl Story {
         };
         log.objects(&self.writer.stream, None, &mut load).unwrap();
         assert_eq!((objects.live(), objects.digest()), (state.live, state.digest));
-        let events = wait(log.read(&self.writer.stream, Seq::FIRST, usize::MAX)).unwrap();
+        let Some(info) = wait(log.info(&self.writer.stream)).unwrap() else { return };
+        let events = wait(log.read(&self.writer.stream, info.horizon, usize::MAX)).unwrap();
         assert_eq!((events.end(), events.after()), (state.head, state.chain));
     }
 }
@@ -243,8 +320,10 @@ fn child_that_is_killed() {
         println!("\nacknowledged {} {}", story.number, story.writer.state.position.0 + 1);
         let changes = story.writer.play(&batch);
         log.apply(&story.writer.stream, changes).unwrap();
-        if round % 50 == 0 {
-            log.flush_soon();
+        match round % 50 {
+            0 => log.flush_soon(),
+            7 | 29 => drop(wait(log.trim(&story.writer.stream, story.writer.state.head, &[])).unwrap()),
+            _ => {}
         }
     }
 }

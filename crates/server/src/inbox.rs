@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use tapeline_core::frame::ServerFrame;
 use tapeline_core::numbers::Channel;
 
+use crate::filling::Filled;
 use crate::lock::lock;
 
 /// Names one opening of a stream by a session, for the life of the server.
@@ -17,21 +18,21 @@ use crate::lock::lock;
 pub(crate) struct OpeningId(pub(crate) u64);
 
 /// Where things are put for one session.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Inbox {
     waiting: Mutex<Waiting>,
     /// Whether the client gave a sign of life since it was last looked for one.
     alive: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Waiting {
     mail: Mail,
     waker: Option<Waker>,
 }
 
 /// What was put in since the session last looked.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Mail {
     /// Answers to what the session sent.
     pub(crate) answers: Vec<Answer>,
@@ -39,6 +40,8 @@ pub(crate) struct Mail {
     pub(crate) news: Vec<(OpeningId, Channel)>,
     /// Streams on which somebody came, went or said something of themselves.
     pub(crate) presence: Vec<(OpeningId, Channel)>,
+    /// Pages that were made for it.
+    pub(crate) filled: Vec<Filled>,
     /// The server stops.
     pub(crate) stop: bool,
     /// The client gives no sign of life.
@@ -56,9 +59,16 @@ pub(crate) struct Answer {
     pub(crate) frame: ServerFrame,
 }
 
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Inbox")
+    }
+}
+
 impl Mail {
     fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.news.is_empty() && self.presence.is_empty() && !self.stop && !self.end
+        let has_none = self.answers.is_empty() && self.news.is_empty() && self.presence.is_empty();
+        has_none && self.filled.is_empty() && !self.stop && !self.end
     }
 }
 
@@ -76,6 +86,11 @@ impl Inbox {
     /// Somebody came, went or said something of themselves.
     pub(crate) fn tell_presence(&self, opening: OpeningId, channel: Channel) {
         self.put(|mail| mail.presence.push((opening, channel)));
+    }
+
+    /// A page was made, or could not be.
+    pub(crate) fn fill(&self, filled: Filled) {
+        self.put(|mail| mail.filled.push(filled));
     }
 
     /// The server stops.

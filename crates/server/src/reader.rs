@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use tapeline_core::block::EventBlock;
+use tapeline_core::event::Recorded;
 use tapeline_core::limits as core_limits;
 use tapeline_core::numbers::Seq;
 use tapeline_log::{EventLog, LogError};
@@ -53,12 +54,26 @@ impl<L: EventLog> Reader<L> {
 
     /// Reads the log on a thread that may wait for the disk.
     pub(crate) async fn read_log(&self, tape: &Tape, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
+        let stream = tape.stream().clone();
+        self.blocking(move |log, runtime| runtime.block_on(log.read(&stream, from, most_bytes))).await
+    }
+
+    /// Reads events from `from` on that were kept when those around them were let go, as many as fit one frame.
+    pub(crate) async fn kept(&self, tape: &Tape, from: Seq) -> Result<Vec<Recorded>, LogError> {
+        let stream = tape.stream().clone();
+        self.blocking(move |log, runtime| runtime.block_on(log.kept(&stream, from, core_limits::READ_BYTES))).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&L, &Handle) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
         self.metrics.log_reads.inc();
         let gone = || LogError::Storage("the server stops".into());
         let permit = self.reads.clone().acquire_owned().await.map_err(|_| gone())?;
-        let (log, stream, runtime) = (self.log.clone(), tape.stream().clone(), Handle::current());
+        let (log, runtime) = (self.log.clone(), Handle::current());
         let read = tokio::task::spawn_blocking(move || {
-            let read = runtime.block_on(log.read(&stream, from, most_bytes));
+            let read = read(&log, &runtime);
             drop(permit);
             read
         });

@@ -8,12 +8,24 @@
 //! [collections.tasks.fields]
 //! title = "ask"
 //! done = { policy = "first" }        # the same, with room for more
+//!
+//! [collections.payments]
+//! keep_events = true                 # stay readable where others are let go
+//!
+//! [streams."chat/*"]                 # a name, or how names begin
+//! retain = { events = 10000 }        # or { days = 30 }, or "all"
 //! ```
 
 use tapeline_core::name::{Collection, FieldName, NameError};
+use tapeline_core::retention::{PatternError, Retain, StreamPattern};
 use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// How streams are named.
+const STREAMS: &str = "[streams.\"chat/*\"]";
+/// What may stay of one.
+const RETAIN: &str = "\"all\", { events = 10000 } or { days = 30 }";
 
 /// What is wrong with a schema file, and where. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,25 +77,68 @@ impl Wrong {
 }
 
 fn read_root(root: &DeTable<'_>) -> Read<Schema> {
-    check_settings(root, &["collections"])?;
-    let Some(collections) = root.get("collections") else { return Ok(Schema::default()) };
-    let mut schema = Vec::new();
-    for (name, rules) in table(collections, "collections", "[collections.tasks]")? {
+    check_settings(root, &["collections", "streams"])?;
+    let collections = root.get("collections").map(read_collections).transpose()?.unwrap_or_default();
+    let retention = root.get("streams").map(read_streams).transpose()?.unwrap_or_default();
+    Ok(Schema::new(collections).retaining(retention))
+}
+
+fn read_collections(collections: &Value<'_>) -> Read<Vec<(Collection, Rules)>> {
+    let collections = table(collections, "collections", "[collections.tasks]")?.iter();
+    let collections = collections.map(|(name, rules)| {
         let collection = Collection::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
-        schema.push((collection, read_rules(rules)?));
-    }
-    Ok(Schema::new(schema))
+        Ok((collection, read_rules(rules)?))
+    });
+    collections.collect()
+}
+
+fn read_streams(streams: &Value<'_>) -> Read<Vec<(StreamPattern, Retain)>> {
+    let streams = table(streams, "streams", STREAMS)?.iter();
+    let streams = streams.map(|(name, settings)| {
+        let pattern = name.get_ref().parse().map_err(|error: PatternError| Wrong::at(name, error.to_string()))?;
+        let settings_table = table(settings, "a stream", STREAMS)?;
+        check_settings(settings_table, &["retain"])?;
+        let missing = || Err(Wrong::at(settings, format!("a stream needs to say what stays: {RETAIN}")));
+        Ok((pattern, settings_table.get("retain").map_or_else(missing, read_retain)?))
+    });
+    streams.collect()
+}
+
+fn read_retain(value: &Value<'_>) -> Read<Retain> {
+    let wrong = || Wrong::at(value, format!("what stays is {RETAIN}"));
+    let limit = match value.get_ref() {
+        DeValue::String(word) if word == "all" => return Ok(Retain::All),
+        DeValue::Table(limit) => limit,
+        _ => return Err(wrong()),
+    };
+    check_settings(limit, &["events", "days"])?;
+    let mut limits = limit.iter();
+    let (Some((name, count)), None) = (limits.next(), limits.next()) else { return Err(wrong()) };
+    let number =
+        count.get_ref().as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+    let positive = number.filter(|number| *number > 0);
+    let retain = positive.and_then(|number| match name.get_ref().as_ref() {
+        "events" => Some(Retain::Events(number)),
+        _ => u32::try_from(number).ok().map(Retain::Days),
+    });
+    retain.ok_or_else(|| Wrong::at(count, format!("{} are a positive number", name.get_ref())))
 }
 
 fn read_rules(rules: &Value<'_>) -> Read<Rules> {
     let rules = table(rules, "a collection", "[collections.tasks]")?;
-    check_settings(rules, &["policy", "update_after_delete", "fields"])?;
+    check_settings(rules, &["policy", "update_after_delete", "keep_events", "fields"])?;
     let update_after_delete = rules.get("update_after_delete").map(read_update_after_delete).transpose()?;
     Ok(Rules {
         policy: rules.get("policy").map(read_policy).transpose()?.unwrap_or_default(),
         update_after_delete: update_after_delete.unwrap_or_default(),
+        keep_events: rules.get("keep_events").map(read_flag).transpose()?.unwrap_or_default(),
         fields: rules.get("fields").map(read_fields).transpose()?.unwrap_or_default(),
     })
+}
+
+fn read_flag(value: &Value<'_>) -> Read<bool> {
+    let found = value.get_ref();
+    found.as_bool().ok_or_else(|| Wrong::at(value, format!("this is true or false, no {}", found.type_str())))
 }
 
 fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
@@ -173,6 +228,8 @@ fn did_you_mean(word: &str, words: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tapeline_core::name::StreamName;
+
     use super::*;
 
     fn collection(name: &str) -> Collection {
@@ -189,6 +246,7 @@ mod tests {
             [collections.tasks]
             policy = 'reject'
             update_after_delete = 'revive'
+            keep_events = true
             [collections.tasks.fields]
             title = 'ask'
             done = { policy = 'first' }
@@ -200,10 +258,29 @@ mod tests {
         let tasks = Rules {
             policy: Policy::Reject,
             update_after_delete: UpdateAfterDelete::Revive,
+            keep_events: true,
             fields: fields.into_iter().map(|(name, policy)| (field(name), policy)).collect(),
         };
         let expected = Schema::new([(collection("tasks"), tasks), (collection("notes"), Rules::default())]);
         assert_eq!(read_schema(text), Ok(expected));
+    }
+
+    #[test]
+    fn a_file_says_which_events_stay() {
+        let text = "
+            [streams.'chat/*']
+            retain = { events = 1_000 }
+            [streams.'chat/support']
+            retain = 'all'
+            [streams.'*']
+            retain = { days = 30 }
+        ";
+        let schema = read_schema(text).unwrap();
+        let retain = |name: &str| schema.retain(&StreamName::new(name).unwrap());
+        assert_eq!(retain("chat/a"), Retain::Events(1_000));
+        assert_eq!(retain("chat/support"), Retain::All);
+        assert_eq!(retain("chat"), Retain::Days(30));
+        assert_eq!(read_schema("").unwrap().retain(&StreamName::new("a").unwrap()), Retain::All);
     }
 
     #[test]
@@ -220,7 +297,18 @@ mod tests {
             ("colections = {}", (1, 1), "did you mean \"collections\"?"),
             ("[collections]\na = 1", (2, 5), "a table, as in [collections.tasks]"),
             ("[collections.a]\npolcy = 'last'", (2, 1), "did you mean \"policy\"?"),
-            ("[collections.a]\nzzz = 'last'", (2, 1), "\"policy\", \"update_after_delete\" or \"fields\""),
+            (
+                "[collections.a]\nzzz = 'last'",
+                (2, 1),
+                "\"policy\", \"update_after_delete\", \"keep_events\" or \"fields\"",
+            ),
+            ("[collections.a]\nkeep_events = 'yes'", (2, 15), "true or false"),
+            ("[streams.'a*b']\nretain = 'all'", (1, 10), "a * stands at the end"),
+            ("[streams.a]", (1, 1), "needs to say what stays"),
+            ("[streams.a]\nretain = 'some'", (2, 10), "{ days = 30 }"),
+            ("[streams.a]\nretain = { event = 3 }", (2, 12), "did you mean \"events\"?"),
+            ("[streams.a]\nretain = { events = 0 }", (2, 21), "a positive number"),
+            ("[streams.a]\nretain = { events = 1, days = 2 }", (2, 10), "\"all\","),
             ("[collections.a]\n  policy = 'lst'", (2, 12), "did you mean \"last\"?"),
             ("[collections.a]\npolicy = 'newest'", (2, 10), "\"last\", \"first\", \"reject\" or \"ask\""),
             ("[collections.a]\npolicy = 3", (2, 10), "no integer"),

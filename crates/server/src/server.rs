@@ -1,7 +1,7 @@
 //! Starting and stopping.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tapeline_core::name::StreamName;
 use tapeline_log::{EventLog, StateStore};
@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::accept::{Places, accept};
 use crate::config::{ServerConfig, StartError};
 use crate::limits;
+use crate::retention;
 use crate::shared::Shared;
 
 /// A running server. Dropped, it stops in the background.
@@ -42,6 +43,8 @@ impl Server {
         let shared = Shared::new(log, store, &config.schema, config.readings, config.pages);
         tokio::spawn(bring_up(shared.clone(), config.unapplied));
         tokio::spawn(shared.sessions.clone().watch());
+        tokio::spawn(let_pins_go(Arc::downgrade(&shared)));
+        tokio::spawn(retention::watch(Arc::downgrade(&shared)));
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(serve(shared, listener, stopped));
         Ok(Self { address, stop, task })
@@ -81,6 +84,17 @@ async fn serve<L: EventLog, S: StateStore>(
     };
     if tokio::time::timeout(limits::STOP_WITHIN, finish).await.is_err() {
         tracing::error!("stopping took too long; what was acknowledged is durable all the same");
+    }
+}
+
+/// Lets states of streams go that nobody reads on, for as long as there is a server.
+async fn let_pins_go<L: EventLog, S: StateStore>(shared: Weak<Shared<L, S>>) {
+    let mut looks = tokio::time::interval(limits::PINS_EVERY);
+    loop {
+        looks.tick().await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.fillers.pins.let_idle_go();
+        shared.metrics.pins.set(shared.fillers.pins.held() as i64);
     }
 }
 

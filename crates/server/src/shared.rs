@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tapeline_core::schema::Schema;
 
 use crate::budget::Budget;
+use crate::filling::Fillers;
+use crate::http::Pins;
 use crate::hub::Hub;
 use crate::limits;
 use crate::metrics::{Metrics, Readings};
 use crate::pages::Pages;
 use crate::reader::Reader;
+use crate::retention::Retention;
 use crate::sessions::Sessions;
 use crate::shard::Shards;
 use crate::sse::Doors;
@@ -26,12 +29,16 @@ pub(crate) struct Shared<L, S> {
     pub(crate) readings: Option<Readings>,
     pub(crate) pages: Option<Pages>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) fillers: Arc<Fillers>,
     /// Where what is posted finds its session.
     pub(crate) doors: Arc<Doors>,
     /// Bytes of messages that have not come whole.
     pub(crate) unfinished: Arc<Budget>,
     /// How many lists of objects are under way.
     pub(crate) lists: Arc<tokio::sync::Semaphore>,
+    /// The snapshots that are read over plain HTTP.
+    pub(crate) snapshots: Arc<Pins>,
+    pub(crate) retention: Retention,
     stopping: AtomicBool,
 }
 
@@ -54,9 +61,12 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             readings,
             pages,
             sessions: Arc::default(),
+            fillers: Arc::default(),
             doors: Arc::default(),
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
+            snapshots: Arc::default(),
+            retention: Retention::new(schema.clone()),
             stopping: AtomicBool::new(false),
         })
     }

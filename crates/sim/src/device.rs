@@ -13,7 +13,7 @@ use tapeline_core::undo::History;
 use crate::diary::Diary;
 use crate::network::ConnId;
 use crate::sabotage::Sabotage;
-use crate::workload::Marker;
+use crate::workload::{self, Marker};
 
 /// Wall-clock time when the world begins.
 const EPOCH: i64 = 1_763_640_000_000;
@@ -55,6 +55,8 @@ pub struct Device {
     pub diary: Diary,
     /// Objects that are to stay on the device, as they were last left.
     pub drafts: BTreeMap<Key, Draft>,
+    /// It holds only what its queries find.
+    pub partial: bool,
     start: Start,
     codec: Codec,
     skew: i64,
@@ -99,6 +101,7 @@ impl Device {
             history: History::default(),
             diary: Diary::default(),
             drafts: BTreeMap::new(),
+            partial: false,
             start,
             codec,
             skew: 0,
@@ -121,12 +124,20 @@ impl Device {
         (self.history, self.diary) = Default::default();
         let client = ClientId(self.random.u128(..));
         let stream = StreamName::new("sim/stream").expect("a name");
-        self.replica = Some(match self.keeping {
+        let mut first = workload::collections();
+        self.random.shuffle(&mut first);
+        first.truncate(self.random.usize(0..=2));
+        let mut replica = match self.keeping {
             Keeping::Memory => Replica::new(stream, client, self.start, Keeping::Memory),
             Keeping::Device => {
                 Replica::restore(stream, client, self.start, self.store.rows()).expect("what was stored can be read")
             }
-        });
+        };
+        replica.want_first(first);
+        if self.partial {
+            assert!(replica.hold_part(), "it holds nothing else");
+        }
+        self.replica = Some(replica);
     }
 
     /// The process ends; what was not synced may be lost.
@@ -212,6 +223,9 @@ impl Store {
         for row in batch.rows {
             let torn = sabotage == Some(Sabotage::TornTransaction) && batch.number.is_multiple_of(2);
             if torn && row.table == Table::Meta && self.rows.contains_key(&(row.table, row.key.clone())) {
+                continue;
+            }
+            if sabotage == Some(Sabotage::CursorBeforeRows) && batch.number % 3 == 2 && row.table == Table::Objects {
                 continue;
             }
             match row.value {

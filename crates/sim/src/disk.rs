@@ -158,6 +158,12 @@ impl Disk {
         self.applied.entries.get(key).map(|bytes| cbor::decode_entry(bytes).expect("an entry reads back"))
     }
 
+    /// All that the state has.
+    pub fn entries(&self) -> impl Iterator<Item = (Key, Entry)> {
+        let decoded = |bytes: &Vec<u8>| cbor::decode_entry(bytes).expect("an entry reads back");
+        self.applied.entries.iter().map(move |(key, bytes)| (key.clone(), decoded(bytes)))
+    }
+
     /// What the state has of a client.
     pub fn client(&self, client: ClientId) -> Option<ClientState> {
         self.applied.clients.get(&client).map(|bytes| ClientState::decode(bytes).expect("a client's state reads back"))

@@ -15,7 +15,9 @@ mod device;
 mod diary;
 mod disk;
 mod faults;
+mod filling;
 mod network;
+mod part;
 mod plan;
 mod recorder;
 mod reference;
@@ -39,6 +41,9 @@ pub struct Run {
     pub steps: Option<u64>,
     /// A bug to plant.
     pub sabotage: Option<Sabotage>,
+    /// Whether some devices may hold a part of the stream alone: what no client offers yet, and what is known to be wrong
+    /// with commands that read what they do not hold.
+    pub parts: bool,
     /// Whether to note what happens.
     pub traced: bool,
 }
@@ -62,7 +67,7 @@ impl Run {
 
     /// Runs it. A panic is a failure like any other.
     pub fn run(self) -> Report {
-        let mut world = World::new(self.seed, self.steps, self.sabotage, self.traced);
+        let mut world = World::new(&self);
         let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
         let failure = match ended {
             Ok(ended) => ended.err(),

@@ -24,6 +24,10 @@ pub struct Plan {
     pub faults: Vec<(Fault, u32)>,
     /// One tick in so many makes a checkpoint of the server's state.
     pub checkpoint: u8,
+    /// Whether the server trims its log.
+    pub trims: bool,
+    /// Whether some devices hold a part of the stream.
+    pub parts: bool,
     /// How often a store may be copied.
     pub copies: usize,
     /// Whether there are objects that stay on their device for a while.
@@ -87,6 +91,8 @@ impl Plan {
             fault_gap: *random.choice(&[150, 600, 2500]).unwrap_or(&600),
             faults: Vec::new(),
             checkpoint: *random.choice(&[2, 20, 100]).unwrap_or(&20),
+            trims: false,
+            parts: false,
             copies: *random.choice(&[1, 1, 4]).unwrap_or(&1),
             drafts: true,
             unknown: 0,
@@ -109,6 +115,11 @@ impl Plan {
         }
         // Two copies of a store would both publish what both have.
         plan.drafts = !plan.has(Fault::DeviceCopy) && !plan.has(Fault::DeviceRestore);
+        // Of events that are gone nobody can recognise its own.
+        let recognised =
+            [Fault::DeviceCopy, Fault::DeviceRestore, Fault::ServerRestore].into_iter().any(|fault| plan.has(fault));
+        plan.trims = !recognised && random.bool();
+        plan.parts = !recognised && random.bool();
         if random.u8(0..4) == 0 {
             plan.unknown = *random.choice(&[3, 20]).unwrap_or(&20);
         }

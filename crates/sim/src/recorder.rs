@@ -148,6 +148,11 @@ impl Recorder {
         Seq(self.log.events.len() as u64)
     }
 
+    /// How many events are, or were, on any log.
+    pub fn most(&self) -> Seq {
+        Seq(self.all().map(|log| log.events.len() as u64).max().unwrap_or_default())
+    }
+
     /// Whether an object was there after so many events on any log.
     pub fn has_object(&self, seq: Seq, key: &Key) -> bool {
         self.all().any(|log| log.after.get(seq.0 as usize).is_some_and(|(_, objects)| objects.get(key).is_some()))
@@ -215,6 +220,17 @@ impl Recorder {
     pub fn objects(&self, seq: Seq, digest: Digest) -> Option<&Objects> {
         let found = self.all().find_map(|log| log.after.get(seq.0 as usize).filter(|(there, _)| *there == digest));
         found.map(|(_, objects)| objects.as_ref())
+    }
+
+    /// Whether this was under a key after so many events of any log.
+    pub fn was(&self, key: &Key, after: Seq, object: Option<&Shown>) -> bool {
+        let there = |log: &History| log.after.get(after.0 as usize).map(|(_, objects)| objects.get(key));
+        self.all().any(|log| there(log).is_some_and(|there| there.as_ref() == object))
+    }
+
+    /// The objects after so many events, on every log that has so many.
+    pub fn states(&self, after: Seq) -> impl Iterator<Item = &Objects> {
+        self.all().filter_map(move |log| log.after.get(after.0 as usize)).map(|(_, objects)| objects.as_ref())
     }
 
     /// All edits on the present log, with how often they stand there.

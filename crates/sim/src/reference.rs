@@ -376,12 +376,13 @@ fn resolve_edits(
     lost: &mut Vec<Lost>,
 ) -> Vec<(tapeline_core::name::FieldName, Edit)> {
     let (mut kept, client) = (Vec::new(), event.write.1);
+    let base = op.seen.unwrap_or(event.base);
     for (name, edit) in edits.iter() {
         let mut lose = |edit: Edit, reason| {
             let action = Action::Update(FieldMap::new(vec![(name.clone(), edit)]).expect("one"));
             lost.push(Lost { op: Op { action, ..op.clone() }, reason });
         };
-        let concurrent = object.is_concurrent(name.as_str(), event.base, client);
+        let concurrent = object.is_concurrent(name.as_str(), base, client);
         match edit {
             Edit::Set(_) | Edit::Put(_) => match workload::policy(&op.key.collection, name.as_str()) {
                 "first" if concurrent => lose(edit.clone(), LostReason::First),
@@ -395,7 +396,7 @@ fn resolve_edits(
                 let added = object.added.get(name.as_str());
                 let stays = |member: &&Value| {
                     let writes = added.and_then(|added| added.iter().find(|(other, _)| other == *member));
-                    let unseen = writes.is_some_and(|(_, writes)| unseen(Some(writes), event.base, client));
+                    let unseen = writes.is_some_and(|(_, writes)| unseen(Some(writes), base, client));
                     unseen && !members.add.contains(member)
                 };
                 let stay: Vec<Value> = members.remove.iter().filter(stays).cloned().collect();

@@ -19,11 +19,15 @@ pub enum Sabotage {
     RefusalIgnored,
     /// A device stores objects without noting up to where they were played.
     TornTransaction,
+    /// A device stores up to where it was filled without what it was filled with.
+    CursorBeforeRows,
+    /// Pages do not say what is gone.
+    GoneUnsaid,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::NoDedupe,
         Self::AckBeforeSync,
         Self::VerdictLost,
@@ -32,6 +36,8 @@ impl Sabotage {
         Self::ForkUnnoticed,
         Self::RefusalIgnored,
         Self::TornTransaction,
+        Self::CursorBeforeRows,
+        Self::GoneUnsaid,
     ];
 
     /// The word for it on the command line.
@@ -45,6 +51,8 @@ impl Sabotage {
             Self::ForkUnnoticed => "fork-unnoticed",
             Self::RefusalIgnored => "refusal-ignored",
             Self::TornTransaction => "torn-transaction",
+            Self::CursorBeforeRows => "cursor-before-rows",
+            Self::GoneUnsaid => "gone-unsaid",
         }
     }
 

@@ -9,8 +9,11 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use tapeline_core::batch::Batch;
+use tapeline_core::catchup::{Fill, Plan};
 use tapeline_core::event::{Authored, Sealed, Verdict};
-use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Events, Live, Open, PROTOCOL, ServerFrame, Welcome};
+use tapeline_core::frame::{
+    ClientFrame, ErrorCode, ErrorFrame, Events, Live, Open, PROTOCOL, ServerFrame, Subscription, Welcome,
+};
 use tapeline_core::limits;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Position, Seq};
@@ -18,7 +21,9 @@ use tapeline_core::sequencer::{Peer, Sequencer};
 use tapeline_core::state::{StateChanges, StreamState};
 
 use crate::disk::Disk;
+use crate::filling::{self, Filler};
 use crate::network::ConnId;
+use crate::part::{Change, Part};
 use crate::sabotage::Sabotage;
 use crate::workload;
 
@@ -35,6 +40,8 @@ pub struct Server {
     pub life: u64,
     sabotage: Option<Sabotage>,
     random: Rng,
+    /// Events below it are as good as gone.
+    horizon: Seq,
 }
 
 #[derive(Debug)]
@@ -51,13 +58,22 @@ struct Session {
     client: Option<ClientId>,
     channel: Channel,
     /// Opens that were not yet answered.
-    opening: VecDeque<Live>,
+    opening: VecDeque<Open>,
     /// The next event to play.
     reader: Option<Seq>,
+    /// A filling that is to begin, and one that has begun.
+    to_fill: Option<Fill>,
+    filler: Option<Filler>,
+    /// The queries of a partial replica that is to be filled, and what is known of one that was.
+    to_part: Option<Vec<Subscription>>,
+    part: Option<Part>,
+    /// What it had played when it opened the stream.
+    played: Seq,
 }
 
 /// What the server does to a connection.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are frames")]
 pub enum Out {
     /// Sends a frame, to a session of this client.
     Send(ConnId, Option<ClientId>, ServerFrame),
@@ -80,7 +96,7 @@ pub enum Outcome {
 impl Server {
     /// A server with an empty disk, not running.
     pub fn new(sabotage: Option<Sabotage>, random: Rng) -> Self {
-        Self { disk: Disk::default(), process: None, life: 0, sabotage, random }
+        Self { disk: Disk::default(), process: None, life: 0, sabotage, random, horizon: Seq::FIRST }
     }
 
     /// Whether its process runs.
@@ -166,9 +182,14 @@ impl Server {
                 }
             }
             ClientFrame::Fetch { channel, from, to } => self.fetch(id, channel, from, to, &mut outs),
-            ClientFrame::Close { .. } => session.reader = None,
+            ClientFrame::Close { .. } => {
+                (session.reader, session.to_fill, session.filler) = (None, None, None);
+                session.part = None;
+            }
             // Who is there decides nothing: no device of this world asks.
             ClientFrame::Presence(_) => {}
+            ClientFrame::Subscribe { subscription, .. } => session.change(Change::Subscribe(subscription)),
+            ClientFrame::Unsubscribe { number, .. } => session.change(Change::Unsubscribe(number)),
             ClientFrame::Ping => outs.push(Out::Send(id, client, ServerFrame::Pong)),
         }
         self.answer(&mut outs);
@@ -198,7 +219,9 @@ impl Server {
         process.displace(id, open.client, outs);
         let Some(session) = process.sessions.get_mut(&id) else { return };
         (session.client, session.channel, session.reader) = (Some(open.client), open.channel, None);
-        session.opening.push_back(open.live);
+        (session.to_fill, session.filler, session.played) = (None, None, open.played);
+        (session.to_part, session.part) = (None, None);
+        session.opening.push_back(open.clone());
         load_clients(&mut process.sequencer, &self.disk, open.former.iter().copied().chain([open.client]));
         let peer = Peer { session: id, channel: open.channel };
         process.sequencer.open(peer, None, open, chain);
@@ -277,7 +300,7 @@ impl Server {
         let sequencer = self.recover();
         if let Some(process) = &mut self.process {
             let answers = std::mem::replace(&mut process.sequencer, sequencer).abandon();
-            process.send(answers, outs);
+            process.send(answers, &self.disk, self.horizon, &mut self.random, outs);
         }
         self.note_changes();
         self.apply_durable();
@@ -312,12 +335,66 @@ impl Server {
     fn answer(&mut self, outs: &mut Vec<Out>) {
         let Some(process) = &mut self.process else { return };
         let answers = process.sequencer.take_answers();
-        process.send(answers, outs);
+        process.send(answers, &self.disk, self.horizon, &mut self.random, outs);
         self.play(outs);
+    }
+
+    /// Fills, and gives up what is older than anybody needs.
+    pub fn turn(&mut self, trims: bool) -> Vec<Out> {
+        let mut outs = Vec::new();
+        self.play(&mut outs);
+        if trims && self.random.u8(0..4) == 0 {
+            self.trim();
+        }
+        outs
+    }
+
+    /// The events up to somewhere are as good as gone.
+    fn trim(&mut self) {
+        let (Some(process), Some(state)) = (&self.process, self.disk.state()) else { return };
+        let needed = process.sessions.values().map(|session| {
+            let part = session.part.iter().map(Part::since);
+            let filled = session.filler.iter().map(Filler::since).chain(session.reader).chain(part).min();
+            filled.map_or(session.played, |filled| filled.min(session.played))
+        });
+        let most = needed.min().unwrap_or(state.head).min(state.head);
+        self.horizon = self.horizon.max(Seq(self.random.u64(0..=most.0)));
+    }
+
+    /// Sends pages to everybody who is to be filled, a few at a time.
+    fn fill(&mut self, outs: &mut Vec<Out>) {
+        let (disk, random) = (&self.disk, &mut self.random);
+        let Some(process) = &mut self.process else { return };
+        for (&id, session) in &mut process.sessions {
+            session.tell(id, disk, random, outs);
+            if let Some(fill) = &session.to_fill
+                && session.to_part.is_none()
+                && let Some(filler) = Filler::pinned(fill, disk, self.horizon)
+            {
+                (session.to_fill, session.filler) = (None, Some(filler));
+            }
+            for _ in 0..random.u8(0..4) {
+                let Some(filler) = &mut session.filler else { break };
+                if random.u8(0..12) == 0
+                    && let Some(anew) = filler.pinned_anew(disk, self.horizon)
+                {
+                    *filler = anew;
+                }
+                let mut page = filler.page(session.channel, disk, random.usize(1..12));
+                if self.sabotage == Some(Sabotage::GoneUnsaid) {
+                    page.gone.clear();
+                }
+                if page.end.is_some() {
+                    (session.reader, session.filler) = (Some(page.to), None);
+                }
+                outs.push(Out::Send(id, session.client, ServerFrame::Page(page)));
+            }
+        }
     }
 
     /// Plays to every reader what it has not heard of.
     fn play(&mut self, outs: &mut Vec<Out>) {
+        self.fill(outs);
         let Some(process) = &mut self.process else { return };
         let head = self.disk.head();
         for (&id, session) in &mut process.sessions {
@@ -360,10 +437,17 @@ impl Process {
         }
     }
 
-    fn send(&mut self, answers: Vec<(Peer, ServerFrame)>, outs: &mut Vec<Out>) {
+    fn send(
+        &mut self,
+        answers: Vec<(Peer, ServerFrame)>,
+        disk: &Disk,
+        horizon: Seq,
+        random: &mut Rng,
+        outs: &mut Vec<Out>,
+    ) {
         for (peer, frame) in answers {
             let Some(session) = self.sessions.get_mut(&peer.session) else { continue };
-            session.answered(&frame);
+            let frame = session.answered(frame, |open| filling::chosen(open, disk, horizon, random));
             outs.push(Out::Send(peer.session, session.client, frame));
         }
     }
@@ -371,26 +455,73 @@ impl Process {
 
 impl Session {
     fn new(heard: Millis) -> Self {
-        Self { heard, client: None, channel: Channel(0), opening: VecDeque::new(), reader: None }
+        Self {
+            heard,
+            client: None,
+            channel: Channel(0),
+            opening: VecDeque::new(),
+            reader: None,
+            to_fill: None,
+            filler: None,
+            to_part: None,
+            part: None,
+            played: Seq::FIRST,
+        }
     }
 
-    /// Begins to play once the last open is answered.
-    fn answered(&mut self, frame: &ServerFrame) {
-        match frame {
+    /// A partial replica wants something else.
+    fn change(&mut self, change: Change) {
+        match (&mut self.part, &mut self.to_part) {
+            (Some(part), _) => part.change(change),
+            (None, Some(queries)) => match change {
+                Change::Unsubscribe(number) => queries.retain(|query| query.number != number),
+                Change::Subscribe(query) => {
+                    queries.retain(|known| known.number != query.number);
+                    queries.push(query);
+                }
+            },
+            (None, None) => {}
+        }
+    }
+
+    /// Sends a partial replica what is to be told, a few pages at a time.
+    fn tell(&mut self, id: ConnId, disk: &Disk, random: &mut Rng, outs: &mut Vec<Out>) {
+        if let (Some(fill), Some(queries)) = (&self.to_fill, &self.to_part)
+            && let Some(part) = Part::opened(fill, queries, self.channel, disk, random)
+        {
+            (self.to_fill, self.to_part, self.part) = (None, None, Some(part));
+        }
+        for _ in 0..random.u8(0..4) {
+            let Some(page) = self.part.as_mut().and_then(|part| part.next(self.channel, disk, random)) else { break };
+            outs.push(Out::Send(id, self.client, ServerFrame::Page(page)));
+        }
+    }
+
+    /// Begins to play, or to fill, once the last open is answered. Answers what is to be said.
+    fn answered(&mut self, frame: ServerFrame, plan: impl FnOnce(&Open) -> Plan) -> ServerFrame {
+        match &frame {
             ServerFrame::Opened(opened) => {
-                let live = self.opening.pop_front();
-                if self.opening.is_empty() {
-                    self.reader = match live {
-                        Some(Live::From(seq)) => Some(seq),
-                        Some(Live::Head) => Some(opened.head),
-                        Some(Live::No) | None => None,
-                    };
+                if let Some(open) = self.opening.pop_front()
+                    && self.opening.is_empty()
+                {
+                    match plan(&open) {
+                        Plan::Trimmed => return error(opened.channel, ErrorCode::UpgradeRequired),
+                        Plan::Fill(fill) => (self.to_fill, self.to_part) = (Some(fill), open.queries),
+                        Plan::Events => {
+                            self.reader = match open.live {
+                                Live::From(seq) => Some(seq),
+                                Live::Head => Some(opened.head),
+                                Live::No => None,
+                            };
+                        }
+                    }
                 }
             }
             ServerFrame::Resync(_) => drop(self.opening.pop_front()),
             ServerFrame::Error(error) if error.n.is_none() => drop(self.opening.pop_front()),
             _ => {}
         }
+        frame
     }
 }
 

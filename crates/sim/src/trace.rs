@@ -11,7 +11,8 @@
 use std::fmt::Display;
 
 use tapeline_core::event::Verdict;
-use tapeline_core::frame::{ClientFrame, Live, ServerFrame};
+use tapeline_core::frame::{ClientFrame, Live, Page, ServerFrame};
+use tapeline_core::name::Key;
 use tapeline_core::numbers::Millis;
 use tapeline_core::op::{Action, Edit, Op};
 use tapeline_core::value::Value;
@@ -68,6 +69,8 @@ pub fn client_frame(frame: &ClientFrame) -> String {
             )
         }
         ClientFrame::Fetch { from, to, .. } => format!("fetch {from}..{to}"),
+        ClientFrame::Subscribe { subscription, .. } => format!("subscribe {}", subscription.number),
+        ClientFrame::Unsubscribe { number, .. } => format!("unsubscribe {number}"),
         ClientFrame::Close { .. } => "close".into(),
         ClientFrame::Presence(_) => "presence".into(),
         ClientFrame::Ping => "ping".into(),
@@ -92,6 +95,7 @@ pub fn server_frame(frame: &ServerFrame) -> String {
             let range = events.block.range();
             format!("events {}..{} of {}", range.start, range.end, events.head)
         }
+        ServerFrame::Page(page) => page_frame(page),
         ServerFrame::Ack { runs, .. } => {
             let runs: Vec<String> = runs.iter().map(|run| format!("{}@{}x{}", run.n, run.seq, run.count)).collect();
             format!("ack {}", runs.join(" "))
@@ -104,6 +108,12 @@ pub fn server_frame(frame: &ServerFrame) -> String {
         ServerFrame::Presence(_) => "presence".into(),
         ServerFrame::Pong => "pong".into(),
     }
+}
+
+fn page_frame(page: &Page) -> String {
+    let after = page.after.as_ref().map_or("all".into(), Key::to_string);
+    let (items, gone) = (page.items.len(), page.gone.len());
+    format!("page {}..{} of {} items {items} gone {gone} up to {after}", page.from, page.to, page.head)
 }
 
 /// Ops, in short.

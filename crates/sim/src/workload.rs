@@ -12,7 +12,7 @@ use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
 use tapeline_core::replica::{Commanded, NewEdit, Ran, Reads, Replica};
 use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use tapeline_core::splice::{Content, Splice, Splices};
-use tapeline_core::value::Value;
+use tapeline_core::value::{Entries, Value};
 
 /// What tells an edit from all others.
 pub type Marker = i64;
@@ -28,9 +28,44 @@ pub fn schema() -> Schema {
         Rules { fields: fields([("f", Policy::First), ("r", Policy::Reject), ("q", Policy::Ask)]), ..Rules::default() };
     let notes = Rules { update_after_delete: UpdateAfterDelete::Revive, ..Rules::default() };
     let update_after_delete = UpdateAfterDelete::Revive;
-    let cards =
-        Rules { policy: Policy::Ask, update_after_delete, fields: vec![("f".parse().expect("a name"), Policy::First)] };
+    let cards = Rules {
+        policy: Policy::Ask,
+        update_after_delete,
+        fields: vec![("f".parse().expect("a name"), Policy::First)],
+        ..Rules::default()
+    };
     Schema::new([(collection("tasks"), tasks), (collection("notes"), notes), (collection("cards"), cards)])
+}
+
+/// The collections of this world.
+pub fn collections() -> Vec<Collection> {
+    ["tasks", "notes", MARKERS].map(collection).into()
+}
+
+/// A query that finds some objects, now and then.
+pub fn query(random: &mut Rng) -> Value {
+    let of = ["tasks", "notes", MARKERS, "devices"][random.usize(0..4)];
+    let mut parts = vec![("collection", Value::text(of))];
+    match random.u8(0..5) {
+        0 => {}
+        1 => parts.push(("where", map(vec![("n", map(vec![("ge", Value::Int(random.i64(0..100)))]))]))),
+        2 => parts.push(("where", map(vec![("a", map(vec![("exists", Value::Bool(random.bool()))]))]))),
+        3 => parts.push(("where", map(vec![("b", value(random))]))),
+        _ => parts.push((
+            "where",
+            map(vec![("id", map(vec![("in", Value::List(["k1", "k2", "k4"].map(Value::text).into()))]))]),
+        )),
+    }
+    if random.u8(0..3) == 0 {
+        parts.push(("orderBy", Value::text(["n", "-n", "a", "-id"][random.usize(0..4)])));
+        parts.push(("limit", Value::Int(random.i64(1..6))));
+    }
+    map(parts)
+}
+
+fn map(entries: Vec<(&str, Value)>) -> Value {
+    let entries = entries.into_iter().map(|(name, value)| (name.into(), value)).collect();
+    Value::Map(Entries::new(entries).expect("each once"))
 }
 
 /// The policy of a field, said once more.

@@ -20,12 +20,12 @@ mod state;
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
 use tapeline_core::codec::cbor;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, Millis, Seq};
 use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::order;
+use tapeline_core::short_text::SmolStr;
 use tapeline_core::value::{Entries, Value};
 
 use crate::state::{Answer, Answered, Words, answer};
@@ -75,6 +75,6 @@ fn number(number: u64) -> Value {
 /// Named values for JavaScript, without those that are null.
 fn record(parts: &[(&'static str, Value)]) -> Vec<u8> {
     let parts = parts.iter().filter(|(_, value)| *value != Value::Null);
-    let entries = Entries::new(parts.map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect());
+    let entries = Entries::new(parts.map(|(name, value)| (SmolStr::new(name), value.clone())).collect());
     tapeline_core::codec::cbor::encode_value(&entries.map_or(Value::Null, Value::Map))
 }

@@ -341,6 +341,7 @@ fn status(replica: &CoreReplica) -> Vec<u8> {
         stored,
         agreed,
         diverged,
+        ..
     } = replica.status();
     record(&[
         ("open", open.into()),

@@ -18,7 +18,7 @@ extern "C" fn hello(agent: usize, bytes: usize) -> i32 {
     answer(bytes, &mut |_, input| {
         let (agent, token) = input.split_at_checked(agent).ok_or("the input is too short")?;
         let token = if token.is_empty() { None } else { Some(text(token)?.into()) };
-        let hello = Hello { protocol: PROTOCOL, agent: text(agent)?.into(), token };
+        let hello = Hello { protocol: PROTOCOL, agent: text(agent)?.into(), token, deflate: false };
         Ok(Answer::Bytes(cbor::encode_client_frame(&ClientFrame::Hello(hello))))
     })
 }

@@ -4,12 +4,15 @@ import {
   TapelineProvider,
   type TapelineProviderProps,
   useMutation,
+  useNotices,
   useObject,
+  useParked,
   usePresence,
   useQuery,
   useStatus,
   useStream,
   useTapeline,
+  useUndo,
 } from "@tapeline/react";
 import { memo, type ReactNode, StrictMode, startTransition, useEffect, useState } from "react";
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
@@ -306,6 +309,52 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     other.root.unmount();
     await until("Ana sees nobody", () => one.place.textContent === "");
     one.root.unmount();
+    await Promise.all([ana.close(), ben.close()]);
+  },
+
+  async "what can be undone, what was refused, and what became of edits"(server) {
+    const [ana, ben] = await Promise.all([open(server), open(server)]);
+    const told: string[] = [];
+    let renderings = 0;
+    const List = ({ db }: { db: Tapeline }) => {
+      renderings++;
+      const { canUndo, canRedo, undo } = useUndo(db.stream(stream));
+      const parked = useParked(db.stream(stream));
+      useNotices(db.stream(stream), ({ kind }) => void told.push(kind));
+      return (
+        <button type="button" onClick={() => undo()}>
+          {`${canUndo} ${canRedo} ${parked.map(({ code }) => code).join()}`}
+        </button>
+      );
+    };
+    const { root, place } = show(
+      <StrictMode>
+        <List db={ben} />
+      </StrictMode>,
+    );
+    await until("there is nothing yet", () => place.textContent === "false false ");
+    await ben.stream(stream).synced();
+    const id = tasksOf(ben).insert({ title: "one", done: false });
+    await until("it can be undone", () => place.textContent === "true false ");
+    await ben.stream(stream).synced();
+    same("what was told", told, ["recorded"]);
+    place.querySelector("button")?.click();
+    await until("it can be redone", () => place.textContent === "false true ");
+    ben.stream(stream).redo();
+    await until("it can be undone again", () => place.textContent === "true false ");
+    await ben.stream(stream).synced();
+    told.splice(0);
+    await until("Ana has it", () => tasksOf(ana).get(id) !== undefined);
+    ben.goOffline();
+    ben.stream(stream).edit((on) => on(tasksOf(ben)).update(id, { done: true }), { unchanged: [["tasks", id]] });
+    const before = renderings;
+    tasksOf(ana).update(id, { title: "two" });
+    await ana.stream(stream).synced();
+    ben.goOnline();
+    await until("it was refused", () => place.textContent === "true false stale");
+    same("renderings since, twice as it is strict", renderings - before, 2);
+    same("what was told", told, ["refused"]);
+    root.unmount();
     await Promise.all([ana.close(), ben.close()]);
   },
 

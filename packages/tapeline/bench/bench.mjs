@@ -10,6 +10,7 @@ import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { connect, createServer as createRelay } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
@@ -125,7 +126,106 @@ const task = (place) => ({
   owner: "ana",
 });
 
+/** A relay to a server that counts the bytes that come from it. */
+async function startRelay(address) {
+  const { hostname, port } = new URL(address);
+  const counted = { bytes: 0 };
+  const relay = createRelay((client) => {
+    const server = connect(Number(port), hostname);
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ]) {
+      from.setNoDelay(true);
+      from.pipe(to);
+      from.on("error", () => to.destroy());
+      from.on("close", () => to.destroy());
+    }
+    server.on("data", (bytes) => {
+      counted.bytes += bytes.length;
+    });
+  });
+  await new Promise((resolve) => relay.listen(0, "127.0.0.1", resolve));
+  return { address: `ws://127.0.0.1:${relay.address().port}`, counted, stop: () => relay.close() };
+}
+
+const WORDS = "buy milk call plumber write report water plants book flight pay rent fix bicycle plan garden".split(" ");
+const title = () => Array.from({ length: 5 }, () => WORDS[Math.floor(Math.random() * WORDS.length)]).join(" ");
+const todo = () => ({ title: title(), done: false, label: WORDS[Math.floor(Math.random() * WORDS.length)] });
+
+/** 100,000 to-dos with a history of 300,000 events. */
+async function history(server, name) {
+  const author = await Tapeline.open({ server: server.address, name: `author of ${name}` });
+  const stream = author.stream(name);
+  const todos = stream.collection("todos");
+  const ids = Array.from({ length: 100_000 }, () => todos.insert(todo()));
+  await stream.synced();
+  // One after the other, or edits of one to-do would go out as one event.
+  for (let round = 0; round < 2; round++) {
+    for (const id of ids) todos.update(id, { title: title() });
+    await stream.synced();
+  }
+  return { author, stream, todos, ids };
+}
+
+/** Holds a stream anew. Answers how long that took. */
+async function hold(address, name, digest) {
+  const begun = performance.now();
+  const db = await Tapeline.open({ server: address, name: "newcomer" });
+  const stream = db.stream(name);
+  await stream.synced();
+  const took = performance.now() - begun;
+  if (stream.digest() !== digest) throw new Error("the digests differ");
+  return { db, stream, took };
+}
+
 const measures = {
+  async cold({ server, pages }) {
+    const { author, stream } = await history(server, "bench/cold");
+    const times = [];
+    for (let round = 0; round < 3; round++) {
+      const { db, took } = await hold(server.address, "bench/cold", stream.digest());
+      times.push(took);
+      await db.close();
+    }
+    report("node.cold_ms", quantile(times, 0.5), "ms", "1,000");
+    const relay = await startRelay(server.address);
+    const { db } = await hold(relay.address, "bench/cold", stream.digest());
+    report("node.cold_wire_bytes", relay.counted.bytes, "B", "4,000,000");
+    await db.close();
+    relay.stop();
+    await browse(pages, async (open) => {
+      const page = await open();
+      const took = await page.evaluate(
+        ([address, digest]) => globalThis.cold(address, digest),
+        [server.address, stream.digest()],
+      );
+      report("browser.cold_ms", took, "ms", "1,000");
+    });
+    await author.close();
+  },
+
+  async return({ server }) {
+    const { author, stream, todos, ids } = await history(server, "bench/return");
+    const relay = await startRelay(server.address);
+    const away = await hold(relay.address, "bench/return", stream.digest());
+    away.db.goOffline();
+    for (let round = 0; round < 200; round++) {
+      for (const id of ids.slice(0, 1_000)) todos.update(id, { title: title() });
+      await stream.synced();
+    }
+    const before = relay.counted.bytes;
+    const begun = performance.now();
+    away.db.goOnline();
+    await away.stream.synced();
+    report("node.return_ms", performance.now() - begun, "ms");
+    if (away.stream.digest() !== stream.digest()) throw new Error("the digests differ");
+    report("node.return_wire_bytes", relay.counted.bytes - before, "B", "100,000");
+    await away.db.close();
+    await author.close();
+    relay.stop();
+  },
+
   async node_commits({ server }) {
     const db = await Tapeline.open({ server: server.address, name: "commits" });
     db.goOffline();

@@ -123,6 +123,17 @@ globalThis.seen10k = async () => {
   return seenAt;
 };
 
+globalThis.cold = async (server, digest) => {
+  const begun = performance.now();
+  const db = await open(server, "newcomer");
+  const stream = db.stream("bench/cold");
+  await stream.synced();
+  const took = performance.now() - begun;
+  if (stream.digest() !== digest) throw new Error("the digests differ");
+  await db.close();
+  return took;
+};
+
 globalThis.fill = async (server) => {
   const { stream, db } = await filled(server, "reopen", 100_000, "device");
   await stream.stored();

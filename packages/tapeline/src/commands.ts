@@ -26,7 +26,10 @@ export interface Command<Args> {
 }
 
 export interface CommandOptions {
-  /** The server refuses what it makes where anything that it read has changed, and it is run again. */
+  /**
+   * The server refuses what it makes where an object that it read has changed, and it is run again. It reads objects by
+   * their ids alone.
+   */
   readonly serializable?: boolean;
 }
 
@@ -43,6 +46,7 @@ export class Transaction {
     /** When the command first ran, in milliseconds since 1970. */
     readonly now: number,
     seed: number,
+    private readonly serializable: boolean,
   ) {
     this.next = chance(seed);
     this.ops = new Ops(view, () => this.id());
@@ -52,6 +56,7 @@ export class Transaction {
   collection<Fields extends object = Record<string, Value>>(name: string): Reads<Fields> {
     checkCollection(name);
     return new Reads<Fields>(name, this.ops, (id) => {
+      if (id === undefined && this.serializable) throw invalid(NOT_ALL);
       if (id === undefined) this.collections.add(name);
       else this.objects.set(JSON.stringify([name, id]), [name, id]);
     });
@@ -79,6 +84,9 @@ export class Transaction {
   }
 }
 
+const NOT_ALL =
+  "a serializable command reads objects by their ids: of a whole collection the server does not know whether it changed";
+
 interface Known {
   readonly run: (tx: Transaction, args: never) => void;
   readonly serializable: boolean;
@@ -105,7 +113,7 @@ export class Commands {
       throw invalid(`the command ${name} is not known here: call db.command(${JSON.stringify(name)}, …) first`);
     const kept = encode(args ?? null, "the arguments");
     const seed = Math.floor(Math.random() * 2 ** 53);
-    const { count, ops, reads } = runOnce(known, decode(kept), new Transaction(view, Date.now(), seed));
+    const { count, ops, reads } = runOnce(known, decode(kept), view, Date.now(), seed);
     if (count === 0) return undefined;
     const writer = new Writer().array(3).raw(ops).array(0);
     writer.array(6).text(name).raw(kept).uint(seed).uint(Number(known.serializable)).raw(reads);
@@ -122,7 +130,7 @@ export class Commands {
         continue;
       }
       try {
-        const { ops, reads } = runOnce(known, args, new Transaction(before(replica, edit), at, seed));
+        const { ops, reads } = runOnce(known, args, before(replica, edit), at, seed);
         replica.ran(edit, 0, new Writer().array(3).raw(ops).raw(reads).finish());
       } catch (error) {
         const words = error instanceof Error ? error.message : String(error);
@@ -138,7 +146,8 @@ export class Commands {
   }
 }
 
-function runOnce({ run }: Known, args: unknown, tx: Transaction): ReturnType<Transaction["finish"]> {
+function runOnce({ run, serializable }: Known, args: unknown, view: View, now: number, seed: number) {
+  const tx = new Transaction(view, now, seed, serializable);
   const made: unknown = run(tx, args as never);
   if (made instanceof Promise) throw invalid("a command is run at once: wait for what it needs before, not within it");
   return tx.finish();

@@ -1,6 +1,6 @@
 /** Conflicts: values that lost to others on a field that asks people, and stand on the object until one of them decides. */
 
-import { toHex } from "./ids.js";
+import { clientText } from "./ids.js";
 
 /** A value that somebody wrote while somebody else wrote what the field holds. */
 export interface Conflict {
@@ -26,7 +26,7 @@ export function conflictsOf(row: object): readonly Conflict[] {
 // biome-ignore lint/suspicious/noExplicitAny: it is as the core wrote it.
 export function noteConflicts(row: object, conflicts: any[]): void {
   const read = conflicts.map(([field, value, , client, at, actor]) =>
-    Object.freeze({ field, value, at: new Date(at), client: toHex(client), ...(actor === null ? {} : { actor }) }),
+    Object.freeze({ field, value, at: new Date(at), client: clientText(client), ...(actor === null ? {} : { actor }) }),
   );
   known.set(row, Object.freeze(read));
 }

@@ -2,16 +2,26 @@
 
 import type { Row } from "./collection.js";
 import type { Ops } from "./ops.js";
-import { between, type Splice } from "./text.js";
+import { type Splice, spliceBetween } from "./text.js";
 import type { Value } from "./values.js";
 
-type Name<Fields> = keyof Fields & string;
+/** The fields that may hold a value of some kind: a number to add to, a text to edit. */
+export type FieldsOf<Fields, Kind> = {
+  [Field in keyof Fields]-?: unknown extends Fields[Field]
+    ? Field
+    : Extract<Fields[Field], Kind> extends never
+      ? never
+      : Field;
+}[keyof Fields] &
+  string;
 
-type Member<List> = List extends readonly (infer Item)[] ? Item : never;
+type Spliced = Splice[2];
+type Name<Fields> = keyof Fields & string;
+type Member<List> = unknown extends List ? Value : List extends readonly (infer Item)[] ? Item : never;
 
 /** Members of sets: one, or a list of them. */
 export type Members<Fields> = {
-  readonly [Field in keyof Fields]?: Member<NonNullable<Fields[Field]>> | readonly Member<NonNullable<Fields[Field]>>[];
+  readonly [Field in FieldsOf<Fields, readonly unknown[]>]?: Member<Fields[Field]> | readonly Member<Fields[Field]>[];
 };
 
 export class Edits<Fields extends object> {
@@ -38,7 +48,7 @@ export class Edits<Fields extends object> {
   }
 
   /** Adds numbers to fields: what others add at the same time adds up. */
-  increment(id: string, amounts: { [Field in keyof Fields]?: number | bigint }): void {
+  increment(id: string, amounts: { readonly [Field in FieldsOf<Fields, number | bigint>]?: number | bigint }): void {
     this.make((ops) => ops.update(this.name, id, "inc", amounts));
   }
 
@@ -57,24 +67,24 @@ export class Edits<Fields extends object> {
    * order, all offsets in the text as it is before. What others type at the same time stays. Units are those of
    * JavaScript's `length`.
    */
-  splice(id: string, field: Name<Fields>, offset: number, remove: number, insert: string | Uint8Array): void;
-  splice(id: string, field: Name<Fields>, splices: readonly Splice[]): void;
-  splice(id: string, field: Name<Fields>, at: number | readonly Splice[], remove = 0, insert: Splice[2] = ""): void {
+  splice(id: string, field: FieldsOf<Fields, Spliced>, offset: number, remove: number, insert: Spliced): void;
+  splice(id: string, field: FieldsOf<Fields, Spliced>, splices: readonly Splice[]): void;
+  splice(id: string, field: string, at: number | readonly Splice[], remove = 0, insert: Spliced = ""): void {
     const splices: readonly Splice[] = typeof at === "object" ? at : [[at, remove, insert]];
     this.make((ops) => ops.splice(this.name, id, field, splices));
   }
 
   /** Makes a text another by one splice: what is the same at both ends is not touched. */
-  editText(id: string, field: Name<Fields>, text: string): void {
+  editText(id: string, field: FieldsOf<Fields, string>, text: string): void {
     this.make((ops) => {
       const was = ops.get<Record<string, unknown>>(this.name, id)?.[field];
-      const splice = between(typeof was === "string" ? was : "", text);
+      const splice = spliceBetween(typeof was === "string" ? was : "", text);
       if (splice) ops.splice(this.name, id, field, [splice]);
     });
   }
 
   /** Assigns within a value of maps, like `["address", "city"]`; `undefined` takes away what is there. */
-  put(id: string, field: Name<Fields>, path: readonly string[], value: Value | undefined): void {
+  put(id: string, field: FieldsOf<Fields, object>, path: readonly string[], value: Value | undefined): void {
     const assigned = value === undefined ? [path] : [path, value];
     this.make((ops) => ops.update(this.name, id, "put", { [field]: [assigned] }));
   }

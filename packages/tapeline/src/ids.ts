@@ -61,6 +61,15 @@ export function toHex(bytes: Uint8Array): string {
   return text;
 }
 
+const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** The 16 bytes of the id of a client as it is written everywhere: 26 digits of 5 bits (those of a ULID). */
+export function clientText(bytes: Uint8Array): string {
+  let text = "";
+  for (let left = BigInt(`0x${toHex(bytes)}`); text.length < 26; left >>= 5n) text = digits[Number(left & 31n)] + text;
+  return text;
+}
+
 /** The bytes again. */
 export function fromHex(text: string): Uint8Array {
   return Uint8Array.from({ length: text.length / 2 }, (_, at) => Number.parseInt(text.slice(at * 2, at * 2 + 2), 16));

@@ -3,7 +3,7 @@
 export { Collection, type Row } from "./collection.js";
 export { type Command, type CommandOptions, Refused, type Transaction } from "./commands.js";
 export type { Conflict } from "./conflicts.js";
-export type { Edits, Members, Reads } from "./edits.js";
+export type { Edits, FieldsOf, Members, Reads } from "./edits.js";
 export { type ErrorCode, TapelineError } from "./errors.js";
 export { newId } from "./ids.js";
 export type { EditOp, LostOp, Notice, ParkedEdit } from "./notices.js";
@@ -14,6 +14,6 @@ export type { Plan } from "./replace.js";
 export type { Connection, Status } from "./status.js";
 export { type On, type Read, Stream } from "./stream.js";
 export { type Options, Tapeline } from "./tapeline.js";
-export type { Splice } from "./text.js";
+export { type Splice, spliceBetween } from "./text.js";
 export type { Value } from "./values.js";
 export type { Change } from "./watch.js";

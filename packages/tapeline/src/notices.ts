@@ -4,7 +4,7 @@
  * Splices in them count Unicode characters: the text that they were made for is not there any more.
  */
 
-import { uuidText } from "./ids.js";
+import { clientText, uuidText } from "./ids.js";
 import { PARTS, type Part } from "./ops.js";
 import { decode, Reader, type Value } from "./values.js";
 
@@ -53,11 +53,18 @@ export type Notice =
       readonly collection: string;
       readonly id: string;
       readonly fields: Readonly<Record<string, Value>>;
+      /** Who did: the device's copy of the stream, as in `stream.client`, and the subject, where the server knows. */
+      readonly client: string;
       readonly actor?: string;
     }
+  /** This device's copy of the stream goes on under another id. */
   | { readonly kind: "new_identity" }
+  /** The server's log is not the one that was played: all is played anew, and what is pending is sent again. */
   | { readonly kind: "started_over"; readonly reason: string }
-  | { readonly kind: "diverged"; readonly seq: number };
+  /** The objects were not what the server has: they are fetched anew. */
+  | { readonly kind: "diverged"; readonly seq: number }
+  /** The log says what this version does not know: nothing is played or sent before the app is updated. */
+  | { readonly kind: "outdated"; readonly seq: number };
 
 /** An op that did not take effect: the object is `gone`, the field's `first` value stays, it is a `conflict`, … */
 export type LostOp = EditOp & {
@@ -101,7 +108,7 @@ export function readParked(bytes: Uint8Array): Parked {
 /** Reads a notice, as it is told at the top of the core's `codec::cbor::local`. */
 export function readNotice(bytes: Uint8Array, parked: () => readonly ParkedEdit[]): Notice {
   const [kind, ...parts] = decode(bytes);
-  const [first, second, third, actor] = parts;
+  const [first, second, third, client, actor] = parts;
   switch (kind) {
     case 0: {
       // biome-ignore lint/suspicious/noExplicitAny: it is as the core wrote it.
@@ -117,15 +124,15 @@ export function readNotice(bytes: Uint8Array, parked: () => readonly ParkedEdit[
       return { kind: "cancelled", edit: first };
     case 3: {
       const [collection, id] = second;
-      const written = { kind: "overwritten", seq: first, collection, id: textOf(id), fields: third } as const;
-      return actor === null ? written : { ...written, actor };
+      const what = { seq: first, collection, id: textOf(id), fields: third, client: clientText(client) };
+      return { kind: "overwritten", ...what, ...(actor === null ? {} : { actor }) };
     }
     case 4:
       return { kind: "new_identity" };
     case 5:
       return { kind: "started_over", reason: first };
     default:
-      return { kind: "diverged", seq: first };
+      return { kind: kind === 6 ? "diverged" : "outdated", seq: first };
   }
 }
 

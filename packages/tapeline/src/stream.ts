@@ -89,7 +89,10 @@ export class Stream {
     return this.inner.mirror.canStep(true);
   }
 
-  /** All edits made meanwhile are undone and redone together. */
+  /**
+   * All edits made meanwhile are undone and redone together. Where it answers a promise, as while something is dragged,
+   * until that is settled.
+   */
   group<T>(make: () => T): T {
     return this.inner.group(make);
   }

@@ -32,6 +32,8 @@ export class TabStream implements View {
   private parkedEdits: Parked | undefined;
   private known: Status | undefined;
   private edited = false;
+  /** How many have begun to group edits, and have yet to end. */
+  private groups = 0;
 
   constructor(
     readonly name: string,
@@ -61,14 +63,21 @@ export class TabStream implements View {
     return this.commit(() => this.mirror.step(redo, forced, Date.now()));
   }
 
-  /** Has all edits that are made meanwhile be one step. */
+  /** Has all edits that are made meanwhile be one step; a group within another is a part of it. */
   group<T>(make: () => T): T {
-    this.mirror.group(true);
+    this.tab.check();
+    if (this.groups++ === 0) this.mirror.group(true);
+    const end = () => void (--this.groups === 0 && this.mirror.group(false));
+    let made: T;
     try {
-      return make();
-    } finally {
-      this.mirror.group(false);
+      made = make();
+    } catch (error) {
+      end();
+      throw error;
     }
+    if (made instanceof Promise) made.then(end, end);
+    else end();
+    return made;
   }
 
   private commit<T>(make: () => T): T {
@@ -193,6 +202,8 @@ export class TabStream implements View {
   close(error: TapelineError): void {
     this.known = this.makeStatus();
     this.watches.clear();
+    // A group that is still open ends with it.
+    this.groups = Number.POSITIVE_INFINITY;
     for (const { reject } of this.waiting.splice(0)) reject(error);
     this.mirror.free();
   }

@@ -84,11 +84,12 @@ export class Tapeline {
    * that leads runs those again that other tabs, and earlier visits, have left.
    *
    * ```ts
-   * const book = db.command("book", (tx, { room, name }: { room: string; name: string }) => {
-   *   const guests = tx.collection<Guest>("guests");
-   *   if (guests.all().filter((guest) => guest.room === room).length >= 2) throw new Refused("the room is full");
-   *   guests.insert({ room, name });
-   * });
+   * const enter = db.command("enter", (tx, { room, name }: { room: string; name: string }) => {
+   *   const rooms = tx.collection<Room>("rooms");
+   *   const { guests = [] } = rooms.get(room) ?? {};
+   *   if (guests.length >= 2) throw new Refused("the room is full");
+   *   rooms.update(room, { guests: [...guests, name] });
+   * }, { serializable: true });
    * ```
    */
   command<Args>(name: string, run: (tx: Transaction, args: Args) => void, options: CommandOptions = {}): Command<Args> {

@@ -28,8 +28,11 @@ export function inCharacters(text: string, splices: readonly Splice[]): Splice[]
   });
 }
 
-/** One splice that makes a text another: what is the same at both ends stays. Nothing where nothing differs. */
-export function between(before: string, after: string): Splice | undefined {
+/**
+ * One splice that makes a text another: what is the same at both ends stays. Nothing where nothing differs. An editor
+ * moves its cursors past it.
+ */
+export function spliceBetween(before: string, after: string): Splice | undefined {
   if (before === after) return undefined;
   const most = Math.min(before.length, after.length);
   let head = 0;

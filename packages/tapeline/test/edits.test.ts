@@ -71,6 +71,35 @@ test("undo and redo, in steps and in groups", async () => {
   assert.equal(stream.undo(), false);
 });
 
+test("a group lasts as long as the promise it answers, and one within another is a part of it", async () => {
+  const { stream, tasks } = await newTasks();
+  const id = tasks.insert({ title: "", done: false });
+  let end = () => {};
+  const typing = stream.group(() => new Promise<void>((resolve) => (end = resolve)));
+  for (const text of ["o", "on", "one"]) {
+    tasks.editText(id, "title", text);
+    await new Promise(setImmediate);
+  }
+  stream.group(() => tasks.update(id, { done: true }));
+  tasks.editText(id, "title", "one!");
+  end();
+  await typing;
+  tasks.editText(id, "title", "one!?");
+  assert.ok(stream.undo());
+  assert.equal(tasks.get(id)?.title, "one!");
+  assert.ok(stream.undo());
+  assert.deepEqual({ ...tasks.get(id) }, { id, title: "", done: false });
+  assert.throws(() =>
+    stream.group(() => {
+      tasks.update(id, { done: true });
+      throw new Error("mine");
+    }),
+  );
+  tasks.update(id, { note: "apart" });
+  assert.ok(stream.undo());
+  assert.equal(tasks.get(id)?.done, true);
+});
+
 test("a draft shows and counts as one until it is published", async () => {
   const { stream, tasks } = await newTasks();
   const id = tasks.draft({ title: "not yet" });
@@ -148,5 +177,7 @@ test("commands that are none", () => {
     throw new TypeError("mine");
   });
   assert.throws(() => stream.run(broken, undefined), new TypeError("mine"));
+  const all = db.command("all", (tx) => void tx.collection("tasks").all(), { serializable: true });
+  assert.throws(() => stream.run(all, null), { code: "invalid", message: /reads objects by their ids/ });
   assert.throws(() => stream.run(broken, () => {}), { code: "invalid", message: /the arguments is a function/ });
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { Tapeline } from "tapeline";
-import { between, inCharacters, type Splice } from "../src/text.js";
+import { inCharacters, type Splice, spliceBetween } from "../src/text.js";
 import { pick, seeded } from "./support/random.js";
 
 const db = await Tapeline.open({ server: "ws://127.0.0.1:9", name: "text" });
@@ -27,12 +27,12 @@ test("offsets in code units become offsets in characters", () => {
 });
 
 test("a text becomes another by one splice that cuts no character in two", () => {
-  assert.equal(between("same", "same"), undefined);
-  assert.deepEqual(between("the color", "the colour"), [8, 0, "u"]);
-  assert.deepEqual(between("aaa", "aa"), [2, 1, ""]);
+  assert.equal(spliceBetween("same", "same"), undefined);
+  assert.deepEqual(spliceBetween("the color", "the colour"), [8, 0, "u"]);
+  assert.deepEqual(spliceBetween("aaa", "aa"), [2, 1, ""]);
   // U+1F600 and U+1F601 have the first half in common, U+1F600 and U+1FA00 the second.
-  assert.deepEqual(between("\u{1f600}", "\u{1f601}"), [0, 2, "\u{1f601}"]);
-  assert.deepEqual(between("\u{1f600}", "\u{1fa00}"), [0, 2, "\u{1fa00}"]);
+  assert.deepEqual(spliceBetween("\u{1f600}", "\u{1f601}"), [0, 2, "\u{1f601}"]);
+  assert.deepEqual(spliceBetween("\u{1f600}", "\u{1fa00}"), [0, 2, "\u{1fa00}"]);
 });
 
 test("any text becomes any other", () => {

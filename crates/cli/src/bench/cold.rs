@@ -1,67 +1,95 @@
-//! A newcomer: what a stream takes on disk, and how fast all of it is played to a replica.
+//! A newcomer: what a stream takes on disk, and how long, how many bytes and how much of the server's memory it takes to
+//! have all its objects, beside playing all its events.
 
 use std::time::{Duration, Instant};
 
 use tapeline_client::Tapeline;
 use tapeline_core::name::{ObjectId, StreamName};
 
-use super::Size;
 use super::figures::Figures;
 use super::load::{Todos, Writer, stream};
 use super::server::Server;
+use super::{Size, crowd, log};
 use crate::failure::Failure;
 use crate::output;
+use crate::relay::Relay;
 
 const OUTSTANDING: u64 = 4_096;
 
-/// Measures both.
+/// Measures all of it.
 pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {
-    disk(against, size, figures).await?;
-    replay(against, size, figures).await
+    hundred_thousand(against, size, figures).await?;
+    million(against, size, figures).await?;
+    log::rate(against, size, figures).await
 }
 
 /// 300,000 events of 100,000 to-dos.
-async fn disk(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {
-    let server = Server::start(against).await?;
-    if !server.is_ours() {
-        return Ok(());
+async fn hundred_thousand(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {
+    let mut server = Server::start(against).await?;
+    let name = stream(format!("bench/cold-{:x}", fastrand::u32(..)));
+    let (objects, events) = (100_000 / size.divide, 300_000 / size.divide);
+    write(&server.url, &name, objects, events).await?;
+    if let Some(bytes) = settled(&server).await {
+        figures.add("cold.disk_bytes", bytes as f64, "B")?;
     }
-    let objects = 100_000 / size.divide;
-    write(&server.url, &stream("bench/disk"), objects, 3 * objects).await?;
-    let bytes = settled(&server).await;
-    figures.add("cold.disk_bytes", bytes as f64, "B")
+    let sync = syncs(&server.url, &name).await?;
+    figures.add("cold.ms", milliseconds(sync), "ms")?;
+    let relay = Relay::start(&server.url, []).await?;
+    sync_anew(&relay.url, &name).await?;
+    figures.add("cold.wire_bytes", relay.bytes() as f64, "B")?;
+    let (played, bytes) = log::play(&server.url, &name, 0).await?;
+    figures.add("cold.replay_ms", milliseconds(played), "ms")?;
+    figures.add("cold.replay_wire_bytes", bytes as f64, "B")?;
+    figures.add("cold.of_replay", sync.as_secs_f64() / played.as_secs_f64(), "1")?;
+    crowd::live(&server.url, &name, relay.bytes(), size, figures).await?;
+    if server.is_ours() {
+        // After a restart nothing is in memory: what a newcomer costs then is all that it costs.
+        server.stop_and_restart().await?;
+        let memory = server.watch_memory();
+        figures.add("cold.restarted_ms", milliseconds(sync_anew(&server.url, &name).await?), "ms")?;
+        figures.add("cold.server_rss_delta_bytes", memory.risen() as f64, "B")?;
+    }
+    Ok(())
 }
 
-/// The disk taken once it stays the same for some seconds.
-async fn settled(server: &Server) -> u64 {
-    let mut last = (server.disk_bytes().unwrap_or_default(), Instant::now());
-    let started = Instant::now();
-    while last.1.elapsed() < Duration::from_secs(5) && started.elapsed() < Duration::from_secs(60) {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let bytes = server.disk_bytes().unwrap_or_default();
-        if bytes != last.0 {
-            last = (bytes, Instant::now());
-        }
+/// A million to-dos, each as it was made; also by a client that is cut off five times.
+async fn million(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {
+    const CUTS: u64 = 5;
+    let mut server = Server::start(against).await?;
+    let name = stream(format!("bench/million-{:x}", fastrand::u32(..)));
+    let objects = 1_000_000 / size.divide;
+    write(&server.url, &name, objects, objects).await?;
+    if server.is_ours() {
+        server.stop_and_restart().await?;
     }
-    last.0
+    let memory = server.watch_memory();
+    let sync = sync_anew(&server.url, &name).await?;
+    figures.add("cold.million_ms", milliseconds(sync), "ms")?;
+    if server.is_ours() {
+        figures.add("cold.million_server_rss_delta_bytes", memory.risen() as f64, "B")?;
+    }
+    let whole = Relay::start(&server.url, []).await?;
+    sync_anew(&whole.url, &name).await?;
+    figures.add("cold.million_wire_bytes", whole.bytes() as f64, "B")?;
+    let cuts = (1..=CUTS).map(|cut| whole.bytes() * cut / (CUTS + 1));
+    let relay = Relay::start(&server.url, cuts).await?;
+    let cut = sync_anew(&relay.url, &name).await?;
+    figures.add("cold.million_cut_ms", milliseconds(cut), "ms")?;
+    figures.add("cold.million_cut_wire_bytes", relay.bytes() as f64, "B")
 }
 
-/// A million events played to a replica in memory.
-async fn replay(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {
-    let server = Server::start(against).await?;
-    let name = stream(format!("bench/replay-{:x}", fastrand::u32(..)));
-    let events = 1_000_000 / size.divide;
-    write(&server.url, &name, events / 10, events).await?;
-    let mut rates = Vec::new();
-    for _ in 0..3 {
-        rates.push(events as f64 / play(&server.url, &name).await?.as_secs_f64());
+/// The median of some first syncs.
+async fn syncs(url: &str, name: &StreamName) -> Result<Duration, Failure> {
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        times.push(sync_anew(url, name).await?);
     }
-    rates.sort_by(f64::total_cmp);
-    figures.add("cold.replay_events_per_s", rates[1], "1/s")
+    times.sort();
+    Ok(times[times.len() / 2])
 }
 
-/// Plays a stream to a new replica and checks its digest. Answers how long it took.
-async fn play(url: &str, name: &StreamName) -> Result<Duration, Failure> {
+/// Brings a new replica up to date and checks its digest. Answers how long it took.
+async fn sync_anew(url: &str, name: &StreamName) -> Result<Duration, Failure> {
     let started = Instant::now();
     let tapeline = Tapeline::builder(url).open().await.map_err(Failure::failed)?;
     let replica = tapeline.stream(name.as_str()).await.map_err(Failure::failed)?;
@@ -73,6 +101,20 @@ async fn play(url: &str, name: &StreamName) -> Result<Duration, Failure> {
         true => Ok(took),
         false => Err(Failure::Failed("the replica's digest is not the server's".into())),
     }
+}
+
+/// The disk taken once it stays the same for some seconds.
+async fn settled(server: &Server) -> Option<u64> {
+    let mut last = (server.disk_bytes()?, Instant::now());
+    let started = Instant::now();
+    while last.1.elapsed() < Duration::from_secs(5) && started.elapsed() < Duration::from_secs(60) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let bytes = server.disk_bytes().unwrap_or_default();
+        if bytes != last.0 {
+            last = (bytes, Instant::now());
+        }
+    }
+    Some(last.0)
 }
 
 /// Writes `events` events of `objects` to-dos, the inserts first.
@@ -96,4 +138,9 @@ pub async fn write(url: &str, name: &StreamName, objects: u64, events: u64) -> R
     }
     bar.finish_and_clear();
     Ok(ids)
+}
+
+/// A time in milliseconds.
+pub fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }

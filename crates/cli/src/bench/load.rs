@@ -62,6 +62,12 @@ impl Todos {
         Op { key: key(id), seen: None, action: Action::Update(FieldMap::new(edits).expect("three fields")) }
     }
 
+    /// A change of one field of a to-do: it is moved.
+    pub fn register(&mut self, id: ObjectId) -> Op {
+        let edits = vec![(field("position"), Edit::Set(Value::Int(self.random.i64(0..1 << 40))))];
+        Op { key: key(id), seen: None, action: Action::Update(FieldMap::new(edits).expect("one field")) }
+    }
+
     /// The next edit of somebody who makes one new to-do for every two changes to those in `made`, which it bounds.
     pub fn next(&mut self, made: &mut Vec<ObjectId>) -> Op {
         const MOST: usize = 10_000;

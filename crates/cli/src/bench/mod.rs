@@ -1,20 +1,34 @@
 //! `bench`: the measurements, each beside a limit or a peer measured in the same run.
 
 mod append;
+mod apply;
 mod cold;
+mod crowd;
+mod desk;
 mod drive;
 mod fanout;
 mod figures;
 mod limit;
 mod load;
+mod log;
 mod many;
 mod offline;
 mod ours;
+mod partial;
 mod peers;
+mod rebase;
 mod restart;
 mod returning;
+mod route;
 mod server;
 mod single;
+mod stopwatch;
+mod text;
+mod window;
+
+use std::path::Path;
+
+use clap::ValueEnum;
 
 use crate::arguments::{Bench, Measure};
 use crate::failure::Failure;
@@ -34,7 +48,7 @@ pub struct Size {
 
 /// Runs the measures that were named, or all.
 pub async fn run(arguments: Bench, against: Option<&str>, json: bool) -> Result<(), Failure> {
-    let all = [Measure::Append, Measure::Fanout, Measure::Cold, Measure::Return, Measure::Offline];
+    let all = Measure::value_variants();
     let measures = if arguments.measures.is_empty() { all.to_vec() } else { arguments.measures };
     let size = match arguments.quick {
         true => Size { seconds: arguments.seconds.min(2), divide: 20, peers: arguments.peers },
@@ -44,7 +58,7 @@ pub async fn run(arguments: Bench, against: Option<&str>, json: bool) -> Result<
     let mut figures = Figures::new(json);
     // Stopped in the middle, it ends the processes that it has started.
     tokio::select! {
-        done = measure(&measures, against, size, &mut figures) => done?,
+        done = measure(&measures, against, &arguments.recordings, size, &mut figures) => done?,
         told = stop::told() => return told.and_then(|()| Err(Failure::Failed("stopped".into()))),
     }
     figures.finish()
@@ -53,6 +67,7 @@ pub async fn run(arguments: Bench, against: Option<&str>, json: bool) -> Result<
 async fn measure(
     measures: &[Measure],
     against: Option<&str>,
+    recordings: &Path,
     size: Size,
     figures: &mut Figures,
 ) -> Result<(), Failure> {
@@ -67,7 +82,12 @@ async fn measure(
             Measure::Fanout => fanout::run(against, size, figures).await?,
             Measure::Cold => cold::run(against, size, figures).await?,
             Measure::Return => returning::run(against, size, figures).await?,
+            Measure::Window => window::run(against, size, figures).await?,
+            Measure::Route => route::run(against, size, figures).await?,
             Measure::Offline => offline::run(against, size, figures).await?,
+            Measure::Apply => apply::run(size, figures)?,
+            Measure::Rebase => rebase::run(figures)?,
+            Measure::Text => text::run(recordings, size, figures).await?,
         }
     }
     Ok(())

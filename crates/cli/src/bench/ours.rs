@@ -45,11 +45,16 @@ pub struct Subscriber {
 impl Subscriber {
     /// Connects and opens the stream.
     pub async fn open(url: &str, name: &StreamName, seed: u64) -> Result<Self, Failure> {
+        Self::open_at(url, name, seed, Seq::FIRST).await
+    }
+
+    /// Connects and opens the stream, to play it from `from` on.
+    pub async fn open_at(url: &str, name: &StreamName, seed: u64, from: Seq) -> Result<Self, Failure> {
         let (mut sender, mut receiver) = wire::connect(url).await?;
         let client = Todos::new(seed).client();
-        sender.send(&wire::open(Channel(0), name, client, Live::From(Seq::FIRST))).await?;
+        sender.send(&wire::open(Channel(0), name, client, Live::From(from))).await?;
         opened(&mut receiver).await?;
-        Ok(Self { _sender: sender, receiver, seen: Seq::FIRST })
+        Ok(Self { _sender: sender, receiver, seen: from })
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
 
@@ -63,9 +66,24 @@ impl Server {
 
     /// Its resident memory in bytes.
     pub fn resident_bytes(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?)).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+        resident_bytes(self.id()?)
+    }
+
+    /// Watches its resident memory from now on.
+    pub fn watch_memory(&self) -> MemoryWatch {
+        const EVERY: Duration = Duration::from_millis(5);
+        let before = self.resident_bytes().unwrap_or_default();
+        let most = Arc::new(AtomicU64::new(before));
+        let watching = self.id().map(|id| {
+            let most = most.clone();
+            tokio::spawn(async move {
+                loop {
+                    most.fetch_max(resident_bytes(id).unwrap_or_default(), Ordering::Relaxed);
+                    tokio::time::sleep(EVERY).await;
+                }
+            })
+        });
+        MemoryWatch { before, most, watching }
     }
 
     /// The processor time it has taken.
@@ -93,6 +111,32 @@ impl Server {
     }
 }
 
+/// The largest resident memory of a process, for as long as this is held.
+pub struct MemoryWatch {
+    before: u64,
+    most: Arc<AtomicU64>,
+    watching: Option<JoinHandle<()>>,
+}
+
+impl MemoryWatch {
+    /// By how many bytes it has risen at most.
+    pub fn risen(&self) -> u64 {
+        self.most.load(Ordering::Relaxed) - self.before
+    }
+}
+
+impl Drop for MemoryWatch {
+    fn drop(&mut self) {
+        self.watching.iter().for_each(JoinHandle::abort);
+    }
+}
+
+fn resident_bytes(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
 fn not_ours() -> Failure {
     Failure::Usage("this measure needs a server of its own: leave --server out".into())
 }
@@ -114,7 +158,8 @@ async fn spawn(directory: &Path) -> Result<(String, Child), Failure> {
     Ok((announced["listening"].as_str().unwrap_or_default().to_owned(), process))
 }
 
-fn size_of(path: &Path) -> u64 {
+/// Bytes of everything in a directory.
+pub fn size_of(path: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(path) else { return 0 };
     let sizes = entries.flatten().map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),

@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use rust_embed::Embed;
 use serde_json::json;
-use tapeline_server::Page;
+use tapeline_server::{Page, read_schema};
 
 use super::schema;
 use super::serve::{Place, host};
@@ -20,6 +20,9 @@ use crate::output;
 #[folder = "../../examples/dist/"]
 #[allow_missing = true]
 struct Built;
+
+/// How concurrent edits meet in the apps.
+const SCHEMA: &str = include_str!("../../../../examples/schema.toml");
 
 /// The board's issues: the body of a request that records them.
 const ISSUES: &str = "seed/board.json.gz";
@@ -35,7 +38,10 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
         tempfile::tempdir().map_err(|error| Failure::File { place: "temporary directory".into(), error })?;
     let data = demo.data.as_deref().unwrap_or(forgotten.path());
     let pages = Some(std::sync::Arc::new(page) as tapeline_server::Pages);
-    let schema = schema::read(demo.schema.as_deref())?;
+    let schema = match demo.schema {
+        Some(file) => schema::read(Some(&file))?,
+        None => read_schema(SCHEMA).map_err(Failure::failed)?,
+    };
     let place = Place { data, listen: demo.listen, insecure: true, schema, pages };
     host(place, async |address| begin(address, demo.data.as_deref(), json).await).await
 }

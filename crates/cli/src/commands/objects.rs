@@ -1,17 +1,72 @@
-//! `objects`, `get` and `history`: what is there now, and how it came to be.
+//! `objects`, `get` and `history`: what is there, what was there, and how it came to be.
 
-use serde_json::Value;
-use tapeline_core::name::{Collection, StreamName};
+use tapeline_core::codec::json;
+use tapeline_core::name::{Collection, Key};
+use tapeline_core::numbers::Seq;
+use tapeline_core::objects::Objects as Tables;
+use tapeline_core::query::{LiveQuery, Query};
+use tapeline_core::value::{Entries, Value};
 
-use crate::arguments::Object;
+use crate::arguments::{Object, Objects};
 use crate::failure::Failure;
-use crate::{http, output};
+use crate::{http, output, past};
 
-/// Prints all objects of a stream, or of one of its collections.
-pub fn run(server: &str, stream: &StreamName, collection: Option<&Collection>) -> Result<(), Failure> {
-    let query = collection.map_or(String::new(), |name| format!("?collection={}", http::encode(name.as_str())));
-    let path = format!("/v1/streams/{}/objects{query}", http::encode(stream.as_str()));
-    http::get_lines(server, &path)?.try_for_each(|line| output::line(line?))
+/// Prints the objects of a stream that are asked for, as they are now or as they were.
+pub async fn run(server: &str, asked: Objects) -> Result<(), Failure> {
+    match asked.at {
+        Some(at) => print_past(server, &asked, at).await,
+        None => print_present(server, &asked),
+    }
+}
+
+fn print_present(server: &str, asked: &Objects) -> Result<(), Failure> {
+    let parts = [
+        ("collection", asked.collection.as_ref().map(ToString::to_string)),
+        ("where", asked.filter.clone()),
+        ("order_by", asked.order_by.clone()),
+        ("limit", asked.limit.map(|limit| limit.to_string())),
+    ];
+    let parts = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", http::encode(&value?))));
+    let query = parts.collect::<Vec<_>>().join("&");
+    let path = format!("/v1/streams/{}/objects?{query}", http::encode(asked.stream.as_str()));
+    output::lines(http::get_lines(server, &path)?, "objects")
+}
+
+/// Plays the log up to `at`, and prints what was there then.
+async fn print_past(server: &str, asked: &Objects, at: Seq) -> Result<(), Failure> {
+    let queries = asked.collection.clone().map(|name| query(asked, name)).transpose()?;
+    let mut objects = Tables::default();
+    past::play(server, &asked.stream, at, |event| objects.play(event)).await?;
+    let queries = match queries {
+        Some(query) => vec![query],
+        None => objects.collections().cloned().map(Query::all).collect(),
+    };
+    for query in queries {
+        let collection = query.collection.clone();
+        let live = LiveQuery::new(query, objects.collection(&collection));
+        for (id, object) in live.rows() {
+            let key = Key { collection: collection.clone(), id: id.clone() };
+            output::line(json::object_to_json(&key, object))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is asked for of a collection.
+fn query(asked: &Objects, collection: Collection) -> Result<Query, Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
+    let mut parts = vec![("collection".into(), Value::text(&collection))];
+    if let Some(text) = &asked.filter {
+        let conditions = json::value_from_json(text);
+        parts.push(("where".into(), conditions.map_err(|error| usage(&format!("--where is not JSON: {error}")))?));
+    }
+    if let Some(order) = &asked.order_by {
+        let list = order.split(',').map(|field| Value::text(field.trim())).collect::<Vec<_>>();
+        parts.push(("orderBy".into(), Value::List(list.into())));
+    }
+    let parts = Entries::new(parts).map_err(|name| usage(&format!("{name} is said twice")))?;
+    let query = Query::from_value(&Value::Map(parts)).map_err(|error| usage(&error))?;
+    Ok(Query { limit: asked.limit, ..query })
 }
 
 /// Prints one object.
@@ -30,21 +85,24 @@ pub fn history(server: &str, object: &Object) -> Result<(), Failure> {
     let Object { stream, collection, id } = object;
     let id = id.to_string();
     let path = format!("/v1/streams/{}/events?from=0", http::encode(stream.as_str()));
+    let bar = output::bar(past::head(server, stream)?.0, "reading");
     for line in http::get_lines(server, &path)? {
         let line = line?;
-        let event: Value = serde_json::from_str(&line).map_err(Failure::failed)?;
+        bar.inc(1);
+        let event: serde_json::Value = serde_json::from_str(&line).map_err(Failure::failed)?;
         if touches(&event, collection.as_str(), &id) {
-            output::line(line)?;
+            bar.suspend(|| output::line(line))?;
         }
     }
+    bar.finish_and_clear();
     Ok(())
 }
 
 /// Whether an event changed an object, or meant to.
-fn touches(event: &Value, collection: &str, id: &str) -> bool {
+fn touches(event: &serde_json::Value, collection: &str, id: &str) -> bool {
     let took_effect = event["ops"].as_array().into_iter().flatten();
     let lost = event["lost"].as_array().into_iter().flatten().map(|lost| &lost["op"]);
-    let names = |op: &Value, verb: &str| op[verb].as_str() == Some(collection);
+    let names = |op: &serde_json::Value, verb: &str| op[verb].as_str() == Some(collection);
     took_effect.chain(lost).any(|op| {
         op["id"].as_str() == Some(id) && ["insert", "update", "upsert", "delete"].iter().any(|verb| names(op, verb))
     })

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tapeline_core::name::Collection;
+use tapeline_core::retention::Retain;
 use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use tapeline_server::read_schema;
 
@@ -27,6 +28,9 @@ pub fn check(path: &Path, json: bool) -> Result<(), Failure> {
     for (collection, rules) in schema.collections() {
         print_rules(collection, rules)?;
     }
+    for (streams, retain) in schema.retention() {
+        output::line(format!("streams {streams}: {} stay", staying(*retain)))?;
+    }
     let which = if schema.is_empty() { "everything" } else { "everything else" };
     output::line(format!("{which}: {}", meaning(Policy::default())))
 }
@@ -36,6 +40,9 @@ fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
         "{collection}: an update of an object deleted meanwhile {}",
         fate(rules.update_after_delete)
     ))?;
+    if rules.keep_events {
+        output::line("  its events stay readable where others are let go")?;
+    }
     let others = if rules.fields.is_empty() { "all fields" } else { "all other fields" };
     let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), *policy)).chain([(others, rules.policy)]);
     let width = fields.clone().map(|(field, _)| field.chars().count()).max().unwrap_or_default();
@@ -64,15 +71,37 @@ fn fate(rule: UpdateAfterDelete) -> &'static str {
     }
 }
 
+fn staying(retain: Retain) -> String {
+    match retain {
+        Retain::All => "all events".into(),
+        Retain::Events(count) => format!("the newest {count} events"),
+        Retain::Days(days) => format!("the events of the last {days} days"),
+    }
+}
+
+fn retain_to_json(retain: Retain) -> serde_json::Value {
+    match retain {
+        Retain::All => json!("all"),
+        Retain::Events(count) => json!({ "events": count }),
+        Retain::Days(days) => json!({ "days": days }),
+    }
+}
+
 fn to_json(schema: &Schema) -> serde_json::Value {
     let rules = |rules: &Rules| {
         let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), policy.name()));
         json!({
             "policy": rules.policy.name(),
             "update_after_delete": rules.update_after_delete.name(),
+            "keep_events": rules.keep_events,
             "fields": fields.collect::<std::collections::BTreeMap<_, _>>(),
         })
     };
     let collections = schema.collections().map(|(collection, of)| (collection.as_str(), rules(of)));
-    json!({ "collections": collections.collect::<std::collections::BTreeMap<_, _>>() })
+    let streams = schema.retention().iter();
+    let streams = streams.map(|(streams, retain)| (streams.to_string(), json!({ "retain": retain_to_json(*retain) })));
+    json!({
+        "collections": collections.collect::<std::collections::BTreeMap<_, _>>(),
+        "streams": streams.collect::<std::collections::BTreeMap<_, _>>(),
+    })
 }

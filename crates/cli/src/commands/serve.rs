@@ -76,7 +76,8 @@ fn read_config(path: &Path) -> Result<File, Failure> {
     toml::from_str(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }
 
-fn open(data: &Path) -> Result<Embedded, Failure> {
+/// Opens a data directory.
+pub(super) fn open(data: &Path) -> Result<Embedded, Failure> {
     Embedded::open(data).map_err(|error| match error {
         OpenError::Log(LogError::Damaged { .. }) => Failure::Damaged(error.to_string()),
         OpenError::Io(error) => Failure::File { place: data.display().to_string(), error },

@@ -36,7 +36,7 @@ pub async fn run(server: &str, tail: Tail) -> Result<(), Failure> {
 
 fn print_recorded(server: &str, stream: &StreamName, from: Seq) -> Result<(), Failure> {
     let path = format!("/v1/streams/{}/events?from={from}", http::encode(stream.as_str()));
-    http::get_lines(server, &path)?.try_for_each(|line| output::line(line?))
+    output::lines(http::get_lines(server, &path)?, "events")
 }
 
 async fn follow(server: &str, stream: &StreamName, from: &mut Seq, was_there: &mut bool) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ mod player;
 mod recording;
 mod schedule;
 pub mod text;
+mod visitor;
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,8 @@ use crate::{http, output};
 use player::{Counts, Player};
 use recording::Recording;
 use schedule::{Schedule, Step};
-use text::TextRecording;
+pub use text::TextRecording;
+use visitor::{Visit, Visitor};
 
 /// Plays a recording and checks that everybody ends the same.
 pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Failure> {
@@ -34,20 +36,25 @@ pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Fail
     for _ in &recording.replicas {
         players.push(Player::new(server, &arguments.stream).await?);
     }
-    play(&recording, &mut players, &arguments, &bar).await?;
+    let mut visitor = Visitor::new(server, &arguments.stream).await?;
+    play(&recording, &mut players, visitor.as_mut(), &arguments, &bar).await?;
     bar.finish_and_clear();
     let took = started.elapsed();
     let digests = settle(&mut players).await?;
+    let visit = match visitor {
+        Some(visitor) => Some(visitor.come_back(&arguments.stream).await?),
+        None => None,
+    };
     let status: serde_json::Value =
         http::get_json(server, &format!("/v1/streams/{}", http::encode(arguments.stream.as_str())))?;
     let server_digest = status["digest"].as_str().unwrap_or_default().to_owned();
-    let equal = digests.iter().all(|digest| digest.to_string() == server_digest);
     let counts = players.iter().fold(Counts::default(), |all, player| all.plus(player.counts()));
-    report(&recording, &counts, took, &digests, &server_digest, equal, json)?;
+    let ending = Ending { counts, took, digests, server_digest, visit };
+    ending.report(&recording, json)?;
     for player in players {
         player.close().await;
     }
-    match equal {
+    match ending.is_equal() {
         true => Ok(()),
         false => Err(Failure::Failed("the replicas and the server do not hold the same objects".into())),
     }
@@ -56,6 +63,7 @@ pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Fail
 async fn play(
     recording: &Recording,
     players: &mut Vec<Player>,
+    mut visitor: Option<&mut Visitor>,
     arguments: &Replay,
     bar: &indicatif::ProgressBar,
 ) -> Result<(), Failure> {
@@ -87,6 +95,9 @@ async fn play(
             }
             Step::Sync(replica) => schedule.synced(replica, on_log),
         }
+        if let Some(visitor) = &mut visitor {
+            visitor.look(schedule.on_log().iter().sum(), recording.len()).await?;
+        }
     }
     players.extend(resting.into_iter().flatten());
     match schedule.is_done() {
@@ -111,41 +122,67 @@ async fn settle(players: &mut [Player]) -> Result<Vec<Digest>, Failure> {
     Ok(digests)
 }
 
-fn report(
-    recording: &Recording,
-    counts: &Counts,
+/// How it ended.
+struct Ending {
+    counts: Counts,
     took: Duration,
-    digests: &[Digest],
-    server_digest: &str,
-    equal: bool,
-    json: bool,
-) -> Result<(), Failure> {
-    let rate = counts.recorded as f64 / took.as_secs_f64();
-    if json {
-        let replicas =
+    digests: Vec<Digest>,
+    server_digest: String,
+    visit: Option<Visit>,
+}
+
+impl Ending {
+    /// Whether all hold the same.
+    fn is_equal(&self) -> bool {
+        let mut held = self.digests.iter().chain(self.visit.as_ref().map(|visit| &visit.digest));
+        held.all(|digest| digest.to_string() == self.server_digest)
+    }
+
+    fn report(&self, recording: &Recording, json: bool) -> Result<(), Failure> {
+        if json { output::line(self.to_json(recording)) } else { self.print(recording) }
+    }
+
+    fn to_json(&self, recording: &Recording) -> serde_json::Value {
+        let Self { counts, took, digests, server_digest, visit } = self;
+        let digests =
             recording.replicas.iter().zip(digests).map(|(name, digest)| (name.clone(), json!(digest.to_string())));
-        return output::line(json!({
+        json!({
             "events": recording.len(), "replicas": recording.replicas.len(), "recorded": counts.recorded,
             "refused": counts.refused, "lost": counts.lost, "upserts": counts.upserts, "skipped": counts.skipped,
-            "seconds": took.as_secs_f64(), "events_per_s": rate, "server_digest": server_digest, "equal": equal,
-            "digests": serde_json::Map::from_iter(replicas),
-        }));
+            "seconds": took.as_secs_f64(), "events_per_s": self.rate(), "server_digest": server_digest,
+            "equal": self.is_equal(), "returned_bytes": visit.as_ref().map(|visit| visit.bytes),
+            "all_bytes": visit.as_ref().map(|visit| visit.all_bytes),
+            "digests": serde_json::Map::from_iter(digests),
+        })
     }
-    for (name, digest) in recording.replicas.iter().zip(digests) {
-        output::line(format!("{name:12} {digest}"))?;
+
+    fn print(&self, recording: &Recording) -> Result<(), Failure> {
+        let Self { counts, took, digests, server_digest, visit } = self;
+        for (name, digest) in recording.replicas.iter().zip(digests) {
+            output::line(format!("{name:12} {digest}"))?;
+        }
+        output::line(format!("{:12} {server_digest}", "server"))?;
+        output::line(format!(
+            "{} events of {} replicas in {:.1} s, {:.0} events/s: {} recorded, {} refused, {} writes lost, \
+             {} edits made as upserts, {} with nothing left to do",
+            recording.len(),
+            recording.replicas.len(),
+            took.as_secs_f64(),
+            self.rate(),
+            counts.recorded,
+            counts.refused,
+            counts.lost,
+            counts.upserts,
+            counts.skipped,
+        ))?;
+        if let Some(Visit { bytes, all_bytes, .. }) = visit {
+            let [bytes, all] = [*bytes, *all_bytes].map(output::bytes);
+            output::line(format!("a replica that left at 30 % came back with {bytes}; all events take {all}"))?;
+        }
+        output::line(if self.is_equal() { "all digests are equal" } else { "THE DIGESTS DIFFER" })
     }
-    output::line(format!("{:12} {server_digest}", "server"))?;
-    output::line(format!(
-        "{} events of {} replicas in {:.1} s, {rate:.0} events/s: {} recorded, {} refused, {} writes lost, \
-         {} edits made as upserts, {} with nothing left to do",
-        recording.len(),
-        recording.replicas.len(),
-        took.as_secs_f64(),
-        counts.recorded,
-        counts.refused,
-        counts.lost,
-        counts.upserts,
-        counts.skipped,
-    ))?;
-    output::line(if equal { "all digests are equal" } else { "THE DIGESTS DIFFER" })
+
+    fn rate(&self) -> f64 {
+        self.counts.recorded as f64 / self.took.as_secs_f64()
+    }
 }

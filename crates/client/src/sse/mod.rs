@@ -17,6 +17,7 @@ use tapeline_core::limits;
 use tokio::sync::mpsc;
 
 use crate::http::Http;
+use crate::inflate;
 use crate::socket::{Address, Ended, Heard, Queues, Socket, SocketError};
 use bodies::Bodies;
 use events::{Event, Events};
@@ -80,14 +81,13 @@ async fn read(mut reading: Reading, codec: Codec, heard: mpsc::Sender<Heard>) {
 }
 
 fn decode(codec: Codec, data: &str) -> Heard {
-    let frame = match codec {
-        Codec::Json => codec.decode_server(data.as_bytes())?,
+    match codec {
+        Codec::Json => inflate::read(codec, data.as_bytes()),
         Codec::Cbor => {
             let bytes = BASE64_STANDARD.decode(data);
-            codec.decode_server(&bytes.map_err(|_| SocketError::Ended("an event is not in base 64".into()))?)?
+            inflate::read(codec, &bytes.map_err(|_| SocketError::Ended("an event is not in base 64".into()))?)
         }
-    };
-    Ok(frame)
+    }
 }
 
 /// Sends what is to be said until nobody says more, and then goodbye. The answer is read for as long as that.

@@ -1,7 +1,8 @@
 //! What the tests share: a server, and ways to wait.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
+pub mod proxy;
 mod server;
 mod sse;
 

@@ -236,7 +236,11 @@ impl World {
                     frames.into_iter().for_each(|frame| self.send(reader.session, frame));
                 }
             }
-            ClientFrame::Fetch { .. } | ClientFrame::Close { .. } | ClientFrame::Presence(_) => {}
+            ClientFrame::Fetch { .. }
+            | ClientFrame::Close { .. }
+            | ClientFrame::Presence(_)
+            | ClientFrame::Subscribe { .. }
+            | ClientFrame::Unsubscribe { .. } => {}
         }
     }
 

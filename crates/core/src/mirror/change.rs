@@ -3,20 +3,22 @@
 //! ```text
 //! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …],
 //!           [[collection, id, field, splices], …]]
-//! commit = [version, number, authored event without an identity, command | null, draft]
+//! commit = [version, number, authored event without an identity, command | null, draft, [[op, field, text | null], …]]
 //! ```
 
 use std::sync::Arc;
 
+use super::typed::TypedOn;
 use crate::codec::CodecError;
 use crate::codec::cbor::{self, Reader, Writer, check_end, read_array, read_tuple};
 use crate::event::{Authored, Body};
 use crate::limits;
 use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, EditId, Seq, TabId};
-use crate::object::{Field, Object, Stamp, Version};
+use crate::object::{Object, Stamp, Version};
 use crate::replica::{Commanded, Moved};
 use crate::splice::Splices;
+use crate::value::Value;
 
 /// The version of these bytes. Tabs that run different versions of an app meet here.
 pub const VERSION: u64 = 3;
@@ -73,6 +75,8 @@ pub struct Commit {
     pub command: Option<Commanded>,
     /// What it inserts stays on the device.
     pub draft: bool,
+    /// What its splices were typed on.
+    pub typed: Vec<TypedOn>,
 }
 
 impl Page {
@@ -87,31 +91,48 @@ impl Page {
     }
 }
 
-impl ViewChange {
-    /// A whole view, cut into pages of about [`VIEW_PAGE_BYTES`](limits::VIEW_PAGE_BYTES).
-    pub(crate) fn pages(
-        played: Seq,
-        tabs: Vec<Heard>,
-        objects: impl Iterator<Item = (Key, Option<Arc<Object>>)>,
-    ) -> Vec<Self> {
-        let page = |page| Self { page, played, tabs: tabs.clone(), objects: Vec::new(), moved: Vec::new() };
-        let (mut pages, mut bytes) = (vec![page(Page::Only)], 0);
-        for object in objects {
-            if bytes > limits::VIEW_PAGE_BYTES {
-                pages.push(page(Page::Next));
-                bytes = 0;
-            }
-            bytes += object.1.as_ref().map_or(0, |object| object.estimated_bytes());
-            if let Some(last) = pages.last_mut() {
-                last.objects.push(object);
-            }
+/// A whole view, cut into pages of about [`VIEW_PAGE_BYTES`](limits::VIEW_PAGE_BYTES).
+pub(crate) struct Pages {
+    pages: Vec<ViewChange>,
+    /// How many bytes the last one has.
+    bytes: usize,
+}
+
+impl Pages {
+    pub(crate) fn new(played: Seq, tabs: Vec<Heard>) -> Self {
+        Self {
+            pages: vec![ViewChange { page: Page::Only, played, tabs, objects: Vec::new(), moved: Vec::new() }],
+            bytes: 0,
         }
-        if let [first, .., last] = pages.as_mut_slice() {
-            (first.page, last.page) = (Page::First, Page::Last);
-        }
-        pages
     }
 
+    pub(crate) fn push(&mut self, key: Key, object: Arc<Object>) {
+        if self.bytes > limits::VIEW_PAGE_BYTES {
+            let ViewChange { played, ref tabs, .. } = self.pages[0];
+            self.pages.push(ViewChange {
+                page: Page::Next,
+                played,
+                tabs: tabs.clone(),
+                objects: Vec::new(),
+                moved: Vec::new(),
+            });
+            self.bytes = 0;
+        }
+        self.bytes += object.estimated_bytes();
+        if let Some(last) = self.pages.last_mut() {
+            last.objects.push((key, Some(object)));
+        }
+    }
+
+    pub(crate) fn done(mut self) -> Vec<ViewChange> {
+        if let [first, .., last] = self.pages.as_mut_slice() {
+            (first.page, last.page) = (Page::First, Page::Last);
+        }
+        self.pages
+    }
+}
+
+impl ViewChange {
     /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(256);
@@ -165,9 +186,12 @@ impl Commit {
     pub fn encode(&self) -> Vec<u8> {
         let (client, n, settled) = Default::default();
         let mut writer = Writer::with_capacity(256);
-        writer.array(5).uint(VERSION).uint(self.number.0);
+        writer.array(6).uint(VERSION).uint(self.number.0);
         writer.authored(&Authored { client, n, settled, body: self.body.clone() });
-        writer.commanded(self.command.as_ref()).uint(u64::from(self.draft));
+        writer.commanded(self.command.as_ref()).uint(u64::from(self.draft)).array(self.typed.len() as u64);
+        for TypedOn { op, field, value } in &self.typed {
+            writer.array(3).uint(*op as u64).text(field.as_str()).value(value.as_ref().unwrap_or(&Value::Null));
+        }
         writer.finish()
     }
 
@@ -177,13 +201,14 @@ impl Commit {
     /// Where the bytes are none, or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
-        read_tuple(&mut reader, 5, "an edit of a tab")?;
+        read_tuple(&mut reader, 6, "an edit of a tab")?;
         check_version(&mut reader)?;
         let number = EditId(reader.u64()?);
         let Authored { body, .. } = cbor::read_authored(&mut reader)?;
         let (command, draft) = (cbor::read_commanded(&mut reader)?, reader.u64()? == 1);
+        let typed = read_array(&mut reader, "texts that were edited", usize::MAX, read_typed)?;
         check_end(&reader, "an edit of a tab")?;
-        Ok(Self { number, body, command, draft })
+        Ok(Self { number, body, command, draft, typed })
     }
 }
 
@@ -209,6 +234,13 @@ fn read_moved(reader: &mut Reader<'_>) -> Result<Moved, Box<CodecError>> {
     Ok(Moved { key, field, splices })
 }
 
+fn read_typed(reader: &mut Reader<'_>) -> Result<TypedOn, Box<CodecError>> {
+    read_tuple(reader, 3, "a text that was edited")?;
+    let op = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
+    let field = FieldName::new(reader.str()?)?;
+    Ok(TypedOn { op, field, value: Some(cbor::read_value(reader)?).filter(|value| *value != Value::Null) })
+}
+
 fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Box<CodecError>> {
     let parts = reader.array()?;
     let key = cbor::read_key(reader)?;
@@ -219,7 +251,6 @@ fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Bo
     let stamp = Stamp { seq: Seq::FIRST, client: ClientId(0) };
     let version = Version::first(stamp);
     let fields = cbor::read_values(reader)?.into_iter();
-    let fields = fields.map(|(name, value)| (name, Field { value, version })).collect::<Vec<(FieldName, Field)>>();
     let conflicts = if parts > 3 { cbor::read_conflicts(reader)? } else { Vec::new() };
     Ok((key, Some(Arc::new(Object::from_sorted(stamp, version, fields).with(Vec::new(), conflicts)))))
 }

@@ -13,13 +13,16 @@
 //! A mirror keeps its edits until they are on the device. Where the leader is gone, they are sent to the next one.
 
 mod change;
+pub(crate) mod typed;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+pub(crate) use change::Pages;
 pub use change::{Commit, Heard, Page, VERSION, ViewChange};
+pub use typed::TypedOn;
 
 use crate::event::Body;
 use crate::name::{Collection, Key, ObjectId};
@@ -103,7 +106,7 @@ impl Mirror {
     pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
         let draft = self.get(key).ok_or_else(|| EditError::NotFound(key.clone()))?;
         let body = Body { base: self.played, at: now, ops: vec![published(key, draft)], ..Body::default() };
-        Ok(self.push(body, None, false))
+        Ok(self.push(body, None, false, Vec::new()))
     }
 
     fn commit(&mut self, now: Millis, new: NewEdit, draft: bool, way: Option<Direction>) -> Result<EditId, EditError> {
@@ -112,7 +115,13 @@ impl Mirror {
         let ahead = rehearse(&new.ops, &write, self.complete, |key| self.entry(key))?;
         let body = new.body(self.played, now);
         EditError::check_bytes(&body)?;
-        let before = new.ops.iter().map(|op| (op.key.clone(), self.get(&op.key).cloned())).collect();
+        let typed = typed::typed_on(&new.ops, &write, |key| self.entry(key));
+        let mut before = Tables::default();
+        for op in &new.ops {
+            if let Some(object) = self.get(&op.key) {
+                before.insert(op.key.clone(), object.clone());
+            }
+        }
         for (key, entry) in ahead {
             self.touch(&key);
             self.ahead.insert(key, entry);
@@ -122,16 +131,12 @@ impl Mirror {
             None => history.committed(&ops, before, after),
             Some(way) => history.took(way, &ops, before, after),
         });
-        Ok(self.push(body, new.command, draft))
+        Ok(self.push(body, new.command, draft, typed))
     }
 
-    fn with_history(
-        &mut self,
-        before: FxHashMap<Key, Option<Arc<Object>>>,
-        tell: impl FnOnce(&mut History, &dyn Look, &dyn Look),
-    ) {
+    fn with_history(&mut self, before: Tables<Arc<Object>>, tell: impl FnOnce(&mut History, &dyn Look, &dyn Look)) {
         let mut history = std::mem::take(&mut self.history);
-        let was = |key: &Key| before.get(key).cloned().flatten();
+        let was = |key: &Key| before.get(key).cloned();
         tell(&mut history, &was, &|key: &Key| self.get(key).cloned());
         self.history = history;
     }
@@ -156,9 +161,9 @@ impl Mirror {
         &mut self.history
     }
 
-    fn push(&mut self, body: Body, command: Option<Commanded>, draft: bool) -> EditId {
+    fn push(&mut self, body: Body, command: Option<Commanded>, draft: bool, typed: Vec<TypedOn>) -> EditId {
         self.last = self.last.next();
-        self.edits.push_back(Commit { number: self.last, body, command, draft });
+        self.edits.push_back(Commit { number: self.last, body, command, draft, typed });
         self.last
     }
 
@@ -186,7 +191,10 @@ impl Mirror {
         self.played = change.played;
         self.hear_moved(change.moved);
         let mut met = begins;
-        let keys: Vec<Key> = change.objects.iter().map(|(key, _)| key.clone()).collect();
+        let keys: Vec<Key> = match self.history.has_texts() {
+            true => change.objects.iter().map(|(key, _)| key.clone()).collect(),
+            false => Vec::new(),
+        };
         for (key, object) in change.objects {
             if let Some(stale) = &mut self.stale {
                 stale.remove(&key);
@@ -203,7 +211,7 @@ impl Mirror {
         if own.is_some_and(|heard| self.settle(heard)) || met {
             self.look_ahead();
         }
-        if self.history.has_texts() {
+        if !keys.is_empty() {
             let mut history = std::mem::take(&mut self.history);
             keys.iter().for_each(|key| history.changed(key, self.get(key)));
             self.history = history;
@@ -261,15 +269,18 @@ impl Mirror {
 
     /// The answer to a query now, in its order.
     pub fn find(&self, query: Query) -> Vec<(ObjectId, Arc<Object>)> {
+        self.live(query).rows().to_vec()
+    }
+
+    fn live(&self, query: Query) -> LiveQuery {
         let collection = query.collection.clone();
-        LiveQuery::new(query, self.collection(&collection)).rows().to_vec()
+        LiveQuery::new(query, self.collection(&collection))
     }
 
     /// Keeps the answer to a query up to date, under the number that is answered.
     pub fn watch(&mut self, query: Query) -> u32 {
         self.watched += 1;
-        let collection = query.collection.clone();
-        let live = LiveQuery::new(query, self.collection(&collection));
+        let live = self.live(query);
         self.watches.insert(self.watched, live);
         self.changed.insert(self.watched, ());
         self.watched
@@ -336,10 +347,12 @@ impl Mirror {
         }
         let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
         for place in untaken..self.edits.len() {
-            let Body { base, at, ops, .. } = self.edits[place].body.clone();
+            let Commit { body: Body { base, at, mut ops, .. }, typed, .. } = self.edits[place].clone();
+            let write = Write::pending(TAB, base, at);
+            typed::move_to(&mut ops, &typed, &write, |key| self.entry(key));
             for op in ops {
                 let mut entry = self.entry(&op.key);
-                apply(&mut entry, &op, &Write::pending(TAB, base, at));
+                apply(&mut entry, &op, &write);
                 self.touch(&op.key);
                 self.ahead.insert(op.key, entry);
             }

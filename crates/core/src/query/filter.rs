@@ -9,7 +9,7 @@ use crate::object::Object;
 use crate::value::{Entries, Value};
 
 /// A condition on an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Filter {
     /// Every object.
     Everything,
@@ -26,7 +26,7 @@ pub enum Filter {
 }
 
 /// A comparison of one value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Test {
     /// It is this value.
     Equal(Value),
@@ -62,9 +62,37 @@ impl Filter {
             Self::Not(filter) => !filter.matches(id, object),
         }
     }
+
+    /// The ids that it wants one of, where it wants certain objects.
+    pub fn ids(&self) -> Option<Vec<ObjectId>> {
+        match self {
+            Self::Id(test) => Some(test.values()?.iter().filter_map(|id| ObjectId::new(id.as_text()?).ok()).collect()),
+            Self::All(filters) => filters.iter().find_map(Self::ids),
+            _ => None,
+        }
+    }
+
+    /// Whether one of the fields that it looks at is such.
+    pub fn looks_at(&self, is_such: &impl Fn(&FieldName) -> bool) -> bool {
+        match self {
+            Self::Everything | Self::Id(_) => false,
+            Self::Field(field, _) => is_such(field),
+            Self::All(filters) | Self::Any(filters) => filters.iter().any(|filter| filter.looks_at(is_such)),
+            Self::Not(filter) => filter.looks_at(is_such),
+        }
+    }
 }
 
 impl Test {
+    /// The values that it wants one of, where it wants no more than that.
+    pub(super) fn values(&self) -> Option<&[Value]> {
+        match self {
+            Self::Equal(value) => Some(std::slice::from_ref(value)),
+            Self::In(values) => Some(values),
+            _ => None,
+        }
+    }
+
     fn holds(&self, value: &Value) -> bool {
         match self {
             Self::Equal(wanted) => value == wanted,
@@ -115,7 +143,11 @@ fn read_filters(value: &Value, depth: usize, room: &mut usize) -> Result<Vec<Fil
     let Value::List(filters) = value else {
         return Err(QueryError::Shape { what: "and, or", wanted: "a list of conditions" });
     };
-    filters.iter().map(|filter| read_filter(filter, depth, room)).collect()
+    let mut read = Vec::with_capacity(filters.len());
+    for filter in filters.iter() {
+        read.push(read_filter(filter, depth, room)?);
+    }
+    Ok(read)
 }
 
 /// One field: a map holds comparisons, all of which must hold; any other value is what it must be.
@@ -132,29 +164,35 @@ fn read_condition(field: &str, value: &Value, room: &mut usize) -> Result<Filter
 }
 
 fn read_tests(tests: &Entries) -> Result<Vec<Test>, QueryError> {
+    let mut read = Vec::with_capacity(tests.len());
+    for (name, value) in tests.iter() {
+        read.push(read_test(name, value)?);
+    }
+    Ok(read)
+}
+
+fn read_test(name: &str, value: &Value) -> Result<Test, QueryError> {
     use Ordering::{Equal, Greater, Less};
-    let read = |(name, value): (&smol_str::SmolStr, &Value)| {
-        let compares = |orders| Ok(Test::Compares(orders, value.clone()));
-        match name.as_str() {
-            "eq" => Ok(Test::Equal(value.clone())),
-            "ne" => Ok(Test::Unequal(value.clone())),
-            "lt" => compares(&[Less]),
-            "le" => compares(&[Less, Equal]),
-            "gt" => compares(&[Greater]),
-            "ge" => compares(&[Greater, Equal]),
-            "in" => read_in(value),
-            "contains" => Ok(Test::Contains(value.clone())),
-            "prefix" => {
-                let prefix = value.as_text().ok_or(QueryError::Shape { what: "prefix", wanted: "a text" })?;
-                Ok(Test::Prefix(prefix.into()))
-            }
-            "exists" => {
-                Ok(Test::Exists(value.as_bool().ok_or(QueryError::Shape { what: "exists", wanted: "true or false" })?))
-            }
-            other => Err(QueryError::UnknownComparison(other.into())),
+    let orders: &[Ordering] = match name {
+        "eq" => return Ok(Test::Equal(value.clone())),
+        "ne" => return Ok(Test::Unequal(value.clone())),
+        "in" => return read_in(value),
+        "contains" => return Ok(Test::Contains(value.clone())),
+        "prefix" => {
+            let prefix = value.as_text().ok_or(QueryError::Shape { what: "prefix", wanted: "a text" })?;
+            return Ok(Test::Prefix(prefix.into()));
         }
+        "exists" => {
+            let wanted = value.as_bool().ok_or(QueryError::Shape { what: "exists", wanted: "true or false" })?;
+            return Ok(Test::Exists(wanted));
+        }
+        "lt" => &[Less],
+        "le" => &[Less, Equal],
+        "gt" => &[Greater],
+        "ge" => &[Greater, Equal],
+        other => return Err(QueryError::UnknownComparison(other.into())),
     };
-    tests.iter().map(read).collect()
+    Ok(Test::Compares(orders, value.clone()))
 }
 
 fn read_in(value: &Value) -> Result<Test, QueryError> {

@@ -66,16 +66,17 @@ impl LiveQuery {
     /// What became of the answer since the last look, where something did. `get` tells what an object is now.
     pub fn look(&mut self, get: impl Fn(&ObjectId) -> Option<Arc<Object>>) -> Option<Moved> {
         let was_shown = if self.looked { self.shown() } else { 0 };
-        let changed: Vec<ObjectId> = std::mem::take(&mut self.changed).into_iter().collect();
-        let changed = changed.into_iter().filter_map(|id| {
+        let mut changed = Vec::new();
+        for id in std::mem::take(&mut self.changed) {
             let now = get(&id).filter(|object| self.query.filter.matches(&id, object));
             let same = match (self.members.get(&id), &now) {
                 (Some(was), Some(now)) => was.has_fields_of(now),
                 (was, now) => was.is_none() && now.is_none(),
             };
-            (!same).then_some((id, now))
-        });
-        let changed: Vec<_> = changed.collect();
+            if !same {
+                changed.push((id, now));
+            }
+        }
         let removed = self.take_out(&changed);
         let inserted = self.put_in(changed);
         let first = !std::mem::replace(&mut self.looked, true);

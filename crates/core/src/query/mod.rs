@@ -9,11 +9,15 @@
 //!   limit:      50 }
 //! ```
 //!
-//! `filter` says which objects, `order` how values compare, `live` keeps the answer up to date as objects change.
+//! `filter` says which objects, `order` how values compare, `live` keeps the answer up to date as objects change,
+//! `routing` finds the queries that an object concerns, `window` keeps the first objects of a query.
 
 mod filter;
 mod live;
 mod order;
+pub mod partial;
+pub mod routing;
+pub mod window;
 
 use crate::limits;
 use crate::name::{Collection, NameError};

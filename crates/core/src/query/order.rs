@@ -20,9 +20,11 @@ pub enum Direction {
     Down,
 }
 
-/// How objects are sorted: by these fields, and then by their ids.
+/// How objects are sorted: by these fields, and then by their ids. A field named `id` is the object's id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order(Vec<(FieldName, Direction)>);
+
+const ID: &str = "id";
 
 impl Order {
     /// Reads an order: a field, `-field` for the other way round, or a list of those.
@@ -38,6 +40,9 @@ impl Order {
     /// Compares two objects.
     pub fn compare(&self, a: (&ObjectId, &Object), b: (&ObjectId, &Object)) -> Ordering {
         let by_field = |(field, direction): &(FieldName, Direction)| {
+            if field.as_str() == ID {
+                return if *direction == Direction::Up { a.0.cmp(b.0) } else { b.0.cmp(a.0) };
+            }
             let [left, right] = [a.1, b.1].map(|object| object.get(field.as_str()).unwrap_or(&Value::Null));
             match direction {
                 Direction::Up => compare(left, right),
@@ -46,6 +51,16 @@ impl Order {
         };
         let fields = self.0.iter().map(by_field).find(|order| order.is_ne());
         fields.unwrap_or_else(|| a.0.cmp(b.0))
+    }
+}
+
+impl Order {
+    /// Which way ids run, where objects are sorted by nothing else.
+    pub fn of_ids(&self) -> Option<Direction> {
+        match self.0.first() {
+            None => Some(Direction::Up),
+            Some((field, direction)) => (field.as_str() == ID).then_some(*direction),
+        }
     }
 }
 
@@ -113,6 +128,15 @@ fn compare_maps(a: &Entries, b: &Entries) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn objects_may_be_sorted_by_their_ids() {
+        let order = |text: &str| Order::from_value(&Value::text(text)).unwrap();
+        assert_eq!(Order::default().of_ids(), Some(Direction::Up));
+        assert_eq!(order("id").of_ids(), Some(Direction::Up));
+        assert_eq!(order("-id").of_ids(), Some(Direction::Down));
+        assert_eq!(order("name").of_ids(), None);
+    }
 
     #[test]
     fn values_have_one_order() {

@@ -49,7 +49,8 @@ impl Replica {
         if last.any(|other| other != earlier) || !self.outbox.pending.get(earlier).is_some_and(Pending::may_grow) {
             return None;
         }
-        let refers = body.ops.iter().flat_map(values).any(|value| self.made_after(earlier, value));
+        let mut refers = false;
+        body.ops.iter().for_each(|op| each_value(op, &mut |value| refers |= self.made_after(earlier, value)));
         (!refers).then_some(earlier)
     }
 
@@ -86,7 +87,7 @@ impl Replica {
         let Some(pending) = self.outbox.pending.get_mut(earlier) else { return };
         let before: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
         pending.also.push(edit);
-        (pending.body.base, pending.body.on, pending.shown) = (body.base, None, None);
+        (pending.body.base, pending.body.on, pending.shown) = (body.base, body.on, None);
         pending.body.ops = ops;
         let after: Vec<Key> = pending.body.ops.iter().map(|op| op.key.clone()).collect();
         for key in &before {
@@ -115,35 +116,36 @@ impl Pending {
     }
 }
 
-/// The values in which an op may name objects.
-fn values(op: &Op) -> Vec<&Value> {
-    let direct: Vec<&Value> = match &op.action {
-        Action::Insert(set) | Action::Upsert(set) => set.iter().map(|(_, value)| value).collect(),
-        Action::Update(edits) => edits.iter().flat_map(|(_, edit)| values_of(edit)).collect(),
-        Action::Delete => Vec::new(),
-    };
-    direct.into_iter().flat_map(within).collect()
-}
-
-fn values_of(edit: &Edit) -> Vec<&Value> {
-    match edit {
-        Edit::Set(value) => vec![value],
-        Edit::Members(members) => members.add.iter().collect(),
-        Edit::Put(puts) => puts.iter().filter_map(|put| put.value.as_ref()).collect(),
-        Edit::Inc(_) | Edit::Splice(_) | Edit::Ask(_) => Vec::new(),
+/// Visits the values in which an op may name objects.
+fn each_value<'a>(op: &'a Op, visit: &mut dyn FnMut(&'a Value)) {
+    match &op.action {
+        Action::Insert(set) | Action::Upsert(set) => set.iter().for_each(|(_, value)| each_within(value, visit)),
+        Action::Update(edits) => edits.iter().for_each(|(_, edit)| each_of_edit(edit, visit)),
+        Action::Delete => {}
     }
 }
 
-/// A value and all that is in it.
-fn within(value: &Value) -> Vec<&Value> {
+fn each_of_edit<'a>(edit: &'a Edit, visit: &mut dyn FnMut(&'a Value)) {
+    match edit {
+        Edit::Set(value) => each_within(value, visit),
+        Edit::Members(members) => members.add.iter().for_each(|member| each_within(member, visit)),
+        Edit::Put(puts) => puts.iter().flat_map(|put| &put.value).for_each(|value| each_within(value, visit)),
+        Edit::Inc(_) | Edit::Splice(_) | Edit::Ask(_) => {}
+    }
+}
+
+/// Visits a value, or all that is in it.
+fn each_within<'a>(value: &'a Value, visit: &mut dyn FnMut(&'a Value)) {
     match value {
-        Value::List(items) => items.iter().flat_map(within).collect(),
-        Value::Map(entries) => entries.iter().flat_map(|(_, value)| within(value)).collect(),
-        value => vec![value],
+        Value::List(items) => items.iter().for_each(|item| each_within(item, visit)),
+        Value::Map(entries) => entries.iter().for_each(|(_, value)| each_within(value, visit)),
+        value => visit(value),
     }
 }
 
 /// Roughly how many bytes ops take.
 fn bytes(ops: &[Op]) -> usize {
-    ops.iter().map(|op| 64 + values(op).into_iter().map(Value::estimated_bytes).sum::<usize>()).sum()
+    let mut bytes = 64 * ops.len();
+    ops.iter().for_each(|op| each_value(op, &mut |value| bytes += value.estimated_bytes()));
+    bytes
 }

@@ -5,7 +5,6 @@
 //! was before it ([`Replica::get_before`]), and takes what came of it ([`Replica::ran`]). Ids, time and randomness are
 //! those of the first run.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::edit::{Commanded, NewEdit, Reads, rehearse};
@@ -13,6 +12,7 @@ use super::outbox::Pending;
 use super::{Notice, Replica};
 use crate::event::{Command, Refusal, RefusalCode};
 use crate::name::{Collection, Key, ObjectId};
+use crate::numbered::Numbered;
 use crate::numbers::{EditId, Millis, Seq};
 use crate::object::{Entry, Object, Write};
 use crate::op::Op;
@@ -24,7 +24,7 @@ pub(super) struct Commands {
     readers: Tables<Vec<EditId>>,
     scanners: Vec<(Collection, EditId)>,
     /// To be run again.
-    due: BTreeSet<EditId>,
+    due: Numbered<EditId, ()>,
     /// Being run.
     running: Option<EditId>,
 }
@@ -78,20 +78,27 @@ impl Commands {
         if !reads.collections.is_empty() {
             self.scanners.retain(|(_, other)| *other != edit);
         }
-        self.due.remove(&edit);
+        self.due.remove(edit);
         self.running = self.running.filter(|&running| running != edit);
     }
 
     /// Something under a key changed before the commands that come after something.
     fn changed(&mut self, key: &Key, comes_after: impl Fn(EditId) -> bool) {
-        let readers = self.readers.get(key).into_iter().flatten().copied();
-        let scanners = self.scanners.iter().filter(|(collection, _)| *collection == key.collection);
-        self.due.extend(readers.chain(scanners.map(|(_, edit)| *edit)).filter(|&reader| comes_after(reader)));
+        for &reader in self.readers.get(key).into_iter().flatten() {
+            if comes_after(reader) {
+                self.due.insert(reader, ());
+            }
+        }
+        for (collection, scanner) in &self.scanners {
+            if *collection == key.collection && comes_after(*scanner) {
+                self.due.insert(*scanner, ());
+            }
+        }
     }
 
     /// Whether an edit waits to be run again.
     pub(super) fn is_due(&self, edit: EditId) -> bool {
-        self.due.contains(&edit) || self.running == Some(edit)
+        self.due.contains(edit) || self.running == Some(edit)
     }
 
     fn is_empty(&self) -> bool {
@@ -107,8 +114,8 @@ impl Replica {
             let pending = self.outbox.pending.get(*edit);
             pending.is_none_or(|pending| pending.again.is_none_or(|again| again.head <= played))
         };
-        let edit = *self.commands.due.iter().find(|edit| ready(edit))?;
-        self.commands.due.remove(&edit);
+        let edit = self.commands.due.keys().find(ready)?;
+        self.commands.due.remove(edit);
         let pending =
             self.outbox.pending.get(edit).filter(|pending| pending.seal.is_none() && pending.recorded.is_none());
         let Some((pending, commanded)) = pending.and_then(|pending| Some((pending, pending.command.as_ref()?))) else {
@@ -164,9 +171,11 @@ impl Replica {
             return Err("the command has nothing left to do".into());
         }
         let before = |key: &Key| self.entry_where(key, |other| self.outbox.comes_after(edit, other));
-        rehearse(&ops, &write, true, before).map_err(|error| error.to_string())?;
+        rehearse(&ops, &write, !self.lacks_some(), before).map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
-        let body = new.body(played, pending.body.at);
+        let mut body = new.body(played, pending.body.at);
+        self.say_seen(&mut body.ops);
+        self.say_unseen(&mut body);
         self.exchange(edit, |pending| {
             (pending.body, pending.shown, pending.command) = (body, None, new.command);
             (pending.met, pending.voided) = (false, false);
@@ -216,9 +225,12 @@ impl Replica {
         }
         let rests = |other: EditId| other > edit || other != edit && self.outbox.is_made_again(other);
         self.commands.changed(key, rests);
-        let writers = self.view.ops(key).map(|(writer, _)| writer).filter(|&writer| rests(writer));
-        let commands = writers.filter(|&writer| self.outbox.pending.get(writer).is_some_and(|p| p.command.is_some()));
-        self.commands.due.extend(commands.collect::<Vec<_>>());
+        for (writer, _) in self.view.ops(key) {
+            let commanded = self.outbox.pending.get(writer).is_some_and(|pending| pending.command.is_some());
+            if commanded && rests(writer) {
+                self.commands.due.insert(writer, ());
+            }
+        }
     }
 
     /// Whether an edit waits for the verdict on an earlier serializable command that writes the same: where that is
@@ -252,7 +264,7 @@ impl Replica {
         (pending.seal, pending.again) = (None, Some(refused));
         let keys = pending.keys();
         if commanded {
-            self.commands.due.insert(edit);
+            self.commands.due.insert(edit, ());
         }
         // Earlier ones that are made again had counted on it: it was to come before them.
         keys.iter().for_each(|key| self.disturb(key, edit));

@@ -4,6 +4,7 @@
 //! what became of the replica's own events. Only then are events and answers on this channel taken: whatever arrives
 //! before belongs to an earlier opening. The outbox goes out at once after it, while the server plays what is missing.
 
+use super::part::Part;
 use super::{Moment, Notice, Replica};
 use crate::event::Verdict;
 use crate::frame::{ClientFrame, ErrorCode, ErrorFrame, Live, Open, Opened, ResyncReason, ServerFrame};
@@ -92,8 +93,9 @@ impl Replica {
             ServerFrame::Resync(resync) if self.is_answered() => self.start_over(moment, resync.reason, &resync.last),
             ServerFrame::Error(error) => self.error(moment, error),
             ServerFrame::Events(events) if self.link.is_open() => self.events(moment, events),
+            ServerFrame::Page(page) if self.link.is_open() => self.page(moment, page),
             ServerFrame::Presence(presence) if self.link.is_open() => self.peers.receive(presence),
-            ServerFrame::Ack { runs, .. } if self.link.is_open() => self.acknowledged(&runs),
+            ServerFrame::Ack { runs, lost, .. } if self.link.is_open() => self.acknowledged(moment, &runs, lost),
             ServerFrame::Refused { n, refusal, .. } if self.link.is_open() => self.refused(n, refusal),
             _ => {}
         }
@@ -125,6 +127,9 @@ impl Replica {
         if !paused && pause.take().is_some() {
             self.outbox.send_again();
         }
+        if let Some(change) = self.next_subscription(channel) {
+            return Some(change);
+        }
         if let Some(fetch) = self.next_fetch(channel) {
             return Some(fetch);
         }
@@ -153,20 +158,32 @@ impl Replica {
         }
     }
 
-    fn open(&self, channel: Channel) -> Open {
+    fn open(&mut self, channel: Channel) -> Open {
+        // One's own events that may be on the log under a former identity are recognised by their content alone.
+        let part = self.part.is_some();
+        let pages = part || self.trimmed || self.start == Start::Played && !self.outbox.has_former();
+        if !pages && self.history.filling.is_some() {
+            self.drop_confirmed();
+        }
+        let filling = self.history.filling.as_ref();
+        self.first_sent = filling.map_or_else(|| self.first.clone(), |filled| filled.order.clone());
         Open {
             channel,
             stream: self.stream.clone(),
             client: self.identity.client,
             former: self.identity.former.iter().copied().collect(),
             settled: self.outbox.settled_for_all().unwrap_or(self.identity.settled),
-            incarnation: self.history.incarnation.filter(|_| self.history.played > Seq::FIRST),
+            incarnation: self.history.incarnation.filter(|_| self.history.played > Seq::FIRST || filling.is_some()),
             played: self.history.played,
             chain: self.history.chain,
             live: match self.start {
-                Start::Played => Live::From(self.history.played),
-                Start::Head => Live::Head,
+                Start::Head if !pages => Live::Head,
+                Start::Played | Start::Head => Live::From(self.history.played),
             },
+            pages,
+            first: self.first_sent.first().to_vec(),
+            filling: filling.map(|filled| filled.at.clone()),
+            queries: self.part.as_mut().map(Part::opening),
         }
     }
 
@@ -181,18 +198,20 @@ impl Replica {
         }
         for own in opened.verdicts {
             match own.verdict {
-                Verdict::Recorded { seq, lost: _ } => self.recorded(own.n, seq),
+                Verdict::Recorded { seq, lost } => self.recorded(moment, own.n, seq, lost),
                 Verdict::Refused(refusal) => self.refused(own.n, *refusal),
             }
         }
         self.history.head = opened.head;
         self.history.live = match self.start {
-            Start::Played => self.history.played,
-            Start::Head => opened.head,
+            Start::Head if !self.trimmed && self.part.is_none() => opened.head,
+            Start::Played | Start::Head => self.history.played,
         };
         self.forget_held();
         self.history.digests.clear();
-        self.expect_digest(opened.head, opened.digest);
+        if self.part.is_none() {
+            self.expect_digest(opened.head, opened.digest);
+        }
         self.check_digest(moment);
         if let Link::Up { phase, .. } = &mut self.link {
             *phase = Phase::Open { head: opened.head };
@@ -208,11 +227,14 @@ impl Replica {
         if last > self.outbox.last_sealed() {
             return true;
         }
-        self.outbox.undecided_numbers().take_while(|&n| n <= last).any(|n| {
-            let ours = self.outbox.undecided(n).and_then(|edit| self.outbox.pending.get(edit)?.hash());
+        for (n, edit) in self.outbox.undecided_through(last) {
+            let ours = self.outbox.pending.get(edit).and_then(|pending| pending.hash());
             let theirs = opened.verdicts.iter().find(|own| own.n == n).map(|own| own.hash);
-            ours != theirs
-        })
+            if ours != theirs {
+                return true;
+            }
+        }
+        false
     }
 
     /// An error without an event's number answers an open where one is waited for; what concerns an event and comes
@@ -232,10 +254,12 @@ impl Replica {
     }
 
     /// Takes note that an open was answered with an error. Answers whether it was the last one sent, which is then to
-    /// be sent again, unless that would not help.
+    /// be sent again, unless that would not help. Where the events that it asked for are gone, pages help.
     fn is_put_off(&mut self, code: ErrorCode) -> bool {
         let answered = self.is_answered();
-        let helps = code.is_retryable() || code == ErrorCode::Forbidden;
+        let asks_for_pages = code == ErrorCode::UpgradeRequired && !self.trimmed;
+        self.trimmed |= answered && asks_for_pages;
+        let helps = code.is_retryable() || code == ErrorCode::Forbidden || asks_for_pages;
         if answered
             && helps
             && let Link::Up { phase, .. } = &mut self.link

@@ -121,8 +121,10 @@ impl Replica {
         EditError::check_room(new.ops.len(), self.outbox.len())?;
         let base = self.history.played;
         let write = Write::pending(self.identity.client, base, now);
-        let shown = rehearse(&new.ops, &write, true, |key| self.shown_entry(key))?;
+        let shown = rehearse(&new.ops, &write, !self.lacks_some(), |key| self.shown_entry(key))?;
         let mut body = new.body(base, now);
+        self.say_seen(&mut body.ops);
+        self.say_unseen(&mut body);
         EditError::check_bytes(&body)?;
         if self.touches_drafts(&new) {
             self.take_drafts(&mut body, false);
@@ -135,6 +137,11 @@ impl Replica {
             self.view.show(&key, entry);
         }
         Ok(edit)
+    }
+
+    /// Whether the stream may have objects that are not here.
+    pub(super) fn lacks_some(&self) -> bool {
+        self.is_partial() || self.history.filling.is_some()
     }
 
     /// What is shown under a key, tombstones included.

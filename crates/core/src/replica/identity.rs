@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::outbox::Pending;
+use super::part::Part;
 use super::{History, Moment, Notice, Replica};
 use crate::frame::ResyncReason;
 use crate::limits;
@@ -81,6 +82,7 @@ impl Replica {
             let sent = pending.seal.map(|seal| (seal.client, seal.n)).or(pending.former);
             let sent = sent.filter(|&(client, n)| reason != ResyncReason::Recreated && known(client, n));
             (pending.recorded, pending.seal, pending.former) = (None, None, sent);
+            pending.lost.clear();
             pending.again = None;
             if sent.is_none() {
                 (pending.body.base, pending.body.on) = (Seq::FIRST, None);
@@ -104,6 +106,8 @@ impl Replica {
 
     /// Forgets all that was played. The view keeps what is pending.
     pub(super) fn drop_confirmed(&mut self) {
+        self.release_absorbed();
+        self.part.iter_mut().for_each(Part::forget);
         let dropped = std::mem::take(&mut self.confirmed);
         self.changed.extend(dropped.keys());
         let diverged = self.history.diverged;

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! One file an idea: `outbox` holds what is not yet on the log, `view` shows it, `connect` opens the stream and finds
-//! out whether both sides still speak of the same history, `play` takes events in, `verdict` takes answers in,
+//! out whether both sides still speak of the same history, `play` takes events in and `filling` what
+//! they came to, `part` holds the results of queries alone, `verdict` takes answers in,
 //! `identity` changes who the replica is where its store was copied or the server restored, `storing` writes to the
 //! device and `restoring` reads back, `coalesce` keeps the outbox short, `texts` moves pending splices past what others
 //! have done, `commands` has commands run again, `drafts` holds what never leaves the device, `tabs` takes edits from mirrors and tells them what changed, `presence` knows who else is there.
@@ -25,10 +26,12 @@ mod commands;
 mod connect;
 mod drafts;
 mod edit;
+mod filling;
 mod identity;
 mod moves;
 mod outbox;
 mod overwritten;
+mod part;
 mod play;
 mod presence;
 mod restoring;
@@ -53,6 +56,7 @@ pub(crate) use edit::rehearse;
 pub use edit::{Commanded, EditError, NewEdit, Reads};
 pub use moves::Moved;
 pub use outbox::Parked;
+pub use part::SubscribeError;
 pub use presence::PresenceError;
 pub use restoring::Restoring;
 pub use rows::{Row, RowError, Table};
@@ -60,10 +64,11 @@ pub use status::Status;
 pub use storing::{Keeping, StoreBatch};
 
 use crate::block::EventBlock;
+use crate::catchup::KeyOrder;
 use crate::event::{Lost, Refusal};
 use crate::frame::ResyncReason;
 use crate::hash::{Chain, Digest};
-use crate::name::{Collection, FieldName, Key, ObjectId, StreamName, Subject};
+use crate::name::{Collection, FieldName, Key, Names, ObjectId, StreamName, Subject};
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
 use crate::object::Object;
@@ -72,9 +77,11 @@ use crate::value::Value;
 use commands::Commands;
 use connect::Link;
 use drafts::Drafts;
+use filling::Filled;
 use identity::Identity;
 use moves::Moves;
 use outbox::Outbox;
+use part::Part;
 use presence::Peers;
 use storing::Storing;
 use tabs::Tabs;
@@ -96,10 +103,18 @@ pub struct Replica {
     storing: Storing,
     tabs: Tabs,
     peers: Peers,
+    /// The queries, where it holds only what they find.
+    part: Option<Part>,
+    /// Whose objects are wanted first, and were when the stream was last opened.
+    first: KeyOrder,
+    first_sent: KeyOrder,
+    /// The events that it asked for are no longer there: it takes pages, whatever it would rather.
+    trimmed: bool,
     /// An event on the log says what this version does not know.
     outdated: bool,
     /// How many events were played when mirrors were last told.
     told: Seq,
+    names: Names,
     changed: FxHashSet<Key>,
     moves: Moves,
     notices: VecDeque<Notice>,
@@ -118,6 +133,8 @@ struct History {
     held: Numbered<Seq, EventBlock>,
     /// Where the next live events begin.
     live: Seq,
+    /// The filling under way, where there is one.
+    filling: Option<Filled>,
     /// The range that was asked for and has not wholly come.
     fetching: Option<Range<Seq>>,
     /// Digests the server named and the replica has yet to reach, in order.
@@ -210,8 +227,13 @@ impl Replica {
             storing: Storing::new(keeping),
             tabs: Tabs::default(),
             peers: Peers::default(),
+            part: None,
+            first: KeyOrder::default(),
+            first_sent: KeyOrder::default(),
+            trimmed: false,
             outdated: false,
             told: Seq::FIRST,
+            names: Names::default(),
             changed: FxHashSet::default(),
             moves: Moves::default(),
             notices: VecDeque::new(),

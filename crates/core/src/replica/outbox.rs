@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Replica;
 use super::edit::Commanded;
 use crate::codec::cbor;
-use crate::event::{Authored, Body, Refusal, Sealed};
+use crate::event::{Authored, Body, Lost, Refusal, Sealed};
 use crate::hash::ContentHash;
 use crate::limits;
 use crate::name::Key;
@@ -58,6 +58,10 @@ pub(super) struct Pending {
     pub(super) former: Option<(ClientId, EventNumber)>,
     /// Where it is recorded, once acknowledged.
     pub(super) recorded: Option<Seq>,
+    /// What of it did not take effect then.
+    pub(super) lost: Vec<Lost>,
+    /// Which of its ops are in what came in pages, and show no more by themselves.
+    pub(super) absorbed: Vec<usize>,
 }
 
 /// A refusal after which an edit is made again.
@@ -114,6 +118,8 @@ impl Pending {
             seal: None,
             former: None,
             recorded: None,
+            lost: Vec::new(),
+            absorbed: Vec::new(),
         }
     }
 
@@ -193,11 +199,15 @@ impl Outbox {
         *self.sealed.get(usize::try_from(place).ok()?)?
     }
 
-    /// The numbers sealed under the present identity that have no verdict yet.
-    pub(super) fn undecided_numbers(&self) -> impl Iterator<Item = EventNumber> {
-        let first = self.first;
-        let numbered = self.sealed.iter().enumerate();
-        numbered.filter(|(_, edit)| edit.is_some()).map(move |(place, _)| first.plus(place as u64))
+    /// What was sealed up to `last` under the present identity and has no verdict yet.
+    pub(super) fn undecided_through(&self, last: EventNumber) -> Vec<(EventNumber, EditId)> {
+        let mut undecided = Vec::new();
+        let mut n = self.first;
+        for edit in &self.sealed {
+            undecided.extend(edit.filter(|_| n <= last).map(|edit| (n, edit)));
+            n = n.next();
+        }
+        undecided
     }
 
     /// The verdict on `n` is known. Answers the edit, where it was not known before.
@@ -211,9 +221,9 @@ impl Outbox {
     }
 
     /// An edit is on the log, and yet to be played.
-    pub(super) fn record(&mut self, edit: EditId, seq: Seq) {
+    pub(super) fn record(&mut self, edit: EditId, seq: Seq, lost: Vec<Lost>) {
         let Some(pending) = self.pending.get_mut(edit) else { return };
-        pending.recorded = Some(seq);
+        (pending.recorded, pending.lost) = (Some(seq), lost);
         if let Some(seal) = pending.seal {
             self.awaited.insert((seal.client, seal.n), edit);
         }
@@ -427,6 +437,11 @@ impl Replica {
     /// The edits that are not yet confirmed, oldest first.
     pub fn outbox(&self) -> impl ExactSizeIterator<Item = (EditId, &Body)> {
         self.outbox.pending.iter().map(|(edit, pending)| (edit, &pending.body))
+    }
+
+    /// Where a pending edit is recorded, once that is known.
+    pub fn recorded_at(&self, edit: EditId) -> Option<Seq> {
+        self.outbox.pending.get(edit)?.recorded
     }
 
     /// The ops of a pending edit as they show: its splices moved past what others have done since.

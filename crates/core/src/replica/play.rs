@@ -8,13 +8,14 @@ use super::connect::Link;
 use super::outbox::{Kept, Pending};
 use super::{History, Moment, Notice, Replica};
 use crate::block::EventBlock;
-use crate::codec::cbor;
-use crate::event::Recorded;
+use crate::codec::cbor::{self, Reader};
+use crate::event::{Lost, Recorded};
 use crate::frame::Events;
 use crate::hash::Digest;
 use crate::limits;
 use crate::name::Key;
-use crate::numbers::{EditId, Seq};
+use crate::numbers::{ClientId, EditId, EventNumber, Seq};
+use crate::object::Entry;
 use crate::op::{Action, Edit, Op};
 use crate::part::could_become;
 use crate::ranges::SeqRanges;
@@ -42,8 +43,22 @@ impl History {
     }
 }
 
+/// Where an edit of one's own stands on the log.
+pub(super) struct Place {
+    pub(super) seq: Seq,
+    pub(super) client: ClientId,
+    pub(super) n: EventNumber,
+    /// What of it did not take effect.
+    pub(super) lost: Vec<Lost>,
+}
+
 impl Replica {
     pub(super) fn events(&mut self, moment: Moment, events: Events) {
+        if self.history.filling.is_some() {
+            // A server that knows nothing of the pages that came: what they left is of no use to events.
+            self.drop_confirmed();
+            return self.reopen();
+        }
         let block = events.block;
         self.history.head = self.history.head.max(events.head);
         if let Some(digest) = events.digest {
@@ -97,7 +112,7 @@ impl Replica {
         }
         let mut overlap = FxHashSet::default();
         for encoded in block.encoded() {
-            let Ok(event) = cbor::decode_recorded(encoded) else {
+            let Ok(event) = cbor::read_recorded(Reader::knowing(encoded, &self.names)) else {
                 self.stop_at_unknown();
                 break;
             };
@@ -114,7 +129,7 @@ impl Replica {
 
     /// An event says something that this version does not know: to play on without it would be to diverge. What is
     /// pending is kept until a newer program goes on.
-    fn stop_at_unknown(&mut self) {
+    pub(super) fn stop_at_unknown(&mut self) {
         if !self.outdated {
             self.outdated = true;
             self.notice(Notice::Outdated { seq: self.history.played });
@@ -128,7 +143,9 @@ impl Replica {
             Some(edit) => self.play_own(moment, edit, event, overlap),
             None => {
                 self.report_overwritten(event);
-                self.move_past(event);
+                if self.outbox.len() > 0 {
+                    self.move_past(event);
+                }
                 self.confirmed.play(event);
                 self.meet(event, overlap);
             }
@@ -175,18 +192,21 @@ impl Replica {
         for op in &event.body.ops {
             let Some(object) = self.confirmed.get(&op.key) else { continue };
             let base = op.seen.unwrap_or(event.body.base);
+            if object.seq() < base {
+                continue;
+            }
             let ours = |client| self.identity.place(client).is_some();
             let unseen = |version: &crate::object::Version| ours(version.last.client) && version.last.seq >= base;
             let fields: Vec<_> = match &op.action {
                 Action::Delete if unseen(&object.version) => {
-                    object.fields().map(|(name, field)| (name, &field.value)).collect()
+                    object.fields().map(|(name, field)| (name, field.value)).collect()
                 }
                 Action::Delete => Vec::new(),
                 Action::Insert(set) | Action::Upsert(set) => {
                     let written = set.iter().filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
                     written
                         .filter(|(_, field)| unseen(&field.version))
-                        .map(|(name, field)| (name, &field.value))
+                        .map(|(name, field)| (name, field.value))
                         .collect()
                 }
                 Action::Update(edits) => {
@@ -195,7 +215,7 @@ impl Replica {
                     let written = set.filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
                     written
                         .filter(|(_, field)| unseen(&field.version))
-                        .map(|(name, field)| (name, &field.value))
+                        .map(|(name, field)| (name, field.value))
                         .collect()
                 }
             };
@@ -241,8 +261,14 @@ impl Replica {
         let keys = pending.keys();
         let expected = if as_edited { Vec::new() } else { self.entries_after(edit, &keys) };
         self.confirmed.play(event);
-        self.confirm(moment, edit, event, overlap, as_edited);
-        for (key, expected) in keys.iter().zip(&expected) {
+        let place = Place { seq: event.seq, client: event.client, n: event.n, lost: event.lost.clone() };
+        self.confirm(moment, edit, &place, overlap, as_edited);
+        self.turned_out(edit, &keys, &expected);
+    }
+
+    /// What an edit left under keys is not what was expected, before it came: the edits after it meet what is there.
+    pub(super) fn turned_out(&mut self, edit: EditId, keys: &[Key], expected: &[Option<Entry>]) {
+        for (key, expected) in keys.iter().zip(expected) {
             // Earlier edits may still be pending: refused, and made again.
             let after = self.entry_before(key, edit);
             self.move_to(key, edit, expected.as_ref(), after.as_ref());
@@ -250,18 +276,19 @@ impl Replica {
         }
     }
 
-    fn confirm(
+    /// An edit of one's own is on the log, and played.
+    pub(super) fn confirm(
         &mut self,
         moment: Moment,
         edit: EditId,
-        event: &Recorded,
+        event: &Place,
         overlap: &mut FxHashSet<Key>,
         as_edited: bool,
     ) {
         let Some(pending) = self.outbox.confirm(edit, event.client, event.n) else { return };
         self.forget_command(edit, &pending);
         self.storing.pending(edit);
-        for op in &pending.body.ops {
+        for op in pending.unabsorbed() {
             // The first edit on a key, recorded as it was made, leaves the key as it is shown.
             let first = self.view.remove(&op.key, edit);
             if !(first && as_edited) {

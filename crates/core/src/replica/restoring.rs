@@ -1,6 +1,7 @@
 //! Reading a replica back from the device, row by row in the order they were written.
 
 use super::outbox::Pending;
+use super::part::Part;
 use super::rows::{Meta, Row, RowError, Table};
 use super::{Keeping, Replica, Start};
 use crate::name::{Key, StreamName};
@@ -30,7 +31,7 @@ impl Restoring {
         match row.table {
             Table::Meta => self.meta = Some(row.read_meta()?),
             Table::Objects if there => {
-                let (key, entry): (Key, Entry) = row.read_object()?;
+                let (key, entry): (Key, Entry) = row.read_object(&replica.names)?;
                 replica.changed.insert(key.clone());
                 replica.confirmed.replace(&key, Some(entry));
             }
@@ -54,7 +55,7 @@ impl Restoring {
             Table::Parked => drop(outbox.parked.remove(row.edit()?)),
             Table::Drafts => {
                 let key = row.read_key()?;
-                let draft = if there { row.read_object()?.1.live().cloned() } else { None };
+                let draft = if there { row.read_object(&replica.names)?.1.live().cloned() } else { None };
                 replica.changed.insert(key.clone());
                 replica.drafts.restore(key, draft);
             }
@@ -99,12 +100,15 @@ impl Replica {
         self.identity.settled = meta.decided;
         self.history.incarnation = meta.incarnation;
         (self.history.played, self.history.chain, self.history.head) = (meta.played, meta.chain, meta.head);
+        self.history.filling = meta.filling;
+        self.part = meta.part.map(Part::restored);
         self.storing.restored(meta.last_edit);
         self.tabs.restore(meta.tabs);
         self.outbox.restore(meta.last_edit, meta.decided, meta.client);
         let mut keys = Vec::new();
         for (edit, pending) in self.outbox.pending.iter() {
-            for (place, op) in pending.body.ops.iter().enumerate() {
+            let shows = |(place, _): &(usize, _)| !pending.absorbed.contains(place);
+            for (place, op) in pending.body.ops.iter().enumerate().filter(shows) {
                 self.view.add(&op.key, edit, place);
                 keys.push(op.key.clone());
             }

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use super::filling::Filled;
 use super::outbox::{Again, Kept, Parked, Pending, Seal};
+use crate::catchup::KeyOrder;
 use crate::codec::CodecError;
 use crate::codec::cbor::{self, Reader, Writer, check_end};
-use crate::event::{Authored, Body};
+use crate::event::{Authored, Body, Lost};
+use crate::frame::Subscription;
 use crate::hash::Chain;
-use crate::name::Key;
+use crate::limits;
+use crate::name::{Key, Names};
 use crate::numbers::{ClientId, EditId, EventNumber, Incarnation, Seq, TabId};
 use crate::object::{Entry, Object};
 
 /// The version of these rows. A store of a newer one is left alone.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// A table of a replica's store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,13 +95,17 @@ pub(super) struct Meta {
     pub(super) head: Seq,
     pub(super) last_edit: EditId,
     pub(super) tabs: Vec<(TabId, EditId)>,
+    pub(super) filling: Option<Filled>,
+    /// The queries, where it holds only what they find.
+    pub(super) part: Option<Vec<Subscription>>,
 }
 
 impl Row {
-    /// `[version, client, former, decided, incarnation | null, played, chain, head, last edit, [[tab, taken], …]]`
+    /// `[version, client, former, decided, incarnation | null, played, chain, head, last edit, [[tab, taken], …],
+    /// filling | null, [subscription, …] | null]`; a filling is `[[to, [collection, id]], [collection, …], [objects, of, bytes]]`
     pub(super) fn meta(meta: &Meta) -> Self {
         let mut writer = Writer::new();
-        writer.array(10).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
+        writer.array(12).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
         for &client in &meta.former {
             writer.client(client);
         }
@@ -111,6 +119,11 @@ impl Row {
         for (tab, taken) in &meta.tabs {
             writer.array(2).bits(tab.0).uint(taken.0);
         }
+        writer.filled(meta.filling.as_ref());
+        match &meta.part {
+            None => writer.null(),
+            Some(all) => all.iter().fold(writer.array(all.len() as u64), Writer::subscription),
+        };
         Self { table: Table::Meta, key: Vec::new(), value: Some(writer.finish()) }
     }
 
@@ -129,7 +142,7 @@ impl Row {
     }
 
     /// `[settled, former client | null, former n, recorded seq | null, sealed, authored, shown ops | null, flags,
-    /// commanded | null, [settled, head, tries] | null]`
+    /// commanded | null, [settled, head, tries] | null, lost, [absorbed op, …]]`
     pub(super) fn pending(edit: EditId, pending: Option<&Pending>) -> Self {
         Self::of_edit(
             Table::Outbox,
@@ -137,7 +150,7 @@ impl Row {
             pending.map(|pending| {
                 let seal = pending.seal.map_or(Seal::NONE, |seal| seal);
                 let mut writer = Writer::new();
-                writer.array(10).uint(seal.settled.0);
+                writer.array(12).uint(seal.settled.0);
                 writer.maybe_client(pending.former.map(|(client, _)| client));
                 writer.uint(pending.former.map_or(0, |(_, n)| n.0)).maybe(pending.recorded.map(|seq| seq.0));
                 writer.uint(u64::from(pending.seal.is_some()));
@@ -154,6 +167,8 @@ impl Row {
                     }
                     None => writer.null(),
                 };
+                let absorbed = writer.lost(&pending.lost).array(pending.absorbed.len() as u64);
+                pending.absorbed.iter().fold(absorbed, |absorbed, &place| absorbed.uint(place as u64));
                 writer.finish()
             }),
         )
@@ -191,18 +206,21 @@ impl Row {
             return Err(RowError::Newer { found: version });
         }
         self.read(|reader| {
-            cbor::read_tuple(reader, 10, "a replica's state")?;
+            let parts = cbor::array_len(reader)?;
             reader.u64()?;
             Ok(Meta {
                 client: cbor::read_client(reader)?,
-                former: cbor::read_array(reader, "former clients", crate::limits::FORMER_CLIENTS, cbor::read_client)?,
+                former: cbor::read_array(reader, "former clients", limits::FORMER_CLIENTS, cbor::read_client)?,
                 decided: EventNumber(reader.u64()?),
                 incarnation: maybe(reader)?.map(Incarnation),
                 played: Seq(reader.u64()?),
                 chain: Chain(reader.u64()?),
                 head: Seq(reader.u64()?),
                 last_edit: EditId(reader.u64()?),
-                tabs: cbor::read_array(reader, "tabs", crate::limits::TABS, read_tab)?,
+                tabs: cbor::read_array(reader, "tabs", limits::TABS, read_tab)?,
+                // Version 2 knew of no fillings.
+                filling: if parts > 10 { read_filled(reader)? } else { None },
+                part: if parts > 10 { read_part(reader)? } else { None },
             })
         })
     }
@@ -214,15 +232,15 @@ impl Row {
         })
     }
 
-    pub(super) fn read_object(&self) -> Result<(Key, Entry), RowError> {
+    pub(super) fn read_object(&self, names: &Names) -> Result<(Key, Entry), RowError> {
         let key = self.read_key()?;
-        let entry = cbor::decode_entry(self.value.as_deref().unwrap_or_default());
+        let entry = cbor::read_entry(Reader::knowing(self.value.as_deref().unwrap_or_default(), names));
         Ok((key, entry.map_err(|error| self.damaged(error))?))
     }
 
     pub(super) fn read_pending(&self) -> Result<(EditId, Pending), RowError> {
         let pending = self.read(|reader| {
-            cbor::read_tuple(reader, 10, "a pending edit")?;
+            let parts = cbor::array_len(reader)?;
             let settled = EventNumber(reader.u64()?);
             let former_client = if cbor::read_null(reader)? { None } else { Some(cbor::read_client(reader)?) };
             let former_n = EventNumber(reader.u64()?);
@@ -231,12 +249,17 @@ impl Row {
             let Authored { client, n, body, .. } = cbor::read_authored(reader)?;
             let shown = if cbor::read_null(reader)? { None } else { Some(cbor::read_ops(reader)?) };
             let flags = reader.u64()?;
+            let command = cbor::read_commanded(reader)?;
+            let again = if cbor::read_null(reader)? { None } else { Some(read_again(reader)?) };
+            let (lost, absorbed) = if parts > 10 { read_outcome(reader)? } else { Default::default() };
             Ok(Pending {
                 shown,
                 voided: flags & 1 != 0,
                 met: flags & 2 != 0,
-                command: cbor::read_commanded(reader)?,
-                again: if cbor::read_null(reader)? { None } else { Some(read_again(reader)?) },
+                command,
+                again,
+                lost,
+                absorbed,
                 seal: sealed.then_some(Seal { client, n, settled, stored: true }),
                 former: former_client.map(|client| (client, former_n)),
                 recorded,
@@ -303,11 +326,40 @@ fn read_again(reader: &mut Reader<'_>) -> Result<Again, Box<CodecError>> {
     Ok(Again { settled, head, tries: reader.u64()?.try_into().unwrap_or(u32::MAX) })
 }
 
+/// What of a recorded edit was lost, and which of its ops came in pages.
+fn read_outcome(reader: &mut Reader<'_>) -> Result<(Vec<Lost>, Vec<usize>), Box<CodecError>> {
+    let place = |reader: &mut Reader<'_>| Ok(usize::try_from(reader.u64()?).unwrap_or(usize::MAX));
+    Ok((cbor::read_lost(reader)?, cbor::read_array(reader, "absorbed ops", limits::EVENT_OPS, place)?))
+}
+
+fn read_filled(reader: &mut Reader<'_>) -> Result<Option<Filled>, Box<CodecError>> {
+    if cbor::read_null(reader)? {
+        return Ok(None);
+    }
+    cbor::read_tuple(reader, 3, "a filling under way")?;
+    let at = cbor::read_filling(reader)?;
+    let first = cbor::read_array(reader, "first collections", limits::FIRST_COLLECTIONS, cbor::read_collection)?;
+    Ok(Some(Filled { at, order: KeyOrder::new(first), progress: cbor::read_progress(reader)? }))
+}
+
+fn read_part(reader: &mut Reader<'_>) -> Result<Option<Vec<Subscription>>, Box<CodecError>> {
+    if cbor::read_null(reader)? {
+        return Ok(None);
+    }
+    cbor::read_array(reader, "queries", limits::QUERIES, cbor::read_subscription).map(Some)
+}
+
 fn maybe(reader: &mut Reader<'_>) -> Result<Option<u64>, Box<CodecError>> {
     if cbor::read_null(reader)? { Ok(None) } else { Ok(Some(reader.u64()?)) }
 }
 
 impl Writer {
+    fn filled(&mut self, filled: Option<&Filled>) -> &mut Self {
+        let Some(Filled { at, order, progress }) = filled else { return self.null() };
+        let first = self.array(3).filling(at).array(order.first().len() as u64);
+        order.first().iter().fold(first, |first, collection| first.text(collection.as_str())).progress(progress)
+    }
+
     fn maybe(&mut self, number: Option<u64>) -> &mut Self {
         match number {
             Some(number) => self.uint(number),

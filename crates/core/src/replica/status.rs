@@ -1,6 +1,7 @@
 //! The status that tells the truth.
 
 use super::Replica;
+use crate::frame::Progress;
 use crate::numbers::{Millis, Seq};
 
 /// How a replica stands.
@@ -16,6 +17,8 @@ pub struct Status {
     pub head: Seq,
     /// How many events the replica is behind that head.
     pub behind: u64,
+    /// How far it is with taking over what the events that it is behind came to, where it does.
+    pub filling: Option<Progress>,
     /// How many edits are not yet confirmed.
     pub pending: usize,
     /// When the oldest of them was made.
@@ -42,6 +45,7 @@ impl Replica {
             played: history.played,
             head: history.head.max(history.played),
             behind: history.head.since(history.played),
+            filling: self.filling(),
             pending: self.outbox.len(),
             oldest_pending: self.outbox.oldest(),
             parked: self.outbox.parked.len(),

@@ -10,6 +10,7 @@ use rustc_hash::FxHashSet;
 
 use super::Replica;
 use super::connect::{Link, Phase};
+use super::part::Part;
 use super::rows::{Meta, Row};
 use crate::name::Key;
 use crate::numbered::Numbered;
@@ -262,7 +263,11 @@ impl Replica {
         let again = self.outbox.pending.get(edit).and_then(|pending| pending.again);
         let ready =
             again.is_none_or(|again| self.identity.settled >= again.settled && self.history.played >= again.head);
-        ready && !self.commands.is_due(edit) && !self.waits_for_command(edit) && self.settle_texts(edit)
+        ready
+            && !self.commands.is_due(edit)
+            && !self.waits_for_command(edit)
+            && !self.waits_for_filling(edit)
+            && self.settle_texts(edit)
     }
 
     fn dirty_rows(&mut self) -> Vec<Row> {
@@ -298,6 +303,8 @@ impl Replica {
             head: self.history.head,
             last_edit: self.outbox.last_edit(),
             tabs: self.tabs.taken(),
+            filling: self.history.filling.clone(),
+            part: self.part.as_ref().map(Part::subscriptions),
         }
     }
 }

@@ -6,9 +6,10 @@
 
 use super::Replica;
 use crate::limits;
-use crate::mirror::{Commit, Heard, Page, ViewChange};
+use crate::mirror::{Commit, Heard, Page, Pages, ViewChange, typed};
 use crate::name::Key;
 use crate::numbers::{EditId, TabId};
+use crate::object::{Entry, Write};
 
 /// The tabs whose edits were taken, the latest at the end.
 #[derive(Clone, Debug, Default)]
@@ -84,9 +85,13 @@ impl Replica {
         if !self.tabs.is_new(tab, commit.number) {
             return;
         }
-        let Commit { mut body, command, draft, .. } = commit;
+        let Commit { mut body, command, draft, typed, .. } = commit;
         // A mirror of an earlier leader may have been ahead of what was stored.
         body.base = body.base.min(self.history.played);
+        let write = Write::pending(self.identity.client, body.base, body.at);
+        typed::move_to(&mut body.ops, &typed, &write, |key| self.get(key).cloned().map(Entry::Live));
+        // The splices refer to the texts as they are here now.
+        body.on = Some(self.history.played).filter(|&on| !typed.is_empty() && on != body.base);
         let edit = self.outbox.next_edit();
         self.take_drafts(&mut body, draft);
         if body.ops.is_empty() {
@@ -116,11 +121,12 @@ impl Replica {
     /// The whole view in pages, for a mirror that begins, or begins anew. What changes later is told on top of it.
     pub fn whole_view(&self) -> Vec<ViewChange> {
         let tabs = self.tabs.heard(|_| true, self.storing.on_device());
-        let collections = self.collections();
-        let objects = collections.iter().flat_map(|collection| {
-            let key = |id: &_| Key { collection: collection.clone(), id: Clone::clone(id) };
-            self.collection(collection).map(move |(id, object)| (key(id), Some(object.clone())))
-        });
-        ViewChange::pages(self.history.played, tabs, objects)
+        let mut pages = Pages::new(self.history.played, tabs);
+        for collection in self.collections() {
+            for (id, object) in self.collection(&collection) {
+                pages.push(Key { collection: collection.clone(), id: id.clone() }, object.clone());
+            }
+        }
+        pages.done()
     }
 }

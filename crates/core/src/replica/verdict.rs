@@ -2,26 +2,29 @@
 
 use super::edit::NewEdit;
 use super::outbox::Parked;
-use super::{Notice, Replica};
-use crate::event::{Body, Refusal};
-use crate::frame::AckRun;
+use super::{Moment, Notice, Replica};
+use crate::event::{Body, Lost, Refusal};
+use crate::frame::{AckRun, LostOf};
 use crate::numbers::{EditId, EventNumber, Millis, Seq};
 
 impl Replica {
     /// Events are durable on the log. They stay pending until they are played, where their place among others shows.
-    pub(super) fn acknowledged(&mut self, runs: &[AckRun]) {
+    pub(super) fn acknowledged(&mut self, moment: Moment, runs: &[AckRun], mut lost: Vec<LostOf>) {
         for run in runs {
             for step in 0..run.count {
-                self.recorded(run.n.plus(step), run.seq.plus(step));
+                let n = run.n.plus(step);
+                let lost = lost.iter_mut().find(|of| of.n == n).map(|of| std::mem::take(&mut of.lost));
+                self.recorded(moment, n, run.seq.plus(step), lost.unwrap_or_default());
             }
         }
     }
 
-    pub(super) fn recorded(&mut self, n: EventNumber, seq: Seq) {
+    pub(super) fn recorded(&mut self, moment: Moment, n: EventNumber, seq: Seq, lost: Vec<Lost>) {
         let Some(edit) = self.outbox.decide(n) else { return };
-        self.outbox.record(edit, seq);
+        self.outbox.record(edit, seq, lost);
         self.storing.pending(edit);
         self.storing.meta();
+        self.came_already(moment, edit, seq);
     }
 
     /// An edit is refused: it is made again where that helps, and parked otherwise. Nothing behind it waits.

@@ -4,7 +4,7 @@
 //! both they and pending edits touch are rolled back and applied again: cost follows the overlap, not the length of
 //! the outbox.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbers::EditId;
@@ -99,9 +99,18 @@ impl View {
         first
     }
 
+    /// An op touches a key no longer, though its edit may.
+    pub(super) fn remove_one(&mut self, key: &Key, edit: EditId, place: usize) {
+        let Some(touched) = self.0.get_mut(key) else { return };
+        touched.ops.retain(|&op| op != (edit, place));
+        if touched.ops.is_empty() {
+            self.0.remove(key);
+        }
+    }
+
     /// The pending ops on a key, in order.
     pub(super) fn ops(&self, key: &Key) -> impl Iterator<Item = (EditId, usize)> {
-        self.touched(key).into_iter().flat_map(|touched| touched.ops.iter().copied())
+        self.touched(key).map_or_else(vec_deque::Iter::default, |touched| touched.ops.iter()).copied()
     }
 
     fn touched(&self, key: &Key) -> Option<&Touched> {

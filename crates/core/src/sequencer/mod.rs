@@ -11,8 +11,10 @@
 
 mod answers;
 mod fields;
+mod memory;
 mod resolve;
 mod texts;
+mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use answers::Peer;
+pub use memory::Forgotten;
+pub use watch::Touched;
 
 use crate::batch::{Batch, ClientVerdict};
 use crate::codec::{CodecError, cbor};
@@ -29,7 +33,7 @@ use crate::hash::{Chain, Digest};
 use crate::limits;
 use crate::name::{Key, Subject};
 use crate::numbers::{Channel, ClientId, EventNumber, Position, Seq};
-use crate::object::{Entry, Stamp, Write};
+use crate::object::{Stamp, Write};
 use crate::objects::Objects;
 use crate::op::Action;
 use crate::schema::Schema;
@@ -37,6 +41,7 @@ use crate::state::{ClientState, StateChanges, StreamState, verdicts_of};
 use answers::{Answer, Answers};
 use resolve::{Effect, Ground, keep_last};
 use texts::{Texts, splices};
+use watch::Watch;
 
 /// The sequencer of one stream.
 #[derive(Debug)]
@@ -55,6 +60,9 @@ pub struct Sequencer {
     changed_keys: FxHashSet<Key>,
     changed_clients: FxHashSet<ClientId>,
     events_since_digest: u64,
+    watch: Watch,
+    /// What was deleted before it may be forgotten, and events before it may be gone.
+    horizon: Seq,
 }
 
 /// A batch to be appended.
@@ -75,26 +83,8 @@ pub struct Played {
     pub batch: Arc<Batch>,
     /// The digest over all objects after it, now and then.
     pub digest: Option<Digest>,
-}
-
-/// What a sequencer knew of objects and clients.
-#[derive(Debug)]
-pub struct Forgotten {
-    objects: Objects,
-    clients: FxHashMap<ClientId, Option<ClientState>>,
-}
-
-impl Forgotten {
-    /// What was under each key, in no particular order.
-    pub fn entries(&self) -> impl Iterator<Item = (Key, Option<&Entry>)> {
-        self.objects.entries()
-    }
-
-    /// What was known of each client, in no particular order.
-    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
-    pub fn clients(&self) -> impl Iterator<Item = (ClientId, Option<&ClientState>)> {
-        self.clients.iter().map(|(client, state)| (*client, state.as_ref()))
-    }
+    /// What it changed, sorted, where the sequencer was [watched](Sequencer::watch) all the while.
+    pub touched: Option<Vec<Touched>>,
 }
 
 impl Sequencer {
@@ -114,29 +104,19 @@ impl Sequencer {
             changed_keys: FxHashSet::default(),
             changed_clients: FxHashSet::default(),
             events_since_digest: 0,
+            watch: Watch::default(),
+            horizon: Seq::FIRST,
         }
     }
 
-    /// Whether it is in memory what is under a key. What is nowhere need not be loaded.
-    pub fn knows_key(&self, key: &Key) -> bool {
-        self.objects.knows(key)
+    /// Events before `horizon`, and what was deleted by them, may be gone from storage from now on.
+    pub fn trimmed(&mut self, horizon: Seq) {
+        self.horizon = self.horizon.max(horizon);
     }
 
-    /// Whether it is in memory what is known of a client. One that is known nowhere need not be loaded.
-    pub fn knows_client(&self, client: ClientId) -> bool {
-        self.clients.contains_key(&client)
-    }
-
-    /// Takes what storage has under a key.
-    pub fn load_entry(&mut self, key: Key, entry: Option<Entry>) {
-        if !self.objects.knows(&key) {
-            self.objects.load(key, entry);
-        }
-    }
-
-    /// Takes what storage knows of a client.
-    pub fn load_client(&mut self, client: ClientId, state: Option<ClientState>) {
-        self.clients.entry(client).or_insert(state);
+    /// Whether batches, from the next one on, are to tell what became of each object.
+    pub fn watch(&mut self, watched: bool) {
+        self.watch.wanted = watched;
     }
 
     /// Plays a durable batch that is on the log but not in the stored state. What it touches must be loaded.
@@ -219,7 +199,8 @@ impl Sequencer {
     pub fn text_history_needed(&self, body: &Body) -> Option<std::ops::Range<Seq>> {
         let (on, from) = (body.on.unwrap_or(body.base), self.texts.from());
         let edits_text = || body.ops.iter().any(|op| splices(op).next().is_some());
-        (on < from && from.since(on) <= limits::TEXT_HISTORY_EVENTS && edits_text()).then_some(on..from)
+        let there = on >= self.horizon && from.since(on) <= limits::TEXT_HISTORY_EVENTS;
+        (on < from && there && edits_text()).then_some(on..from)
     }
 
     /// Takes the events of a range that was [needed](Self::text_history_needed).
@@ -284,7 +265,8 @@ impl Sequencer {
         if due {
             self.events_since_digest = 0;
         }
-        self.on_their_way.push_back(Played { position: self.staged.position, batch: batch.clone(), digest });
+        let touched = self.watch.take(&self.objects);
+        self.on_their_way.push_back(Played { position: self.staged.position, batch: batch.clone(), digest, touched });
         Some(Staged { expected, batch })
     }
 
@@ -326,19 +308,6 @@ impl Sequencer {
         })
     }
 
-    /// Forgets objects and clients that storage holds, to bound memory; who keeps them elsewhere is handed them. Call
-    /// only when all changes were taken and stored.
-    pub fn forget(&mut self) -> Forgotten {
-        let digest = self.objects.digest();
-        let left = Objects::resume(self.objects.live(), digest);
-        Forgotten { objects: std::mem::replace(&mut self.objects, left), clients: std::mem::take(&mut self.clients) }
-    }
-
-    /// How many objects and clients are in memory.
-    pub fn resident(&self) -> usize {
-        self.objects.resident() + self.clients.len()
-    }
-
     /// Whether nothing is gathered, on its way, waiting for an answer, or changed and not taken.
     pub fn is_idle(&self) -> bool {
         self.batch.is_empty()
@@ -363,8 +332,13 @@ impl Sequencer {
         let seq = self.batch.block.end();
         let stamp = Stamp { seq, client: event.client };
         let write = Write { stamp, base: event.body.base, at: event.body.at, actor: subject };
+        if self.batch.is_empty() {
+            self.watch.begin();
+        }
+        self.watch.look(&event.body.ops, &self.objects);
         let taken = self.check(sealed).and_then(|()| {
-            let mut ground = Ground { objects: &mut self.objects, texts: &mut self.texts, schema: &self.schema };
+            let Self { objects, texts, schema, horizon, .. } = self;
+            let mut ground = Ground { objects, texts, schema, horizon: *horizon };
             ground.take_effect(&event.body, &write)
         });
         let mut told = true;

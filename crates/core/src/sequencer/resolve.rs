@@ -33,6 +33,8 @@ pub(super) struct Ground<'a> {
     pub(super) objects: &'a mut Objects,
     pub(super) texts: &'a mut Texts,
     pub(super) schema: &'a Schema,
+    /// What is missing may have been deleted before it.
+    pub(super) horizon: Seq,
 }
 
 /// What is decided on one op.
@@ -140,6 +142,8 @@ impl Ground<'_> {
             }),
             (Action::Update(_), None) => match entry {
                 Some(gone) if !knew(gone.version().last, base, stamp.client) => self.revive(op, gone, &mut fields),
+                // Nobody remembers whether it was deleted since.
+                None if base < self.horizon => Ok(Decision::lost(op, LostReason::Gone)),
                 _ => Err(refuse(
                     RefusalCode::NotFound,
                     format!("{} does not exist; insert it, or use upsert", op.key),
@@ -187,7 +191,11 @@ impl Ground<'_> {
     }
 
     fn check_reads(&self, body: &Body, client: ClientId) -> Result<(), Box<Refusal>> {
-        match body.unchanged.iter().find(|read| has_changed(self.objects, read, body.base, client)) {
+        let changed = |read: &&Read| match self.objects.entry(&read.key) {
+            Some(entry) => has_changed(entry, read, body.base, client),
+            None => body.base < self.horizon,
+        };
+        match body.unchanged.iter().find(changed) {
             None => Ok(()),
             Some(read) => Err(refuse(
                 RefusalCode::Stale,
@@ -239,8 +247,7 @@ fn as_upsert(op: &Op, kept: FieldMap<Edit>) -> Vec<Op> {
     ops
 }
 
-fn has_changed(objects: &Objects, read: &Read, base: Seq, client: ClientId) -> bool {
-    let Some(entry) = objects.entry(&read.key) else { return false };
+fn has_changed(entry: &Entry, read: &Read, base: Seq, client: ClientId) -> bool {
     match (entry, &read.field) {
         (Entry::Live(object), Some(field)) => {
             let remade = !knew(object.created, base, client);

@@ -148,8 +148,9 @@ impl Texts {
                     true => (Between::Overwritten, made.seq),
                     false => (Between::Nothing, on),
                 };
-                let since = changes.into_iter().flatten().skip_while(|change| change.by.seq < from);
-                since.fold(begin, |between, change| between.then(change, on, client))
+                let since =
+                    changes.map(|changes| changes.range(changes.partition_point(|change| change.by.seq < from)..));
+                since.into_iter().flatten().fold(begin, |between, change| between.then(change, on, client))
             }
         }
     }

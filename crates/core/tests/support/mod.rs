@@ -5,22 +5,23 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use smol_str::SmolStr;
 use tapeline_core::block::EventBlock;
 use tapeline_core::codec::LARGEST_COUNT;
-use tapeline_core::codec::cbor::encode_recorded;
+use tapeline_core::codec::cbor::{encode_entry, encode_recorded};
 use tapeline_core::event::{
     Authored, Body, Command, Lost, LostReason, OwnVerdict, Read, Recorded, Refusal, RefusalCode, Verdict,
 };
 use tapeline_core::frame::{
-    AckRun, ClientFrame, ErrorCode, ErrorFrame, Events, Hello, Live, LostOf, Open, Opened, Presence, Resync,
-    ResyncReason, ServerFrame, Welcome,
+    AckRun, ClientFrame, End, ErrorCode, ErrorFrame, Events, Filling, Hello, Item, Live, LostOf, Open, Opened, Page,
+    Presence, Progress, Resync, ResyncReason, ServerFrame, Subscription, Welcome,
 };
 use tapeline_core::hash::{Chain, ContentHash, Digest};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, StreamName, Subject};
-use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, Seq};
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq};
+use tapeline_core::object::{Entry, Stamp, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
+use tapeline_core::short_text::SmolStr;
 use tapeline_core::splice::{Content, Splice, Splices};
 use tapeline_core::value::{Entries, Value};
 
@@ -39,9 +40,16 @@ pub fn from_hex(digits: &str) -> Vec<u8> {
 
 pub fn client_frame(random: &mut Rng) -> ClientFrame {
     let channel = channel(random);
-    match random.u8(0..7) {
+    match random.u8(0..9) {
         5 => ClientFrame::Presence(presence(random)),
-        0 => ClientFrame::Hello(Hello { protocol: random.u32(..), agent: text(random), token: maybe(random, text) }),
+        7 => ClientFrame::Subscribe { channel, subscription: subscription(random) },
+        8 => ClientFrame::Unsubscribe { channel, number: QueryNumber(random.u32(..)) },
+        0 => ClientFrame::Hello(Hello {
+            protocol: random.u32(..),
+            agent: text(random),
+            token: maybe(random, text),
+            deflate: random.bool(),
+        }),
         1 => ClientFrame::Open(Open {
             channel,
             stream: StreamName::new(format!("lists/{}", random.u16(..))).unwrap(),
@@ -56,6 +64,10 @@ pub fn client_frame(random: &mut Rng) -> ClientFrame {
                 1 => Live::Head,
                 _ => Live::From(Seq(count(random))),
             },
+            pages: random.bool(),
+            first: some(random, 3, |random| key(random).collection),
+            filling: maybe(random, |random| Filling { to: Seq(count(random)), after: key(random) }),
+            queries: maybe(random, |random| some(random, 3, subscription)),
         }),
         2 => ClientFrame::Push { channel, events: some(random, 5, authored) },
         3 => ClientFrame::Fetch { channel, from: Seq(count(random)), to: Seq(count(random)) },
@@ -72,7 +84,8 @@ pub fn presence(random: &mut Rng) -> Presence {
 
 pub fn server_frame(random: &mut Rng) -> ServerFrame {
     let channel = channel(random);
-    match random.u8(0..9) {
+    match random.u8(0..10) {
+        9 => ServerFrame::Page(page(random)),
         7 => ServerFrame::Presence(presence(random)),
         0 => ServerFrame::Welcome(Welcome {
             protocol: random.u32(..),
@@ -118,6 +131,56 @@ pub fn server_frame(random: &mut Rng) -> ServerFrame {
         }),
         _ => ServerFrame::Pong,
     }
+}
+
+fn subscription(random: &mut Rng) -> Subscription {
+    Subscription { number: QueryNumber(random.u32(..)), query: value(random), ready: random.bool() }
+}
+
+pub fn page(random: &mut Rng) -> Page {
+    Page {
+        channel: channel(random),
+        head: Seq(count(random)),
+        from: Seq(count(random)),
+        to: Seq(count(random)),
+        fresh: random.bool(),
+        query: maybe(random, |random| QueryNumber(random.u32(..))),
+        items: some(random, 3, random_item).into_iter().flatten().collect(),
+        gone: some(random, 3, key),
+        after: maybe(random, key),
+        end: maybe(random, |random| End {
+            chain: Chain(random.u64(..)),
+            digest: maybe(random, |random| Digest(random.u128(..))),
+            purge: random.bool(),
+        }),
+        progress: maybe(random, |random| Progress { objects: count(random), of: count(random), bytes: count(random) }),
+    }
+}
+
+fn random_item(random: &mut Rng) -> Option<Item> {
+    let entry = random_entry(random).filter(|entry| entry.live().is_some())?;
+    Some(Item { key: key(random), whole: random.bool(), entry: encode_entry(&entry) })
+}
+
+/// What random events of three clients leave under one key.
+pub fn random_entry(random: &mut Rng) -> Option<Entry> {
+    let (key, clients) = (key(random), [0; 3].map(|_| client(random)));
+    let mut entry = None;
+    for seq in 0..random.u64(0..30) {
+        let op = Op { key: key.clone(), ..op(random) };
+        let stamp = Stamp { seq: Seq(seq), client: *random.choice(&clients).unwrap() };
+        if !matches!(op.action, Action::Delete) || random.u8(..) < 20 {
+            let actor = Subject::new("ann").unwrap();
+            let write = Write {
+                stamp,
+                base: Seq(random.u64(0..=seq)),
+                at: Millis(seq),
+                actor: random.bool().then_some(&actor),
+            };
+            apply(&mut entry, &op, &write);
+        }
+    }
+    entry
 }
 
 pub fn block(random: &mut Rng) -> EventBlock {

@@ -11,7 +11,7 @@ use tapeline_core::numbers::ClientId;
 use tapeline_core::state::ClientState;
 
 use super::rows::{Row, client_key};
-use super::unflushed::Unflushed;
+use super::unflushed::Layers;
 use crate::limits;
 
 const APART: u8 = u8::MAX;
@@ -34,8 +34,8 @@ impl Default for Clients {
 
 impl Clients {
     /// Takes the clients that changed, or puts down rows of their own where they are too many.
-    pub(super) fn take(&mut self, rows: &mut Vec<Row>, number: u64, unflushed: &Unflushed) {
-        let changed = unflushed.clients.iter().map(|(client, state): (_, &ClientState)| (*client, state.encode()));
+    pub(super) fn take(&mut self, rows: &mut Vec<Row>, number: u64, unflushed: &Layers) {
+        let changed = unflushed.clients().map(|(client, state): (_, &ClientState)| (*client, state.encode()));
         let Self::Few(few) = self else { return put_apart(rows, number, changed) };
         for (client, state) in changed {
             match few.iter_mut().find(|(known, _)| *known == client) {
@@ -66,10 +66,11 @@ impl Clients {
         }
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads what [`encode`](Self::encode) wrote, and answers what follows it.
+    pub(super) fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (&count, mut rest) = bytes.split_first()?;
         if count == APART {
-            return rest.is_empty().then_some(Self::Apart);
+            return Some((Self::Apart, rest));
         }
         let mut few = Vec::with_capacity(usize::from(count));
         for _ in 0..count {
@@ -79,7 +80,7 @@ impl Clients {
             few.push((ClientId(u128::from_be_bytes(*client)), state.to_vec()));
             rest = tail;
         }
-        rest.is_empty().then_some(Self::Few(few))
+        Some((Self::Few(few), rest))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! LOCK       held by the process that has the directory open
-//! FORMAT     "tapeline log 1\n": the format of everything beside it
+//! FORMAT     "tapeline log 2\n": the format of everything beside it
 //! journal/   what was acknowledged and is not yet safe in the store
 //! store/     everything else
 //! ```
@@ -15,7 +15,10 @@ use super::OpenError;
 
 const LOCK: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// Streams had no horizon, and segments no index. All else is the same, so such a directory is opened as it is; from then
+/// on it says the newer format, for the sake of versions that know the older one alone.
+const WITHOUT_HORIZON: u32 = 1;
 const FORMAT_WORDS: &str = "tapeline log ";
 
 /// A directory that is ours while this lives.
@@ -30,7 +33,7 @@ impl Directory {
         fs::create_dir_all(path)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK))?;
         let directory = Self { path: path.to_owned(), _lock: locked(lock, path)? };
-        if directory.read_format()?.is_none() {
+        if directory.read_format()? != Some(FORMAT) {
             write_format(&path.join(FORMAT_FILE))?;
         }
         fs::create_dir_all(directory.journal())?;
@@ -59,7 +62,7 @@ impl Directory {
     }
 
     /// Checks that it has the format that is known here. `None` where it does not say.
-    fn read_format(&self) -> Result<Option<()>, OpenError> {
+    fn read_format(&self) -> Result<Option<u32>, OpenError> {
         let path = self.path.join(FORMAT_FILE);
         let text = match fs::read_to_string(&path) {
             Ok(text) if !text.is_empty() => text,
@@ -69,7 +72,7 @@ impl Directory {
         };
         let found = text.trim_end().strip_prefix(FORMAT_WORDS).and_then(|number| number.parse().ok());
         match found {
-            Some(FORMAT) => Ok(Some(())),
+            Some(known @ WITHOUT_HORIZON..=FORMAT) => Ok(Some(known)),
             Some(newer) if newer > FORMAT => Err(OpenError::Newer { found: newer, known: FORMAT }),
             _ => Err(OpenError::Foreign { path, text }),
         }

@@ -15,13 +15,15 @@ use tapeline_core::codec::cbor;
 use super::clients::Clients;
 use super::journal::Journal;
 use super::load::load_row;
-use super::rows::{MetaRow, Row, StreamRow, Tail, entry_key};
+use super::reclaim::Reclaim;
+use super::rows::{Horizon, MetaRow, Row, StreamRow, Tail, entry_key};
 use super::slot::Slot;
 use super::stats::Counters;
 use super::store::{Snapshot, Store};
 use super::streams::Streams;
 use super::tape::write_events;
-use super::unflushed::{Generation, Unflushed};
+use super::trim::Trim;
+use super::unflushed::{Generation, Layers, Unflushed};
 use crate::contract::LogError;
 use crate::limits;
 
@@ -31,11 +33,12 @@ const REMEMBERED: usize = 1 << 18;
 /// What the threads share.
 pub(super) struct Shared {
     pub(super) streams: Arc<Streams>,
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
     pub(super) journal: Journal,
     pub(super) counters: Arc<Counters>,
     pub(super) checkpoints: Slot<Checkpoint>,
     pub(super) compactions: Slot<Compaction>,
+    pub(super) reclaim: Reclaim,
     /// The threads are to stop as they are, writing nothing more.
     pub(super) abandoned: AtomicBool,
 }
@@ -56,18 +59,37 @@ pub(super) struct Compaction {
 /// What the flusher knows.
 pub(super) struct Flusher {
     shared: Arc<Shared>,
-    /// What the rows of streams say that does not come with every change.
-    remembered: FxHashMap<u64, (Tail, Clients)>,
+    remembered: FxHashMap<u64, Remembered>,
     /// The journal position last written to the store.
     journal: u64,
     last_write: Instant,
     /// Since when the store has something that is not durable.
     dirty: Option<Instant>,
+    /// Bytes that were let go since they were last given back.
+    freed: u64,
+    /// They are to be given back.
+    reclaim: bool,
+}
+
+/// What the row of a stream says that does not come with every change.
+#[derive(Default)]
+struct Remembered {
+    tail: Tail,
+    clients: Clients,
+    horizon: Horizon,
 }
 
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, journal: u64) -> Self {
-        Self { shared, remembered: FxHashMap::default(), journal, last_write: Instant::now(), dirty: None }
+        Self {
+            shared,
+            remembered: FxHashMap::default(),
+            journal,
+            last_write: Instant::now(),
+            dirty: None,
+            freed: 0,
+            reclaim: false,
+        }
     }
 
     /// Runs until the log is closed; then everything is in the store and sealed.
@@ -79,7 +101,7 @@ impl Flusher {
             if self.shared.abandoned.load(Ordering::Acquire) {
                 return;
             }
-            if let Err(error) = self.write() {
+            if let Err(error) = self.write().and_then(|()| self.trim()) {
                 eprintln!("tapeline: writing behind failed: {error}");
                 self.shared.streams.break_off(error);
             }
@@ -103,6 +125,27 @@ impl Flusher {
         Ok(())
     }
 
+    /// Lets go what is to go.
+    fn trim(&mut self) -> Result<(), LogError> {
+        while let Some((trim, done)) = self.shared.streams.next_trim() {
+            trim.map_or(Ok(()), |trim| self.let_go(trim))?;
+            done.send(()).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn let_go(&mut self, trim: Trim) -> Result<(), LogError> {
+        let (stream, number, horizon, freed) = (trim.stream.clone(), trim.number, trim.horizon, trim.freed);
+        if let Some(rows) = trim.rows(&self.shared.store.snapshot())? {
+            self.shared.store.write(rows);
+            self.remembered.remove(&number);
+            self.shared.streams.trimmed(&stream, horizon.seq);
+            self.freed += freed;
+            self.dirty.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
     fn rows(&mut self, generation: &Generation) -> Result<Vec<Row>, LogError> {
         let shared = self.shared.clone();
         let snapshot = shared.store.snapshot();
@@ -119,58 +162,65 @@ impl Flusher {
     fn put_stream(
         &mut self,
         rows: &mut Vec<Row>,
-        snapshot: &Snapshot<'_>,
+        snapshot: &Snapshot,
         number: u64,
-        unflushed: &Unflushed,
+        unflushed: &Layers,
     ) -> Result<(), LogError> {
-        let (tail, clients) = self.remember(snapshot, number, unflushed)?;
-        *tail = write_events(rows, snapshot, number, *tail, &unflushed.batches)?;
+        let Remembered { tail, clients, horizon } = self.remember(snapshot, number, unflushed)?;
+        *tail = write_events(rows, snapshot, number, *tail, unflushed.batches())?;
         clients.take(rows, number, unflushed);
-        let (state, bytes) = (unflushed.state, unflushed.bytes);
-        let row = StreamRow { number, state, bytes, tail: *tail, clients: std::mem::take(clients) };
-        rows.push((StreamRow::key(&unflushed.stream).into(), Some(row.encode().into())));
+        let Unflushed { stream, state, bytes, .. } = unflushed.last();
+        let (state, bytes) = (*state, *bytes);
+        let row = StreamRow { number, state, bytes, tail: *tail, clients: std::mem::take(clients), horizon: *horizon };
+        rows.push((StreamRow::key(stream).into(), Some(row.encode().into())));
         *clients = row.clients;
-        let entries = unflushed.entries.iter();
-        rows.extend(
-            entries.map(|(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()))),
-        );
+        let entry_row = |(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()));
+        rows.extend(unflushed.entries().map(entry_row));
         Ok(())
     }
 
-    fn remember(
-        &mut self,
-        snapshot: &Snapshot<'_>,
-        number: u64,
-        unflushed: &Unflushed,
-    ) -> Result<&mut (Tail, Clients), LogError> {
+    fn remember(&mut self, snapshot: &Snapshot, number: u64, unflushed: &Layers) -> Result<&mut Remembered, LogError> {
         if self.remembered.len() > REMEMBERED {
             self.remembered.clear();
         }
         Ok(match self.remembered.entry(number) {
             MapEntry::Occupied(remembered) => remembered.into_mut(),
             MapEntry::Vacant(vacant) => {
-                let row = load_row(snapshot, &unflushed.stream)?;
-                vacant.insert(row.map(|row| (row.tail, row.clients)).unwrap_or_default())
+                let row = load_row(snapshot, &unflushed.last().stream)?;
+                let remembered =
+                    |row: StreamRow| Remembered { tail: row.tail, clients: row.clients, horizon: row.horizon };
+                vacant.insert(row.map(remembered).unwrap_or_default())
             }
         })
     }
 
     /// Ends the memtable where a checkpoint is due.
     fn seal(&mut self, closing: bool) {
-        let Some(dirty) = self.dirty else { return };
         let shared = &self.shared;
+        self.reclaim |= shared.reclaim.is_asked() || self.has_freed_much();
         let worth_it = shared.store.unsealed_bytes().max(shared.journal.bytes()) >= limits::IDLE_BYTES;
         let idle = worth_it && self.last_write.elapsed() >= limits::IDLE;
-        let due = closing
-            || idle
-            || dirty.elapsed() >= limits::CHECKPOINT_EVERY
-            || shared.store.unsealed_bytes() >= limits::MEMTABLE_BYTES
-            || shared.journal.bytes_below(self.journal) >= limits::JOURNAL_BYTES;
-        if due && self.wait_for_checkpoints() {
+        let due = self.dirty.is_some_and(|dirty| {
+            closing
+                || idle
+                || dirty.elapsed() >= limits::CHECKPOINT_EVERY
+                || shared.store.unsealed_bytes() >= limits::MEMTABLE_BYTES
+                || shared.journal.bytes_below(self.journal) >= limits::JOURNAL_BYTES
+        });
+        if (due || self.reclaim) && self.wait_for_checkpoints() {
             shared.store.seal();
+            if std::mem::take(&mut self.reclaim) {
+                self.freed = 0;
+                shared.reclaim.is_sealed();
+            }
             shared.checkpoints.put(Checkpoint { journal: self.journal, settle: idle && !closing });
             self.dirty = None;
         }
+    }
+
+    /// Whether so much was let go that giving it back is worth merging everything.
+    fn has_freed_much(&self) -> bool {
+        self.freed >= limits::IDLE_BYTES && self.freed >= self.shared.store.disk_bytes() / limits::FREED_PART
     }
 
     /// Waits while too many memtables are sealed. `false` where that will not end.
@@ -196,7 +246,11 @@ pub(super) fn run_checkpoints(shared: &Shared) {
 }
 
 fn make_checkpoint(shared: &Shared, checkpoint: &Checkpoint) -> Result<(), LogError> {
+    let reclaim = shared.reclaim.take_sealed();
     shared.store.checkpoint()?;
+    if reclaim {
+        shared.reclaim.is_durable();
+    }
     shared.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
     shared.journal.release(checkpoint.journal)?;
     shared.compactions.put(Compaction { settle: checkpoint.settle });
@@ -219,7 +273,8 @@ pub(super) fn run_compactions(shared: &Shared) {
 fn compact(shared: &Shared, compaction: &Compaction, settled: &mut u64) -> Result<(), LogError> {
     let bytes = shared.store.disk_bytes();
     let grown = bytes > *settled + *settled / 8 + limits::IDLE_BYTES;
-    if compaction.settle && grown && bytes <= limits::SETTLE_BYTES {
+    let reclaim = shared.reclaim.take_durable();
+    if reclaim || compaction.settle && grown && bytes <= limits::SETTLE_BYTES {
         shared.store.settle()?;
         *settled = shared.store.disk_bytes();
         return Ok(());

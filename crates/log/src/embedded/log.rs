@@ -1,20 +1,22 @@
 //! The log's side of the contract: appends are staged and handed to the journal, reads look through memory and store.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::Included;
 use std::sync::Arc;
 
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
+use tapeline_core::event::Recorded;
 use tapeline_core::hash::Chain;
-use tapeline_core::name::StreamName;
+use tapeline_core::name::{Collection, StreamName};
 use tapeline_core::numbers::{Position, Seq};
 
 use super::journal::Waiting;
 use super::journal::group::Record;
-use super::load::decode_row;
+use super::load::{check_horizon, decode_row, load_row};
 use super::rows::{StreamRow, table};
 use super::streams::{Stream, Table};
-use super::{Embedded, tape};
+use super::{Embedded, kept, tape};
 use crate::contract::{Append, AppendError, Done, EventLog, LogError, StreamInfo};
 
 impl EventLog for Embedded {
@@ -50,6 +52,22 @@ impl EventLog for Embedded {
 
     async fn streams(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
         self.streams_now(after, limit)
+    }
+
+    async fn trim(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Result<Seq, LogError> {
+        self.trim_now(stream, before, keep)
+    }
+
+    fn reclaim(&self) {
+        self.shared.reclaim.ask();
+        self.shared.streams.hurry(false);
+    }
+
+    async fn kept(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<Vec<Recorded>, LogError> {
+        let table = self.table(stream)?;
+        let Some(number) = table.streams.get(stream).map(|found| found.number) else { return Ok(Vec::new()) };
+        drop(table);
+        kept::read(&self.shared.store.snapshot(), number, from, most_bytes)
     }
 
     fn unapplied_streams(&self) -> Vec<StreamName> {
@@ -93,7 +111,11 @@ impl Embedded {
         let stored = recent.first().is_none_or(|batch| batch.block.from() > from);
         let snapshot = self.shared.store.snapshot();
         drop(table);
-        let mut found = if stored { tape::read_events(&snapshot, number, from, most_bytes)? } else { None };
+        let mut found = None;
+        if stored {
+            check_horizon(load_row(&snapshot, name)?.as_ref(), from)?;
+            found = tape::read_events(&snapshot, number, from, most_bytes)?;
+        }
         for batch in recent {
             let next = found.as_ref().map_or(from, EventBlock::end);
             if batch.block.from() <= next
@@ -128,11 +150,12 @@ impl Embedded {
         let snapshot = self.shared.store.snapshot();
         drop(table);
         let from = after.map_or(vec![table::STREAM], StreamRow::key);
-        for row in snapshot.range(&from..=&[table::STREAM, u8::MAX]).take(limit + 1) {
+        for row in snapshot.range(Included(&from), Included(&[table::STREAM, u8::MAX])).take(limit + 1) {
             let (key, value) = row?;
             let (stream, row) = decode_row(&key, &value)?;
             if after != Some(&stream) {
-                let info = StreamInfo { stream: stream.clone(), head: row.head(), bytes: row.bytes };
+                let info =
+                    StreamInfo { stream: stream.clone(), head: row.head(), horizon: row.horizon.seq, bytes: row.bytes };
                 found.entry(stream).or_insert(info);
             }
         }

@@ -8,21 +8,28 @@
 mod clients;
 mod directory;
 mod flush;
+mod index;
 mod journal;
+mod kept;
 mod latest;
 mod load;
 mod log;
-mod objects;
 mod open;
 mod outstanding;
+mod pin;
+mod reclaim;
 mod rows;
+mod scan;
 mod slot;
+mod space;
 mod state;
 mod stats;
 mod store;
 mod streams;
 mod tape;
 mod thin;
+mod touched;
+mod trim;
 mod unflushed;
 mod verify;
 mod view;
@@ -41,6 +48,7 @@ use load::load_row;
 use streams::Table;
 
 pub use journal::bare::{BareJournal, bare_journal};
+pub use space::{Space, StreamSpace, space};
 pub use stats::{COMMIT_BUCKETS, Stats};
 pub use verify::{Verified, verify};
 

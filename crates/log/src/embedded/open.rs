@@ -15,6 +15,7 @@ use super::journal::group::Record;
 use super::journal::recover::recover;
 use super::journal::{Journal, Waiting};
 use super::load::{get, load_row};
+use super::reclaim::Reclaim;
 use super::rows::MetaRow;
 use super::slot::Slot;
 use super::stats::Counters;
@@ -73,6 +74,7 @@ impl Embedded {
             counters,
             checkpoints: Slot::new(),
             compactions: Slot::new(),
+            reclaim: Reclaim::default(),
             abandoned: AtomicBool::new(false),
         });
         Ok(Self::start(shared, directory, meta.journal)?)
@@ -96,7 +98,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
     thread::Builder::new().name(name.into()).spawn(run)
 }
 
-fn load_meta(store: &Store) -> Result<MetaRow, LogError> {
+fn load_meta(store: &Arc<Store>) -> Result<MetaRow, LogError> {
     let meta = get(&store.snapshot(), &MetaRow::KEY, |key, value| {
         MetaRow::decode(value)
             .ok_or_else(|| LogError::Damaged { place: place_of(key), what: "not the row it should be".into() })
@@ -113,7 +115,7 @@ fn take_durable(streams: &Streams, group: u64, appends: &[Waiting]) {
 }
 
 /// The table as it was when the server stopped: what the store has, with what only the journal has as pending.
-fn rebuild(store: &Store, meta: MetaRow, found: Found) -> Result<Table, LogError> {
+fn rebuild(store: &Arc<Store>, meta: MetaRow, found: Found) -> Result<Table, LogError> {
     let mut table = Table::new(meta.next_number, meta.journal);
     let snapshot = store.snapshot();
     let mut found: Vec<_> = found.into_iter().collect();

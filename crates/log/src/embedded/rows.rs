@@ -8,6 +8,8 @@
 //! 4 stream collection 0 1 uuid:16             an object or tombstone
 //! 4 stream collection 0 2 text                the same, under an id that is no UUID
 //! 5 stream client:16                          what a client was told, see `clients`
+//! 6 stream from-seq                           which objects a segment touches, see `index`
+//! 7 stream from-seq                           what was kept of a segment that is gone, see `kept`
 //! ```
 //!
 //! Numbers in keys (`stream`, `from-seq`) are one byte of length, then that many bytes, the most significant first:
@@ -30,6 +32,8 @@ pub(super) mod table {
     pub(in crate::embedded) const SEGMENT: u8 = 3;
     pub(in crate::embedded) const ENTRY: u8 = 4;
     pub(in crate::embedded) const CLIENT: u8 = 5;
+    pub(in crate::embedded) const INDEX: u8 = 6;
+    pub(in crate::embedded) const KEPT: u8 = 7;
 }
 
 const UUID_ID: u8 = 1;
@@ -74,6 +78,17 @@ pub(super) struct StreamRow {
     pub(super) tail: Tail,
     /// Its clients, while they are few.
     pub(super) clients: Clients,
+    /// Where its events begin.
+    pub(super) horizon: Horizon,
+}
+
+/// Where the events of a stream begin: those before were let go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Horizon {
+    /// The first event that is there.
+    pub(super) seq: Seq,
+    /// The chain before it.
+    pub(super) chain: Chain,
 }
 
 /// Where the sealed segments of a stream end and its newest events begin.
@@ -101,7 +116,7 @@ impl StreamRow {
     }
 
     /// number, incarnation, position, head, chain, live, bytes, tail from, tail bytes, digest: eight bytes each,
-    /// the digest 16. Then the clients.
+    /// the digest 16. Then the clients, and where events were let go, the horizon: seq, chain.
     pub(super) fn encode(&self) -> Vec<u8> {
         let state = &self.state;
         let numbers = [
@@ -119,6 +134,10 @@ impl StreamRow {
         numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         bytes.extend_from_slice(&state.digest.0.to_le_bytes());
         self.clients.encode(&mut bytes);
+        if self.horizon != Horizon::default() {
+            bytes.extend_from_slice(&self.horizon.seq.0.to_le_bytes());
+            bytes.extend_from_slice(&self.horizon.chain.0.to_le_bytes());
+        }
         bytes
     }
 
@@ -135,7 +154,10 @@ impl StreamRow {
             digest: Digest(u128::from_le_bytes(*digest)),
         };
         let tail = Tail { from: Seq(tail_from), bytes: tail_bytes };
-        Some(Self { number, state, bytes, tail, clients: Clients::decode(clients)? })
+        let (clients, horizon) = Clients::decode(clients)?;
+        let [seq, chain] = if horizon.is_empty() { [0, Chain::EMPTY.0] } else { numbers(horizon)? };
+        let horizon = Horizon { seq: Seq(seq), chain: Chain(chain) };
+        Some(Self { number, state, bytes, tail, clients, horizon })
     }
 }
 
@@ -163,6 +185,11 @@ fn read_number(key: &[u8]) -> Option<(u64, &[u8])> {
     let mut whole = [0; 8];
     whole.get_mut(8usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
     Some((u64::from_be_bytes(whole), rest))
+}
+
+/// The stream's number in the key of one of its rows.
+pub(super) fn read_stream_number(key: &[u8]) -> Option<u64> {
+    read_number(key.get(1..)?).map(|(number, _)| number)
 }
 
 /// What the keys of a stream's rows in a table begin with.
@@ -203,12 +230,26 @@ pub(super) fn ids_prefix(number: u64, collection: &Collection, uuids: bool) -> V
 }
 
 pub(super) fn entry_key(number: u64, key: &Key) -> Vec<u8> {
-    let mut row = ids_prefix(number, &key.collection, key.id.as_uuid().is_some());
-    match key.id.as_uuid() {
-        Some(uuid) => row.extend_from_slice(&uuid.to_be_bytes()),
-        None => key.id.with_str(|text| row.extend_from_slice(text.as_bytes())),
-    }
+    let Some(uuid) = key.id.as_uuid() else {
+        return key.id.with_str(|text| text_key(number, &key.collection, text));
+    };
+    let mut row = ids_prefix(number, &key.collection, true);
+    row.extend_from_slice(&uuid.to_be_bytes());
     row
+}
+
+/// The key that an object has, or would have, whose id is this and no UUID.
+pub(super) fn text_key(number: u64, collection: &Collection, id: &str) -> Vec<u8> {
+    let mut row = ids_prefix(number, collection, false);
+    row.extend_from_slice(id.as_bytes());
+    row
+}
+
+/// The first key past all those that begin with something, which is not all ones.
+pub(super) fn past(mut prefix: Vec<u8>) -> Vec<u8> {
+    while prefix.pop_if(|last| *last == u8::MAX).is_some() {}
+    prefix.last_mut().into_iter().for_each(|last| *last += 1);
+    prefix
 }
 
 /// The stream's number and the object's key in a key that [`entry_key`] made.
@@ -257,9 +298,11 @@ mod tests {
             bytes: 1 << 40,
             tail: Tail { from: Seq(1024), bytes: 77 },
             clients: Clients::Few(vec![(ClientId(8), vec![1, 2]), (ClientId(9), Vec::new())]),
+            horizon: Horizon::default(),
         };
         assert_eq!(StreamRow::decode(&row.encode()), Some(row.clone()));
-        let row = StreamRow { clients: Clients::Apart, ..row };
+        let horizon = Horizon { seq: Seq(512), chain: Chain(u64::MAX) };
+        let row = StreamRow { clients: Clients::Apart, horizon, ..row };
         assert_eq!(StreamRow::decode(&row.encode()), Some(row));
         let name = StreamName::new("lists/groceries").unwrap();
         assert_eq!(StreamRow::name(&StreamRow::key(&name)), Some(name));

@@ -1,21 +1,21 @@
 //! The state's side of the contract: what waits to be written hides what the store has.
 
-use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rustc_hash::FxHashMap;
-use tapeline_core::name::{Collection, Key, StreamName};
+use tapeline_core::name::{Key, StreamName};
 use tapeline_core::numbers::ClientId;
-use tapeline_core::object::{Entry, Object};
+use tapeline_core::object::Entry;
 use tapeline_core::state::{ClientState, StreamState};
 
+use super::Embedded;
 use super::clients::Clients;
 use super::load::{decode_client, get, load_row};
-use super::rows::{client_key, entry_key};
+use super::pin::{Pinned, load_entry};
+use super::rows::client_key;
 use super::store::Snapshot;
 use super::unflushed::Unflushed;
-use super::{Embedded, objects};
 use crate::contract::{LogError, StateChanges, StateStore};
+use crate::pin::Pin;
 
 impl StateStore for Embedded {
     fn stream(&self, stream: &StreamName) -> Result<Option<StreamState>, LogError> {
@@ -30,7 +30,7 @@ impl StateStore for Embedded {
         };
         let find = |(key, recent): (&Key, Option<Entry>)| match recent {
             Some(entry) => Ok(Some(entry)),
-            None => get(&snapshot, &entry_key(number, key), |key, value| Ok(objects::decode(key, value)?.1)),
+            None => load_entry(&snapshot, number, key),
         };
         keys.iter().zip(recent).map(find).collect()
     }
@@ -54,30 +54,20 @@ impl StateStore for Embedded {
         self.shared.streams.apply(table, stream, changes)
     }
 
-    fn objects(
-        &self,
-        stream: &StreamName,
-        collection: Option<&Collection>,
-        visit: &mut dyn FnMut(&Key, &Arc<Object>) -> ControlFlow<()>,
-    ) -> Result<Option<StreamState>, LogError> {
+    fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError> {
         let table = self.table(stream)?;
-        let found = table.streams.get(stream).and_then(|stream| Some((stream.number, stream.applied?)));
-        let Some((number, state)) = found else { return Ok(None) };
-        let mut over = FxHashMap::default();
-        for unflushed in table.unflushed(number).into_iter().flatten() {
-            let entries =
-                unflushed.entries.iter().filter(|(key, _)| collection.is_none_or(|only| key.collection == *only));
-            over.extend(entries.map(|(key, entry)| (key.clone(), entry.clone())));
-        }
+        let Some((number, state)) = table.streams.get(stream).and_then(|found| Some((found.number, found.applied?)))
+        else {
+            return Ok(None);
+        };
+        let over = table.unflushed(number).cloned().collect();
         let snapshot = self.shared.store.snapshot();
-        drop(table);
-        objects::visit_objects(&snapshot, number, over.into_iter().collect(), collection, visit)?;
-        Ok(Some(state))
+        Ok(Some(Arc::new(Pinned { stream: stream.clone(), number, state, snapshot, over, sorted: OnceLock::new() })))
     }
 }
 
 /// The number of a stream, what waits to be written under some keys, and the store for the rest.
-type Recent<'s, V> = (u64, Vec<Option<V>>, Snapshot<'s>);
+type Recent<V> = (u64, Vec<Option<V>>, Snapshot);
 
 impl Embedded {
     /// What waits to be written under some keys of a stream, and where the rest is.
@@ -86,18 +76,16 @@ impl Embedded {
         stream: &StreamName,
         keys: &[K],
         find: impl Fn(&Unflushed, &K) -> Option<V>,
-    ) -> Result<Option<Recent<'_, V>>, LogError> {
+    ) -> Result<Option<Recent<V>>, LogError> {
         let table = self.table(stream)?;
         let Some(number) = table.streams.get(stream).map(|stream| stream.number) else { return Ok(None) };
-        let [writing, current] = table.unflushed(number);
-        let newest_first = [current, writing];
-        let found = |key| newest_first.iter().flatten().find_map(|unflushed| find(unflushed, key));
+        let found = |key| table.unflushed(number).rev().find_map(|layer| find(layer, key));
         Ok(Some((number, keys.iter().map(found).collect(), self.shared.store.snapshot())))
     }
 }
 
 fn stored_client(
-    snapshot: &Snapshot<'_>,
+    snapshot: &Snapshot,
     number: u64,
     clients: &Clients,
     client: ClientId,

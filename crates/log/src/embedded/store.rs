@@ -7,7 +7,7 @@
 //! There is one writer. Readers read snapshots, which never show a part of a batch.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,9 +37,9 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens a store, making it where there is none.
-    pub(super) fn open(path: &Path) -> Result<Self, LogError> {
+    pub(super) fn open(path: &Path) -> Result<Arc<Self>, LogError> {
         let numbers = SequenceNumberCounter::default();
-        let apart = KvSeparationOptions::default().separation_threshold(limits::APART_BYTES);
+        let apart = KvSeparationOptions::default().separation_threshold(limits::APART_BYTES).age_cutoff(1.0);
         let tree = Config::new(path, numbers.clone(), SequenceNumberCounter::default())
             .use_cache(Arc::new(Cache::with_capacity_bytes(limits::CACHE_BYTES)))
             .use_descriptor_table(Some(Arc::new(DescriptorTable::new(limits::OPEN_FILES))))
@@ -49,21 +49,21 @@ impl Store {
         let tree = unpanicked(path, || tree.open())?;
         let highest = tree.get_highest_seqno().map_or(0, |highest| highest + 1);
         numbers.fetch_max(highest);
-        Ok(Self {
+        Ok(Arc::new(Self {
             tree,
             numbers,
             visible: AtomicU64::new(highest),
             writing: Mutex::default(),
             snapshots: Mutex::default(),
-        })
+        }))
     }
 
     /// Everything as it is now, whatever is written later.
-    pub(super) fn snapshot(&self) -> Snapshot<'_> {
+    pub(super) fn snapshot(self: &Arc<Self>) -> Snapshot {
         let mut snapshots = lock(&self.snapshots);
         let at = self.visible.load(Ordering::Acquire);
         *snapshots.entry(at).or_default() += 1;
-        Snapshot { store: self, at }
+        Snapshot { store: self.clone(), at }
     }
 
     /// Writes rows, all of them or none, each key at most once. They are durable with the next checkpoint.
@@ -118,6 +118,12 @@ impl Store {
 
     /// Merges all files into one run, which is the smallest a store can be.
     pub(super) fn settle(&self) -> Result<(), LogError> {
+        self.merge_all()?;
+        // Only a merge shows which values apart nobody refers to any more; the next one leaves them out.
+        if self.tree.stale_blob_bytes() > 0 { self.merge_all() } else { Ok(()) }
+    }
+
+    fn merge_all(&self) -> Result<(), LogError> {
         self.tree.major_compact(limits::TABLE_BYTES, self.unseen()).map_err(|error| self.failed(error))?;
         self.forget()
     }
@@ -158,41 +164,54 @@ impl Store {
 }
 
 /// The store at one moment.
-pub(super) struct Snapshot<'s> {
-    store: &'s Store,
+pub(super) struct Snapshot {
+    store: Arc<Store>,
     at: u64,
 }
 
-impl Snapshot<'_> {
+/// Rows in order, from either end.
+pub(super) trait Rows: DoubleEndedIterator<Item = Result<(Slice, Slice), LogError>> {}
+impl<R: DoubleEndedIterator<Item = Result<(Slice, Slice), LogError>>> Rows for R {}
+
+impl Snapshot {
     /// The value under a key.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Slice>, LogError> {
         self.store.tree.get(key, self.at).map_err(|error| failed_at(key, error))
     }
 
-    /// The rows of a range of keys, in order, from either end.
-    pub(super) fn range(
-        &self,
-        keys: RangeInclusive<&[u8]>,
-    ) -> impl DoubleEndedIterator<Item = Result<(Slice, Slice), LogError>> + use<> {
-        let from = keys.start().to_vec();
-        self.store
-            .tree
-            .range::<&[u8], _>(keys, self.at, None)
-            .map(move |row| row.into_inner().map_err(|error| failed_at(&from, error)))
+    /// Bytes of the value under a key.
+    pub(super) fn size(&self, key: &[u8]) -> Result<u64, LogError> {
+        let size = self.store.tree.size_of(key, self.at).map_err(|error| failed_at(key, error))?;
+        Ok(size.unwrap_or(0).into())
     }
 
-    /// The rows whose keys begin with something, in order, from either end.
-    pub(super) fn prefix(
+    /// The rows whose keys are in a range.
+    pub(super) fn range(&self, from: Bound<&[u8]>, upto: Bound<&[u8]>) -> impl Rows + use<> {
+        let place = start_of(from);
+        let rows = self.store.tree.range::<&[u8], _>((from, upto), self.at, None);
+        rows.map(move |row| row.into_inner().map_err(|error| failed_at(&place, error)))
+    }
+
+    /// The keys of those rows: what is stored apart from its key is not read.
+    pub(super) fn keys(
         &self,
-        prefix: &[u8],
-    ) -> impl DoubleEndedIterator<Item = Result<(Slice, Slice), LogError>> + use<> {
+        from: Bound<&[u8]>,
+        upto: Bound<&[u8]>,
+    ) -> impl DoubleEndedIterator<Item = Result<Slice, LogError>> + use<> {
+        let place = start_of(from);
+        let rows = self.store.tree.range::<&[u8], _>((from, upto), self.at, None);
+        rows.map(move |row| row.key().map_err(|error| failed_at(&place, error)))
+    }
+
+    /// The rows whose keys begin with something.
+    pub(super) fn prefix(&self, prefix: &[u8]) -> impl Rows + use<> {
         let from = prefix.to_vec();
         let rows = self.store.tree.prefix(prefix, self.at, None);
         rows.map(move |row| row.into_inner().map_err(|error| failed_at(&from, error)))
     }
 }
 
-impl Drop for Snapshot<'_> {
+impl Drop for Snapshot {
     fn drop(&mut self) {
         let mut snapshots = lock(&self.store.snapshots);
         if let Some(open) = snapshots.get_mut(&self.at) {
@@ -201,6 +220,13 @@ impl Drop for Snapshot<'_> {
                 snapshots.remove(&self.at);
             }
         }
+    }
+}
+
+fn start_of(bound: Bound<&[u8]>) -> Vec<u8> {
+    match bound {
+        Bound::Included(key) | Bound::Excluded(key) => key.to_vec(),
+        Bound::Unbounded => Vec::new(),
     }
 }
 

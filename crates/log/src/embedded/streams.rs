@@ -8,6 +8,7 @@
 //! over all of it; nothing is read from disk or written to it while it is held.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ use tapeline_core::state::StreamState;
 
 use super::outstanding::Outstanding;
 use super::rows::{StreamRow, head_of};
-use super::unflushed::{Generation, Unflushed};
+use super::trim::Trim;
+use super::unflushed::{Generation, Layers, Unflushed};
 use crate::contract::{Head, LogError, StateChanges, StreamInfo};
 use crate::limits;
 
@@ -50,6 +52,8 @@ pub(super) struct Table {
     pub(super) closing: bool,
     /// The flusher is to write now.
     pub(super) flush_now: bool,
+    /// What is to be let go once all that was applied is written, and who waits for it.
+    trims: VecDeque<(Option<Trim>, SyncSender<()>)>,
 }
 
 /// One stream.
@@ -65,6 +69,8 @@ pub(super) struct Stream {
     pub(super) applied_bytes: u64,
     /// How far the state is.
     pub(super) applied: Option<StreamState>,
+    /// The first event that is there.
+    pub(super) horizon: Seq,
     /// Durable and not applied.
     pub(super) pending: VecDeque<Pending>,
 }
@@ -82,8 +88,8 @@ impl Stream {
     /// A stream of which nothing is durable yet.
     pub(super) fn new(number: u64, incarnation: Incarnation) -> Self {
         let staged = Head { incarnation, position: Position::FIRST, seq: Seq::FIRST, chain: Chain::EMPTY };
-        let pending = VecDeque::new();
-        Self { number, staged, durable: None, bytes: 0, applied_bytes: 0, applied: None, pending }
+        let (pending, horizon) = (VecDeque::new(), Seq::FIRST);
+        Self { number, staged, durable: None, bytes: 0, applied_bytes: 0, applied: None, horizon, pending }
     }
 
     /// A stream as the store has it.
@@ -95,6 +101,7 @@ impl Stream {
             bytes: row.bytes,
             applied_bytes: row.bytes,
             applied: Some(row.state),
+            horizon: row.horizon.seq,
             pending: VecDeque::new(),
         }
     }
@@ -124,7 +131,7 @@ impl Stream {
 
     /// As it is listed under its name, where anything of it is durable.
     pub(super) fn info(&self, name: &StreamName) -> Option<StreamInfo> {
-        Some(StreamInfo { stream: name.clone(), head: self.durable?, bytes: self.bytes })
+        Some(StreamInfo { stream: name.clone(), head: self.durable?, horizon: self.horizon, bytes: self.bytes })
     }
 
     fn is_clean(&self) -> bool {
@@ -142,15 +149,15 @@ impl Table {
         Self { next_number, outstanding: Outstanding::new(journal), ..Self::default() }
     }
 
-    /// What of a stream is being written, and what waits to be.
-    pub(super) fn unflushed(&self, number: u64) -> [Option<&Unflushed>; 2] {
+    /// What of a stream is being written, and what waits to be: the oldest first.
+    pub(super) fn unflushed(&self, number: u64) -> impl DoubleEndedIterator<Item = &Arc<Unflushed>> {
         let writing = self.writing.as_ref().and_then(|generation| generation.streams.get(&number));
-        [writing, self.current.streams.get(&number)]
+        [writing, self.current.streams.get(&number)].into_iter().flatten().flat_map(Layers::iter)
     }
 
     /// The batches of a stream that may not be in the store, in order.
     pub(super) fn batches<'t>(&'t self, stream: &'t Stream) -> impl Iterator<Item = &'t Arc<Batch>> {
-        let applied = self.unflushed(stream.number).into_iter().flatten().flat_map(|unflushed| &unflushed.batches);
+        let applied = self.unflushed(stream.number).flat_map(|unflushed| &unflushed.batches);
         applied.chain(stream.pending.iter().map(|pending| &pending.batch))
     }
 
@@ -275,9 +282,39 @@ impl Streams {
         self.changed.notify_all();
     }
 
+    /// Has all that was applied written, then events let go; `done` hears of it, or goes where that will never be.
+    pub(super) fn request(&self, trim: Option<Trim>, done: SyncSender<()>) -> Result<(), LogError> {
+        let mut table = self.lock();
+        if let Some(broken) = &table.broken {
+            return Err(broken.clone());
+        }
+        if !table.closing {
+            table.trims.push_back((trim, done));
+            table.flush_now = true;
+        }
+        drop(table);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// What the flusher is to let go next.
+    pub(super) fn next_trim(&self) -> Option<(Option<Trim>, SyncSender<()>)> {
+        self.lock().trims.pop_front()
+    }
+
+    /// A stream begins later.
+    pub(super) fn trimmed(&self, name: &StreamName, horizon: Seq) {
+        if let Some(stream) = self.lock().streams.get_mut(name) {
+            stream.horizon = horizon;
+        }
+    }
+
     /// Nothing can be written behind any more.
     pub(super) fn break_off(&self, why: LogError) {
-        self.lock().broken.get_or_insert(why);
+        let mut table = self.lock();
+        table.broken.get_or_insert(why);
+        table.trims.clear();
+        drop(table);
         self.changed.notify_all();
     }
 

@@ -10,6 +10,7 @@
 //! are deleted, in one batch.
 
 use std::borrow::Cow;
+use std::ops::Bound::Included;
 use std::sync::Arc;
 
 use lsm_tree::Slice;
@@ -19,8 +20,9 @@ use tapeline_core::hash::Chain;
 use tapeline_core::numbers::Seq;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::index::index_of;
 use super::rows::{Row, Tail, events_key, prefix, read_events_key, table};
-use super::store::{Snapshot, place_of};
+use super::store::{Rows, Snapshot, place_of};
 use super::thin;
 use crate::contract::LogError;
 use crate::limits;
@@ -31,14 +33,14 @@ const WHOLE: u8 = 0;
 const THIN: u8 = 1;
 
 /// Puts down the rows that bring the events of some batches behind a stream's tail. Answers the tail after them.
-pub(super) fn write_events(
+pub(super) fn write_events<'b>(
     rows: &mut Vec<Row>,
-    snapshot: &Snapshot<'_>,
+    snapshot: &Snapshot,
     number: u64,
     tail: Tail,
-    batches: &[Arc<Batch>],
+    batches: impl Iterator<Item = &'b Arc<Batch>>,
 ) -> Result<Tail, LogError> {
-    let mut blocks = batches.iter().map(|batch| &batch.block).filter(|block| !block.is_empty());
+    let mut blocks = batches.map(|batch| &batch.block).filter(|block| !block.is_empty());
     let Some(first) = blocks.next() else { return Ok(tail) };
     let mut new = Cow::Borrowed(first);
     blocks.for_each(|block| new.to_mut().append(block));
@@ -58,7 +60,7 @@ pub(super) fn write_events(
 
 /// The events of a stream from `from` on, as many as `most_bytes` take. `None` where the store has none of them.
 pub(super) fn read_events(
-    snapshot: &Snapshot<'_>,
+    snapshot: &Snapshot,
     number: u64,
     from: Seq,
     most_bytes: usize,
@@ -100,22 +102,45 @@ pub(super) fn extend(found: &mut Option<EventBlock>, block: &EventBlock, next: S
 }
 
 /// All blocks of a stream in one table, from the one that has `from`.
-fn blocks(
-    snapshot: &Snapshot<'_>,
+pub(super) fn blocks(
+    snapshot: &Snapshot,
     table: u8,
     number: u64,
     from: Seq,
 ) -> Result<impl Iterator<Item = Result<EventBlock, LogError>> + use<>, LogError> {
-    let (least, most) = (events_key(table, number, Seq::FIRST), events_key(table, number, Seq(u64::MAX)));
-    let upto = events_key(table, number, from);
-    let first = match snapshot.range(&least..=&upto).next_back().transpose()? {
-        Some((key, _)) => key.to_vec(),
-        None => least,
-    };
-    Ok(snapshot.range(&first..=&most).map(|row| {
+    Ok(rows(snapshot, table, number, from)?.map(|row| {
         let (key, value) = row?;
         decode(&key, &value)
     }))
+}
+
+/// The rows of a stream in one table, from the one that has `from`.
+pub(super) fn rows(snapshot: &Snapshot, table: u8, number: u64, from: Seq) -> Result<impl Rows + use<>, LogError> {
+    let (first, most) = range_from(snapshot, table, number, from)?;
+    Ok(snapshot.range(Included(&first), Included(&most)))
+}
+
+/// Where the blocks of a stream in one table begin, from the one that has `from`.
+pub(super) fn starts(
+    snapshot: &Snapshot,
+    table: u8,
+    number: u64,
+    from: Seq,
+) -> Result<impl Iterator<Item = Result<Seq, LogError>> + use<>, LogError> {
+    let (first, most) = range_from(snapshot, table, number, from)?;
+    Ok(snapshot.keys(Included(&first), Included(&most)).map(|key| {
+        let key = key?;
+        let read = read_events_key(&key).map(|(_, from)| from);
+        read.ok_or_else(|| LogError::Damaged { place: place_of(&key), what: "not the key of events".into() })
+    }))
+}
+
+/// The first and the last key that blocks may have, from the one that has `from`.
+fn range_from(snapshot: &Snapshot, table: u8, number: u64, from: Seq) -> Result<(Vec<u8>, Vec<u8>), LogError> {
+    let (least, most) = (events_key(table, number, Seq::FIRST), events_key(table, number, Seq(u64::MAX)));
+    let upto = events_key(table, number, from);
+    let last = snapshot.keys(Included(&least), Included(&upto)).next_back().transpose()?;
+    Ok((last.map_or(least, |key| key.to_vec()), most))
 }
 
 /// All blocks in one table, of all streams, for those who verify.
@@ -143,7 +168,7 @@ fn open_run(value: &[u8]) -> Option<(Chain, Vec<u8>)> {
 
 /// All runs of a stream with `new` behind them, and the keys of the runs.
 fn join_runs(
-    snapshot: &Snapshot<'_>,
+    snapshot: &Snapshot,
     number: u64,
     tail: Tail,
     new: EventBlock,
@@ -198,6 +223,9 @@ fn write_segment(rows: &mut Vec<Row>, number: u64, block: &EventBlock) -> Result
     value.extend_from_slice(&packed);
     let check = xxh3_64(&value[8..]);
     value[..8].copy_from_slice(&check.to_le_bytes());
+    let index =
+        index_of(block).map(|index| (events_key(table::INDEX, number, block.from()).into(), Some(index.into())));
+    rows.extend(index);
     rows.push((events_key(table::SEGMENT, number, block.from()).into(), Some(value.into())));
     Ok(())
 }

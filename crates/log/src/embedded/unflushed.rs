@@ -1,7 +1,8 @@
 //! What was applied and is not in the store yet, coalesced.
 //!
 //! It is collected in one generation while another is being written; a generation is never changed once it is handed
-//! to the writer, so readers may go on using it.
+//! to the writer, so readers may go on using it. What a pin holds of the current one is left as it is, too: what is
+//! applied later goes into a new layer over it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +24,7 @@ const CHANGE_BYTES: usize = 256;
 #[derive(Default)]
 pub(super) struct Generation {
     /// By the streams' numbers.
-    pub(super) streams: FxHashMap<u64, Unflushed>,
+    pub(super) streams: FxHashMap<u64, Layers>,
     /// For each group of the journal, how many of its batches are here. Sorted by group.
     pub(super) covered: FxHashMap<u64, u32>,
     /// Roughly what it takes in memory.
@@ -32,7 +33,13 @@ pub(super) struct Generation {
     pub(super) since: Option<Instant>,
 }
 
-/// What was applied to one stream.
+/// What was applied to one stream: what pins hold of it, and over that what came later.
+pub(super) struct Layers {
+    below: Vec<Arc<Unflushed>>,
+    top: Arc<Unflushed>,
+}
+
+/// What was applied to one stream between two moments.
 pub(super) struct Unflushed {
     pub(super) stream: StreamName,
     /// The state after it.
@@ -56,15 +63,69 @@ impl Generation {
     ) {
         self.since.get_or_insert_with(Instant::now);
         self.bytes += (changes.entries.len() + changes.clients.len() + 1) * CHANGE_BYTES;
-        let unflushed = self.streams.entry(number).or_insert_with(|| Unflushed::new(stream.clone(), changes.state));
-        (unflushed.state, unflushed.bytes) = (changes.state, bytes);
-        changes.entries.into_iter().for_each(|(key, entry)| unflushed.entries.put(key, entry));
-        changes.clients.into_iter().for_each(|(client, state)| unflushed.clients.put(client, state));
+        let layers = self.streams.entry(number).or_insert_with(|| Layers::new(stream, changes.state));
+        let top = layers.top();
+        (top.state, top.bytes) = (changes.state, bytes);
+        changes.entries.into_iter().for_each(|(key, entry)| top.entries.put(key, entry));
+        changes.clients.into_iter().for_each(|(client, state)| top.clients.put(client, state));
         for (group, batch) in batches {
             *self.covered.entry(group).or_default() += 1;
             self.bytes += batch.block.bytes().len();
-            unflushed.batches.push(batch);
+            top.batches.push(batch);
         }
+    }
+}
+
+impl Layers {
+    fn new(stream: &StreamName, state: StreamState) -> Self {
+        Self { below: Vec::new(), top: Arc::new(Unflushed::new(stream.clone(), state)) }
+    }
+
+    /// The layer that takes changes: a new one where somebody holds the one before.
+    fn top(&mut self) -> &mut Unflushed {
+        if Arc::get_mut(&mut self.top).is_none() {
+            let over = Arc::new(Unflushed::new(self.top.stream.clone(), self.top.state));
+            self.below.push(std::mem::replace(&mut self.top, over));
+        }
+        Arc::get_mut(&mut self.top).expect("nobody else has a layer that was just made")
+    }
+
+    /// The last of it, which says how far the stream is.
+    pub(super) fn last(&self) -> &Unflushed {
+        &self.top
+    }
+
+    /// All layers, the oldest first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Unflushed>> {
+        self.below.iter().chain([&self.top])
+    }
+
+    /// The batches, in order.
+    pub(super) fn batches(&self) -> impl Iterator<Item = &Arc<Batch>> {
+        self.iter().flat_map(|layer| &layer.batches)
+    }
+
+    /// Each entry as it is after all of it.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        let each = self.iter().enumerate();
+        each.flat_map(move |(place, layer)| {
+            layer.entries.iter().filter(move |(key, _)| !self.later(place, |over| over.entries.get(key).is_some()))
+        })
+    }
+
+    /// Each client as it is after all of it.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (&ClientId, &ClientState)> {
+        let each = self.iter().enumerate();
+        each.flat_map(move |(place, layer)| {
+            layer
+                .clients
+                .iter()
+                .filter(move |(client, _)| !self.later(place, |over| over.clients.get(client).is_some()))
+        })
+    }
+
+    fn later(&self, place: usize, has: impl Fn(&Unflushed) -> bool) -> bool {
+        self.iter().skip(place + 1).any(|over| has(over))
     }
 }
 

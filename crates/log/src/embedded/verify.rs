@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use tapeline_core::block::EventBlock;
 use tapeline_core::hash::Chain;
@@ -11,12 +12,14 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::clients::Clients;
 use super::directory::Directory;
+use super::index::index_of;
 use super::journal::recover::inspect;
 use super::load::{decode_client, decode_row};
-use super::rows::{StreamRow, prefix, table};
-use super::store::{Snapshot, Store};
+use super::pin::decode_entry;
+use super::rows::{StreamRow, events_key, prefix, table};
+use super::store::{Snapshot, Store, place_of};
 use super::view::View;
-use super::{OpenError, objects, tape};
+use super::{OpenError, kept, tape};
 use crate::contract::LogError;
 
 /// Damage that stops a look at one table: past it the tree cannot be read on.
@@ -60,18 +63,19 @@ pub fn verify(path: &Path, mut progress: impl FnMut(u64)) -> Result<Verified, Op
     Ok(verified)
 }
 
-fn verify_store(store: &Store, view: &View, verified: &mut Verified, progress: &mut dyn FnMut(u64)) {
+fn verify_store(store: &Arc<Store>, view: &View, verified: &mut Verified, progress: &mut dyn FnMut(u64)) {
     let read = verified.journal_batches;
     let mut look = Look { snapshot: store.snapshot(), verified, progress, read };
     look.streams();
     look.table(table::ENTRY, |verified, key, value| {
         verified.entries += 1;
-        objects::decode(key, value).map(drop)
+        decode_entry(key, value).map(drop)
     });
     look.table(table::CLIENT, |verified, key, value| {
         verified.clients += 1;
         decode_client(key, value).map(drop)
     });
+    look.table(table::KEPT, |_, key, value| kept::decode(key, value).map(drop));
     drop(look);
     let damaged = store.files().into_iter().filter_map(|(path, check)| check_file(&path, check));
     verified.damage.extend(damaged.map(|error| view.in_words_of_the_original(error)));
@@ -99,7 +103,7 @@ fn hash_file(path: &Path) -> io::Result<u128> {
 
 /// One look through the store.
 struct Look<'l> {
-    snapshot: Snapshot<'l>,
+    snapshot: Snapshot,
     verified: &'l mut Verified,
     progress: &'l mut dyn FnMut(u64),
     read: u64,
@@ -142,17 +146,36 @@ impl Look<'_> {
 
     /// Checks that the events of a stream are all there and follow from one another.
     fn events(&mut self, row: &StreamRow) -> Result<(), LogError> {
-        let mut end = (Seq::FIRST, Chain::EMPTY);
+        let (mut end, mut indexed) = ((row.horizon.seq, row.horizon.chain), 0);
         for table in [table::SEGMENT, table::TAIL] {
             for block in self.snapshot.prefix(&prefix(table, row.number)) {
                 let (key, value) = block?;
                 let block = tape::decode(&key, &value)?;
                 check_follows(row, end, (block.from(), block.before()))?;
                 end = (block.end(), block.after());
+                indexed += u64::from(table == table::SEGMENT && self.index(row, &block)?);
                 self.count(&block);
             }
         }
+        self.only_those_indexes(row, indexed)?;
         check_follows(row, end, (row.state.head, row.state.chain))
+    }
+
+    /// Checks that the index of a segment, where it has one, says what its events touch. Segments of older versions
+    /// have none.
+    fn index(&self, row: &StreamRow, segment: &EventBlock) -> Result<bool, LogError> {
+        let key = events_key(table::INDEX, row.number, segment.from());
+        let Some(index) = self.snapshot.get(&key)? else { return Ok(false) };
+        let same = index_of(segment).is_some_and(|expected| expected == *index);
+        let what = || "the index of a segment is not that of its events".into();
+        same.then_some(true).ok_or_else(|| LogError::Damaged { place: place_of(&key), what: what() })
+    }
+
+    fn only_those_indexes(&self, row: &StreamRow, expected: u64) -> Result<(), LogError> {
+        let place = prefix(table::INDEX, row.number);
+        let found = self.snapshot.prefix(&place).count() as u64;
+        let what = || format!("{found} indexes, and {expected} segments that they are of");
+        (found == expected).then_some(()).ok_or_else(|| LogError::Damaged { place: place_of(&place), what: what() })
     }
 
     fn count(&mut self, block: &EventBlock) {

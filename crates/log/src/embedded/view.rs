@@ -33,6 +33,7 @@ impl View {
         let original = |text: String| text.replace(&self.path().display().to_string(), &self.of.display().to_string());
         match error {
             LogError::Damaged { place, what } => LogError::Damaged { place: original(place), what: original(what) },
+            LogError::Trimmed { .. } => error,
             LogError::Storage(what) => LogError::Storage(original(what)),
         }
     }

@@ -46,7 +46,8 @@ fn dense_seqs<B: EventLog + StateStore>(fresh: Fresh<B>) {
     let head = wait(log.head(&writer.stream)).unwrap().expect("the stream is there");
     assert_eq!((head.position, head.seq, head.chain), (Position(4), Seq(40), written.after()));
     assert_eq!(head.incarnation, writer.state.incarnation);
-    let info = StreamInfo { stream: writer.stream.clone(), head, bytes: written.bytes().len() as u64 };
+    let info =
+        StreamInfo { stream: writer.stream.clone(), head, horizon: Seq::FIRST, bytes: written.bytes().len() as u64 };
     assert_eq!(wait(log.info(&writer.stream)).unwrap(), Some(info));
     let read = wait(log.read(&writer.stream, Seq::FIRST, usize::MAX)).unwrap();
     assert_eq!(read, written);

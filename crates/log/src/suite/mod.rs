@@ -5,7 +5,9 @@
 
 mod log_cases;
 mod model;
+mod pin_cases;
 mod state_cases;
+mod trim_cases;
 mod writer;
 
 use std::future::Future;
@@ -18,7 +20,7 @@ use std::thread::{self, Thread};
 use tapeline_core::numbers::Position;
 
 use crate::contract::{Append, AppendError, EventLog, StateStore};
-pub use writer::Writer;
+pub use writer::{Writer, key};
 
 /// A fresh log for a case.
 pub struct Fresh<B> {
@@ -36,7 +38,8 @@ pub type Reopen<B> = Box<dyn FnMut(Arc<B>) -> Arc<B>>;
 /// # Panics
 /// Where the backend breaks a contract, saying which case of which backend it was.
 pub fn run_all<B: EventLog + StateStore>(name: &str, mut fresh: impl FnMut() -> Fresh<B>) {
-    let cases: Cases<B> = [log_cases::all(), state_cases::all(), model::all()].concat();
+    let cases: Cases<B> =
+        [log_cases::all(), state_cases::all(), pin_cases::all(), trim_cases::all(), model::all()].concat();
     for (case, run) in cases {
         println!("{name}: {case}");
         run(fresh());
@@ -44,6 +47,14 @@ pub fn run_all<B: EventLog + StateStore>(name: &str, mut fresh: impl FnMut() -> 
 }
 
 type Cases<B> = Vec<(&'static str, fn(Fresh<B>))>;
+
+/// Randomness from a seed that is printed, or that `TAPELINE_SEED` says.
+fn seeded() -> fastrand::Rng {
+    let seed =
+        std::env::var("TAPELINE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("  TAPELINE_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}
 
 /// Appends and hears of the outcome later.
 pub fn start_append(log: &impl EventLog, append: Append) -> Receiver<Result<Position, AppendError>> {

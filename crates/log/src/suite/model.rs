@@ -9,7 +9,7 @@ use tapeline_core::numbers::{Position, Seq};
 
 use super::state_cases::check_state;
 use super::writer::{count, delete};
-use super::{Cases, Fresh, Writer, append, start_append, wait};
+use super::{Cases, Fresh, Writer, append, seeded, start_append, wait};
 use crate::contract::{AppendError, EventLog, StateStore};
 
 const STEPS: usize = 600;
@@ -28,10 +28,7 @@ struct RefStream {
 }
 
 fn random_story<B: EventLog + StateStore>(mut fresh: Fresh<B>) {
-    let seed =
-        std::env::var("TAPELINE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    println!("  TAPELINE_SEED={seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = seeded();
     let mut streams: Vec<_> = (0..5).map(ref_stream).collect();
     for _ in 0..STEPS {
         let stream = &mut streams[random.usize(..5).min(random.usize(..5))];

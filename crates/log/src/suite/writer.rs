@@ -13,7 +13,8 @@ use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::state::{ClientState, StreamState};
 use tapeline_core::value::Value;
 
-use crate::contract::{Append, StateChanges};
+use super::wait;
+use crate::contract::{Append, EventLog, StateChanges, StateStore};
 
 /// The one who writes to a stream.
 #[derive(Clone)]
@@ -110,6 +111,21 @@ impl Writer {
         batch.verdicts.iter().for_each(|verdict| client.decide(verdict.own.clone()));
         client.last = client.last.max(EventNumber(batch.block.end().0));
         StateChanges { state: self.state, entries, clients: vec![(self.client, client)] }
+    }
+
+    /// Has a log that was reopened apply what it may have lost.
+    ///
+    /// # Panics
+    /// Where the log does not replay what it has not applied.
+    pub fn catch_up<B: EventLog + StateStore>(&self, log: &B) {
+        let stored = log.stream(&self.stream).expect("a state").unwrap_or(StreamState::empty(self.state.incarnation));
+        let batches = wait(log.replay(&self.stream, stored.position)).expect("batches");
+        assert_eq!(self.state.position.since(stored.position), batches.len() as u64);
+        if !batches.is_empty() {
+            let entries = self.objects.entries().filter_map(|(key, entry)| Some((key, entry?.clone())));
+            let entries = entries.filter(|(_, entry)| entry.version().last.seq >= stored.head).collect();
+            log.apply(&self.stream, StateChanges { state: self.state, entries, clients: Vec::new() }).expect("applied");
+        }
     }
 
     /// Who authors its events.

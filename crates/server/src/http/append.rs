@@ -14,14 +14,14 @@ use tapeline_core::frame::ServerFrame;
 use tapeline_core::hash::ContentHash;
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Channel, ClientId, EventNumber, Millis, Seq};
+use tapeline_core::numbers::{ClientId, EventNumber, Millis, Seq};
 use tapeline_log::{EventLog, StateStore};
 
 use super::body::take_body;
+use super::listener::Listener;
 use super::problem::Problem;
 use super::{Answer, JSON, with_type};
-use crate::hub::{Opening, Tape};
-use crate::inbox::Inbox;
+use crate::hub::Tape;
 use crate::limits;
 use crate::shard::{Closed, Command, Push};
 use crate::shared::Shared;
@@ -111,21 +111,17 @@ async fn push<L: EventLog, S: StateStore>(
     events: Vec<Sealed>,
     bytes: usize,
 ) -> Result<Vec<OwnVerdict>, Problem> {
-    let inbox = Arc::new(Inbox::default());
-    let opening = Opening::new(&shared.hub, client, Channel::default(), inbox.clone());
-    let joined = Joined { tape, opening: &opening };
-    tape.join(&opening);
+    let listener = Listener::join(&shared.hub, tape, client);
     let mut hashes: BTreeMap<_, _> = events.iter().map(|sealed| (sealed.event.n, sealed.hash)).collect();
     let _room = shared.shards.room(tape.stream(), bytes).await.map_err(|Closed| Problem::stopping())?;
-    let push = Push { tape: tape.clone(), peer: opening.peer(), subject: None, events, _room };
+    let push = Push { tape: tape.clone(), peer: listener.peer(), subject: None, events, _room };
     shared.shards.send(tape.stream(), Command::Push(push));
     let mut verdicts = Vec::new();
     while !hashes.is_empty() {
-        for answer in inbox.answers().await {
+        for answer in listener.answers().await {
             take_verdicts(answer.frame, &mut hashes, &mut verdicts)?;
         }
     }
-    drop(joined);
     Ok(verdicts)
 }
 
@@ -151,16 +147,4 @@ fn take_verdicts(
         _ => {}
     }
     Ok(())
-}
-
-/// Somebody who waits for answers on a stream; leaves it when dropped, also where the request is given up.
-struct Joined<'t> {
-    tape: &'t Tape,
-    opening: &'t Opening,
-}
-
-impl Drop for Joined<'_> {
-    fn drop(&mut self) {
-        self.tape.close(self.opening);
-    }
 }

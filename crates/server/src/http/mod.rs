@@ -3,12 +3,18 @@
 mod append;
 mod body;
 mod cors;
+mod delta;
 mod events;
+mod listener;
 mod objects;
+mod parts;
+mod pinned;
 mod problem;
 mod query;
+mod snapshot;
 mod streams;
 mod sync;
+mod tag;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,7 +23,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tapeline_core::name::StreamName;
 use tapeline_log::{EventLog, LogError, StateStore};
@@ -28,6 +34,7 @@ use crate::pages;
 use crate::shared::Shared;
 use crate::sse::Secret;
 use problem::Problem;
+pub(crate) use snapshot::Pins;
 use sync::Said;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, LogError>;
@@ -37,6 +44,9 @@ pub(crate) type Answer = Response<Body>;
 const HEAD: HeaderName = HeaderName::from_static("tapeline-head");
 const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// Has a proxy pass on what comes as it comes.
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +57,9 @@ enum Resource {
     Stream(StreamName),
     Events(StreamName),
     Objects(StreamName),
+    Delta(StreamName),
+    Snapshot(StreamName),
+    Compact,
     Health,
     Ready,
     Metrics,
@@ -86,13 +99,19 @@ async fn choose<L: EventLog, S: StateStore>(
         (Resource::Events(stream), &Method::GET) => events::read(shared, stream, &query, request.headers()).await,
         (Resource::Events(stream), &Method::POST) => append::append(&shared, stream, request).await,
         (Resource::Objects(stream), &Method::GET) => objects::read(shared, stream, &query).await,
+        (Resource::Delta(stream), &Method::GET) => delta::read(shared, stream, &query).await,
+        (Resource::Snapshot(stream), &Method::GET) => snapshot::read(shared, stream, &query, request.headers()).await,
+        (Resource::Compact, &Method::POST) => {
+            shared.retention.look();
+            Ok(empty(StatusCode::ACCEPTED))
+        }
         (Resource::Health, &Method::GET) => Ok(text("ok\n")),
         (Resource::Ready, &Method::GET) if shared.is_ready() => Ok(text("ready\n")),
         (Resource::Ready, &Method::GET) => Err(Problem::stopping()),
         (Resource::Metrics, &Method::GET) => Ok(metrics(&shared)),
         (Resource::Health | Resource::Ready | Resource::Metrics, _) => Err(Problem::method("GET")),
         (_, &Method::OPTIONS) => Ok(cors::preflight()),
-        (Resource::Session(..), _) => Err(Problem::method("POST")),
+        (Resource::Session(..) | Resource::Compact, _) => Err(Problem::method("POST")),
         (Resource::Events(_), _) => Err(Problem::method("GET, POST")),
         _ => Err(Problem::method("GET")),
     }
@@ -104,6 +123,7 @@ impl Resource {
         match path {
             "/v1/sync" => return Ok(Self::Sync),
             "/v1/streams" | "/v1/streams/" => return Ok(Self::Streams),
+            "/v1/compact" => return Ok(Self::Compact),
             "/healthz" => return Ok(Self::Health),
             "/readyz" => return Ok(Self::Ready),
             "/metrics" => return Ok(Self::Metrics),
@@ -117,6 +137,8 @@ impl Resource {
         match name.rsplit_once('/') {
             Some((name, "events")) => Ok(Self::Events(query::stream(name)?)),
             Some((name, "objects")) => Ok(Self::Objects(query::stream(name)?)),
+            Some((name, "delta")) => Ok(Self::Delta(query::stream(name)?)),
+            Some((name, "snapshot")) => Ok(Self::Snapshot(query::stream(name)?)),
             _ => Ok(Self::Stream(query::stream(name)?)),
         }
     }
@@ -154,10 +176,18 @@ pub(crate) fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// Whether a request names a kind of answer among those it takes.
+fn accepts(headers: &HeaderMap, kind: &HeaderValue) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let kinds = accepted.flat_map(|value| value.split(',')).filter_map(|named| named.split(';').next());
+    kinds.map(str::trim).any(|named| kind == named)
+}
+
 /// An answer that comes in parts, one JSON a line.
 fn lines(body: impl hyper::body::Body<Data = Bytes, Error = LogError> + Send + 'static, head: u64) -> Answer {
     let mut answer = Response::new(body.boxed_unsync());
     answer.headers_mut().insert(header::CONTENT_TYPE, NDJSON);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer.headers_mut().insert(HEAD, HeaderValue::from(head));
     answer
 }
@@ -174,6 +204,8 @@ mod tests {
         assert_eq!(of("/v1/streams/lists/groceries"), Some(Resource::Stream(name("lists/groceries"))));
         assert_eq!(of("/v1/streams/lists%2Fgroceries/events"), Some(Resource::Events(name("lists/groceries"))));
         assert_eq!(of("/v1/streams/lists/groceries/objects"), Some(Resource::Objects(name("lists/groceries"))));
+        assert_eq!(of("/v1/streams/a/delta"), Some(Resource::Delta(name("a"))));
+        assert_eq!(of("/v1/streams/a/snapshot"), Some(Resource::Snapshot(name("a"))));
         assert_eq!(of("/v1/streams/lists%2Fevents"), Some(Resource::Stream(name("lists/events"))));
         assert_eq!(of("/v1/streams/events"), Some(Resource::Stream(name("events"))));
         assert_eq!(of("/v1/streams/a//events"), None);

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tapeline_core::codec::json;
 use tapeline_core::event::{Refusal, RefusalCode};
 use tapeline_core::frame::{ErrorCode, ErrorFrame};
+use tapeline_core::numbers::Seq;
 use tapeline_log::LogError;
 
 use super::{Answer, full};
@@ -16,22 +17,33 @@ use crate::websocket::UpgradeError;
 pub(crate) struct Problem {
     status: StatusCode,
     /// The kind, for programs.
-    code: String,
+    code: Box<str>,
     /// The kind, for people.
     title: &'static str,
     /// What exactly, and what to do.
-    detail: String,
+    detail: Box<str>,
     /// Whether the same may succeed when sent again.
     retryable: bool,
     /// Members of this kind alone.
     more: Vec<(&'static str, Value)>,
     allow: Option<&'static str>,
+    /// How many bytes there are, where others were asked for.
+    of_bytes: Option<u64>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &str, title: &'static str, detail: impl Into<String>) -> Self {
         let retryable = status == StatusCode::SERVICE_UNAVAILABLE;
-        Self { status, code: code.into(), title, detail: detail.into(), retryable, more: Vec::new(), allow: None }
+        Self {
+            status,
+            code: code.into(),
+            title,
+            detail: detail.into().into(),
+            retryable,
+            more: Vec::new(),
+            allow: None,
+            of_bytes: None,
+        }
     }
 
     pub(crate) fn no_such_path(path: &str) -> Self {
@@ -69,6 +81,28 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large", detail)
     }
 
+    pub(crate) fn past_the_head(from: Seq, head: Seq) -> Self {
+        let detail =
+            format!("from is {from}, but there are {head} events: this is not the stream you know; begin at 0");
+        Self::new(StatusCode::CONFLICT, "past_the_head", "Past the head of the stream", detail)
+    }
+
+    /// A snapshot cannot be made any more; `now` can.
+    pub(crate) fn snapshot_gone(seq: Seq, now: impl std::fmt::Display) -> Self {
+        let detail = format!(
+            "nobody has read this snapshot for a while, and the stream has moved on: go on with at={now} and the same \
+             after, and take delta?since={seq} for the pages you have; or begin again without at"
+        );
+        let problem = Self::new(StatusCode::GONE, "snapshot_gone", "The snapshot is gone", detail);
+        Self { more: vec![("at", json!(now.to_string()))], ..problem }
+    }
+
+    pub(crate) fn no_such_bytes(of: u64) -> Self {
+        let detail = format!("these events take {of} bytes: what is asked for comes after them");
+        let problem = Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "no_such_bytes", "No such bytes", detail);
+        Self { of_bytes: Some(of), ..problem }
+    }
+
     pub(crate) fn upgrade(error: &UpgradeError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "no_upgrade", "Not a WebSocket handshake", error.to_string())
     }
@@ -87,7 +121,16 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "Timed out", detail)
     }
 
+    pub(crate) fn trimmed(horizon: Seq) -> Self {
+        let detail = format!("the events before {horizon} were let go: begin there, or with a snapshot");
+        let problem = Self::new(StatusCode::GONE, "trimmed", "The events were let go", detail);
+        Self { more: vec![("horizon", json!(horizon.0))], ..problem }
+    }
+
     pub(crate) fn storage(error: &LogError) -> Self {
+        if let LogError::Trimmed { horizon } = error {
+            return Self::trimmed(*horizon);
+        }
         match error.is_retryable() {
             true => Self::busy(error.to_string()),
             false => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", "Storage is damaged", error.to_string()),
@@ -154,6 +197,9 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(Ok(of)) = self.of_bytes.map(|of| HeaderValue::from_str(&format!("bytes */{of}"))) {
+            headers.insert(header::CONTENT_RANGE, of);
         }
         if self.retryable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

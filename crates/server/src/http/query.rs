@@ -46,7 +46,8 @@ impl<'q> Query<'q> {
         named.ok_or_else(|| Problem::bad_request("say protocol=tapeline.v1.cbor or protocol=tapeline.v1.json"))
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
+    /// A text, where it is given.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(found, _)| found == name).map(|(_, text)| text.as_ref())
     }
 }

@@ -34,6 +34,7 @@ fn row<L: EventLog, S: StateStore>(shared: &Shared<L, S>, info: &StreamInfo) -> 
     Ok(json!({
         "stream": info.stream.as_str(),
         "head": info.head.seq.0,
+        "horizon": info.horizon.0,
         "objects": objects,
         "bytes": info.bytes,
         "subscribers": subscribers(shared, &info.stream),
@@ -45,7 +46,7 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     stream: &StreamName,
 ) -> Result<Answer, Problem> {
-    exists(shared, stream).await?;
+    info(shared, stream).await?;
     let pin = shared.shards.settle(shared.hub.tape(stream)).await?;
     let (state, info) = (shared.store.stream(stream)?, shared.log.info(stream).await?);
     drop(pin);
@@ -54,6 +55,7 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
         "stream": stream.as_str(),
         "incarnation": state.incarnation.0,
         "head": state.head.0,
+        "horizon": info.horizon.0,
         "chain": state.chain.to_string(),
         "batches": state.position.0,
         "objects": state.live,
@@ -63,13 +65,13 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
     })))
 }
 
-/// How many events a stream has, where it exists.
-pub(super) async fn exists<L: EventLog, S: StateStore>(
+/// What is known of a stream's log, if it exists.
+pub(super) async fn info<L: EventLog, S: StateStore>(
     shared: &Shared<L, S>,
     stream: &StreamName,
-) -> Result<u64, Problem> {
-    let head = shared.log.head(stream).await?;
-    head.map(|head| head.seq.0).ok_or_else(|| Problem::no_such_stream(stream.as_str()))
+) -> Result<StreamInfo, Problem> {
+    let info = shared.log.info(stream).await?;
+    info.ok_or_else(|| Problem::no_such_stream(stream.as_str()))
 }
 
 fn subscribers<L: EventLog, S: StateStore>(shared: &Shared<L, S>, stream: &StreamName) -> usize {

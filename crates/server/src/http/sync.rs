@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tapeline_core::limits as core_limits;
 use tapeline_log::{EventLog, StateStore};
@@ -12,7 +12,7 @@ use tapeline_log::{EventLog, StateStore};
 use super::body::take_body;
 use super::problem::Problem;
 use super::query::Query;
-use super::{Answer, empty};
+use super::{Answer, EVENT_STREAM, UNBUFFERED, accepts, empty};
 use crate::accept::Place;
 use crate::session::Session;
 use crate::shared::Shared;
@@ -20,9 +20,6 @@ use crate::sse::{Line, PostError, Secret};
 use crate::websocket::{Socket, Upgrade, downcast};
 use crate::wire::Wire;
 
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-/// Has a proxy pass on what comes as it comes.
-const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Bytes of a body beside the frame that it has at least room for: that frame's length.
 const LENGTH_BYTES: usize = 4;
 
@@ -57,7 +54,7 @@ pub(super) fn begin<L: EventLog, S: StateStore>(
     if shared.is_stopping() {
         return Err(Problem::stopping());
     }
-    match asks_for_events(request.headers()) {
+    match accepts(request.headers(), &EVENT_STREAM) {
         true => begin_with_events(shared, place, query),
         false => upgrade(shared, place, request),
     }
@@ -127,9 +124,4 @@ fn begin_with_events<L: EventLog, S: StateStore>(
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     headers.insert(UNBUFFERED, HeaderValue::from_static("no"));
     Ok(answer)
-}
-
-fn asks_for_events(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/event-stream"))
 }

@@ -3,6 +3,7 @@
 //! A shard says how far a stream is; the sessions that have it open are told, and read at their own positions, from the
 //! tail in memory or from the log. Nothing is queued for a subscriber.
 
+mod following;
 mod presence;
 mod tail;
 mod tape;
@@ -15,6 +16,7 @@ use tapeline_core::name::StreamName;
 
 use crate::inbox::OpeningId;
 use crate::lock::lock;
+pub(crate) use following::Course;
 pub(crate) use presence::{News, Told};
 pub(crate) use tail::Run;
 pub(crate) use tape::{Opening, Tape};

@@ -9,9 +9,10 @@ use tapeline_core::block::EventBlock;
 use tapeline_core::hash::Digest;
 use tapeline_core::limits;
 use tapeline_core::numbers::Seq;
-use tapeline_core::sequencer::Played;
+use tapeline_core::query::routing::Routed;
 
 use crate::budget::Held;
+use crate::limits as server_limits;
 
 /// Events for a reader, in one piece.
 #[derive(Debug)]
@@ -36,11 +37,29 @@ pub(crate) struct Part {
 pub(crate) struct Recent {
     batch: Arc<Batch>,
     digest: Option<Digest>,
+    /// Whom it concerns of those who follow a part of the stream, where there were any.
+    routed: Option<Routed>,
 }
 
 impl Recent {
-    pub(super) fn new(played: &Played) -> Arc<Self> {
-        Arc::new(Self { batch: played.batch.clone(), digest: played.digest })
+    pub(super) fn new(batch: Arc<Batch>, digest: Option<Digest>, routed: Option<Routed>) -> Arc<Self> {
+        Arc::new(Self { batch, digest, routed })
+    }
+
+    /// Whom it concerns of those who follow a part of the stream.
+    pub(crate) fn routed(&self) -> Option<&Routed> {
+        self.routed.as_ref()
+    }
+
+    /// The event after its last.
+    pub(crate) fn end(&self) -> Seq {
+        self.batch.block.end()
+    }
+
+    /// Bytes of memory that are kept for it.
+    pub(super) fn bytes(&self) -> usize {
+        let routed = self.routed.as_ref().map_or(0, Routed::estimated_bytes);
+        self.batch.block.bytes().len() + routed + server_limits::TAIL_BLOCK_BYTES
     }
 
     /// The events from `from` on, which is in the block: as many as fit one frame.
@@ -59,6 +78,11 @@ impl Run {
     /// Events that were read from the log.
     pub(crate) fn read(block: EventBlock, held: Held) -> Self {
         Self::Part(Box::new(Part { block, digest: None, held: Some(held) }))
+    }
+
+    /// Whether it was read from the log.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self, Self::Part(part) if part.held.is_some())
     }
 
     /// Its events.
@@ -124,6 +148,17 @@ impl Tail {
 
     pub(super) fn clear(&mut self) {
         self.0 = VecDeque::new();
+    }
+
+    /// The blocks from the one on that begins at `from`, where all of them are in memory, say whom they concern, and are
+    /// not too many to go through.
+    pub(super) fn from(&self, from: Seq) -> Option<Vec<Arc<Recent>>> {
+        let place = self.0.partition_point(|recent| recent.batch.block.end() <= from);
+        let is_there = self.0.get(place).is_some_and(|recent| recent.batch.block.from() <= from);
+        let are_few = self.0.len() - place <= server_limits::COURSE_BLOCKS;
+        let blocks = || self.0.iter().skip(place).cloned().collect::<Vec<_>>();
+        let blocks = (is_there && are_few).then(blocks)?;
+        blocks.iter().all(|recent| recent.routed.is_some()).then_some(blocks)
     }
 
     /// The events from `from` on, where they are in memory.

@@ -8,13 +8,14 @@ use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::hash::Chain;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, ClientId, Seq};
+use tapeline_core::query::routing::Route;
 use tapeline_core::sequencer::{Peer, Played};
 
 use super::Hub;
+use super::following::{CLEAN, Following};
 use super::presence::Room;
 use super::tail::{Recent, Run, Tail};
 use crate::inbox::{Answer, Inbox, OpeningId};
-use crate::limits;
 use crate::lock::lock;
 
 /// One active stream as sessions see it. Lives as long as a shard or a session holds it.
@@ -24,16 +25,23 @@ pub(crate) struct Tape {
     hub: Arc<Hub>,
     /// How many events are durable. Set before anybody is told of them.
     head: AtomicU64,
-    recent: Mutex<RecentPart>,
+    /// Events before it may be gone. Set before they go.
+    horizon: AtomicU64,
+    pub(super) recent: Mutex<RecentPart>,
     audience: Mutex<Audience>,
     pub(super) room: Mutex<Room>,
+    pub(super) following: Mutex<Following>,
+    /// Whether anybody follows a part of it.
+    pub(super) watched: AtomicBool,
+    /// Held while its state is being pinned.
+    pub(crate) pinning: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct RecentPart {
-    tail: Tail,
+pub(super) struct RecentPart {
+    pub(super) tail: Tail,
     /// The durable head with the chain after it, once a shard has said so.
-    end: Option<(Seq, Chain)>,
+    pub(super) end: Option<(Seq, Chain)>,
 }
 
 /// Who has the stream open.
@@ -56,16 +64,31 @@ pub(crate) struct Opening {
     live: AtomicBool,
     /// Whether the session knows that there may be something new.
     told: AtomicBool,
+    /// Where it follows a part of the stream: the first event that concerns it and was not told.
+    pub(super) dirty: AtomicU64,
+    /// The filters it follows.
+    pub(super) routes: Mutex<Vec<Route>>,
 }
 
 impl Opening {
     pub(crate) fn new(hub: &Hub, client: ClientId, channel: Channel, inbox: Arc<Inbox>) -> Arc<Self> {
         let (live, told) = (AtomicBool::new(false), AtomicBool::new(true));
-        Arc::new(Self { id: hub.next_opening(), client, channel, inbox, live, told })
+        let (dirty, routes) = (AtomicU64::new(CLEAN), Mutex::default());
+        Arc::new(Self { id: hub.next_opening(), client, channel, inbox, live, told, dirty, routes })
     }
 
     pub(crate) fn id(&self) -> OpeningId {
         self.id
+    }
+
+    /// The number under which the client speaks of the stream.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// Whether something concerns it that it was not told.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Acquire) != CLEAN
     }
 
     /// Whom a sequencer is to answer.
@@ -87,8 +110,16 @@ impl Opening {
         self.inbox.answer(Answer { opening: self.id, channel: self.channel, frame });
     }
 
+    /// There is something new, and it is told of all that is.
     fn tell(&self) {
-        if self.live.load(Ordering::Relaxed) && !self.told.swap(true, Ordering::AcqRel) {
+        if self.live.load(Ordering::Relaxed) {
+            self.tell_part();
+        }
+    }
+
+    /// There is something new that concerns it.
+    pub(super) fn tell_part(&self) {
+        if !self.told.swap(true, Ordering::AcqRel) {
             self.inbox.tell(self.id, self.channel);
         }
     }
@@ -96,8 +127,9 @@ impl Opening {
 
 impl Tape {
     pub(super) fn new(stream: StreamName, hub: Arc<Hub>) -> Self {
-        let (recent, audience, room) = Default::default();
-        Self { stream, hub, head: AtomicU64::new(0), recent, audience, room }
+        let (recent, audience, room, following, pinning) = Default::default();
+        let (head, horizon, watched) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        Self { stream, hub, head, horizon, recent, audience, room, following, watched, pinning }
     }
 
     pub(crate) fn stream(&self) -> &StreamName {
@@ -107,6 +139,16 @@ impl Tape {
     /// How many events are known to be durable.
     pub(crate) fn head(&self) -> Seq {
         Seq(self.head.load(Ordering::Acquire))
+    }
+
+    /// Events before it may be gone.
+    pub(crate) fn horizon(&self) -> Seq {
+        Seq(self.horizon.load(Ordering::Acquire))
+    }
+
+    /// Events before `horizon` may be gone from now on.
+    pub(crate) fn trimmed(&self, horizon: Seq) {
+        self.horizon.fetch_max(horizon.0, Ordering::AcqRel);
     }
 
     /// The chain after the last durable event, where that is `at`.
@@ -141,6 +183,7 @@ impl Tape {
 
     /// A session closes the stream.
     pub(crate) fn close(&self, opening: &Opening) {
+        self.unfollow_all(opening);
         let mut audience = lock(&self.audience);
         audience.remove(opening.id);
         if audience.clients.get(&opening.client) == Some(&opening.id) {
@@ -168,28 +211,35 @@ impl Tape {
             let id = OpeningId(peer.session);
             let opening = lock(&self.audience).openings.get(&id).cloned();
             if let Some(opening) = opening {
+                if matches!(frame, ServerFrame::Ack { .. }) {
+                    self.is_answered(&opening);
+                }
                 opening.answer(frame);
             }
         }
     }
 
     /// Events are durable: plays them. Answers how many bytes are now kept in memory for them.
-    pub(crate) fn play(&self, played: &Played) -> usize {
-        let block = &played.batch.block;
-        if block.is_empty() {
+    pub(crate) fn play(&self, played: Played) -> usize {
+        let Played { batch, digest, touched, .. } = played;
+        let (from, end, chain) = (batch.block.from(), batch.block.end(), batch.block.after());
+        if batch.block.is_empty() {
             return 0;
         }
-        let kept = self.subscribers() > 0;
         let mut recent = lock(&self.recent);
+        let (routed, concerned) = self.route(from, touched);
+        let kept = (self.subscribers() > 0 || routed.is_some()).then(|| Recent::new(batch, digest, routed));
+        let bytes = kept.as_ref().map_or(0, |kept| kept.bytes());
         match kept {
-            true => recent.tail.push(Recent::new(played)),
-            false => recent.tail.clear(),
+            Some(kept) => recent.tail.push(kept),
+            None => recent.tail.clear(),
         }
-        recent.end = Some((block.end(), block.after()));
+        recent.end = Some((end, chain));
         drop(recent);
-        self.head.store(block.end().0, Ordering::Release);
+        self.head.store(end.0, Ordering::Release);
         self.tell_all();
-        if kept { block.bytes().len() + limits::TAIL_BLOCK_BYTES } else { 0 }
+        concerned.iter().for_each(|opening| opening.tell_part());
+        bytes
     }
 
     /// A shard has found the stream to be here on the log.
@@ -198,6 +248,7 @@ impl Tape {
         if self.head.fetch_max(head.0, Ordering::AcqRel) < head.0 {
             lock(&self.recent).tail.clear();
             self.tell_all();
+            self.all_are_dirty();
         }
     }
 

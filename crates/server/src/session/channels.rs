@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tapeline_core::frame::{ErrorCode, ErrorFrame, Live, Opened, ServerFrame};
+use tapeline_core::frame::{AckRun, ErrorCode, ErrorFrame, Live, Open, Opened, ServerFrame};
 use tapeline_core::numbers::{Channel, EventNumber, Seq};
 use tapeline_log::{EventLog, StateStore};
 
+use super::filling::Filling;
+use super::part::Change;
 use super::playing::Job;
 use super::{STOPPING, Session, close_code};
+use crate::filling::PartFill;
 use crate::hub::{Opening, Tape, Told};
 use crate::inbox::{Answer, OpeningId};
 
@@ -24,6 +27,27 @@ pub(super) struct OpenChannel {
     pub(super) presence: Presence,
     /// Whether it is going to be told.
     pub(super) tells_presence: bool,
+    /// As it was asked for, until it is open, where the client takes pages.
+    pub(super) asked: Option<Box<Open>>,
+    pub(super) feed: Feed,
+    /// Whether the client takes pages.
+    pub(super) takes_pages: bool,
+    /// Whether the client holds a part of the stream.
+    pub(super) is_partial: bool,
+    /// Where its queries are to change, as soon as they can.
+    pub(super) changes: Vec<Change>,
+    /// How far the stream is to be told to be, whether that concerns the client or not.
+    pub(super) owed: Seq,
+}
+
+/// What a client gets of an open stream.
+pub(super) enum Feed {
+    /// Events, where any are to be played.
+    Events,
+    /// Pages, until it holds what it is to hold.
+    Filling(Filling),
+    /// What becomes of the part that it holds.
+    Part(Box<PartFill>),
 }
 
 /// Whether and how far a client was told who is present.
@@ -70,12 +94,24 @@ impl OpenChannel {
 
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Takes a channel into use.
-    pub(super) fn use_channel(&mut self, channel: Channel, tape: Arc<Tape>, opening: Arc<Opening>, live: Live) {
-        self.close_channel(channel);
+    pub(super) fn use_channel(&mut self, open: &Open, tape: Arc<Tape>, opening: Arc<Opening>) {
+        self.close_channel(open.channel);
         tape.open(&opening);
         self.shared.metrics.openings.inc();
-        let (phase, presence) = (Phase::Opening(live), Presence::Unused);
-        self.channels.insert(channel, OpenChannel { tape, opening, phase, presence, tells_presence: false });
+        let opened = OpenChannel {
+            tape,
+            opening,
+            phase: Phase::Opening(open.live),
+            presence: Presence::Unused,
+            tells_presence: false,
+            asked: open.pages.then(|| Box::new(open.clone())),
+            feed: Feed::Events,
+            takes_pages: open.pages,
+            is_partial: open.queries.is_some(),
+            changes: Vec::new(),
+            owed: Seq::FIRST,
+        };
+        self.channels.insert(open.channel, opened);
     }
 
     /// Closes a channel, where it is open.
@@ -103,7 +139,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let Some(open) = self.channels.get(&channel).filter(|open| open.is(opening)) else { return };
         let was_opening = matches!(open.phase, Phase::Opening(_));
         match &frame {
-            ServerFrame::Opened(opened) => self.is_opened(opened),
+            ServerFrame::Opened(opened) => {
+                // What follows from it comes after it.
+                self.say(&frame);
+                return self.is_opened(opened);
+            }
+            ServerFrame::Ack { runs, .. } => self.owes(channel, runs),
             ServerFrame::Resync(_) => self.close_channel(channel),
             ServerFrame::Error(error) => {
                 self.shared.metrics.errors.inc();
@@ -137,9 +178,22 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         self.say_goodbye(close_code::GOING_AWAY, STOPPING);
     }
 
+    /// A client's own events are recorded: one that holds a part is told when the stream is past them, so that it can take
+    /// them for done.
+    fn owes(&mut self, channel: Channel, runs: &[AckRun]) {
+        let Some(open) = self.channels.get_mut(&channel).filter(|open| open.is_partial) else { return };
+        open.owed = runs.iter().map(|run| run.seq.plus(run.count)).fold(open.owed, Seq::max);
+        self.jobs.push_back(Job::Live { opening: open.opening.id(), channel });
+    }
+
     fn is_opened(&mut self, opened: &Opened) {
         let Some(open) = self.channels.get_mut(&opened.channel) else { return };
         let Phase::Opening(live) = open.phase else { return };
+        let asked = open.asked.take().filter(|_| live != Live::No);
+        if asked.is_some_and(|asked| self.begins_to_fill(&asked, opened)) {
+            return;
+        }
+        let Some(open) = self.channels.get_mut(&opened.channel) else { return };
         let next = match live {
             Live::No => None,
             Live::From(seq) => Some(seq),

@@ -4,10 +4,12 @@
 //! waits to be sent, then takes what the client says as long as few answers wait. It queues nothing for its client: where
 //! the client does not read, positions stay where they are.
 //!
-//! `requests` does what the client says, `channels` knows which streams it has open, `playing` sends it events, `presence`
-//! says who is there.
+//! `requests` does what the client says, `channels` knows which streams it has open, `playing` sends it events, `filling`
+//! pages, `part` what becomes of its queries, `presence` says who is there.
 
 mod channels;
+mod filling;
+mod part;
 mod playing;
 mod presence;
 mod requests;
@@ -41,6 +43,8 @@ pub(crate) struct Session<L: EventLog, S: StateStore> {
     inbox: Arc<Inbox>,
     /// Whether the client has said hello.
     greeted: bool,
+    /// Whether the client can inflate.
+    deflate: bool,
     subject: Option<Subject>,
     channels: Channels,
     /// What is to be played, one job for each stream with something new and for each range asked for.
@@ -95,6 +99,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             codec,
             inbox,
             greeted: false,
+            deflate: false,
             subject: None,
             channels: Channels::default(),
             jobs: VecDeque::new(),
@@ -208,6 +213,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let mail = self.inbox.take();
         for answer in mail.answers {
             self.take_answer(answer);
+        }
+        for filled in mail.filled {
+            self.is_filled(filled);
         }
         self.jobs.extend(mail.news.into_iter().map(|(opening, channel)| Job::Live { opening, channel }));
         for (opening, channel) in mail.presence {

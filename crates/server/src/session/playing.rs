@@ -1,5 +1,6 @@
 //! Playing events to a client, live and on request, each stream at its own position.
 
+use bytes::Bytes;
 use tapeline_core::codec::{Codec, cbor};
 use tapeline_core::frame::{ErrorCode, Events, ServerFrame};
 use tapeline_core::numbers::{Channel, Seq};
@@ -7,6 +8,7 @@ use tapeline_log::{EventLog, LogError, StateStore};
 
 use super::channels::{OpenChannel, Phase};
 use super::{Session, close_code};
+use crate::deflate::deflate;
 use crate::hub::Run;
 use crate::inbox::OpeningId;
 use crate::limits;
@@ -19,6 +21,13 @@ pub(super) enum Job {
     /// What is new on a stream.
     Live {
         /// As it was opened.
+        opening: OpeningId,
+        /// Under this channel.
+        channel: Channel,
+    },
+    /// The next page for a replica that is being filled.
+    Fill {
+        /// Of the stream as it was opened.
         opening: OpeningId,
         /// Under this channel.
         channel: Channel,
@@ -51,7 +60,7 @@ pub(super) struct Delivered {
 }
 
 impl Delivered {
-    fn count(&mut self, bytes: usize, metrics: &Metrics) {
+    pub(super) fn count(&mut self, bytes: usize, metrics: &Metrics) {
         const FRAMES: u64 = 16;
         const BYTES: u64 = 16 << 10;
         self.frames += 1;
@@ -75,6 +84,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             let Some(job) = self.jobs.pop_front() else { return };
             let done = match job {
                 Job::Live { opening, channel } => self.play_live(opening, channel).await,
+                Job::Fill { opening, channel } => {
+                    self.fill(opening, channel);
+                    Ok(None)
+                }
                 Job::Presence { opening, channel } => {
                     self.tell_presence(opening, channel);
                     Ok(None)
@@ -84,22 +97,43 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             match done {
                 Ok(None) => {}
                 Ok(Some(rest)) => self.jobs.push_back(rest),
+                Err(LogError::Trimmed { horizon }) => self.has_trimmed(job, horizon),
                 Err(error) => self.give_up(job, &error),
             }
         }
     }
 
+    /// Events were let go that were to be played.
+    fn has_trimmed(&mut self, job: Job, horizon: Seq) {
+        match job {
+            Job::Live { channel, .. } => self.is_trimmed(channel),
+            Job::Range { channel, .. } => {
+                self.fetches -= 1;
+                let message = format!("the events before {horizon} are no longer kept");
+                self.say_error(Some(channel), ErrorCode::BadFrame, message, None);
+            }
+            Job::Fill { .. } | Job::Presence { .. } => {}
+        }
+    }
+
     /// Plays what is next of a stream. Answers what is left to be done.
     async fn play_live(&mut self, opening: OpeningId, channel: Channel) -> Result<Option<Job>, LogError> {
+        if self.channels.get(&channel).is_some_and(|open| open.is_partial) {
+            return Ok(self.play_part(opening, channel));
+        }
         let Some((open, Phase::Open(Some(next)))) = self.opened(opening, channel) else { return Ok(None) };
         if next < open.tape.head() {
             let run = self.shared.reader.read(&open.tape, next).await?;
+            let deflated = self.deflated(channel, &run).await;
             // Whatever is durable was answered before it was played: those answers go first.
             self.take_mail();
             let Some(open) = self.channels.get_mut(&channel).filter(|open| open.is(opening)) else { return Ok(None) };
             open.phase = Phase::Open(Some(run.block().end().max(next)));
             let head = open.tape.head();
-            self.send_events(channel, head, run);
+            match deflated {
+                Some(message) => self.push_message(message),
+                None => self.send_events(channel, head, run),
+            }
         }
         let Some((open, Phase::Open(Some(next)))) = self.opened(opening, channel) else { return Ok(None) };
         let again = Job::Live { opening, channel };
@@ -125,9 +159,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         };
         let run = self.shared.reader.read(&open.tape, from).await?.before(to);
         let (head, end, is_empty) = (open.tape.head(), run.block().end(), run.block().is_empty());
+        let deflated = self.deflated(channel, &run).await;
         self.take_mail();
         if self.opened(opening, channel).is_some() {
-            self.send_events(channel, head, run);
+            match deflated {
+                Some(message) => self.push_message(message),
+                None => self.send_events(channel, head, run),
+            }
         }
         if is_empty || end >= to.min(head) {
             self.fetches -= 1;
@@ -140,6 +178,17 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     fn opened(&self, opening: OpeningId, channel: Channel) -> Option<(&OpenChannel, Phase)> {
         let open = self.channels.get(&channel).filter(|open| open.is(opening))?;
         Some((open, open.phase))
+    }
+
+    /// The message of events that were read from the log, where that is worth compressing.
+    async fn deflated(&self, channel: Channel, run: &Run) -> Option<Bytes> {
+        let open = self.channels.get(&channel).filter(|_| self.spelling(channel).deflate)?;
+        if !run.is_read() || run.block().bytes().len() < limits::DEFLATED_BYTES {
+            return None;
+        }
+        let (block, head) = (run.block().clone(), open.tape.head());
+        let start = cbor::encode_events_head(channel, head.max(block.end()), run.digest(), &block);
+        Box::pin(tokio::task::spawn_blocking(move || deflate(&[&start, block.bytes()]).into())).await.ok()
     }
 
     fn send_events(&mut self, channel: Channel, head: Seq, run: Run) {
@@ -164,8 +213,11 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     /// A stream cannot be read: the client is to come back later, and find it readable or hear it again.
-    fn give_up(&mut self, job: Job, error: &LogError) {
-        let (Job::Live { channel, .. } | Job::Presence { channel, .. } | Job::Range { channel, .. }) = job;
+    pub(super) fn give_up(&mut self, job: Job, error: &LogError) {
+        let (Job::Live { channel, .. }
+        | Job::Fill { channel, .. }
+        | Job::Presence { channel, .. }
+        | Job::Range { channel, .. }) = job;
         tracing::error!(%error, "a stream cannot be read");
         let message = format!("the stream cannot be read: {error}");
         self.say_error(Some(channel), ErrorCode::Internal, message, None);

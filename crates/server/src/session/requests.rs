@@ -11,6 +11,7 @@ use tapeline_core::numbers::{Channel, Seq};
 use tapeline_log::{EventLog, LogError, StateStore};
 
 use super::channels::{OpenChannel, Phase};
+use super::part::Change;
 use super::playing::Job;
 use super::{STOPPING, Session, close_code};
 use crate::hub::{Opening, Tape};
@@ -37,7 +38,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             ClientFrame::Fetch { channel, from, to } => self.fetch(channel, from, to),
             ClientFrame::Close { channel } => self.close_channel(channel),
             ClientFrame::Presence(presence) => self.present(presence),
-            ClientFrame::Ping => self.say(&ServerFrame::Pong),
+            ClientFrame::Subscribe { channel, subscription } => self.subscribe(channel, &subscription),
+            ClientFrame::Unsubscribe { channel, number } => self.change_part(channel, Change::Unsubscribe(number)),
+            ClientFrame::Ping => {
+                self.say(&ServerFrame::Pong);
+                self.tell_parts();
+            }
         }
     }
 
@@ -50,7 +56,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             self.say_error(None, ErrorCode::UpgradeRequired, message.as_str(), None);
             return self.say_goodbye(close_code::POLICY, message);
         }
-        self.greeted = true;
+        (self.greeted, self.deflate) = (true, hello.deflate);
         self.wire.take_whole_frames();
         self.say(&ServerFrame::Welcome(Welcome {
             protocol: PROTOCOL,
@@ -72,11 +78,19 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             let message = format!("the most is {} open streams on one socket: use another one", core_limits::CHANNELS);
             return self.bad_frame(Some(channel), &message);
         }
+        if open.queries.is_some() && !open.pages {
+            return self.bad_frame(Some(channel), "who opens a stream with queries takes pages: say so");
+        }
+        if open.queries.iter().flatten().any(|subscription| self.query(channel, subscription).is_none()) {
+            return;
+        }
         let tape = self.shared.hub.tape(&open.stream);
         let opening = Opening::new(&self.shared.hub, open.client, channel, self.inbox.clone());
-        self.use_channel(channel, tape.clone(), opening.clone(), open.live);
+        self.use_channel(&open, tape.clone(), opening.clone());
         let chain_at_played = match self.chain_at(&tape, open.played).await {
             Ok(chain) => chain,
+            // Whether it is the same log cannot be told any more; what is held from before counts for nothing anyway.
+            Err(LogError::Trimmed { .. }) => Some(open.chain),
             Err(error) => {
                 self.close_channel(channel);
                 return self.say_error(Some(channel), ErrorCode::Later, error.to_string(), None);
@@ -139,7 +153,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     /// Says what is wrong with a frame. Whoever sends nothing but such frames is sent away.
-    fn bad_frame(&mut self, channel: Option<Channel>, message: &str) {
+    pub(super) fn bad_frame(&mut self, channel: Option<Channel>, message: &str) {
         self.say_error(channel, ErrorCode::BadFrame, message, None);
         self.bad_frames += 1;
         if self.bad_frames >= limits::BAD_FRAMES {

@@ -29,6 +29,8 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             }
             return Ok(place);
         }
+        let info = self.runtime.block_on(self.log.info(tape.stream()))?;
+        info.into_iter().for_each(|info| tape.trimmed(info.horizon));
         let (sequencer, stored) = self.load(tape.stream())?;
         let end = *sequencer.staged();
         tape.found(end.head, end.chain);
@@ -94,7 +96,11 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let Some(needed) = sequencer.text_history_needed(body) else { return Ok(()) };
         let (mut from, mut events) = (needed.start, Vec::new());
         while from < needed.end {
-            let block = self.runtime.block_on(self.log.read(tape.stream(), from, core_limits::READ_BYTES))?;
+            let block = match self.runtime.block_on(self.log.read(tape.stream(), from, core_limits::READ_BYTES)) {
+                // Then it cannot be told what was done to the text.
+                Err(LogError::Trimmed { .. }) => return Ok(()),
+                block => block?,
+            };
             if block.is_empty() {
                 break;
             }

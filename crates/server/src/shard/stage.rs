@@ -45,6 +45,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             return self.fail_push(&push, &error);
         }
         self.touch(place);
+        if let Some(slot) = self.slots.get(place) {
+            // After what is touched was loaded: what was missing then may have been forgotten below this.
+            slot.sequencer.trimmed(slot.tape.horizon());
+        }
         for sealed in &push.events {
             if let Err(error) = self.load_text_history(place, &sealed.event.body) {
                 self.abandon(place, &error.to_string());
@@ -53,6 +57,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             let Some(slot) = self.slots.get(place) else { return };
             slot.size.see(sealed.event.body.ops.len(), sealed.encoded.len());
             slot.gathered += sealed.encoded.len();
+            slot.sequencer.watch(slot.tape.is_watched());
             if !slot.sequencer.push(push.peer, push.subject.as_ref(), sealed) {
                 return;
             }
@@ -115,7 +120,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let is_awaited = slot.is_awaited();
         self.deliver(place);
         if let Some(played) = played {
-            self.play(place, &played);
+            self.play(place, played);
         }
         self.is_dirty(place);
         if is_awaited {
@@ -154,7 +159,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     }
 
     /// Plays a durable batch, and keeps what all tapes have in memory within its bounds.
-    fn play(&mut self, place: usize, played: &Played) {
+    fn play(&mut self, place: usize, played: Played) {
         let Some(slot) = self.slots.get(place) else { return };
         self.metrics.batches.inc();
         self.metrics.events.inc_by(played.batch.block.count());

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::{PATIENCE, World};
 
 /// What a server answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
     pub headers: HashMap<String, String>,
@@ -46,6 +46,14 @@ impl World {
     pub async fn post(&self, path: &str, body: &str) -> Reply {
         let length = body.len();
         request(self.address, &format!("POST {path} HTTP/1.0\r\ncontent-length: {length}\r\n\r\n{body}")).await
+    }
+
+    /// Waits until so many are played the events of a stream.
+    pub async fn subscribers(&self, stream: &str, count: u64) {
+        let begun = std::time::Instant::now();
+        while self.get(&format!("/v1/streams/{stream}")).await.json()["subscribers"] != count {
+            assert!(begun.elapsed() < PATIENCE, "there are never {count} subscribers of {stream}");
+        }
     }
 
     /// A number out of the metrics.

@@ -2,8 +2,11 @@
 
 #![allow(dead_code, reason = "each test uses what it needs")]
 
+pub mod author;
 pub mod http;
+pub mod pages;
 pub mod sse;
+pub mod tail;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -182,7 +185,7 @@ impl Client {
 }
 
 pub fn hello() -> Hello {
-    Hello { protocol: PROTOCOL, agent: "test".into(), token: None }
+    Hello { protocol: PROTOCOL, agent: "test".into(), token: None, deflate: false }
 }
 
 pub fn stream(name: &str) -> StreamName {

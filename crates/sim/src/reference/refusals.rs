@@ -77,6 +77,7 @@ fn has_changed(objects: &Objects, read: &Read, event: Authored<'_>) -> bool {
 }
 
 fn of_op(objects: &Objects, event: Authored<'_>, op: &Op) -> Fate {
+    let event = Authored { base: op.seen.unwrap_or(event.base), ..event };
     let knew = |write: Option<&Write>| write.is_some_and(|(seq, by)| *seq < event.base || *by == event.write.1);
     match (&op.action, objects.live.get(&op.key), objects.gone.get(&op.key)) {
         (Action::Insert(_), Some(object), _) if knew(object.made.as_ref()) => Fate::Refused(RefusalCode::Exists),

@@ -4,6 +4,7 @@
 mod devices;
 mod drafts;
 mod edits;
+mod queries;
 mod rest;
 mod serving;
 mod tend;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use tapeline_core::numbers::{Millis, Position};
 
+use crate::Run;
 use crate::checks::Checks;
 use crate::device::Device;
 use crate::disk::Disk;
@@ -80,10 +82,12 @@ pub(crate) enum Happening {
 
 impl World {
     /// The world of a seed.
-    pub fn new(seed: u64, steps: Option<u64>, sabotage: Option<Sabotage>, traced: bool) -> Self {
+    pub fn new(run: &Run) -> Self {
+        let &Run { seed, steps, sabotage, parts, traced } = run;
         let mut random = Rng::with_seed(seed);
         let mut plan = Plan::new(&mut random);
         plan.edits = steps.unwrap_or(plan.edits);
+        plan.parts &= parts;
         let mut world = Self {
             now: Millis(0),
             network: Network::default(),
@@ -107,7 +111,9 @@ impl World {
         world.trace.note("plan", || format!("{:?}", world.plan));
         for number in 0..world.plan.devices {
             let random = world.random.fork();
-            world.devices.push(Device::new(number, random, Millis(0)));
+            let mut device = Device::new(number, random, Millis(0));
+            device.partial = world.plan.parts && world.random.bool();
+            world.devices.push(device);
             world.later(0, Happening::DeviceStarts(number));
         }
         world.later(0, Happening::ServerStarts);
@@ -202,10 +208,13 @@ impl World {
         if self.now >= self.server_pauses_until {
             let outs = self.server.drop_silent(self.now);
             self.send(outs)?;
+            let outs = self.server.turn(self.plan.trims);
+            self.send(outs)?;
             if self.random.u8(0..self.plan.checkpoint) == 0 {
                 self.server.checkpoint();
             }
         }
+        self.change_queries()?;
         match self.healed {
             None if self.edits_left == 0 => self.heal().map(|()| false),
             None => Ok(false),

@@ -68,7 +68,10 @@ impl World {
             replica.connected(channel);
         }
         self.trace.note(format!("d{device}"), || format!("connects #{id}"));
-        self.say(device, &ClientFrame::Hello(Hello { protocol: PROTOCOL, agent: "sim".into(), token: None }))
+        self.say(
+            device,
+            &ClientFrame::Hello(Hello { protocol: PROTOCOL, agent: "sim".into(), token: None, deflate: false }),
+        )
     }
 
     fn tend_frames(&mut self, device: usize) -> Result<(), String> {

@@ -58,7 +58,8 @@ impl Process {
     }
 }
 
-fn is_on_path(program: &str) -> bool {
+/// Whether a program can be started by its name.
+pub fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }

@@ -13,8 +13,8 @@ use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{ClientId, Millis};
 use tapeline_core::replica::Moment;
 
-pub use recording::TextRecording;
-pub use typist::{Counts, Typist, insert};
+pub use recording::{TextRecording, Transaction};
+pub use typist::{Counts, Typist, edit, insert, text_of};
 
 use crate::arguments::Replay;
 use crate::failure::Failure;

@@ -9,7 +9,7 @@ use tapeline_core::block::EventBlock;
 use tapeline_core::frame::{ClientFrame, Events, ServerFrame};
 use tapeline_core::hash::Digest;
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
-use tapeline_core::numbers::{Channel, ClientId, Millis, Seq};
+use tapeline_core::numbers::{Channel, ClientId, Millis};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::replica::{Keeping, Moment, Notice, Replica, Start};
 use tapeline_core::splice::Splices;
@@ -66,8 +66,10 @@ impl<'r> Typist<'r> {
         let before = self.typed;
         while self.typed - before < most && self.may_type() {
             let splices = self.mine[self.typed].splices().map_err(Failure::failed)?;
-            let edit = edit(splices, self.replica.played())?;
-            self.replica.edit(now, vec![edit]).map_err(Failure::failed)?;
+            // It says by itself how much was seen, so that it stays an event of its own though the one before it waits as
+            // well: somebody else may have seen that one and not this.
+            let seen = Some(self.replica.played());
+            self.replica.edit(now, vec![Op { seen, ..edit(splices)? }]).map_err(Failure::failed)?;
             self.typed += 1;
         }
         Ok(self.typed - before)
@@ -108,8 +110,7 @@ impl<'r> Typist<'r> {
 
     /// The text as it shows.
     pub fn text(&self) -> &str {
-        let object = document().ok().and_then(|key| self.replica.get(&key));
-        object.and_then(|object| object.get(FIELD)).and_then(Value::as_text).unwrap_or_default()
+        text_of(&self.replica)
     }
 
     /// The digest over what is confirmed.
@@ -185,11 +186,16 @@ pub fn insert(text: &str) -> Result<Op, Failure> {
     Ok(Op { key: document()?, seen: None, action: Action::Insert(fields) })
 }
 
-/// Edits the text. It says by itself how much was seen, so that it stays an event of its own though the one before it
-/// waits as well: somebody else may have seen that one and not this.
-fn edit(splices: Splices, seen: Seq) -> Result<Op, Failure> {
+/// Edits the text.
+pub fn edit(splices: Splices) -> Result<Op, Failure> {
     let edits = FieldMap::new(vec![(field()?, Edit::Splice(splices))]).map_err(Failure::failed)?;
-    Ok(Op { key: document()?, seen: Some(seen), action: Action::Update(edits) })
+    Ok(Op { key: document()?, seen: None, action: Action::Update(edits) })
+}
+
+/// The text as a replica shows it.
+pub fn text_of(replica: &Replica) -> &str {
+    let object = document().ok().and_then(|key| replica.get(&key));
+    object.and_then(|object| object.get(FIELD)).and_then(Value::as_text).unwrap_or_default()
 }
 
 fn field() -> Result<FieldName, Failure> {

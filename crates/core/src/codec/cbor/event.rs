@@ -3,14 +3,14 @@
 //! The body of an event is a run of map entries that stands in the authored and in the recorded event alike, so a
 //! body encoded once is hashed, sent and recorded without being written again.
 
-use super::op::{read_client, read_key, read_op};
+use super::op::{read_client, read_key, read_op, read_op_key};
 use super::value::read_value;
 use super::verdict::read_lost;
 use super::{CodecError, Reader, Writer, check_end, read_array, read_map, read_tuple};
 use crate::event::{Authored, Body, Command, Lost, Read, Recorded};
 use crate::hash::ContentHash;
 use crate::limits;
-use crate::name::{CommandName, FieldName, Subject};
+use crate::name::{CommandName, FieldName, Key, Subject};
 use crate::numbers::{ClientId, EventNumber, Millis, Seq};
 
 mod key {
@@ -160,7 +160,11 @@ impl Writer {
 /// # Errors
 /// Where the bytes are none.
 pub fn decode_recorded(bytes: &[u8]) -> Result<Recorded, Box<CodecError>> {
-    let mut reader = Reader::new(bytes);
+    read_recorded(Reader::new(bytes))
+}
+
+/// Reads one recorded event, all there is.
+pub(crate) fn read_recorded(mut reader: Reader<'_>) -> Result<Recorded, Box<CodecError>> {
     let (mut seq, mut client, mut n, mut actor) = (None, None, None, None);
     let (mut lost, mut body) = (Vec::new(), PartialBody::default());
     read_map(&mut reader, |key, reader| {
@@ -184,6 +188,23 @@ pub fn decode_recorded(bytes: &[u8]) -> Result<Recorded, Box<CodecError>> {
         body: body.complete().ok_or(missing("ops"))?,
         lost,
     })
+}
+
+/// The keys of which a recorded event says something, one for each of its ops. Nothing else of it is read.
+///
+/// # Errors
+/// Where the bytes are no recorded event.
+pub fn recorded_keys(bytes: &[u8]) -> Result<Vec<Key>, Box<CodecError>> {
+    let (mut reader, mut keys) = (Reader::new(bytes), Vec::new());
+    read_map(&mut reader, |key, reader| {
+        let ops = key == key::OPS;
+        if ops {
+            keys = read_array(reader, "ops in one event", limits::EVENT_OPS, read_op_key)?;
+        }
+        Ok(ops)
+    })?;
+    check_end(&reader, "a recorded event")?;
+    Ok(keys)
 }
 
 /// Reads one authored event.

@@ -1,10 +1,12 @@
 //! What all frames have in common: a map with the frame's kind under 0 and its channel under 1.
 
+use super::value::read_value;
 use super::{CodecError, Reader, Writer, check_end, read_array, read_map};
 use crate::limits;
 use crate::numbers::{Channel, EventNumber};
+use crate::value::Value;
 
-/// Frame kinds. Numbers not listed are free; `page` (19) is set aside.
+/// Frame kinds. Numbers not listed are free.
 pub(super) mod kind {
     pub(crate) const HELLO: u64 = 1;
     pub(crate) const OPEN: u64 = 2;
@@ -13,8 +15,11 @@ pub(super) mod kind {
     pub(crate) const PRESENCE: u64 = 5;
     pub(crate) const CLOSE: u64 = 6;
     pub(crate) const PING: u64 = 7;
+    pub(crate) const SUBSCRIBE: u64 = 8;
+    pub(crate) const UNSUBSCRIBE: u64 = 9;
     pub(crate) const WELCOME: u64 = 17;
     pub(crate) const OPENED: u64 = 18;
+    pub(crate) const PAGE: u64 = 19;
     pub(crate) const EVENTS: u64 = 20;
     pub(crate) const ACK: u64 = 21;
     pub(crate) const REFUSED: u64 = 22;
@@ -42,6 +47,11 @@ impl Writer {
     pub(super) fn numbers(&mut self, numbers: &[EventNumber]) -> &mut Self {
         let array = self.array(numbers.len() as u64);
         numbers.iter().fold(array, |array, n| array.uint(n.0))
+    }
+
+    /// An entry that is left out where it is not so.
+    pub(super) fn entry_if_so(&mut self, key: u64, so: bool) -> &mut Self {
+        if so { self.uint(key).bool(true) } else { self }
     }
 
     /// An entry that is left out where there is nothing to say.
@@ -100,6 +110,11 @@ impl<'b> Entries<'b> {
     /// Reads a count that must be there.
     pub(super) fn count(&self, key: u64, part: &'static str) -> Result<u64, Box<CodecError>> {
         self.need(key, part, Reader::count)
+    }
+
+    /// Whether an entry says that something is so.
+    pub(super) fn is_so(&self, key: u64) -> Result<bool, Box<CodecError>> {
+        Ok(self.get(key, read_value)?.is_some_and(|said| said == Value::Bool(true)))
     }
 
     pub(super) fn channel(&self) -> Result<Channel, Box<CodecError>> {

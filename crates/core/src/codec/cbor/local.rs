@@ -56,7 +56,7 @@ pub fn decode_key(bytes: &[u8]) -> Result<Key, Box<CodecError>> {
 ///
 /// ```text
 /// notice = [0, edit, seq, [[op, reason], …]] recorded | [1, edit, refusal] refused | [2, edit] cancelled
-///        | [3, seq, [collection, id], {field: value, …}, actor | null] overwritten | [4] new identity
+///        | [3, seq, [collection, id], {field: value, …}, client, actor | null] overwritten | [4] new identity
 ///        | [5, reason] started over | [6, seq] diverged | [7, seq] outdated
 /// ```
 pub fn encode_notice(notice: &Notice) -> Vec<u8> {
@@ -65,9 +65,10 @@ pub fn encode_notice(notice: &Notice) -> Vec<u8> {
         Notice::Recorded { edit, seq, lost } => writer.array(4).uint(0).uint(edit.0).uint(seq.0).lost(lost),
         Notice::Refused { edit, refusal } => writer.array(3).uint(1).uint(edit.0).refusal(refusal),
         Notice::Cancelled { edit } => writer.array(2).uint(2).uint(edit.0),
-        Notice::Overwritten { seq, key, fields, actor, .. } => {
-            writer.array(5).uint(3).uint(seq.0).array(2).key(key).map(fields.len() as u64);
+        Notice::Overwritten { seq, key, fields, by, actor } => {
+            writer.array(6).uint(3).uint(seq.0).array(2).key(key).map(fields.len() as u64);
             fields.iter().fold(&mut writer, |writer, (name, value)| writer.text(name.as_str()).value(value));
+            writer.bits(by.0);
             match actor {
                 Some(actor) => writer.text(actor.as_str()),
                 None => writer.null(),

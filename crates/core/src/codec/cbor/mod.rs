@@ -8,6 +8,7 @@ mod event;
 mod frame;
 mod local;
 mod op;
+mod page;
 mod presence;
 mod reader;
 mod server_frame;
@@ -16,15 +17,19 @@ mod value;
 mod verdict;
 mod writer;
 
+pub(crate) use client_frame::read_collection;
 pub use client_frame::{decode_client_frame, encode_client_frame};
-pub use event::{EncodedBody, RecordedHead, decode_recorded, encode_body, encode_recorded, encode_recorded_head};
-pub(crate) use event::{encode_authored, read_authored};
+pub use event::{
+    EncodedBody, RecordedHead, decode_recorded, encode_body, encode_recorded, encode_recorded_head, recorded_keys,
+};
+pub(crate) use event::{encode_authored, read_authored, read_recorded};
 pub use local::{
     decode_key, decode_new_edit, decode_ops, decode_ran, decode_record, encode_moved, encode_notice, encode_parked,
     encode_record, encode_row, encode_rows, encode_run,
 };
 pub(crate) use local::{read_commanded, read_ops};
 pub(crate) use op::{read_client, read_key};
+pub(crate) use page::{read_filling, read_progress, read_subscription};
 pub use presence::{encode_peers, encode_presence_head};
 pub(crate) use reader::{Reader, array_len, check_end, read_array, read_map, read_null, read_tuple, split_bytes};
 pub use server_frame::{
@@ -33,11 +38,11 @@ pub use server_frame::{
 pub use stored::{canonical_object, decode_entry, encode_entry};
 pub(crate) use stored::{
     decode_batch, decode_client_state, decode_stream_state, encode_batch, encode_client_state, encode_stream_state,
-    read_conflicts, read_values,
+    read_conflicts, read_entry, read_values,
 };
 pub(crate) use value::read_value;
 pub use value::{decode_value, encode_value};
-pub(crate) use verdict::read_refusal;
+pub(crate) use verdict::{read_lost, read_refusal};
 pub(crate) use writer::{Writer, bytes_size, write_bytes};
 
 use super::CodecError;

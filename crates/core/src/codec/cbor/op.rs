@@ -2,12 +2,13 @@
 
 use super::reader::Item;
 use super::value::read_value;
-use super::{CodecError, Reader, Writer, read_map};
+use super::{CodecError, Reader, Writer, read_array, read_map, read_tuple};
 use crate::limits;
 use crate::name::{Collection, FieldName, Key, ObjectId};
 use crate::numbers::{ClientId, Seq};
 use crate::op::{Action, Edit, FieldMap, Op};
 use crate::part::Part;
+use crate::splice::{Content, Splice, Splices};
 use crate::value::Value;
 
 mod action {
@@ -69,13 +70,34 @@ impl Writer {
             if count > 0 {
                 self.uint(part as u64).map(count as u64);
                 for (name, edit) in edits.iter() {
-                    if let Some(value) = part.of(edit) {
-                        self.text(name.as_str()).value(&value);
+                    match edit {
+                        Edit::Splice(splices) if part == Part::Splice => {
+                            self.text(name.as_str()).splices(splices);
+                        }
+                        _ => {
+                            if let Some(value) = part.of(edit) {
+                                self.text(name.as_str()).value(&value);
+                            }
+                        }
                     }
                 }
             }
         }
         self
+    }
+}
+
+impl Writer {
+    /// `[[offset, delete, insert], …]`
+    fn splices(&mut self, splices: &Splices) -> &mut Self {
+        let list = self.array(splices.iter().len() as u64);
+        splices.iter().fold(list, |list, Splice { offset, delete, insert }| {
+            list.array(3).uint(*offset).uint(*delete);
+            match insert {
+                Content::Text(text) => list.text(text),
+                Content::Bytes(bytes) => list.bytes(bytes),
+            }
+        })
     }
 }
 
@@ -107,6 +129,15 @@ pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> 
     Ok(Key { collection, id })
 }
 
+/// Reads the key of an op, and past the rest of it.
+pub(super) fn read_op_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
+    let items = reader.array()?;
+    reader.skip()?;
+    let key = read_key(reader)?;
+    (3..items).try_for_each(|_| reader.skip())?;
+    Ok(key)
+}
+
 pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
     let items = reader.array()?;
     if !(3..=4).contains(&items) {
@@ -118,8 +149,12 @@ pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
     let action = match kind {
         action::INSERT => Action::Insert(parts.read(reader, 1, assigned)?),
         action::UPSERT => Action::Upsert(parts.read(reader, 1, assigned)?),
-        action::UPDATE => Action::Update(parts.read(reader, Part::ALL.len(), |part, edits, name, value| {
-            part.add_to(edits, name, value).map_err(|error| CodecError::Cbor(error.into()).into())
+        action::UPDATE => Action::Update(parts.read(reader, Part::ALL.len(), |part, edits, name, reader| {
+            if part == Part::Splice {
+                edits.push((name, Edit::Splice(read_splices(reader)?)));
+                return Ok(());
+            }
+            part.add_to(edits, name, read_value(reader)?).map_err(|error| CodecError::Cbor(error.into()).into())
         })?),
         action::DELETE => {
             parts.read::<()>(reader, 0, |_, _, _, _| Ok(()))?;
@@ -131,16 +166,30 @@ pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
 }
 
 /// Takes what a part says of a field.
-type Take<T> = fn(Part, &mut Vec<(FieldName, T)>, FieldName, Value) -> Result<(), Box<CodecError>>;
+type Take<T> = fn(Part, &mut Vec<(FieldName, T)>, FieldName, &mut Reader<'_>) -> Result<(), Box<CodecError>>;
 
 fn assigned(
     _: Part,
     fields: &mut Vec<(FieldName, Value)>,
     name: FieldName,
-    value: Value,
+    reader: &mut Reader<'_>,
 ) -> Result<(), Box<CodecError>> {
-    fields.push((name, value));
+    fields.push((name, read_value(reader)?));
     Ok(())
+}
+
+fn read_splices(reader: &mut Reader<'_>) -> Result<Splices, Box<CodecError>> {
+    let splices = read_array(reader, "splices of one field", limits::EDIT_PARTS, |reader| {
+        read_tuple(reader, 3, "a splice")?;
+        let (offset, delete) = (reader.count()?, reader.count()?);
+        let insert = match reader.item()? {
+            Item::Text(text) => Content::Text(text.into()),
+            Item::Bytes(bytes) => Content::Bytes(bytes.into()),
+            _ => return Err(CodecError::Cbor("a splice inserts text or bytes".into()).into()),
+        };
+        Ok(Splice { offset, delete, insert })
+    })?;
+    Splices::new(splices).map_err(|error| CodecError::Cbor(error.to_string()).into())
 }
 
 /// Skipping an edit that is not understood would record something else than was meant.
@@ -177,8 +226,8 @@ impl Parts {
             CodecError::check_count("fields in one op", len, limits::OBJECT_FIELDS)?;
             fields.reserve_exact(len);
             for _ in 0..len {
-                let name = FieldName::new(reader.str()?)?;
-                take(part, &mut fields, name, read_value(reader)?)?;
+                let name = reader.field_name()?;
+                take(part, &mut fields, name, reader)?;
             }
             Ok(true)
         })?;

@@ -31,11 +31,7 @@ impl Writer {
     }
 
     fn presence_head(&mut self, kind: u64, channel: Channel, anew: bool) -> &mut Self {
-        self.frame(kind, 2 + u64::from(anew)).channel(channel);
-        if anew {
-            self.uint(ANEW).bool(true);
-        }
-        self.uint(PEERS)
+        self.frame(kind, 2 + u64::from(anew)).channel(channel).entry_if_so(ANEW, anew).uint(PEERS)
     }
 
     fn peers(&mut self, peers: &[(PeerId, Option<Value>)]) -> &mut Self {
@@ -51,7 +47,7 @@ pub(super) fn read_presence(entries: &Entries<'_>, most: usize) -> Result<Presen
     let peers = |reader: &mut _| read_array(reader, "peers in one frame", most, read_peer);
     Ok(Presence {
         channel: entries.channel()?,
-        anew: entries.get(ANEW, read_value)?.is_some_and(|anew| anew == Value::Bool(true)),
+        anew: entries.is_so(ANEW)?,
         peers: entries.get(PEERS, peers)?.unwrap_or_default(),
     })
 }

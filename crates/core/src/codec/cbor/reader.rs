@@ -4,12 +4,14 @@
 
 use super::{CodecError, major};
 use crate::codec::LARGEST_COUNT;
+use crate::name::{FieldName, Names};
 
 /// A place in CBOR that is being read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'b> {
     input: &'b [u8],
     position: usize,
+    names: Option<&'b Names>,
 }
 
 /// The next thing in the input. Of arrays and maps it is the head alone; their items come next.
@@ -74,7 +76,12 @@ fn misread(at: usize, why: Why) -> Box<CodecError> {
 
 impl<'b> Reader<'b> {
     pub(crate) const fn new(input: &'b [u8]) -> Self {
-        Self { input, position: 0 }
+        Self { input, position: 0, names: None }
+    }
+
+    /// Reads names of fields that these know already without making them anew.
+    pub(crate) const fn knowing(input: &'b [u8], names: &'b Names) -> Self {
+        Self { input, position: 0, names: Some(names) }
     }
 
     /// All of the input.
@@ -120,6 +127,15 @@ impl<'b> Reader<'b> {
         let at = self.position;
         let len = self.expect(major::TEXT, "text")?;
         self.utf8(len, at)
+    }
+
+    /// Reads the name of a field.
+    pub(crate) fn field_name(&mut self) -> Result<FieldName, Box<CodecError>> {
+        let name = self.str()?;
+        match self.names {
+            Some(names) => Ok(names.name(name)?),
+            None => Ok(FieldName::new(name)?),
+        }
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Box<CodecError>> {
@@ -202,26 +218,22 @@ impl<'b> Reader<'b> {
     /// Reads an initial byte and its argument.
     fn head(&mut self) -> Result<(u8, u64), Box<CodecError>> {
         let at = self.position;
-        let initial = u8::from_be_bytes(self.fixed()?);
-        let argument = match initial & !major::MASK {
-            small @ 0..=23 => small.into(),
-            24 => u8::from_be_bytes(self.fixed()?).into(),
-            25 => u16::from_be_bytes(self.fixed()?).into(),
-            26 => u32::from_be_bytes(self.fixed()?).into(),
-            27 => u64::from_be_bytes(self.fixed()?),
+        let initial = *self.input.get(at).ok_or_else(|| self.ended())?;
+        let small = initial & !major::MASK;
+        let size = match small {
+            0..=23 => 0,
+            24..=27 => 1 << (small - 24),
             31 => return Err(misread(at, Why::Indefinite)),
             _ => return Err(misread(at, Why::Reserved)),
         };
-        match initial & major::MASK == major::TAG {
-            true => Err(misread(at, Why::Tag)),
-            false => Ok((initial, argument)),
+        let end = at + 1 + size;
+        let bytes = self.input.get(at + 1..end).ok_or_else(|| self.ended())?;
+        if initial & major::MASK == major::TAG {
+            return Err(misread(at, Why::Tag));
         }
-    }
-
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Box<CodecError>> {
-        let bytes = *self.rest().first_chunk().ok_or_else(|| self.ended())?;
-        self.position += N;
-        Ok(bytes)
+        self.position = end;
+        let argument = bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        Ok((initial, if size == 0 { small.into() } else { argument }))
     }
 
     fn take(&mut self, len: u64) -> Result<&'b [u8], Box<CodecError>> {

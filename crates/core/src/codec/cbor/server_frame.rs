@@ -2,6 +2,7 @@
 
 use super::frame::{Entries, kind, read_numbers};
 use super::op::read_bits;
+use super::page::read_page;
 use super::presence::read_presence;
 use super::verdict::{read_lost, read_refusal, read_verdict, read_word};
 use super::{CodecError, Reader, Writer, read_array, read_tuple};
@@ -64,6 +65,7 @@ pub fn encode_server_frame(frame: &ServerFrame) -> Vec<u8> {
         ServerFrame::Welcome(welcome) => writer.welcome(welcome),
         ServerFrame::Opened(opened) => writer.opened(opened),
         ServerFrame::Events(events) => return encode_events_frame(events),
+        ServerFrame::Page(page) => writer.page(page),
         ServerFrame::Ack { channel, runs, lost } => {
             writer.frame(kind::ACK, 2 + u64::from(!lost.is_empty())).channel(*channel).ack(runs, lost)
         }
@@ -169,6 +171,7 @@ pub fn decode_server_frame(bytes: &[u8]) -> Result<ServerFrame, Box<CodecError>>
         kind::WELCOME => ServerFrame::Welcome(read_welcome(&entries)?),
         kind::OPENED => ServerFrame::Opened(read_opened(&entries)?),
         kind::EVENTS => ServerFrame::Events(read_events(&entries)?),
+        kind::PAGE => ServerFrame::Page(read_page(&entries)?),
         kind::ACK => read_ack(&entries)?,
         kind::REFUSED => ServerFrame::Refused {
             channel: entries.channel()?,
@@ -265,6 +268,6 @@ fn read_error(entries: &Entries<'_>) -> Result<ErrorFrame, Box<CodecError>> {
     })
 }
 
-fn read_digest(reader: &mut Reader<'_>) -> Result<Digest, Box<CodecError>> {
+pub(super) fn read_digest(reader: &mut Reader<'_>) -> Result<Digest, Box<CodecError>> {
     read_bits(reader, "a digest has 16 bytes").map(Digest)
 }

@@ -12,7 +12,7 @@ use crate::hash::{Chain, Digest};
 use crate::limits;
 use crate::name::{FieldName, Key, Subject};
 use crate::numbers::{ClientId, EventNumber, Incarnation, Millis, Position, Seq};
-use crate::object::{Conflict, Entry, Field, Object, Stamp, Tombstone, Version};
+use crate::object::{Conflict, Entry, Object, Stamp, Tombstone, Version};
 use crate::state::{ClientState, StreamState};
 use crate::value::Value;
 
@@ -167,7 +167,7 @@ impl Writer {
     /// The values of an object's fields, by name.
     pub(crate) fn fields(&mut self, object: &Object) -> &mut Self {
         let map = self.map(object.fields().len() as u64);
-        object.fields().fold(map, |map, (name, field)| map.text(name.as_str()).value(&field.value))
+        object.fields().fold(map, |map, (name, field)| map.text(name.as_str()).value(field.value))
     }
 
     fn object(&mut self, object: &Object) {
@@ -231,7 +231,11 @@ impl Writer {
 /// # Errors
 /// Where the bytes are something else.
 pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Box<CodecError>> {
-    let mut reader = Reader::new(bytes);
+    read_entry(Reader::new(bytes))
+}
+
+/// Reads an object or tombstone with its versions, all there is.
+pub(crate) fn read_entry(mut reader: Reader<'_>) -> Result<Entry, Box<CodecError>> {
     let parts = reader.array()?;
     let clients = read_array(&mut reader, "clients of one object", usize::MAX, read_client)?;
     let read_version = |reader: &mut Reader<'_>| read_version(reader, &clients);
@@ -257,12 +261,11 @@ fn read_object(
     let values = read_values(reader)?;
     read_tuple(reader, values.len() + 1, "the versions of an object's fields")?;
     let created = read_index(reader, versions, WHAT)?.last;
-    let fields = values.into_iter().map(|(name, value)| {
-        let version = read_index(reader, versions, WHAT)?;
-        Ok((name, Field { value, version }))
-    });
-    let fields = fields.collect::<Result<_, Box<CodecError>>>()?;
-    let object = Object::from_sorted(created, own, fields);
+    let fields = values.len();
+    let mut object = Object::from_sorted(created, own, values.into_iter());
+    for place in 0..fields {
+        object.set_version(place, read_index(reader, versions, WHAT)?);
+    }
     if parts == 4 {
         return Ok(object);
     }
@@ -289,8 +292,10 @@ pub(crate) fn read_conflicts(reader: &mut Reader<'_>) -> Result<Vec<Conflict>, B
 pub(crate) fn read_values(reader: &mut Reader<'_>) -> Result<Vec<(FieldName, Value)>, Box<CodecError>> {
     let len = reader.map()?;
     CodecError::check_count("fields of one object", len, limits::OBJECT_FIELDS)?;
-    let values = (0..len).map(|_| Ok((FieldName::new(reader.str()?)?, read_value(reader)?)));
-    let values = values.collect::<Result<Vec<_>, Box<CodecError>>>()?;
+    let mut values = Vec::with_capacity(len);
+    for _ in 0..len {
+        values.push((reader.field_name()?, read_value(reader)?));
+    }
     match values.is_sorted_by(|(a, _), (b, _)| a < b) {
         true => Ok(values),
         false => Err(CodecError::Cbor("the fields of an object are not in order".into()).into()),

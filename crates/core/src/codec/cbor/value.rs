@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use super::reader::Item;
 use super::{CodecError, Reader, Writer, check_end};
@@ -34,7 +34,7 @@ impl Writer {
             Value::Bool(truth) => self.bool(*truth),
             Value::Int(int) => self.int(*int),
             Value::Float(float) => self.float(float.get()),
-            Value::Text(text) => self.text(text),
+            Value::Text(text) => self.text_of(text.len(), text.parts()),
             Value::Bytes(bytes) => self.bytes(bytes),
             Value::List(items) => items.iter().fold(self.array(items.len() as u64), Self::value),
             Value::Map(entries) => {
@@ -56,7 +56,7 @@ fn read_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Value, Box<Codec
         Item::Bool(truth) => Value::Bool(truth),
         Item::Int(int) => Value::Int(int),
         Item::Float(number) => Value::number(number)?,
-        Item::Text(text) => Value::Text(SmolStr::new(text)),
+        Item::Text(text) => Value::text(text),
         Item::Bytes(bytes) => Value::Bytes(Arc::from(bytes)),
         Item::Array(len) => Value::List(read_list(reader, len, within()?)?),
         Item::Map(len) => Value::Map(read_entries(reader, len, within()?)?),
@@ -64,11 +64,17 @@ fn read_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Value, Box<Codec
 }
 
 fn read_list(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Arc<[Value]>, Box<CodecError>> {
-    (0..len).map(|_| read_nested(reader, depth)).collect()
+    let mut items = Vec::with_capacity(len.min(1_024));
+    for _ in 0..len {
+        items.push(read_nested(reader, depth)?);
+    }
+    Ok(items.into())
 }
 
 fn read_entries(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Entries, Box<CodecError>> {
-    let entries = (0..len).map(|_| Ok((SmolStr::new(reader.str()?), read_nested(reader, depth)?)));
-    let entries = entries.collect::<Result<_, Box<CodecError>>>()?;
+    let mut entries = Vec::with_capacity(len.min(1_024));
+    for _ in 0..len {
+        entries.push((SmolStr::new(reader.str()?), read_nested(reader, depth)?));
+    }
     Entries::new(entries).map_err(|name| CodecError::Cbor(format!("the key {name} stands in a map twice")).into())
 }

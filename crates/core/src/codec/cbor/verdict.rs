@@ -23,7 +23,7 @@ mod refusal {
 
 impl Writer {
     /// `[[op, reason], …]`
-    pub(super) fn lost(&mut self, lost: &[Lost]) -> &mut Self {
+    pub(crate) fn lost(&mut self, lost: &[Lost]) -> &mut Self {
         let parts = self.array(lost.len() as u64);
         lost.iter().fold(parts, |parts, part| parts.array(2).op(&part.op).text(part.reason.code()))
     }
@@ -60,7 +60,7 @@ impl Writer {
     }
 }
 
-pub(super) fn read_lost(reader: &mut Reader<'_>) -> Result<Vec<Lost>, Box<CodecError>> {
+pub(crate) fn read_lost(reader: &mut Reader<'_>) -> Result<Vec<Lost>, Box<CodecError>> {
     read_array(reader, "lost ops in one event", limits::EVENT_OPS, |reader| {
         read_tuple(reader, 2, "a lost op")?;
         let op = read_op(reader)?;

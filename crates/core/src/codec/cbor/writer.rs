@@ -55,6 +55,11 @@ impl Writer {
         self.head(major::TEXT, text.len() as u64).raw(text.as_bytes())
     }
 
+    /// A text that is there in parts, with its length in bytes.
+    pub(crate) fn text_of<'t>(&mut self, len: usize, parts: impl Iterator<Item = &'t str>) -> &mut Self {
+        parts.fold(self.head(major::TEXT, len as u64), |writer, part| writer.raw(part.as_bytes()))
+    }
+
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.head(major::BYTES, bytes.len() as u64).raw(bytes)
     }

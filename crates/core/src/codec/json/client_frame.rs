@@ -3,14 +3,15 @@
 use super::event::read_authored;
 use super::members::Members;
 use super::op::read_client;
+use super::page::{read_filling, read_subscription};
 use super::presence::read_presence;
 use super::tree::{Json, parse};
 use super::{CodecError, Writer};
-use crate::frame::{ClientFrame, Hello, Live, Open};
+use crate::frame::{ClientFrame, Filling, Hello, Live, Open};
 use crate::hash::Chain;
 use crate::limits;
-use crate::name::StreamName;
-use crate::numbers::{EventNumber, Incarnation, Seq};
+use crate::name::{Collection, StreamName};
+use crate::numbers::{EventNumber, Incarnation, QueryNumber, Seq};
 
 /// Encodes what a client says.
 pub fn encode_client_frame(frame: &ClientFrame) -> Vec<u8> {
@@ -23,6 +24,12 @@ pub fn encode_client_frame(frame: &ClientFrame) -> Vec<u8> {
         }),
         ClientFrame::Fetch { channel, from, to } => writer.frame("fetch", |frame| {
             frame.channel(*channel).key("from").uint(from.0).key("to").uint(to.0);
+        }),
+        ClientFrame::Subscribe { channel, subscription } => writer.frame("subscribe", |frame| {
+            frame.channel(*channel).key("subscription").subscription(subscription);
+        }),
+        ClientFrame::Unsubscribe { channel, number } => writer.frame("unsubscribe", |frame| {
+            frame.channel(*channel).key("number").uint(number.0.into());
         }),
         ClientFrame::Close { channel } => writer.frame("close", |frame| {
             frame.channel(*channel);
@@ -39,6 +46,7 @@ impl Writer {
         if let Some(token) = &hello.token {
             self.key("token").text(token);
         }
+        self.member_if_so("deflate", hello.deflate);
     }
 
     fn open(&mut self, open: &Open) {
@@ -52,10 +60,22 @@ impl Writer {
         }
         self.key("played").uint(open.played.0).key("chain").hex_64(open.chain.0);
         match open.live {
-            Live::No => self,
+            Live::No => &mut *self,
             Live::From(seq) => self.key("live").uint(seq.0),
             Live::Head => self.key("live").text("head"),
         };
+        self.member_if_so("pages", open.pages);
+        if !open.first.is_empty() {
+            self.key("first").list_of(&open.first, |list, collection| list.text(collection.as_str()));
+        }
+        if let Some(Filling { to, after }) = &open.filling {
+            self.key("filling").object(|object| {
+                object.key("to").uint(to.0).key("after").place(after, None);
+            });
+        }
+        if let Some(queries) = &open.queries {
+            self.key("queries").list_of(queries, Self::subscription);
+        }
     }
 }
 
@@ -70,6 +90,7 @@ pub fn decode_client_frame(text: &[u8]) -> Result<ClientFrame, CodecError> {
             protocol: frame.small("protocol")?,
             agent: frame.text_if_any("agent")?.map(String::from).unwrap_or_default(),
             token: frame.text_if_any("token")?.map(String::from),
+            deflate: frame.is_so("deflate"),
         }),
         "open" => ClientFrame::Open(read_open(frame)?),
         "push" => ClientFrame::Push {
@@ -81,6 +102,13 @@ pub fn decode_client_frame(text: &[u8]) -> Result<ClientFrame, CodecError> {
             from: Seq(frame.count("from")?),
             to: Seq(frame.count("to")?),
         },
+        "subscribe" => ClientFrame::Subscribe {
+            channel: frame.channel()?,
+            subscription: read_subscription(frame.need("subscription")?)?,
+        },
+        "unsubscribe" => {
+            ClientFrame::Unsubscribe { channel: frame.channel()?, number: QueryNumber(frame.small("number")?) }
+        }
         "close" => ClientFrame::Close { channel: frame.channel()? },
         "presence" => ClientFrame::Presence(read_presence(frame, limits::PRESENCE_PEERS)?),
         "ping" => ClientFrame::Ping,
@@ -90,6 +118,9 @@ pub fn decode_client_frame(text: &[u8]) -> Result<ClientFrame, CodecError> {
 
 fn read_open(mut frame: Members) -> Result<Open, CodecError> {
     let former = |json: Json| json.list_of("former clients", limits::FORMER_CLIENTS, read_client);
+    let collection = |json: Json| Ok(Collection::new(json.text("a first collection")?)?);
+    let first = |json: Json| json.list_of("first collections", limits::FIRST_COLLECTIONS, collection);
+    let queries = |json: Json| json.list_of("queries", limits::QUERIES, read_subscription);
     Ok(Open {
         channel: frame.channel()?,
         stream: StreamName::new(frame.text("stream")?)?,
@@ -100,6 +131,10 @@ fn read_open(mut frame: Members) -> Result<Open, CodecError> {
         played: Seq(frame.count_if_any("played")?.unwrap_or_default()),
         chain: Chain(frame.read_if_any("chain", |json| json.hex_64("chain"))?.unwrap_or_default()),
         live: frame.read_if_any("live", read_live)?.unwrap_or(Live::No),
+        pages: frame.is_so("pages"),
+        first: frame.read_if_any("first", first)?.unwrap_or_default(),
+        filling: frame.read_if_any("filling", read_filling)?,
+        queries: frame.read_if_any("queries", queries)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! What all frames have in common: an object with the frame's kind under `frame` and its channel under `channel`.
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use super::members::Members;
 use super::tree::Json;
@@ -15,6 +15,11 @@ impl Writer {
 
     pub(super) fn channel(&mut self, channel: Channel) -> &mut Self {
         self.key("channel").uint(channel.0.into())
+    }
+
+    /// A member that is left out where it is not so.
+    pub(super) fn member_if_so(&mut self, key: &str, so: bool) -> &mut Self {
+        if so { self.key(key).bool(true) } else { self }
     }
 
     pub(super) fn numbers(&mut self, numbers: &[EventNumber]) -> &mut Self {

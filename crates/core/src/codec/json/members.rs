@@ -1,9 +1,10 @@
 //! The members of a JSON object, taken out one by one as they are understood.
 
-use smol_str::SmolStr;
+use crate::short_text::SmolStr;
 
 use super::CodecError;
 use super::tree::Json;
+use crate::value::Value;
 
 /// What is left of an object.
 pub(super) struct Members {
@@ -52,6 +53,11 @@ impl Members {
 
     pub(super) fn count_if_any(&mut self, part: &'static str) -> Result<Option<u64>, CodecError> {
         self.read_if_any(part, |json| json.count(part))
+    }
+
+    /// Takes whether something is so.
+    pub(super) fn is_so(&mut self, part: &str) -> bool {
+        self.take(part).is_some_and(|json| matches!(json, Json::Scalar(Value::Bool(true))))
     }
 
     pub(super) fn text(&mut self, part: &'static str) -> Result<SmolStr, CodecError> {

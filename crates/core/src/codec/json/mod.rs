@@ -9,6 +9,7 @@ mod event;
 mod frame;
 mod members;
 mod op;
+mod page;
 mod presence;
 mod server_frame;
 mod tree;
@@ -21,6 +22,8 @@ pub use server_frame::{decode_server_frame, encode_server_frame};
 
 use super::CodecError;
 use crate::event::{Body, OwnVerdict, Recorded};
+use crate::name::Key;
+use crate::numbers::Seq;
 use crate::object::Object;
 use crate::op::{FieldMap, Op};
 use crate::value::Value;
@@ -59,7 +62,28 @@ pub fn verdict_to_json(own: &OwnVerdict) -> String {
 /// Writes the fields of an object.
 pub fn object_fields_to_json(object: &Object) -> String {
     let mut writer = Writer::default();
-    writer.values(object.fields().map(|(name, field)| (name.as_str(), &field.value)));
+    writer.fields_of(object);
+    writer.finish()
+}
+
+/// Writes an object with its key, and the seq of the last event that touched it, on one line.
+pub fn object_to_json(key: &Key, object: &Object) -> String {
+    let mut writer = Writer::default();
+    writer.object(|members| {
+        members.named(key);
+        members.key("fields").fields_of(object);
+        members.key("seq").uint(object.seq().0);
+    });
+    writer.finish()
+}
+
+/// Writes that there is no object under a key any more, and the seq of the event that deleted it, on one line.
+pub fn gone_to_json(key: &Key, seq: Seq) -> String {
+    let mut writer = Writer::default();
+    writer.object(|members| {
+        members.key("gone").object(|gone| gone.named(key));
+        members.key("seq").uint(seq.0);
+    });
     writer.finish()
 }
 

@@ -20,6 +20,11 @@ impl Writer {
         id.with_str(|text| self.text(text))
     }
 
+    /// The members `"collection":…,"id":…`
+    pub(super) fn named(&mut self, key: &Key) {
+        self.key("collection").text(key.collection.as_str()).key("id").object_id(&key.id);
+    }
+
     /// `[collection, id]` or `[collection, id, field]`
     pub(super) fn place(&mut self, key: &Key, field: Option<&FieldName>) -> &mut Self {
         self.list(|list| {

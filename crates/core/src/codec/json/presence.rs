@@ -12,10 +12,7 @@ use crate::value::Value;
 impl Writer {
     pub(super) fn presence(&mut self, presence: &Presence) {
         self.frame("presence", |frame| {
-            frame.channel(presence.channel);
-            if presence.anew {
-                frame.key("anew").bool(true);
-            }
+            frame.channel(presence.channel).member_if_so("anew", presence.anew);
             frame.key("peers").list_of(&presence.peers, |list, (peer, state)| {
                 list.object(|object| {
                     object.key("peer").hex_64(peer.0);
@@ -33,7 +30,7 @@ pub(super) fn read_presence(mut frame: Members, most: usize) -> Result<Presence,
     let peers = |json: Json| json.list_of("peers in one frame", most, read_peer);
     Ok(Presence {
         channel: frame.channel()?,
-        anew: frame.read_if_any("anew", read_value)?.is_some_and(|anew| anew == Value::Bool(true)),
+        anew: frame.is_so("anew"),
         peers: frame.read_if_any("peers", peers)?.unwrap_or_default(),
     })
 }

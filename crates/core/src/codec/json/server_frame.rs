@@ -3,6 +3,7 @@
 use super::event::read_recorded;
 use super::frame::read_numbers;
 use super::members::Members;
+use super::page::read_page;
 use super::presence::read_presence;
 use super::tree::{Json, parse};
 use super::verdict::{read_lost, read_refusal, read_verdict};
@@ -23,6 +24,7 @@ pub fn encode_server_frame(frame: &ServerFrame) -> Vec<u8> {
         ServerFrame::Welcome(welcome) => writer.frame("welcome", |frame| frame.welcome(welcome)),
         ServerFrame::Opened(opened) => writer.frame("opened", |frame| frame.opened(opened)),
         ServerFrame::Events(events) => writer.events_or_error(events),
+        ServerFrame::Page(page) => writer.page_or_error(page),
         ServerFrame::Ack { channel, runs, lost } => {
             writer.frame("ack", |frame| frame.channel(*channel).ack(runs, lost))
         }
@@ -85,7 +87,7 @@ impl Writer {
         });
     }
 
-    fn error(&mut self, error: &ErrorFrame) {
+    pub(super) fn error(&mut self, error: &ErrorFrame) {
         if let Some(channel) = error.channel {
             self.channel(channel);
         }
@@ -120,6 +122,7 @@ pub fn decode_server_frame(text: &[u8]) -> Result<ServerFrame, CodecError> {
         "welcome" => ServerFrame::Welcome(read_welcome(frame)?),
         "opened" => ServerFrame::Opened(read_opened(frame)?),
         "events" => ServerFrame::Events(read_events(frame)?),
+        "page" => ServerFrame::Page(read_page(frame)?),
         "ack" => read_ack(frame)?,
         "refused" => ServerFrame::Refused {
             channel: frame.channel()?,

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::short_text::SmolStr;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use smol_str::SmolStr;
 
 use super::CodecError;
 use crate::codec::LARGEST_COUNT;
@@ -53,13 +53,13 @@ impl Json {
 
     pub(super) fn text(self, what: &'static str) -> Result<SmolStr, CodecError> {
         match self {
-            Self::Scalar(Value::Text(text)) => Ok(text),
+            Self::Scalar(Value::Text(text)) => Ok(text.into()),
             other => Err(other.unexpected(what, "text")),
         }
     }
 
     pub(super) fn is_text(&self, text: &str) -> bool {
-        matches!(self, Self::Scalar(Value::Text(found)) if found == text)
+        matches!(self, Self::Scalar(Value::Text(found)) if **found == *text)
     }
 
     /// A number that counts something.

@@ -6,14 +6,15 @@
 //! | bytes | `{"$bytes":"aGVsbG8="}` |
 //! | a map that looks like one of these three | `{"$map":{"$int":"…"}}` |
 
+use crate::short_text::SmolStr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use smol_str::SmolStr;
 
 use super::tree::Json;
 use super::{CodecError, Writer};
 use crate::codec::LARGEST_COUNT;
 use crate::limits;
+use crate::object::Object;
 use crate::value::{Entries, Value};
 
 const INT: &str = "$int";
@@ -51,6 +52,10 @@ impl Writer {
             }
         })
     }
+
+    pub(super) fn fields_of(&mut self, object: &Object) -> &mut Self {
+        self.values(object.fields().map(|(name, field)| (name.as_str(), field.value)))
+    }
 }
 
 fn is_special(name: &str) -> bool {
@@ -83,7 +88,7 @@ fn read_nested(json: Json, depth: usize) -> Result<Value, CodecError> {
 /// What stands under the only key of an object, where that key has a meaning.
 fn take_special(members: &mut Vec<(SmolStr, Json)>) -> Option<(&'static str, Json)> {
     let [(only, _)] = members.as_slice() else { return None };
-    let special = [INT, BYTES, MAP].into_iter().find(|special| special == only)?;
+    let special = [INT, BYTES, MAP].into_iter().find(|special| *special == only.as_str())?;
     Some((special, members.pop()?.1))
 }
 
@@ -96,7 +101,7 @@ fn read_map(members: Vec<(SmolStr, Json)>, depth: usize) -> Result<Value, CodecE
 fn read_int(json: Json) -> Result<Value, CodecError> {
     let text: SmolStr = json.text(INT)?;
     // A number has one spelling: no plus, no zeros in front.
-    let int = text.parse::<i64>().ok().filter(|int| int.to_string() == text);
+    let int = text.parse::<i64>().ok().filter(|int| int.to_string() == text.as_str());
     int.map(Value::Int).ok_or_else(|| CodecError::Json(format!("{INT}: {text:?} is not a 64-bit integer")))
 }
 

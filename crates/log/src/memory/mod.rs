@@ -5,19 +5,25 @@
 //! or as many of them as the caller likes, and everything that was applied since the last
 //! [`flush`](MemoryLog::flush). What survives is an [`Image`], from which a log can be opened again, also an older one.
 
+mod pin;
+mod tape;
+
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
+use tapeline_core::event::Recorded;
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, Key, StreamName};
-use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
-use tapeline_core::object::{Entry, Object};
+use tapeline_core::numbers::{ClientId, Position, Seq};
+use tapeline_core::object::Entry;
 use tapeline_core::state::{ClientState, StreamState};
 
-use crate::contract::{Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo};
+use crate::contract::{Append, AppendError, Done, EventLog, LogError, StateChanges, StateStore, StreamInfo};
+use crate::pin::Pin;
+use pin::{Pinned, State};
+use tape::Tape;
 
 /// Log and state in memory.
 #[derive(Default)]
@@ -33,21 +39,6 @@ pub struct Image {
     states: BTreeMap<StreamName, Arc<State>>,
 }
 
-/// The batches of a stream.
-#[derive(Clone, Debug)]
-struct Tape {
-    incarnation: Incarnation,
-    batches: Vec<Arc<Batch>>,
-}
-
-/// The state of a stream.
-#[derive(Clone, Debug)]
-struct State {
-    state: StreamState,
-    entries: BTreeMap<Key, Entry>,
-    clients: BTreeMap<ClientId, ClientState>,
-}
-
 #[derive(Default)]
 struct Inner {
     durable: Image,
@@ -61,20 +52,6 @@ struct Unsynced {
     append: Append,
     answer: Result<Position, AppendError>,
     done: Done,
-}
-
-impl Tape {
-    fn head(&self) -> Head {
-        let end =
-            self.batches.last().map_or((Seq::FIRST, Chain::EMPTY), |batch| (batch.block.end(), batch.block.after()));
-        let position = Position(self.batches.len() as u64);
-        Head { incarnation: self.incarnation, position, seq: end.0, chain: end.1 }
-    }
-
-    fn info(&self, stream: &StreamName) -> StreamInfo {
-        let bytes = self.batches.iter().map(|batch| batch.block.bytes().len() as u64).sum();
-        StreamInfo { stream: stream.clone(), head: self.head(), bytes }
-    }
 }
 
 impl Inner {
@@ -103,9 +80,9 @@ impl Inner {
     fn sync(&mut self, count: usize) -> Vec<Unsynced> {
         let synced: Vec<_> = self.unsynced.drain(..count.min(self.unsynced.len())).collect();
         for Unsynced { append, .. } in synced.iter().filter(|unsynced| unsynced.answer.is_ok()) {
-            let new = || Tape { incarnation: append.incarnation, batches: Vec::new() };
+            let new = || Tape::new(append.incarnation);
             let tape = self.durable.streams.entry(append.stream.clone()).or_insert_with(new);
-            tape.batches.push(append.batch.clone());
+            tape.push(append.batch.clone());
         }
         synced
     }
@@ -163,35 +140,34 @@ impl MemoryLog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read_now(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> EventBlock {
+    fn read_now(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
         let inner = self.lock();
         let Some(tape) = inner.durable.streams.get(stream) else {
-            return EventBlock::empty(Seq::FIRST, Chain::EMPTY);
+            return Ok(EventBlock::empty(Seq::FIRST, Chain::EMPTY));
         };
-        let head = tape.head();
-        let first = tape.batches.partition_point(|batch| batch.block.end() <= from);
-        let mut found: Option<EventBlock> = None;
-        for batch in &tape.batches[first..] {
-            let next = found.as_ref().map_or(from, EventBlock::end);
-            let room = most_bytes.saturating_sub(found.as_ref().map_or(0, |found| found.bytes().len()));
-            let part = batch.block.slice(next, room);
-            match &mut found {
-                None if part.is_empty() => {}
-                None => found = Some(part),
-                Some(_) if part.bytes().len() > room => break,
-                Some(found) => found.append(&part),
-            }
-            if found.as_ref().is_some_and(|found| found.end() < batch.block.end()) {
-                break;
-            }
-        }
-        found.unwrap_or(EventBlock::empty(head.seq, head.chain))
+        tape.read(from, most_bytes)
     }
 
     fn replay_now(&self, stream: &StreamName, after: Position) -> Vec<Arc<Batch>> {
         let inner = self.lock();
-        let batches = inner.durable.streams.get(stream).map_or(&[][..], |tape| &tape.batches);
-        batches.get(after.0 as usize..).unwrap_or_default().to_vec()
+        let Some(tape) = inner.durable.streams.get(stream) else { return Vec::new() };
+        tape.after(after).to_vec()
+    }
+
+    /// The state is made durable first: what is let go must not be needed to make it anew.
+    fn trim_now(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Seq {
+        let mut inner = self.lock();
+        let Inner { durable: Image { streams, states }, applied, .. } = &mut *inner;
+        let (Some(tape), Some(state)) = (streams.get_mut(stream), applied.get_mut(stream)) else { return Seq::FIRST };
+        let horizon = tape.trim(before, state.state.position, keep);
+        Arc::make_mut(state).forget_deleted(horizon);
+        states.insert(stream.clone(), state.clone());
+        horizon
+    }
+
+    fn kept_now(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Vec<Recorded> {
+        let inner = self.lock();
+        inner.durable.streams.get(stream).map_or_else(Vec::new, |tape| tape.kept(from, most_bytes))
     }
 
     fn streams_now(&self, after: Option<&StreamName>, limit: usize) -> Vec<StreamInfo> {
@@ -217,11 +193,19 @@ impl EventLog for MemoryLog {
     }
 
     async fn read(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
-        Ok(self.read_now(stream, from, most_bytes))
+        self.read_now(stream, from, most_bytes)
     }
 
     async fn replay(&self, stream: &StreamName, after: Position) -> Result<Vec<Arc<Batch>>, LogError> {
         Ok(self.replay_now(stream, after))
+    }
+
+    async fn trim(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Result<Seq, LogError> {
+        Ok(self.trim_now(stream, before, keep))
+    }
+
+    async fn kept(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<Vec<Recorded>, LogError> {
+        Ok(self.kept_now(stream, from, most_bytes))
     }
 
     async fn streams(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
@@ -271,20 +255,10 @@ impl StateStore for MemoryLog {
         Ok(())
     }
 
-    fn objects(
-        &self,
-        stream: &StreamName,
-        collection: Option<&Collection>,
-        visit: &mut dyn FnMut(&Key, &Arc<Object>) -> ControlFlow<()>,
-    ) -> Result<Option<StreamState>, LogError> {
-        // The visitor may call the store: it sees a copy that is shared until something is applied.
-        let Some(state) = self.lock().applied.get(stream).cloned() else { return Ok(None) };
-        let wanted = state.entries.iter().filter(|(key, _)| collection.is_none_or(|only| key.collection == *only));
-        for (key, object) in wanted.filter_map(|(key, entry)| Some((key, entry.live()?))) {
-            if visit(key, object).is_break() {
-                break;
-            }
-        }
-        Ok(Some(state.state))
+    fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError> {
+        let inner = self.lock();
+        let Some(state) = inner.applied.get(stream).cloned() else { return Ok(None) };
+        let Some(tape) = inner.durable.streams.get(stream).cloned() else { return Ok(None) };
+        Ok(Some(Arc::new(Pinned { state, tape })))
     }
 }

@@ -1,0 +1,53 @@
+//! The first rows of a window over a million objects, by somebody who holds nothing, from a server that was just started.
+
+use std::time::{Duration, Instant};
+
+use tapeline_core::name::StreamName;
+
+use super::Size;
+use super::cold::{milliseconds, write};
+use super::figures::Figures;
+use super::load::stream;
+use super::partial::{Partial, query};
+use super::server::Server;
+use crate::failure::Failure;
+
+/// Rows of the window.
+const ROWS: usize = 50;
+
+/// Measures how long they take, and how long the next ones.
+pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {
+    let mut server = Server::start(against).await?;
+    let name = stream(format!("bench/window-{:x}", fastrand::u32(..)));
+    let objects = 1_000_000 / size.divide;
+    write(&server.url, &name, objects, objects).await?;
+    if server.is_ours() {
+        server.stop_and_restart().await?;
+    }
+    figures.add("window.first_ms", milliseconds(first(&server.url, &name).await?), "ms")?;
+    let mut times = Vec::new();
+    for _ in 0..21 {
+        times.push(first(&server.url, &name).await?);
+    }
+    times.sort();
+    figures.add("window.warm_ms", milliseconds(times[times.len() / 2]), "ms")
+}
+
+/// Connects and opens the newest to-dos. Answers how long it took to have them.
+async fn first(url: &str, name: &StreamName) -> Result<Duration, Failure> {
+    let started = Instant::now();
+    let newest = query(&format!(r#"{{"collection":"todos","orderBy":"-id","limit":{ROWS}}}"#))?;
+    let (mut partial, mut rows) = (Partial::connect(url).await?, 0);
+    partial.open(name, 0, newest).await?;
+    loop {
+        let page = partial.page().await?;
+        rows += page.items.len();
+        if page.after.is_none() {
+            break;
+        }
+    }
+    match rows {
+        ROWS => Ok(started.elapsed()),
+        _ => Err(Failure::Failed(format!("the window has {rows} rows, not {ROWS}"))),
+    }
+}

@@ -1,0 +1,367 @@
+//! Holding a part of a stream: the results of queries, which come and go.
+//!
+//! Whoever wants something subscribes to a query; who wants the same shares it, and it goes with the last of them. A
+//! query is *ready* once its whole result has come; from then on pages tell what enters, changes in and leaves it.
+//! What no query holds any more is dropped. An object that is not held can be edited all the same: it is sent by its
+//! id, and says that nothing of it was seen.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use super::Replica;
+use crate::event::Body;
+use crate::frame::{ClientFrame, Page, Subscription};
+use crate::limits;
+use crate::name::{Collection, Key, ObjectId};
+use crate::numbers::{Channel, QueryNumber, Seq};
+use crate::object::Object;
+use crate::op::Action;
+use crate::query::{Found, Query, QueryError};
+use crate::value::{Entries, Value};
+
+/// The queries whose results are held.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    all: Vec<Subscribed>,
+    last: QueryNumber,
+    /// What the server was not told since the stream was opened.
+    unsaid: VecDeque<Unsaid>,
+}
+
+#[derive(Debug)]
+struct Subscribed {
+    number: QueryNumber,
+    value: Value,
+    query: Query,
+    /// How many want it.
+    count: usize,
+    ready: bool,
+    /// The server was asked for it, and has not sent all of it.
+    asked: bool,
+    /// More of it is wanted than was asked for.
+    again: bool,
+    /// What came of it since the stream was opened: of a window, and of any other query until it is ready.
+    came: FxHashSet<ObjectId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Unsaid {
+    Subscribe(QueryNumber),
+    Unsubscribe(QueryNumber),
+}
+
+/// Why a query was not subscribed to. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// There are too many.
+    #[error("a replica has at most {} queries: take some away first", limits::QUERIES)]
+    TooMany,
+    /// The replica holds all of the stream.
+    #[error("the replica holds all of the stream: there is nothing to subscribe to")]
+    Whole,
+}
+
+impl Part {
+    /// Takes back what was stored. Nobody wants any of it yet.
+    pub(super) fn restored(stored: Vec<Subscription>) -> Self {
+        let last = stored.iter().map(|stored| stored.number).max().unwrap_or_default();
+        let subscribed = |Subscription { number, query: value, ready }| {
+            let query = Query::from_value(&value).ok()?;
+            Some(Subscribed { count: 0, ready, ..Subscribed::new(number, value, query) })
+        };
+        Self { all: stored.into_iter().filter_map(subscribed).collect(), last, unsaid: VecDeque::new() }
+    }
+
+    /// The queries as they are stored and as the stream is opened with them.
+    pub(super) fn subscriptions(&self) -> Vec<Subscription> {
+        self.all.iter().map(Subscribed::subscription).collect()
+    }
+
+    /// The stream is opened with all of them.
+    pub(super) fn opening(&mut self) -> Vec<Subscription> {
+        self.unsaid.clear();
+        for subscribed in &mut self.all {
+            subscribed.came.clear();
+            // A window comes anew.
+            subscribed.ready &= subscribed.query.limit.is_none();
+            (subscribed.asked, subscribed.again) = (!subscribed.ready, false);
+        }
+        self.subscriptions()
+    }
+
+    /// What was held is void.
+    pub(super) fn forget(&mut self) {
+        self.all.iter_mut().for_each(|subscribed| subscribed.ready = false);
+    }
+
+    fn next_frame(&mut self, channel: Channel) -> Option<ClientFrame> {
+        loop {
+            match self.unsaid.pop_front()? {
+                Unsaid::Unsubscribe(number) => return Some(ClientFrame::Unsubscribe { channel, number }),
+                Unsaid::Subscribe(number) => {
+                    if let Some(subscribed) = self.get_mut(number) {
+                        subscribed.asked = true;
+                        return Some(ClientFrame::Subscribe { channel, subscription: subscribed.subscription() });
+                    }
+                }
+            }
+        }
+    }
+
+    fn get(&self, number: QueryNumber) -> Option<&Subscribed> {
+        self.all.iter().find(|subscribed| subscribed.number == number)
+    }
+
+    fn get_mut(&mut self, number: QueryNumber) -> Option<&mut Subscribed> {
+        self.all.iter_mut().find(|subscribed| subscribed.number == number)
+    }
+
+    /// Whether an object may be in the result of a query.
+    fn wants(&self, key: &Key, object: &Object) -> bool {
+        self.all.iter().any(|subscribed| subscribed.query.may_find(key, object))
+    }
+
+    /// Whether a query of those that count, and that find all that meets their filters, finds an object.
+    fn find(&self, key: &Key, object: &Object, counts: impl Fn(&Subscribed) -> bool) -> bool {
+        let mut whole = self.all.iter().filter(|subscribed| subscribed.query.limit.is_none() && counts(subscribed));
+        whole.any(|subscribed| subscribed.query.may_find(key, object))
+    }
+}
+
+impl Subscribed {
+    fn new(number: QueryNumber, value: Value, query: Query) -> Self {
+        let (ready, asked, again) = Default::default();
+        Self { number, value, query, count: 1, ready, asked, again, came: FxHashSet::default() }
+    }
+
+    fn subscription(&self) -> Subscription {
+        Subscription { number: self.number, query: self.value.clone(), ready: self.ready }
+    }
+}
+
+impl Query {
+    fn may_find(&self, key: &Key, object: &Object) -> bool {
+        self.collection == key.collection && self.filter.matches(&key.id, object)
+    }
+
+    /// The query for objects by their ids.
+    pub fn value_of_ids<'a>(collection: &Collection, ids: impl Iterator<Item = &'a ObjectId>) -> Value {
+        let map = |name: &str, value| Value::Map(Entries::new(vec![(name.into(), value)]).expect("one"));
+        let ids = ids.map(|id| Value::text(id.to_string())).collect();
+        let parts = vec![
+            ("collection".into(), Value::text(collection.as_str())),
+            ("where".into(), map("id", map("in", Value::List(ids)))),
+        ];
+        Value::Map(Entries::new(parts).expect("two"))
+    }
+}
+
+impl Replica {
+    /// Holds only what its queries find, from now on. Answers whether it does: what holds, or has held, a whole stream
+    /// stays so.
+    pub fn hold_part(&mut self) -> bool {
+        let holds_nothing = self.history.played == Seq::FIRST && self.history.filling.is_none();
+        if self.part.is_none() && holds_nothing {
+            self.part = Some(Part::default());
+            self.storing.meta();
+        }
+        self.part.is_some()
+    }
+
+    /// Whether it holds only what its queries find.
+    pub fn is_partial(&self) -> bool {
+        self.part.is_some()
+    }
+
+    /// Wants the result of a query. Whoever wants the same gets the same number, and each lets go of it by itself.
+    ///
+    /// # Errors
+    /// Where the value is no query, there are too many, or the replica holds all there is.
+    pub fn subscribe(&mut self, value: &Value) -> Result<QueryNumber, SubscribeError> {
+        let query = Query::from_value(value)?;
+        let part = self.part.as_mut().ok_or(SubscribeError::Whole)?;
+        if let Some(known) = part.all.iter_mut().find(|known| known.query == query) {
+            known.count += 1;
+            return Ok(known.number);
+        }
+        if part.all.len() >= limits::QUERIES {
+            return Err(SubscribeError::TooMany);
+        }
+        part.last = QueryNumber(part.last.0 + 1);
+        let (number, value) = (part.last, value.clone());
+        part.all.push(Subscribed::new(number, value, query));
+        part.unsaid.push_back(Unsaid::Subscribe(number));
+        self.storing.meta();
+        Ok(number)
+    }
+
+    /// Wants so many objects of a window. Answers whether there is such a query, with fewer.
+    pub fn want_more(&mut self, number: QueryNumber, limit: usize) -> bool {
+        let Some(part) = &mut self.part else { return false };
+        let Some(subscribed) = part.get_mut(number) else { return false };
+        if subscribed.query.limit.is_none_or(|now| now >= limit) {
+            return false;
+        }
+        subscribed.query.limit = Some(limit);
+        subscribed.value = with_limit(&subscribed.value, limit);
+        subscribed.ready = false;
+        match subscribed.asked {
+            // What comes first answers what was asked first.
+            true => subscribed.again = true,
+            false => part.unsaid.push_back(Unsaid::Subscribe(number)),
+        }
+        self.storing.meta();
+        true
+    }
+
+    /// Lets go of a query. With the last who does, what it alone holds goes.
+    pub fn unsubscribe(&mut self, number: QueryNumber) {
+        let Some(part) = &mut self.part else { return };
+        let Some(subscribed) = part.get_mut(number) else { return };
+        subscribed.count = subscribed.count.saturating_sub(1);
+        if subscribed.count == 0 {
+            self.drop_queries(&[number]);
+        }
+    }
+
+    /// Lets go of all queries that nobody has wanted since the replica was read back from the device.
+    pub fn drop_unwanted(&mut self) {
+        let unwanted = self.part.iter().flat_map(|part| &part.all).filter(|subscribed| subscribed.count == 0);
+        let unwanted: Vec<QueryNumber> = unwanted.map(|subscribed| subscribed.number).collect();
+        if !unwanted.is_empty() {
+            self.drop_queries(&unwanted);
+        }
+    }
+
+    /// Whether the whole result of a query is held, as of what was played.
+    pub fn is_ready(&self, number: QueryNumber) -> bool {
+        self.part.as_ref().and_then(|part| part.get(number)).is_some_and(|subscribed| subscribed.ready)
+    }
+
+    /// The queries whose results are held.
+    pub fn subscriptions(&self) -> Vec<Subscription> {
+        self.part.as_ref().map(Part::subscriptions).unwrap_or_default()
+    }
+
+    pub(super) fn next_subscription(&mut self, channel: Channel) -> Option<ClientFrame> {
+        self.part.as_mut()?.next_frame(channel)
+    }
+
+    fn drop_queries(&mut self, numbers: &[QueryNumber]) {
+        let Some(part) = &mut self.part else { return };
+        part.all.retain(|subscribed| !numbers.contains(&subscribed.number));
+        part.unsaid.extend(numbers.iter().map(|&number| Unsaid::Unsubscribe(number)));
+        self.storing.meta();
+        self.purge(|_, _| true, |_| true, |_, first| first);
+    }
+
+    /// Whether what comes is wanted: the server may have said it before it heard that it is not.
+    pub(super) fn wants(&self, key: &Key, object: &Object) -> bool {
+        self.part.as_ref().is_none_or(|part| part.wants(key, object))
+    }
+
+    /// Notes what a page says of a newly added query, and that it is all there.
+    pub(super) fn note_query(&mut self, page: &Page) {
+        let subscribed = self.part.as_mut().zip(page.query).and_then(|(part, number)| part.get_mut(number));
+        if let Some(subscribed) = subscribed {
+            subscribed.came.extend(page.items.iter().map(|item| item.key.id.clone()));
+        }
+    }
+
+    /// All of a newly added query has come. What an earlier attempt left, which was cut off, and did not come again,
+    /// is there no more.
+    pub(super) fn query_came(&mut self, number: QueryNumber) {
+        let Some(part) = &mut self.part else { return };
+        let Some(subscribed) = part.get_mut(number) else { return };
+        subscribed.ready = !subscribed.again;
+        subscribed.asked = false;
+        if std::mem::take(&mut subscribed.again) {
+            part.unsaid.push_back(Unsaid::Subscribe(number));
+            return;
+        }
+        if subscribed.query.limit.is_some() {
+            return;
+        }
+        let (came, query) = (std::mem::take(&mut subscribed.came), subscribed.query.clone());
+        let left = |key: &Key, object: &Object| query.may_find(key, object) && !came.contains(&key.id);
+        let others = |subscribed: &Subscribed| subscribed.ready && subscribed.number != number;
+        self.purge(left, others, |_, first| first);
+    }
+
+    /// The windows came anew: what they held before, and no query holds now, goes.
+    pub(super) fn purge_windows(&mut self) {
+        let came = |window: &Subscribed, first: Vec<Found>| {
+            first.into_iter().filter(|(id, _)| window.came.contains(id)).collect()
+        };
+        self.purge(|_, _| true, |_| true, came);
+    }
+
+    /// Drops those of `candidates` that no query holds of those that `count`. `held` says which of the first objects
+    /// that a window finds here it holds.
+    fn purge(
+        &mut self,
+        candidates: impl Fn(&Key, &Object) -> bool,
+        counts: impl Fn(&Subscribed) -> bool,
+        held: impl Fn(&Subscribed, Vec<Found>) -> Vec<Found>,
+    ) {
+        let Some(part) = &self.part else { return };
+        let mut kept: BTreeMap<&Collection, FxHashSet<ObjectId>> = BTreeMap::new();
+        for window in part.all.iter().filter(|subscribed| subscribed.query.limit.is_some()) {
+            let first = held(window, self.first_of(&window.query));
+            kept.entry(&window.query.collection).or_default().extend(first.into_iter().map(|(id, _)| id));
+        }
+        let in_window = |key: &Key| kept.get(&key.collection).is_some_and(|ids| ids.contains(&key.id));
+        let live = self.confirmed.entries().filter_map(|(key, entry)| Some((key, entry?.live()?)));
+        let is_held = |key: &Key, object: &Object| in_window(key) || part.find(key, object, &counts);
+        let gone = live.filter(|(key, object)| candidates(key, object) && !is_held(key, object));
+        let gone: Vec<Key> = gone.map(|(key, _)| key).collect();
+        for key in gone {
+            self.storing.object(&key);
+            self.confirmed.replace(&key, None);
+            self.confirmed.evict(&key);
+            self.reapply([key]);
+        }
+    }
+
+    /// The first objects that a window finds among what is held.
+    fn first_of(&self, query: &Query) -> Vec<Found> {
+        let found = self.confirmed.collection(&query.collection);
+        let found = found.filter(|(id, object)| query.filter.matches(id, object));
+        let mut found: Vec<Found> = found.map(|(id, object)| (id.clone(), Arc::clone(object))).collect();
+        found.sort_unstable_by(|a, b| query.order.compare((&a.0, &a.1), (&b.0, &b.1)));
+        found.truncate(query.limit.unwrap_or(usize::MAX));
+        found
+    }
+
+    /// Edits of objects that are not held say that nothing of them was seen. Where an edit depends on what it read of
+    /// such an object, all of it says so: a read has no say of its own.
+    pub(super) fn say_unseen(&self, body: &mut Body) {
+        if self.part.is_none() {
+            return;
+        }
+        for op in body.ops.iter_mut().filter(|op| op.seen.is_none() && !matches!(op.action, Action::Insert(_))) {
+            if self.get(&op.key).is_none() {
+                op.seen = Some(Seq::FIRST);
+            }
+        }
+        if body.unchanged.iter().all(|read| self.confirmed.get(&read.key).is_some()) {
+            return;
+        }
+        let base = std::mem::take(&mut body.base);
+        body.on.get_or_insert(base);
+        body.ops.iter_mut().for_each(|op| op.seen = op.seen.or(Some(base)));
+    }
+}
+
+fn with_limit(query: &Value, limit: usize) -> Value {
+    let Value::Map(parts) = query else { return query.clone() };
+    let others = parts.iter().filter(|(name, _)| name.as_str() != "limit");
+    let mut parts: Vec<_> = others.map(|(name, value)| (name.clone(), value.clone())).collect();
+    parts.push(("limit".into(), Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))));
+    Value::Map(Entries::new(parts).expect("each part once"))
+}

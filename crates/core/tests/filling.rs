@@ -1,0 +1,282 @@
+//! Replicas that take pages: filled in pieces, cut off anywhere, with edits of their own on the way; whole, or the results
+//! of queries alone.
+
+mod peers;
+mod support;
+
+use fastrand::Rng;
+use peers::*;
+use support::for_seeds;
+use tapeline_core::catchup::{self, Fill, KeyOrder, Plan, Said};
+use tapeline_core::codec::json::value_from_json;
+use tapeline_core::frame::{ClientFrame, End, Item, Open, Page, ServerFrame};
+use tapeline_core::name::{Collection, Key};
+use tapeline_core::numbers::{Channel, QueryNumber, Seq};
+use tapeline_core::object::Entry;
+use tapeline_core::objects::Objects;
+use tapeline_core::op::{Action, Op};
+use tapeline_core::replica::{Notice, SubscribeError};
+
+/// All that the log of a server comes to.
+fn replayed(server: &Server) -> Objects {
+    let mut objects = Objects::default();
+    server.log.events().for_each(|event| objects.play(&event.unwrap()));
+    objects
+}
+
+/// The pages that bring up whoever opens the stream, each of at most three keys.
+fn pages(server: &Server, open: &Open, random: &mut Rng) -> Vec<Page> {
+    let order = KeyOrder::new(open.first.clone());
+    let fill = match catchup::plan(open, server.log.end(), Seq(0)) {
+        Plan::Fill(fill) => fill,
+        _ => Fill { from: open.played, cut: None, fresh: false, order },
+    };
+    let mut objects = replayed(server);
+    let digest = Some(objects.digest());
+    let mut entries: Vec<(Key, Entry)> =
+        objects.entries().filter_map(|(key, entry)| Some((key, entry?.clone()))).collect();
+    entries.sort_by(|(a, _), (b, _)| fill.order.compare(a, b));
+    let (mut pages, mut rest) = (Vec::new(), entries.as_slice());
+    loop {
+        let (these, others) = rest.split_at(random.usize(1..=3).min(rest.len()));
+        rest = others;
+        let said: Vec<Said> = these.iter().filter_map(|(key, entry)| fill.say(key, entry)).collect();
+        let mut page = page(server, fill.from, &[], &[]);
+        page.fresh = fill.fresh && pages.is_empty();
+        for said in said {
+            match said {
+                Said::Item(item) => page.items.push(item),
+                Said::Gone(key) => page.gone.push(key),
+            }
+        }
+        if rest.is_empty() {
+            page.end = page.end.map(|end| End { digest, ..end });
+            pages.push(page);
+            return pages;
+        }
+        pages.push(Page { after: these.last().map(|(key, _)| key.clone()), end: None, ..page });
+    }
+}
+
+/// A page of all that is to be said.
+fn page(server: &Server, from: Seq, items: &[Item], gone: &[Key]) -> Page {
+    let end = server.log.end();
+    Page {
+        channel: Channel(1),
+        head: end,
+        from,
+        to: end,
+        fresh: false,
+        query: None,
+        items: items.to_vec(),
+        gone: gone.to_vec(),
+        after: None,
+        end: Some(End { chain: server.log.after(), digest: None, purge: false }),
+        progress: None,
+    }
+}
+
+/// Lets a device open the stream. Answers what it said; events are kept from it.
+fn open(server: &mut Server, device: &mut Device) -> Open {
+    device.connect();
+    while device.store() {}
+    let Some(ClientFrame::Open(open)) = device.frame() else { panic!("it opens the stream first") };
+    say(server, device, ClientFrame::Open(open.clone()));
+    open
+}
+
+fn say(server: &mut Server, device: &mut Device, frame: ClientFrame) {
+    for (peer, frame) in server.hear(device.peer(), frame) {
+        if peer == device.peer() && !matches!(frame, ServerFrame::Events(_)) {
+            device.receive(frame);
+        }
+    }
+}
+
+/// Sends what a device has to send; events are kept from it.
+fn push(server: &mut Server, device: &mut Device) {
+    while device.store() {}
+    while let Some(frame) = device.frame() {
+        say(server, device, frame);
+        while device.store() {}
+    }
+}
+
+fn random_edit(random: &mut Rng, device: &mut Device) {
+    let id = random.u8(0..8).to_string();
+    let op = match (device.replica.get(&key(&id)).is_some(), random.u8(0..4)) {
+        (false, _) => upsert(&id, &[("n", random.i64(0..9)), ("m", 0)]),
+        (true, 0) => delete(&id),
+        (true, 1) => set(&id, "m", random.i64(0..9)),
+        (true, _) => inc(&id, "n", random.i64(1..9)),
+    };
+    device.edit(vec![op]);
+}
+
+#[test]
+fn a_replica_filled_in_pieces_holds_what_the_log_comes_to() {
+    for_seeds(400, |seed, random| {
+        let (mut server, mut ann, mut ben) = (Server::new(), Device::new(1), Device::new(2));
+        ann.connect();
+        for _ in 0..40 {
+            (0..random.usize(0..6)).for_each(|_| random_edit(random, &mut ann));
+            talk(&mut server, &mut [&mut ann]);
+            (0..random.usize(0..3)).for_each(|_| random_edit(random, &mut ben));
+            let open = open(&mut server, &mut ben);
+            if random.bool() {
+                push(&mut server, &mut ben);
+            }
+            let pages = pages(&server, &open, random);
+            let taken = random.usize(0..=pages.len());
+            for page in pages.into_iter().take(taken) {
+                ben.receive(ServerFrame::Page(page));
+                while random.bool() && ben.store() {}
+            }
+            ben.disconnect(&mut server);
+            if random.u8(0..4) == 0 {
+                while ben.store() {}
+                ben = Device::from_rows(2, Default::default(), ben.rows);
+            }
+        }
+        open_and_fill(&mut server, &mut ben, random);
+        push(&mut server, &mut ben);
+        ben.disconnect(&mut server);
+        open_and_fill(&mut server, &mut ben, random);
+        let diverged = ben.notices().iter().any(|notice| matches!(notice, Notice::Diverged { .. }));
+        assert!(!diverged, "seed {seed}");
+        assert_eq!((ben.replica.pending(), ben.replica.filling()), (0, None), "seed {seed}");
+        assert_eq!(ben.replica.digest(), replayed(&server).digest(), "seed {seed}");
+    });
+}
+
+fn open_and_fill(server: &mut Server, device: &mut Device, random: &mut Rng) {
+    let open = open(server, device);
+    for page in pages(server, &open, random) {
+        device.receive(ServerFrame::Page(page));
+    }
+}
+
+#[test]
+fn an_edit_of_ones_own_that_is_in_what_came_counts_once() {
+    let (mut server, mut ann, mut ben) = (Server::new(), Device::new(1), Device::new(2));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)]), insert("b", &[("n", 1)])]);
+    talk(&mut server, &mut [&mut ann]);
+    let first = open(&mut server, &mut ben);
+    pages(&server, &first, &mut Rng::with_seed(1)).into_iter().for_each(|page| ben.receive(ServerFrame::Page(page)));
+    let edit = ben.edit(vec![inc("a", "n", 5), inc("b", "n", 5)]);
+    push(&mut server, &mut ben);
+    let all = replayed(&server);
+    let item = |id: &str| catchup::item(&key(id), all.get(&key(id)).unwrap(), Seq(1));
+    let whole = page(&server, Seq(1), &[], &[]);
+    ben.receive(ServerFrame::Page(Page { items: vec![item("a")], after: Some(key("a")), end: None, ..whole.clone() }));
+    assert_eq!((ben.int("a", "n"), ben.int("b", "n"), ben.replica.pending()), (Some(6), Some(6), 1));
+    while ben.store() {}
+    let mut ben = Device::from_rows(2, Default::default(), ben.rows);
+    assert_eq!((ben.int("a", "n"), ben.int("b", "n"), ben.replica.pending()), (Some(6), Some(6), 1));
+    let again = open(&mut server, &mut ben);
+    assert_eq!(again.filling.map(|filling| (filling.to, filling.after)), Some((Seq(2), key("a"))));
+    ben.receive(ServerFrame::Page(Page { items: vec![item("b")], ..whole }));
+    assert_eq!((ben.int("a", "n"), ben.int("b", "n"), ben.replica.pending()), (Some(6), Some(6), 0));
+    assert!(ben.notices().iter().any(|notice| matches!(notice, Notice::Recorded { edit: told, .. } if *told == edit)));
+}
+
+/// A device that holds what a query finds.
+fn partial(server: &mut Server, query: &str) -> (Device, QueryNumber) {
+    let mut device = Device::new(2);
+    assert!(device.replica.hold_part());
+    let number = device.replica.subscribe(&value_from_json(query).unwrap()).unwrap();
+    let open = open(server, &mut device);
+    assert_eq!(open.queries.map(|queries| queries.len()), Some(1));
+    let first = page(server, Seq(0), &[], &[]);
+    device.receive(ServerFrame::Page(first));
+    (device, number)
+}
+
+fn whole(server: &Server, id: &str) -> Item {
+    catchup::item(&key(id), replayed(server).get(&key(id)).unwrap(), Seq(0))
+}
+
+#[test]
+fn a_part_is_what_its_queries_find_and_what_none_finds_goes() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)]), insert("b", &[("n", 2)]), insert("c", &[("n", 1)])]);
+    talk(&mut server, &mut [&mut ann]);
+    let ones = r#"{"collection":"things","where":{"n":1}}"#;
+    let (mut ben, number) = partial(&mut server, ones);
+    assert!(!ben.replica.is_ready(number));
+    let items = [whole(&server, "a"), whole(&server, "c")];
+    let result = Page { query: Some(number), ..page(&server, Seq(1), &items, &[]) };
+    ben.receive(ServerFrame::Page(result));
+    assert!(ben.replica.is_ready(number));
+    assert_eq!((ben.int("a", "n"), ben.int("b", "n"), ben.int("c", "n")), (Some(1), None, Some(1)));
+    // Somebody else wants the same, and one that finds more; each lets go for itself.
+    assert_eq!(ben.replica.subscribe(&value_from_json(ones).unwrap()), Ok(number));
+    ben.replica.unsubscribe(number);
+    assert_eq!(ben.int("a", "n"), Some(1));
+    ben.replica.unsubscribe(number);
+    assert_eq!((ben.int("a", "n"), ben.int("c", "n")), (None, None));
+    assert_eq!(ben.frame(), Some(ClientFrame::Unsubscribe { channel: Channel(1), number }));
+    // What the server said before it heard of that is not wanted.
+    ben.receive(ServerFrame::Page(page(&server, Seq(1), &items, &[])));
+    assert_eq!(ben.int("a", "n"), None);
+}
+
+#[test]
+fn what_an_attempt_left_that_was_cut_off_goes_where_it_does_not_come_again() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)]), insert("c", &[("n", 1)])]);
+    talk(&mut server, &mut [&mut ann]);
+    let (mut ben, number) = partial(&mut server, r#"{"collection":"things"}"#);
+    let result = Page { query: Some(number), ..page(&server, Seq(1), &[whole(&server, "a")], &[]) };
+    ben.receive(ServerFrame::Page(Page { after: Some(key("a")), end: None, ..result }));
+    ben.disconnect(&mut server);
+    ann.edit(vec![delete("a")]);
+    talk(&mut server, &mut [&mut ann]);
+    let again = open(&mut server, &mut ben);
+    assert_eq!(again.queries.map(|queries| queries[0].ready), Some(false));
+    ben.receive(ServerFrame::Page(page(&server, Seq(1), &[], &[])));
+    let result = page(&server, Seq(2), &[whole(&server, "c")], &[]);
+    ben.receive(ServerFrame::Page(Page { query: Some(number), ..result }));
+    assert_eq!((ben.int("a", "n"), ben.int("c", "n")), (None, Some(1)));
+}
+
+#[test]
+fn an_object_that_is_not_held_can_be_edited_unseen() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)])]);
+    talk(&mut server, &mut [&mut ann]);
+    let (mut ben, _) = partial(&mut server, r#"{"collection":"others"}"#);
+    ben.edit(vec![inc("a", "n", 4)]);
+    while ben.store() {}
+    let Some(ClientFrame::Push { events, .. }) = ben.frame() else { panic!("it is sent") };
+    assert_eq!(events[0].body.ops[0].seen, Some(Seq(0)));
+    say(&mut server, &mut ben, ClientFrame::Push { channel: Channel(1), events });
+    ben.receive(ServerFrame::Page(page(&server, Seq(1), &[], &[])));
+    assert_eq!((ben.replica.pending(), ben.int("a", "n")), (0, None));
+    talk(&mut server, &mut [&mut ann]);
+    assert_eq!(replayed(&server).get(&key("a")).unwrap().get("n").and_then(|n| n.as_int()), Some(5));
+}
+
+#[test]
+fn a_query_that_cannot_be_is_refused_at_once() {
+    let mut device = Device::new(1);
+    let all = value_from_json(r#"{"collection":"things"}"#).unwrap();
+    assert_eq!(device.replica.subscribe(&all), Err(SubscribeError::Whole));
+    assert!(device.replica.hold_part());
+    let wrong = value_from_json(r#"{"where":{}}"#).unwrap();
+    assert!(matches!(device.replica.subscribe(&wrong), Err(SubscribeError::Query(_))));
+}
+
+#[test]
+fn what_is_wanted_first_is_asked_for_first() {
+    let (mut server, mut ben) = (Server::new(), Device::new(2));
+    let first = [Collection::new("columns").unwrap()];
+    ben.replica.want_first(first.to_vec());
+    assert_eq!(open(&mut server, &mut ben).first, first);
+    let op = Op { key: key("x"), seen: None, action: Action::Delete };
+    assert!(ben.replica.edit(ben.now, vec![op]).is_err(), "all of the stream is here, and x is not");
+}

@@ -1,0 +1,74 @@
+//! Pins of an embedded log: the store at one moment, with what was not in it yet over it.
+
+use std::sync::{Arc, OnceLock};
+
+use tapeline_core::codec::cbor;
+use tapeline_core::name::{Key, StreamName};
+use tapeline_core::numbers::Seq;
+use tapeline_core::object::Entry;
+use tapeline_core::state::StreamState;
+
+use super::load::get;
+use super::rows::{entry_key, read_entry_key};
+use super::scan::scan;
+use super::store::{Snapshot, place_of};
+use super::touched::touched;
+use super::unflushed::Unflushed;
+use crate::contract::LogError;
+use crate::pin::{Part, Pin, Touched, Visit};
+
+/// The state of a stream at one moment.
+pub(super) struct Pinned {
+    pub(super) stream: StreamName,
+    pub(super) number: u64,
+    pub(super) state: StreamState,
+    pub(super) snapshot: Snapshot,
+    /// What hides what the store has, the oldest first.
+    pub(super) over: Vec<Arc<Unflushed>>,
+    /// The entries over the store, sorted, once somebody has asked for entries in order.
+    pub(super) sorted: OnceLock<Box<[(Key, Entry)]>>,
+}
+
+impl Pin for Pinned {
+    fn state(&self) -> &StreamState {
+        &self.state
+    }
+
+    fn entries(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, LogError> {
+        let find = |key: &Key| match self.over.iter().rev().find_map(|layer| layer.entries.get(key)) {
+            Some(entry) => Ok(Some(entry.clone())),
+            None => load_entry(&self.snapshot, self.number, key),
+        };
+        keys.iter().map(find).collect()
+    }
+
+    fn scan(&self, part: Part<'_>, visit: &mut Visit<'_>) -> Result<(), LogError> {
+        scan(&self.snapshot, self.number, self.sorted.get_or_init(|| sort(&self.over)), part, visit)
+    }
+
+    fn touched(&self, since: Seq, limit: usize) -> Result<Touched, LogError> {
+        touched(self, since, limit)
+    }
+}
+
+/// What the store has under a key.
+pub(super) fn load_entry(snapshot: &Snapshot, number: u64, key: &Key) -> Result<Option<Entry>, LogError> {
+    get(snapshot, &entry_key(number, key), |row, value| Ok(decode_entry(row, value)?.1))
+}
+
+/// Reads the row of an entry.
+pub(super) fn decode_entry(row: &[u8], value: &[u8]) -> Result<(Key, Entry), LogError> {
+    let damaged = |what: String| LogError::Damaged { place: place_of(row), what };
+    let (_, key) = read_entry_key(row).ok_or_else(|| damaged("not the key of an object".into()))?;
+    let entry = cbor::decode_entry(value).map_err(|error| damaged(error.to_string()))?;
+    Ok((key, entry))
+}
+
+/// The newest entry under each key.
+fn sort(layers: &[Arc<Unflushed>]) -> Box<[(Key, Entry)]> {
+    let newest_first = layers.iter().rev().flat_map(|layer| layer.entries.iter());
+    let mut entries: Vec<_> = newest_first.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    entries.dedup_by(|(later, _), (first, _)| later == first);
+    entries.into()
+}

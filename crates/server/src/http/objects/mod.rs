@@ -1,0 +1,108 @@
+//! `GET /v1/streams/{name}/objects`: what is there, as of one moment.
+
+mod asked;
+mod first;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tapeline_core::codec::json;
+use tapeline_core::name::{Key, StreamName};
+use tapeline_core::object::{Entry, Object};
+use tapeline_core::query::{Direction, Query as Wanted};
+use tapeline_log::{EventLog, Part, Pin, StateStore};
+
+use super::problem::Problem;
+use super::query::Query;
+use super::{Answer, full, lines, parts, pinned};
+use crate::limits;
+use crate::shared::Shared;
+use asked::Asked;
+use first::{First, TooLarge};
+
+/// Gives the objects that are asked for, one a line.
+pub(super) async fn read<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    stream: StreamName,
+    query: &str,
+) -> Result<Answer, Problem> {
+    let asked = Asked::read(&Query::new(query))?;
+    let pin = pinned::pin(&shared, &stream).await?;
+    match asked {
+        Asked::One(key) => one(&*pin, &key),
+        Asked::All => listed(&shared, pin, None),
+        Asked::Some(wanted) => listed(&shared, pin, Some(wanted)),
+        Asked::Sorted(wanted, limit) => sorted(shared, pin, wanted, limit).await,
+    }
+}
+
+fn one(pin: &dyn Pin, key: &Key) -> Result<Answer, Problem> {
+    let entry = pin.entries(std::slice::from_ref(key))?.pop().flatten();
+    let line = entry.as_ref().and_then(Entry::live).map_or(String::new(), |object| line(key, object));
+    Ok(lines(full(line.into()), pin.state().head.0))
+}
+
+/// Objects in the order of their keys: all, or those of a collection that are wanted.
+fn listed<L: EventLog, S: StateStore>(
+    shared: &Arc<Shared<L, S>>,
+    pin: Arc<dyn Pin>,
+    wanted: Option<Wanted>,
+) -> Result<Answer, Problem> {
+    let head = pin.state().head.0;
+    let mut left = wanted.as_ref().and_then(|wanted| wanted.limit).unwrap_or(usize::MAX);
+    parts::answer(shared, head, move |parts| {
+        let collection = wanted.as_ref().map(|wanted| &wanted.collection);
+        let reverse = wanted.as_ref().is_some_and(|wanted| wanted.order.of_ids() == Some(Direction::Down));
+        pin.scan(Part { collection, after: None, reverse }, &mut |key, entry| {
+            if left == 0 {
+                return ControlFlow::Break(());
+            }
+            let meets =
+                |object: &&Arc<Object>| wanted.as_ref().is_none_or(|wanted| wanted.filter.matches(&key.id, object));
+            let Some(object) = entry.live().filter(meets) else { return ControlFlow::Continue(()) };
+            left -= 1;
+            parts.push(&line(key, object))
+        })
+    })
+}
+
+/// The first objects of a collection in another order than that of their keys.
+async fn sorted<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    pin: Arc<dyn Pin>,
+    wanted: Wanted,
+    limit: usize,
+) -> Result<Answer, Problem> {
+    let busy = |_| Problem::busy("too many lists are under way; ask again later");
+    let permit = shared.lists.clone().try_acquire_owned().map_err(busy)?;
+    let head = pin.state().head.0;
+    let sorting = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        sort(&*pin, &wanted, limit)
+    });
+    let text = sorting.await.map_err(|_| Problem::stopping())??;
+    Ok(lines(full(text.into()), head))
+}
+
+fn sort(pin: &dyn Pin, wanted: &Wanted, limit: usize) -> Result<String, Problem> {
+    let mut first = First::new(&wanted.order, limit);
+    let mut shown = Ok(());
+    let part = Part { collection: Some(&wanted.collection), ..Part::default() };
+    pin.scan(part, &mut |key, entry| {
+        if let Some(object) = entry.live().filter(|object| wanted.filter.matches(&key.id, object)) {
+            shown = first.show(key, object);
+        }
+        if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    let too_large = |TooLarge| {
+        let most = limits::SORTED_BYTES >> 20;
+        Problem::bad_request(format!("limit: the first {limit} objects take more than {most} MB; ask for fewer"))
+    };
+    shown.map_err(too_large)?;
+    Ok(first.into_sorted().map(|(key, object)| line(&key, &object)).collect())
+}
+
+/// One object on one line.
+pub(super) fn line(key: &Key, object: &Object) -> String {
+    json::object_to_json(key, object) + "\n"
+}

@@ -1,0 +1,122 @@
+/** One issue, opened: its title, and a description that everybody types in at once. */
+
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import type { Collection, Row, Stream } from "tapeline";
+import { UndoButtons } from "../shared/undo.js";
+import { Carets, useCarets, useSayCaret } from "./carets.js";
+import type { Me } from "./cursors.js";
+import { type Issue, states } from "./issue.js";
+import { Typing } from "./typing.js";
+
+interface Props {
+  stream: Stream;
+  issues: Collection<Issue>;
+  issue: Row<Issue>;
+  me: Me;
+  close(): void;
+}
+
+export function Details({ stream, issues, issue, me, close }: Props) {
+  const { id, title, state, label, assignee } = issue;
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog ref={dialog} className="details card" aria-label={`${id}: ${title}`} onClose={close} closedby="any">
+      <div>
+        <header>
+          <p className="muted">
+            {id} · {states[state]} · {label} · {assignee}
+          </p>
+          <UndoButtons stream={stream} />
+          <button type="button" className="icon" aria-label="Close" onClick={() => dialog.current?.close()}>
+            <svg
+              viewBox="0 0 16 16"
+              fill="none"
+              stroke="currentColor"
+              strokeWidth="1.8"
+              strokeLinecap="round"
+              aria-hidden="true"
+            >
+              <path d="m4 4 8 8M12 4l-8 8" />
+            </svg>
+          </button>
+        </header>
+        <Title key={id} title={title} save={(title) => issues.update(id, { title })} />
+        <Description stream={stream} issues={issues} id={id} me={me} />
+      </div>
+    </dialog>
+  );
+}
+
+/** Enter or leaving saves, Escape does not. */
+function Title({ title, save }: { title: string; save(title: string): void }) {
+  const [draft, setDraft] = useState<string>();
+  const finish = () => {
+    const text = draft?.trim();
+    if (text && text !== title) save(text);
+    setDraft(undefined);
+  };
+  const press = (event: KeyboardEvent<HTMLInputElement>) => {
+    if (event.key === "Enter") event.currentTarget.blur();
+    if (event.key !== "Escape" || draft === undefined) return;
+    event.preventDefault();
+    setDraft(undefined);
+  };
+  return (
+    <input
+      className="name"
+      aria-label="Title"
+      maxLength={500}
+      data-saved={title}
+      value={draft ?? title}
+      onChange={(event) => setDraft(event.target.value)}
+      onBlur={finish}
+      onKeyDown={press}
+    />
+  );
+}
+
+function Description({ stream, issues, id, me }: { stream: Stream; issues: Collection<Issue>; id: string; me: Me }) {
+  const area = useRef<HTMLTextAreaElement>(null);
+  const [text, setText] = useState("");
+  const [carets, shift] = useCarets(stream, id);
+  const say = useSayCaret(stream, me, id);
+
+  useEffect(() => {
+    const { current } = area;
+    if (!current) return;
+    let before = "";
+    const tell = () => void (document.activeElement === current && say(current));
+    const typing = new Typing(current, stream, issues, id, (text, splice) => {
+      setText(text);
+      if (splice) shift(splice, before);
+      before = text;
+      tell();
+    });
+    document.addEventListener("selectionchange", tell);
+    return () => {
+      document.removeEventListener("selectionchange", tell);
+      typing.end();
+    };
+  }, [stream, issues, id, shift, say]);
+
+  const names = [...carets.values()].map(({ name }) => name);
+  return (
+    <>
+      <div className="description">
+        <Carets text={text} carets={carets} />
+        <textarea
+          ref={area}
+          aria-label="Description"
+          placeholder="Say more. Others see it as you type."
+          maxLength={20_000}
+        />
+      </div>
+      <p className="muted" aria-live="polite">
+        {names.length > 0
+          ? `${names.join(", ")} ${names.length > 1 ? "are" : "is"} here too.`
+          : "Nobody else is in this text."}
+      </p>
+    </>
+  );
+}
