@@ -288,7 +288,7 @@ impl History {
             return Err(format!("event {seq} is recorded and was to be refused as {code:?}: {sent:?}"));
         }
         let (_, objects) = self.after.last().expect("there is a beginning");
-        let authored = Authored { write: (seq, client), base: sent.base, on: sent.on, ops: &sent.ops };
+        let authored = Authored { write: (seq, client), base: sent.base, on: sent.on, ops: &sent.ops, torn: &[] };
         let expected = reference::resolve(objects, authored, &event.body.ops);
         if (event.body.ops.clone(), event.lost.clone()) != expected {
             return Err(format!(
@@ -358,7 +358,7 @@ impl History {
             hash: *hash,
             verdict: verdict.clone(),
         });
-        let authored = Authored { write: (head, client), base: sent.base, on: sent.on, ops: &sent.ops };
+        let authored = Authored { write: (head, client), base: sent.base, on: sent.on, ops: &sent.ops, torn: &[] };
         fate(objects, authored, &sent.unchanged, &own.collect::<Vec<_>>())
     }
 

@@ -61,6 +61,8 @@ pub struct Authored<'a> {
     pub on: Seq,
     /// What it says.
     pub ops: &'a [Op],
+    /// The texts on which something that it typed is lost already.
+    pub torn: &'a [(Key, String)],
 }
 
 impl Objects {
@@ -282,14 +284,31 @@ fn edited<T: Copy>(units: &[T], splices: &Splices, of: impl Fn(&Content) -> Opti
 /// Where a splice takes effect, it is as `recorded` says.
 pub fn resolve(objects: &Objects, event: Authored<'_>, recorded: &[Op]) -> (Vec<Op>, Vec<Lost>) {
     let mut objects = objects.clone();
-    let (mut ops, mut lost) = (Vec::new(), Vec::new());
+    let (mut ops, mut lost, mut torn) = (Vec::new(), Vec::new(), Vec::new());
     for op in event.ops {
-        let before = ops.len();
+        let (before, lost_before) = (ops.len(), lost.len());
         let from_here = recorded.get(before..).unwrap_or_default();
-        resolve_op(&objects, event, op, from_here, &mut ops, &mut lost);
+        tear(&mut torn, op, &[]);
+        resolve_op(&objects, Authored { torn: &torn, ..event }, op, from_here, &mut ops, &mut lost);
+        tear(&mut torn, op, &lost[lost_before..]);
         apply(&mut objects, &ops[before..], event.write, event.base);
     }
     (ops, lost)
+}
+
+/// On which texts something is lost, after one more op: what it sets is whole again.
+fn tear(torn: &mut Vec<(Key, String)>, op: &Op, lost: &[Lost]) {
+    let sets = |name: &String| match &op.action {
+        Action::Insert(set) | Action::Upsert(set) => set.get(name).is_some(),
+        Action::Update(edits) => matches!(edits.get(name), Some(Edit::Set(_) | Edit::Put(_))),
+        Action::Delete => true,
+    };
+    torn.retain(|(key, name)| *key != op.key || !sets(name));
+    for Lost { op, .. } in lost {
+        let Action::Update(edits) = &op.action else { continue };
+        let typed = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Splice(_)));
+        torn.extend(typed.map(|(name, _)| (op.key.clone(), name.to_string())));
+    }
 }
 
 fn resolve_op(
@@ -391,7 +410,7 @@ fn resolve_edits(
                 }
                 lose(Edit::Members(Members { add: Vec::new(), remove: stay }), LostReason::Added);
             }
-            Edit::Splice(_) => match is_overwritten(object, name.as_str(), event) {
+            Edit::Splice(_) => match is_overwritten(object, op, name.as_str(), event) {
                 true => lose(edit.clone(), LostReason::Overwritten),
                 false => {
                     kept.push((name.clone(), recorded_splice(recorded, op, name.as_str()).unwrap_or(edit.clone())))
@@ -414,7 +433,10 @@ fn wanted(object: &Object, name: &str, edit: &Edit) -> Value {
 }
 
 /// Whether somebody else has set a text anew since an author saw it, and the author has not set it after that.
-fn is_overwritten(object: &Object, name: &str, event: Authored<'_>) -> bool {
+fn is_overwritten(object: &Object, op: &Op, name: &str, event: Authored<'_>) -> bool {
+    if event.torn.iter().any(|(key, field)| *key == op.key && field == name) {
+        return true;
+    }
     let assigned = object.assigned.get(name).into_iter().flatten().copied();
     // Who made it anew and took it for live has left nothing of what it does not set.
     let nobody = |(seq, by): Write| (seq, if object.remade { ClientId(u128::MAX) } else { by });

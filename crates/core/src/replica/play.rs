@@ -269,7 +269,8 @@ impl Replica {
     /// What an edit left under keys is not what was expected, before it came: the edits after it meet what is there.
     pub(super) fn turned_out(&mut self, edit: EditId, keys: &[Key], expected: &[Option<Entry>]) {
         for (key, expected) in keys.iter().zip(expected) {
-            let after = self.confirmed.entry(key).cloned();
+            // Earlier edits may still be pending: refused, and made again.
+            let after = self.entry_before(key, edit);
             self.move_to(key, edit, expected.as_ref(), after.as_ref());
             self.disturb(key, edit);
         }

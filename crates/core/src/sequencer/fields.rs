@@ -1,7 +1,7 @@
 //! What the edits of one op become, field by field.
 
 use super::resolve::{Ground, refuse};
-use super::texts::{self, Between, Spliced};
+use super::texts::{self, Between, Spliced, Typed};
 use crate::edit;
 use crate::event::{Lost, LostReason, Refusal, RefusalCode};
 use crate::limits;
@@ -22,8 +22,8 @@ pub(super) struct Fields<'a, 'g> {
     /// The state that splices refer to.
     pub(super) on: Seq,
     pub(super) stamp: Stamp,
-    /// The splices of the event that took effect so far.
-    pub(super) spliced: &'a mut Vec<Spliced>,
+    /// What the event has done to texts so far.
+    pub(super) typed: &'a mut Typed,
 }
 
 /// What became of all fields.
@@ -140,12 +140,13 @@ impl Fields<'_, '_> {
     /// A splice is moved past what others have done to the text since its author saw it.
     fn splice(&mut self, object: &Object, name: &FieldName, authored: &Splices) -> Result<One, Box<Refusal>> {
         let key = &self.op.key;
-        let between = self
-            .earlier(name)
+        let lost = self.typed.lost.iter().any(|(other, field)| other == key && field == name);
+        let between = (lost.then_some(Between::Overwritten).or_else(|| self.earlier(name)))
             .unwrap_or_else(|| self.ground.texts.between(key, object, name, self.on, self.stamp.client));
         let (others, recorded) = match between {
             Between::Nothing => (Vec::new(), authored.clone()),
             Between::Overwritten => {
+                self.typed.lost.push((key.clone(), name.clone()));
                 let lost = (Edit::Splice(authored.clone()), LostReason::Overwritten);
                 return Ok(One::Changed(None, Some(lost)));
             }
@@ -156,7 +157,7 @@ impl Fields<'_, '_> {
         };
         let altered = recorded != *authored;
         let instead = altered.then(|| Edit::Splice(recorded.clone()));
-        self.spliced.push(Spliced {
+        self.typed.spliced.push(Spliced {
             key: key.clone(),
             field: name.clone(),
             before: object.field(name.as_str()).map(|field| field.version.last),
@@ -170,7 +171,7 @@ impl Fields<'_, '_> {
 
     /// What stands between the author and the text after earlier splices of the very same event.
     fn earlier(&self, name: &FieldName) -> Option<Between> {
-        let mut latest = self.spliced.iter().rev();
+        let mut latest = self.typed.spliced.iter().rev();
         let earlier = latest.find(|spliced| spliced.key == self.op.key && spliced.field == *name)?;
         Some(if earlier.others.is_empty() { Between::Nothing } else { Between::Splices(earlier.others.clone()) })
     }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::fields::{Fate, Fields};
-use super::texts::{Spliced, Texts};
+use super::texts::{Texts, Typed};
 use crate::event::{Body, Lost, LostReason, Read, Refusal, RefusalCode};
 use crate::name::Key;
 use crate::numbers::{ClientId, Seq};
@@ -65,9 +65,9 @@ impl Ground<'_> {
         self.check_reads(body, write.stamp.client)?;
         let mut effect = Effect { altered: None, lost: Vec::new() };
         let mut before: Vec<(&Key, Option<Entry>)> = Vec::new();
-        let mut spliced = Vec::new();
+        let mut typed = Typed::default();
         for (place, op) in body.ops.iter().enumerate() {
-            let decision = match self.decide(op, body, write.stamp, &mut spliced) {
+            let decision = match self.decide(op, body, write.stamp, &mut typed) {
                 Ok(decision) => decision,
                 Err(refusal) => {
                     self.undo(before);
@@ -96,7 +96,7 @@ impl Ground<'_> {
                 }
             }
         }
-        spliced.into_iter().for_each(|spliced| self.texts.push(spliced));
+        typed.spliced.into_iter().for_each(|spliced| self.texts.push(spliced));
         Ok(effect)
     }
 
@@ -112,11 +112,12 @@ impl Ground<'_> {
         }
     }
 
-    fn decide(&self, op: &Op, body: &Body, stamp: Stamp, spliced: &mut Vec<Spliced>) -> Result<Decision, Box<Refusal>> {
+    fn decide(&self, op: &Op, body: &Body, stamp: Stamp, typed: &mut Typed) -> Result<Decision, Box<Refusal>> {
+        typed.sets(op);
         let base = op.seen.unwrap_or(body.base);
         let entry = self.objects.entry(&op.key);
         let live = entry.and_then(Entry::live).map(AsRef::as_ref);
-        let mut fields = Fields { ground: self, op, base, on: body.on.unwrap_or(body.base), stamp, spliced };
+        let mut fields = Fields { ground: self, op, base, on: body.on.unwrap_or(body.base), stamp, typed };
         match (&op.action, live) {
             (Action::Insert(_), Some(object)) if knew(object.created, base, stamp.client) => Err(refuse(
                 RefusalCode::Exists,
@@ -182,6 +183,7 @@ impl Ground<'_> {
             ops.push(with(op, Action::Update(others)));
         }
         if !splices.is_empty() {
+            fields.typed.lost.extend(splices.iter().map(|(name, _)| (op.key.clone(), name.clone())));
             let typed = with(op, Action::Update(FieldMap::new(splices).unwrap_or_default()));
             lost.push(Lost { op: typed, reason: LostReason::Gone });
         }

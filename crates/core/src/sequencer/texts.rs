@@ -92,6 +92,26 @@ pub(super) struct Spliced {
     pub(super) others: Vec<Splices>,
 }
 
+/// What one event has done to texts so far.
+#[derive(Debug, Default)]
+pub(super) struct Typed {
+    pub(super) spliced: Vec<Spliced>,
+    /// Where a splice was lost: what the event types on top of it is lost with it.
+    pub(super) lost: Vec<(Key, FieldName)>,
+}
+
+impl Typed {
+    /// An op sets fields of an object.
+    pub(super) fn sets(&mut self, op: &Op) {
+        let sets = |name: &FieldName| match &op.action {
+            Action::Insert(set) | Action::Upsert(set) => set.get(name.as_str()).is_some(),
+            Action::Update(edits) => matches!(edits.get(name.as_str()), Some(Edit::Set(_) | Edit::Put(_))),
+            Action::Delete => true,
+        };
+        self.lost.retain(|(key, name)| *key != op.key || !sets(name));
+    }
+}
+
 impl Texts {
     /// Nothing is remembered of what is before `from`.
     pub(super) fn new(from: Seq) -> Self {

@@ -5,7 +5,7 @@ use tapeline_core::name::Key;
 use tapeline_core::op::{Action, Edit, Op};
 use tapeline_core::value::Value;
 
-use super::{Authored, Object, Objects, Write, apply, is_overwritten, resolve_op, sum, unseen};
+use super::{Authored, Object, Objects, Write, apply, is_overwritten, resolve_op, sum, tear, unseen};
 use crate::workload;
 
 /// What must become of an event.
@@ -34,8 +34,10 @@ pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[O
     if unchanged.iter().any(|read| has_changed(objects, read, event)) {
         return Fate::Refused(RefusalCode::Stale);
     }
-    let (mut now, mut fate) = (objects.clone(), Fate::Recorded);
+    let (mut now, mut fate, mut torn) = (objects.clone(), Fate::Recorded, Vec::new());
     for op in event.ops {
+        tear(&mut torn, op, &[]);
+        let event = Authored { torn: &torn, ..event };
         match of_op(&now, event, op) {
             Fate::Refused(code) => return Fate::Refused(code),
             Fate::RecordedOrRebase => fate = Fate::RecordedOrRebase,
@@ -44,6 +46,7 @@ pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[O
         let (mut ops, mut lost): (Vec<Op>, Vec<Lost>) = Default::default();
         resolve_op(&now, event, op, &[], &mut ops, &mut lost);
         apply(&mut now, &ops, event.write, event.base);
+        tear(&mut torn, op, &lost);
     }
     fate
 }
@@ -123,7 +126,7 @@ fn of_field(object: &Object, event: Authored<'_>, op: &Op, name: &str, edit: &Ed
             let mut writes = object.writes.get(name).into_iter().flatten().chain(&object.made);
             match writes.any(|(seq, by)| *seq >= event.on && *by == event.write.1) {
                 true => Fate::RecordedOrRebase,
-                false if is_overwritten(object, name, event) => Fate::Recorded,
+                false if is_overwritten(object, op, name, event) => Fate::Recorded,
                 false => fits(matches!(there, None | Some(Value::Text(_) | Value::Bytes(_)))),
             }
         }
