@@ -45,6 +45,7 @@ pub async fn fetch(
     let (mut sender, mut receiver) = wire::connect(server).await?;
     let (channel, nobody) = (Channel(0), ClientId(fastrand::u128(..)));
     sender.send(&wire::open(channel, stream, nobody, Live::No)).await?;
+    receiver.opened().await?;
     let (mut asked, mut next) = (range.start, range.start);
     while next < range.end {
         if next == asked {

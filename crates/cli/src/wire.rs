@@ -3,7 +3,7 @@
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tapeline_core::codec::Codec;
-use tapeline_core::frame::{ClientFrame, Hello, Live, Open, PROTOCOL, ServerFrame};
+use tapeline_core::frame::{ClientFrame, Hello, Live, Open, Opened, PROTOCOL, ServerFrame};
 use tapeline_core::limits;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, ClientId};
@@ -76,6 +76,17 @@ impl Receiver {
     pub async fn next(&mut self) -> Result<ServerFrame, Failure> {
         let bytes = self.next_bytes().await?;
         Codec::Cbor.decode_server(bytes.as_ref()).map_err(Failure::failed)
+    }
+
+    /// Waits until the stream that was asked for last is open: until then it may not be asked for anything.
+    pub async fn opened(&mut self) -> Result<Opened, Failure> {
+        loop {
+            match self.next().await? {
+                ServerFrame::Opened(opened) => return Ok(opened),
+                ServerFrame::Error(error) => return Err(Failure::Refused(error.message)),
+                _ => {}
+            }
+        }
     }
 
     /// The next frame as it came.

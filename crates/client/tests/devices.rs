@@ -253,22 +253,24 @@ async fn a_refused_edit_is_parked_through_a_restart_until_it_is_retried_or_disca
     let (a, here) = open(&server, &path).await;
     a.go_online();
     let counters = here.collection("counters").unwrap();
-    let (id, _) = counters.insert([("count", 1i64.into())]).unwrap();
+    let ids = [1, 2].map(|count: i64| counters.insert([("count", count.into())]).unwrap().0);
     soon(here.synced()).await.unwrap();
     a.go_offline();
-    let receipts: Vec<_> = (0..2).map(|_| counters.increment(&id, "count", 1).unwrap()).collect();
+    let receipts: Vec<_> = ids.iter().map(|id| counters.increment(id, "count", 1).unwrap()).collect();
 
     let other = client(&server).await;
     let there = other.stream("list").await.unwrap();
     soon(there.caught_up()).await.unwrap();
-    let text = there.collection("counters").unwrap().update(&id, [("count", "many".into())]).unwrap();
-    soon(text.recorded()).await.unwrap();
+    for id in &ids {
+        let text = there.collection("counters").unwrap().update(id, [("count", "many".into())]).unwrap();
+        soon(text.recorded()).await.unwrap();
+    }
     a.go_online();
     for receipt in &receipts {
         assert!(matches!(soon(receipt.recorded()).await, Ok(Outcome::Refused(_))));
     }
     soon(here.synced()).await.unwrap();
-    assert_eq!(counters.get(&id).unwrap().get("count"), Some(&"many".into()));
+    assert_eq!(counters.get(&ids[0]).unwrap().get("count"), Some(&"many".into()));
     assert_eq!(
         here.parked().iter().map(|parked| parked.edit).collect::<Vec<_>>(),
         [receipts[0].edit(), receipts[1].edit()]
@@ -282,11 +284,11 @@ async fn a_refused_edit_is_parked_through_a_restart_until_it_is_retried_or_disca
     let parked = here.parked();
     assert_eq!((parked.len(), here.status().replica.parked), (2, 2));
     assert!(here.retry(parked[0].edit).is_err());
-    here.collection("counters").unwrap().update(&id, [("count", 5i64.into())]).unwrap();
+    here.collection("counters").unwrap().update(&ids[0], [("count", 5i64.into())]).unwrap();
     let again = here.retry(parked[0].edit).unwrap().unwrap();
     assert!(matches!(soon(again.recorded()).await, Ok(Outcome::Recorded { .. })));
     assert!(here.discard(parked[1].edit));
-    assert_eq!(here.collection("counters").unwrap().get(&id).unwrap().get("count"), Some(&Value::Int(6)));
+    assert_eq!(here.collection("counters").unwrap().get(&ids[0]).unwrap().get("count"), Some(&Value::Int(6)));
     a.close().await.unwrap();
     drop((a, here));
     let (_a, here) = open(&server, &path).await;

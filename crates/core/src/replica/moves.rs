@@ -38,6 +38,11 @@ impl Moves {
         }
     }
 
+    /// Whether any text was edited here: somebody may keep places in it.
+    pub(super) fn are_wanted(&self) -> bool {
+        !self.edited.is_empty()
+    }
+
     pub(super) fn push(&mut self, key: &Key, field: &FieldName, splices: &Splices) {
         if !self.edited.contains(key) || splices.is_empty() {
             return;

@@ -143,7 +143,7 @@ impl Replica {
             Some(edit) => self.play_own(moment, edit, event, overlap),
             None => {
                 self.report_overwritten(event);
-                if self.outbox.len() > 0 {
+                if self.outbox.len() > 0 || self.moves.are_wanted() {
                     self.move_past(event);
                 }
                 self.confirmed.play(event);

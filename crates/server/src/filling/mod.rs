@@ -100,6 +100,10 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
         let permit = self.fillers.turns.clone().acquire_owned().await.map_err(|_| gone())?;
         let (head, metrics) = (tape.head(), self.metrics.clone());
         let made = tokio::task::spawn_blocking(move || {
+            // Somebody else may have made it while this one waited.
+            if let Some(message) = fill.take_shelved(spelling) {
+                return Ok(Box::new(Made { message: Some(message), fill }));
+            }
             let message = fill.message(&*pin, spelling, head)?;
             metrics.pages.inc();
             drop(permit);

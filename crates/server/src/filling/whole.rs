@@ -126,11 +126,8 @@ impl WholeFill {
         Some(message)
     }
 
-    /// The message of the next page.
+    /// The message of the next page, which others may get as well.
     pub(super) fn message(&mut self, pin: &dyn Pin, spelling: Spelling, head: Seq) -> Result<Bytes, LogError> {
-        if let Some(message) = self.take_shelved(spelling) {
-            return Ok(message);
-        }
         let place = self.place(spelling);
         let message = spelling.spell(self.next(pin, spelling.channel, head)?);
         if let (Some(pinned), Some(place)) = (&self.pinned, place) {
