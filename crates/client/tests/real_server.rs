@@ -15,7 +15,7 @@ const MANY: i64 = 10_000;
 
 async fn start(log: &Arc<MemoryLog>) -> (Server, String) {
     let config = ServerConfig { listen: "127.0.0.1:0".parse().unwrap(), ..ServerConfig::default() };
-    let server = Server::start(config, log.clone(), log.clone()).await.unwrap();
+    let server = Server::start_in_memory(config, log.clone()).await.unwrap();
     let address = format!("ws://{}", server.address());
     (server, address)
 }
@@ -66,7 +66,7 @@ async fn many_offline_edits_are_sent_in_order_exactly_once_to_a_server_that_come
     let mut connection = a.connection_changes();
     soon(connection.wait_for(|now| *now != Connection::Connected)).await.unwrap();
     let server =
-        Server::start(ServerConfig { listen, ..ServerConfig::default() }, log.clone(), log.clone()).await.unwrap();
+        Server::start_in_memory(ServerConfig { listen, ..ServerConfig::default() }, log.clone()).await.unwrap();
     a.go_online();
     for (place, receipt) in receipts.iter().enumerate() {
         let recorded = Outcome::Recorded { seq: Seq(place as u64), lost: Vec::new() };

@@ -37,4 +37,4 @@ pub use metrics::{Reading, Readings};
 pub use pages::{Page, Pages};
 pub use retention::{Ages, compact};
 pub use schema::{SchemaError, read_schema};
-pub use server::Server;
+pub use server::{Server, Starting};

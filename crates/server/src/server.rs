@@ -1,9 +1,12 @@
 //! Starting and stopping.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use tapeline_core::name::StreamName;
+use tapeline_log::embedded::Embedded;
+use tapeline_log::memory::MemoryLog;
 use tapeline_log::{EventLog, StateStore};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -14,6 +17,9 @@ use crate::config::{ServerConfig, StartError};
 use crate::limits;
 use crate::retention;
 use crate::shared::Shared;
+
+/// A server that is being started.
+pub type Starting = Pin<Box<dyn Future<Output = Result<Server, StartError>> + Send>>;
 
 /// A running server. Dropped, it stops in the background.
 #[derive(Debug)]
@@ -48,6 +54,22 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(serve(shared, listener, stopped));
         Ok(Self { address, stop, task })
+    }
+
+    /// A server on embedded storage: [`start`](Self::start), compiled here once rather than in whatever starts one.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_embedded(config: ServerConfig, log: Arc<Embedded>) -> Starting {
+        Box::pin(Self::start(config, log.clone(), log))
+    }
+
+    /// A server in memory: [`start`](Self::start), compiled here once rather than in each test.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_in_memory(config: ServerConfig, log: Arc<MemoryLog>) -> Starting {
+        Box::pin(Self::start(config, log.clone(), log))
     }
 
     /// Where it listens.

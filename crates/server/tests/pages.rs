@@ -19,7 +19,7 @@ async fn world() -> World {
     let log = Arc::new(MemoryLog::new());
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = ServerConfig { listen, pages: Some(Arc::new(page)), ..ServerConfig::default() };
-    let server = Server::start(config, log.clone(), log.clone()).await.unwrap();
+    let server = Server::start_in_memory(config, log.clone()).await.unwrap();
     World { log, address: server.address(), server }
 }
 

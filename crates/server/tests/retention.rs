@@ -29,7 +29,7 @@ impl World {
         let log = Arc::new(MemoryLog::new());
         let schema = Arc::new(read_schema(schema).unwrap());
         let config = ServerConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), schema, ..ServerConfig::default() };
-        let server = Server::start(config, log.clone(), log.clone()).await.unwrap();
+        let server = Server::start_in_memory(config, log.clone()).await.unwrap();
         Self { log, address: server.address(), server }
     }
 

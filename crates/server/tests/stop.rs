@@ -72,7 +72,7 @@ async fn a_server_goes_on_where_another_ended() {
         unapplied: log.unapplied_streams(),
         ..ServerConfig::default()
     };
-    let server = Server::start(config, log.clone(), log.clone()).await.unwrap();
+    let server = Server::start_in_memory(config, log.clone()).await.unwrap();
     let world = World { log: log.clone(), address: server.address(), server };
     while !log.unapplied_streams().is_empty() {
         tokio::task::yield_now().await;
@@ -97,12 +97,12 @@ async fn a_server_that_asks_nobody_listens_to_this_machine_alone() {
     let log = Arc::new(MemoryLog::new());
     let listen = SocketAddr::from(([0, 0, 0, 0], 0));
     let config = ServerConfig { listen, ..ServerConfig::default() };
-    let refused = Server::start(config.clone(), log.clone(), log.clone()).await.unwrap_err();
+    let refused = Server::start_in_memory(config.clone(), log.clone()).await.unwrap_err();
     assert!(matches!(refused, StartError::Insecure(address) if address == listen));
     assert!(refused.to_string().contains("insecure"));
-    let server = Server::start(ServerConfig { insecure: true, ..config }, log.clone(), log.clone()).await.unwrap();
+    let server = Server::start_in_memory(ServerConfig { insecure: true, ..config }, log.clone()).await.unwrap();
     let taken = ServerConfig { listen: server.address(), insecure: true, ..ServerConfig::default() };
-    assert!(matches!(Server::start(taken, log.clone(), log).await, Err(StartError::Listen { .. })));
+    assert!(matches!(Server::start_in_memory(taken, log).await, Err(StartError::Listen { .. })));
     server.stop().await;
 }
 

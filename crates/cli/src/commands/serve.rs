@@ -60,7 +60,7 @@ pub(super) async fn host(
     let Place { listen, insecure, schema, pages, .. } = place;
     let schema = Arc::new(schema);
     let config = ServerConfig { listen, insecure, unapplied, schema, readings: Some(readings), pages };
-    let server = Server::start(config, storage.clone(), storage.clone()).await.map_err(Failure::failed)?;
+    let server = Server::start_embedded(config, storage.clone()).await.map_err(Failure::failed)?;
     let ended = match begun(server.address()).await {
         Ok(()) => stop::told().await,
         failed => failed,

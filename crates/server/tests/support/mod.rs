@@ -47,7 +47,7 @@ impl World {
     pub async fn on(log: Arc<MemoryLog>) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = ServerConfig { listen, ..ServerConfig::default() };
-        let server = Server::start(config, log.clone(), log.clone()).await.unwrap();
+        let server = Server::start_in_memory(config, log.clone()).await.unwrap();
         Self { log, address: server.address(), server }
     }
 
