@@ -1,7 +1,4 @@
 //! The line to the server: one socket after another, by the rules of the core's [`Link`].
-//!
-//! A socket that did not hold for long counts as a failed attempt, whatever was said on it: where two programs
-//! displace each other, or a server hangs up on everybody, the pauses grow all the same.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,11 +27,6 @@ pub(crate) struct Line {
     online: bool,
     /// How many sockets there were.
     sockets: u64,
-    /// Attempts in a row that were not welcomed.
-    failed: u32,
-    /// Sockets in a row that were welcomed and did not hold.
-    broken: u32,
-    connected_at: Millis,
     /// What happened last, and when the next attempt is due in wall-clock time.
     trouble: Option<(Millis, Arc<str>)>,
     /// What the server said when it no longer spoke this protocol.
@@ -70,9 +62,6 @@ impl Line {
             state: State::Down,
             online: false,
             sockets: 0,
-            failed: 0,
-            broken: 0,
-            connected_at: Millis(0),
             trouble: None,
             refused: None,
             welcome: false,
@@ -189,8 +178,7 @@ impl Line {
             Err(error) => self.failed(&error),
             Ok(socket) => {
                 self.sockets += 1;
-                self.connected_at = self.now();
-                self.link.connected(self.connected_at);
+                self.link.connected(self.now());
                 self.state = State::Up(socket);
                 let agent = concat!("tapeline-client/", env!("CARGO_PKG_VERSION")).into();
                 let (token, deflate) = (self.token.clone(), self.address.codec == Codec::Cbor);
@@ -205,7 +193,7 @@ impl Line {
             Ok(frame) => {
                 self.link.heard(self.now());
                 if let ServerFrame::Welcome(_) = frame {
-                    (self.welcome, self.failed) = (true, 0);
+                    self.welcome = true;
                 }
                 Heard::Frame(Box::new(frame))
             }
@@ -225,16 +213,8 @@ impl Line {
     fn lost(&mut self, end: End, why: Arc<str>) {
         let now = self.now();
         self.choice.ended(now, if self.welcome { End::Welcomed } else { end });
-        let held = now.since(self.connected_at) > limits::BACKOFF_MOST;
-        match (self.welcome, held) {
-            (false, _) => self.failed = self.failed.saturating_add(1),
-            (true, false) => self.broken = self.broken.saturating_add(1),
-            (true, true) => self.broken = 1,
-        }
         (self.state, self.welcome) = (State::Down, false);
-        let random = chance::random() as u64;
-        self.link = Link::new(now);
-        (0..self.failed.max(self.broken).min(16)).for_each(|_| self.link.lost(now, random));
+        self.link.lost(now, chance::random() as u64);
         if let LinkAction::Wait(next) = self.link.poll(now) {
             self.trouble = Some((chance::now().plus(next.since(now)), why));
         }

@@ -160,6 +160,7 @@ pub fn item(key: &Key, object: &Arc<Object>, base: Seq) -> Item {
 mod tests {
     use super::*;
     use crate::frame::Live;
+    use crate::hash::Chain;
     use crate::name::{ObjectId, StreamName};
     use crate::numbers::{Channel, ClientId};
 
@@ -169,12 +170,12 @@ mod tests {
 
     fn open(played: u64, pages: bool, cut: Option<u64>) -> Open {
         let open = Open::new(Channel(1), StreamName::new("s").unwrap(), ClientId(1), Live::From(Seq(played)));
-        let filling = cut.map(|to| Filling { to: Seq(to), after: key("tasks", "m") });
+        let filling = cut.map(|to| Filling { to: Seq(to), chain: Chain::EMPTY, after: key("tasks", "m") });
         Open { played: Seq(played), pages, filling, ..open }
     }
 
     fn fill(from: u64, cut: Option<u64>, fresh: bool) -> Plan {
-        let cut = cut.map(|to| Filling { to: Seq(to), after: key("tasks", "m") });
+        let cut = cut.map(|to| Filling { to: Seq(to), chain: Chain::EMPTY, after: key("tasks", "m") });
         Plan::Fill(Fill { from: Seq(from), cut, fresh, order: KeyOrder::default() })
     }
 

@@ -41,7 +41,7 @@
 //!             match frame {
 //!                 ClientFrame::Open(open) => {
 //!                     sequencer.load_client(open.client, None);
-//!                     sequencer.open(peer, None, &open, Some(Chain::EMPTY));
+//!                     sequencer.open(peer, None, &open, true);
 //!                 }
 //!                 ClientFrame::Push { events, .. } => {
 //!                     for event in events {

@@ -1,4 +1,7 @@
 //! When a client connects, asks for a sign of life, and gives a socket up. One socket carries many streams.
+//!
+//! A socket that did not hold for long counts like a failed attempt, whatever was said on it: where two programs
+//! displace each other, or a server hangs up on everybody, the pauses grow all the same.
 
 use crate::limits;
 use crate::numbers::Millis;
@@ -7,8 +10,10 @@ use crate::numbers::Millis;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     state: State,
-    /// Attempts since the last one that held.
-    failures: u32,
+    /// Attempts in a row on which nothing was heard.
+    failed: u32,
+    /// Sockets in a row on which something was heard, and which did not hold.
+    broken: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +22,9 @@ enum State {
     Down { next: Millis },
     /// An attempt is under way since `since`.
     Connecting { since: Millis },
-    /// The socket is up. `heard`: when something last came; `asked`: when a ping was sent and nothing came since.
-    Up { heard: Millis, asked: Option<Millis> },
+    /// The socket is up since `since`. `heard`: when something last came, or it came up; `asked`: when a ping was sent
+    /// and nothing came since.
+    Up { since: Millis, heard: Millis, asked: Option<Millis> },
 }
 
 /// What is to be done about the socket.
@@ -37,7 +43,7 @@ pub enum LinkAction {
 impl Link {
     /// No socket yet; the first attempt is due at once.
     pub const fn new(now: Millis) -> Self {
-        Self { state: State::Down { next: now }, failures: 0 }
+        Self { state: State::Down { next: now }, failed: 0, broken: 0 }
     }
 
     /// What is to be done now. Ask again after any other call, and when the time it names has come.
@@ -49,33 +55,40 @@ impl Link {
             }
             State::Down { next } => LinkAction::Wait(*next),
             State::Connecting { since } => drop_at(now, since.plus(limits::SILENCE)),
-            State::Up { heard, asked: None } if now >= heard.plus(limits::HEARTBEAT) => {
-                self.state = State::Up { heard: *heard, asked: Some(now) };
+            State::Up { heard, asked: asked @ None, .. } if now >= heard.plus(limits::HEARTBEAT) => {
+                *asked = Some(now);
                 LinkAction::Ping
             }
-            State::Up { heard, asked: None } => LinkAction::Wait(heard.plus(limits::HEARTBEAT)),
-            State::Up { heard, asked: Some(_) } => drop_at(now, heard.plus(limits::SILENCE)),
+            State::Up { heard, asked: None, .. } => LinkAction::Wait(heard.plus(limits::HEARTBEAT)),
+            State::Up { heard, asked: Some(_), .. } => drop_at(now, heard.plus(limits::SILENCE)),
         }
     }
 
     /// The socket is up.
     pub fn connected(&mut self, now: Millis) {
-        self.state = State::Up { heard: now, asked: None };
+        self.state = State::Up { since: now, heard: now, asked: None };
     }
 
     /// Something came.
     pub fn heard(&mut self, now: Millis) {
-        self.failures = 0;
-        self.state = State::Up { heard: now, asked: None };
+        self.failed = 0;
+        if let State::Up { heard, asked, .. } = &mut self.state {
+            (*heard, *asked) = (now, None);
+        }
     }
 
     /// The socket is gone, or the attempt failed. The next attempt waits, longer each time, somewhere between half
     /// the pause and all of it, so that clients of a restarted server do not come all at once.
     pub fn lost(&mut self, now: Millis, random: u64) {
-        let pause = limits::BACKOFF_FIRST.0.saturating_mul(1 << self.failures.min(16)).min(limits::BACKOFF_MOST.0);
+        match self.state {
+            State::Up { since, .. } if now.since(since) > limits::BACKOFF_MOST => self.broken = 0,
+            State::Up { .. } if self.failed == 0 => self.broken = self.broken.saturating_add(1),
+            _ => self.failed = self.failed.saturating_add(1),
+        }
+        let before = self.failed.max(self.broken).saturating_sub(1).min(16);
+        let pause = limits::BACKOFF_FIRST.0.saturating_mul(1 << before).min(limits::BACKOFF_MOST.0);
         let jitter = random % (pause / 2 + 1);
         self.state = State::Down { next: now.plus(Millis(pause - jitter)) };
-        self.failures = self.failures.saturating_add(1);
     }
 
     /// There is reason to believe that an attempt would succeed now.
@@ -112,6 +125,29 @@ mod tests {
             assert!((pause / 2..=pause).contains(&next.since(now).0), "failure {failure}");
             now = next;
         }
+    }
+
+    #[test]
+    fn sockets_that_do_not_hold_are_paused_between_like_failed_attempts() {
+        let mut link = Link::new(Millis(0));
+        let mut now = Millis(0);
+        let mut end = |link: &mut Link, held: Millis| {
+            assert_eq!(link.poll(now), LinkAction::Connect);
+            link.connected(now);
+            link.heard(now);
+            now = now.plus(held);
+            link.lost(now, 0);
+            let LinkAction::Wait(next) = link.poll(now) else { panic!("an attempt follows a pause") };
+            let pause = next.since(now);
+            now = next;
+            pause
+        };
+        let first = limits::BACKOFF_FIRST;
+        let pauses: Vec<Millis> = (0..4).map(|_| end(&mut link, Millis(10))).collect();
+        assert_eq!(pauses, [first, Millis(first.0 * 2), Millis(first.0 * 4), Millis(first.0 * 8)]);
+        assert_eq!(end(&mut link, limits::BACKOFF_MOST.plus(Millis(1))), first);
+        assert_eq!(end(&mut link, Millis(10)), first);
+        assert_eq!(end(&mut link, Millis(10)), Millis(first.0 * 2));
     }
 
     #[test]

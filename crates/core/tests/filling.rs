@@ -66,12 +66,13 @@ fn page(server: &Server, from: Seq, items: &[Item], gone: &[Key]) -> Page {
         head: end,
         from,
         to: end,
+        chain: server.log.after(),
         fresh: false,
         query: None,
         items: items.to_vec(),
         gone: gone.to_vec(),
         after: None,
-        end: Some(End { chain: server.log.after(), digest: None, purge: false }),
+        end: Some(End { digest: None, purge: false }),
         progress: None,
     }
 }

@@ -210,7 +210,7 @@ fn whoever_waits_for_a_failed_append_is_told_to_send_again() {
     ben.connect();
     let Some(ClientFrame::Open(open)) = ben.frame() else { panic!("a connected replica opens") };
     server.push(BEN, authored(2, 1, 0, vec![upsert("x", &[])]));
-    server.sequencer.open(BEN, None, &open, Some(open.chain));
+    server.sequencer.open(BEN, None, &open, true);
     server.push(BEN, authored(2, 2, 0, vec![upsert("x", &[])]));
     let told: Vec<_> = server.sequencer.abandon().iter().map(|frame| error(std::slice::from_ref(frame))).collect();
     assert_eq!(told, [(ErrorCode::Later, Some(EventNumber(1))), (ErrorCode::Later, None)]);

@@ -64,7 +64,7 @@ impl Filler {
         let Some((after, _)) = self.next.checked_sub(1).and_then(|last| self.entries.get(last)) else {
             return Self::pinned(&self.fill, disk, horizon);
         };
-        let at = Filling { to: self.to(), after: after.clone() };
+        let at = Filling { to: self.to(), chain: self.pinned.chain, after: after.clone() };
         let fill =
             Fill { cut: Some(self.fill.order.further(self.fill.cut.as_ref(), at)), fresh: false, ..self.fill.clone() };
         Self::pinned(&fill, disk, horizon)
@@ -90,12 +90,13 @@ impl Filler {
             head: disk.head(),
             from: self.fill.from,
             to: self.to(),
+            chain: self.pinned.chain,
             fresh: first && self.fill.fresh,
             query: None,
             items,
             gone,
             after,
-            end: done.then_some(End { chain: self.pinned.chain, digest: Some(self.pinned.digest), purge: false }),
+            end: done.then_some(End { digest: Some(self.pinned.digest), purge: false }),
             progress: Some(Progress { objects: end as u64, of: self.entries.len() as u64, bytes: 0 }),
         }
     }

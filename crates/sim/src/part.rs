@@ -185,12 +185,13 @@ impl Part {
             head: disk.head(),
             from: self.at,
             to: self.at,
+            chain,
             fresh: false,
             query: None,
             items,
             gone,
             after: None,
-            end: Some(End { chain, digest: None, purge: false }),
+            end: Some(End { digest: None, purge: false }),
             progress: None,
         }
     }

@@ -214,7 +214,7 @@ impl Server {
 
     fn open(&mut self, id: ConnId, open: &Open, outs: &mut Vec<Out>) {
         let unnoticed = self.sabotage == Some(Sabotage::ForkUnnoticed);
-        let chain = if unnoticed { Some(open.chain) } else { self.disk.chain_at(open.played) };
+        let is_of_the_log = unnoticed || open.claims().all(|(at, chain)| self.disk.chain_at(at) == Some(chain));
         let Some(process) = &mut self.process else { return };
         process.displace(id, open.client, outs);
         let Some(session) = process.sessions.get_mut(&id) else { return };
@@ -224,7 +224,7 @@ impl Server {
         session.opening.push_back(open.clone());
         load_clients(&mut process.sequencer, &self.disk, open.former.iter().copied().chain([open.client]));
         let peer = Peer { session: id, channel: open.channel };
-        process.sequencer.open(peer, None, open, chain);
+        process.sequencer.open(peer, None, open, is_of_the_log);
     }
 
     fn push(&mut self, peer: Peer, event: Authored) -> bool {

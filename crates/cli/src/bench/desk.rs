@@ -45,7 +45,7 @@ impl Desk {
         match CODEC.decode_client(frame).map_err(Failure::failed)? {
             ClientFrame::Open(open) => {
                 self.sequencer.load_client(open.client, None);
-                self.sequencer.open(peer, None, &open, Some(Chain::EMPTY));
+                self.sequencer.open(peer, None, &open, true);
             }
             ClientFrame::Push { events, .. } => {
                 for event in events {

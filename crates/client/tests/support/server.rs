@@ -276,12 +276,13 @@ impl Tape {
         for &client in open.former.iter().chain([&open.client]) {
             self.sequencer.load_client(client, None);
         }
-        let chain = match open.played.cmp(&self.events.end()) {
-            Ordering::Less => Some(self.events.slice(open.played, 0).before()),
+        let chain = |at: Seq| match at.cmp(&self.events.end()) {
+            Ordering::Less => Some(self.events.slice(at, 0).before()),
             Ordering::Equal => Some(self.events.after()),
             Ordering::Greater => None,
         };
-        self.sequencer.open(peer, None, open, chain);
+        let is_of_the_log = open.claims().all(|(at, claimed)| chain(at) == Some(claimed));
+        self.sequencer.open(peer, None, open, is_of_the_log);
     }
 
     fn push(&mut self, peer: Peer, events: Vec<Sealed>) {

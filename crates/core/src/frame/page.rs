@@ -21,6 +21,8 @@ pub struct Page {
     pub from: Seq,
     /// The state that the items are of: the same for all pages of one filling, unless it was pinned anew.
     pub to: Seq,
+    /// The chain of the log at `to`.
+    pub chain: Chain,
     /// What the receiver held before is void: it drops all that is confirmed, and keeps its outbox.
     pub fresh: bool,
     /// A newly added query whose objects these are, beside all others.
@@ -52,8 +54,6 @@ pub struct Item {
 /// What ends a filling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
-    /// The chain of the log at `to`.
-    pub chain: Chain,
     /// The digest over all objects at `to`, for those who hold all.
     pub digest: Option<Digest>,
     /// Objects that are in none of the receiver's queries are to be dropped: its windows were sent anew.
@@ -76,6 +76,8 @@ pub struct Progress {
 pub struct Filling {
     /// The state of all keys up to `after`.
     pub to: Seq,
+    /// The chain of the log at `to`.
+    pub chain: Chain,
     /// The cursor.
     pub after: Key,
 }

@@ -187,7 +187,7 @@ impl Replica {
     fn exchange(&mut self, edit: EditId, change: impl FnOnce(&mut Pending)) {
         let Some(pending) = self.outbox.pending.get(edit) else { return };
         let mut keys = pending.keys();
-        let before = self.entries_after(edit, &keys);
+        let trails = self.trails(&keys);
         for key in &keys {
             self.view.remove(key, edit);
         }
@@ -204,17 +204,9 @@ impl Replica {
             keys.push(op.key.clone());
         }
         self.storing.pending(edit);
-        let after = self.entries_after(edit, &keys[..before.len()]);
-        for ((key, before), after) in keys.iter().zip(&before).zip(&after) {
-            self.move_to(key, edit, before.as_ref(), after.as_ref());
-        }
+        self.move_along(trails);
         keys.iter().for_each(|key| self.commands.changed(key, |reader| self.outbox.comes_after(reader, edit)));
         self.reapply(keys);
-    }
-
-    /// What is under keys with a pending edit and those before it.
-    pub(super) fn entries_after(&self, edit: EditId, keys: &[Key]) -> Vec<Option<Entry>> {
-        keys.iter().map(|key| self.entry_before(key, edit.next())).collect()
     }
 
     /// Something was changed under a key before the pending edits after `edit`: commands that rest on it are to be run

@@ -20,6 +20,7 @@ use rustc_hash::FxHashSet;
 
 use super::outbox::Pending;
 use super::play::Place;
+use super::trail::Trail;
 use super::{Moment, Replica};
 use crate::catchup::KeyOrder;
 use crate::codec::{CodecError, cbor};
@@ -27,6 +28,7 @@ use crate::frame::{End, Filling, Item, Page, Progress};
 use crate::name::{Collection, Key};
 use crate::numbers::{EditId, Seq};
 use crate::object::{Entry, Object};
+use crate::objects::Objects;
 use crate::op::{Action, Edit, Op};
 
 /// A filling under way.
@@ -56,7 +58,7 @@ impl Replica {
 
     pub(super) fn page(&mut self, moment: Moment, page: Page) {
         if page.fresh {
-            self.drop_for_fresh();
+            self.begin_anew();
         }
         if page.from > self.history.played {
             // It is meant for somebody who holds more.
@@ -75,9 +77,13 @@ impl Replica {
         for key in &page.gone {
             self.arrive(key, page.to, None);
         }
+        self.let_void_go(&page);
         match (page.query, page.end, &page.after) {
-            (None, Some(end), _) => self.filled(moment, page.to, &end),
-            (None, None, Some(after)) => self.advance(Filling { to: page.to, after: after.clone() }, page.progress),
+            (None, Some(end), _) => self.filled(moment, &page, &end),
+            (None, None, Some(after)) => {
+                let at = Filling { to: page.to, chain: page.chain, after: after.clone() };
+                self.advance(at, page.progress);
+            }
             _ => {}
         }
         if let Some(number) = page.query.filter(|_| page.after.is_none()) {
@@ -89,11 +95,45 @@ impl Replica {
         self.storing.meta();
     }
 
-    /// All that is confirmed goes; what is known of the server stays.
-    fn drop_for_fresh(&mut self) {
+    /// All that is confirmed is void, as nobody can tell any more what has changed since. It shows until what is there
+    /// now has come: pending edits were made on it.
+    fn begin_anew(&mut self) {
         let (incarnation, head) = (self.history.incarnation, self.history.head);
+        let void = match self.part {
+            Some(_) => Objects::default(),
+            None => std::mem::take(&mut self.confirmed),
+        };
         self.drop_confirmed();
+        self.confirmed = void;
         (self.history.incarnation, self.history.head) = (incarnation, head);
+        self.index_void(self.first_sent.clone());
+        self.reapply(self.view.keys());
+    }
+
+    /// Finds out which of what is confirmed is void: all that is past the cursor of a filling from nothing.
+    pub(super) fn index_void(&mut self, order: KeyOrder) {
+        let filled = self.history.filling.as_ref();
+        let is_void = |key: &Key| filled.is_none_or(|filled| !filled.has(key));
+        let mut void: Vec<Key> = self.confirmed.keys().filter(is_void).collect();
+        void.sort_unstable_by(|a, b| order.compare(b, a));
+        self.void = void;
+    }
+
+    /// What is void and did not come again with a page that is past it is gone.
+    fn let_void_go(&mut self, page: &Page) {
+        if self.void.is_empty() || page.query.is_some() {
+            return;
+        }
+        let came: FxHashSet<&Key> = page.items.iter().map(|item| &item.key).collect();
+        let is_past = |key: &mut Key| match (&page.end, &page.after) {
+            (None, Some(after)) => self.first_sent.compare(key, after).is_le(),
+            (end, _) => end.is_some(),
+        };
+        let mut gone = Vec::new();
+        while let Some(key) = self.void.pop_if(is_past) {
+            gone.extend(Some(key).filter(|key| !came.contains(key)));
+        }
+        gone.iter().for_each(|key| self.arrive(key, page.to, None));
     }
 
     /// What an item makes of what is there. `None`: what it tells a part of is not there, as it was let go of meanwhile.
@@ -117,14 +157,15 @@ impl Replica {
             self.changed.insert(key.clone());
             return;
         }
+        let trails = self.trails([key]);
         let expected = self.absorb(key, to);
         let same = match (expected.as_ref().and_then(Entry::live), entry.as_ref().and_then(Entry::live)) {
             (Some(expected), Some(arrived)) => expected.has_fields_of(arrived),
             (expected, arrived) => expected.is_none() && arrived.is_none(),
         };
-        self.confirmed.replace(key, entry.clone());
+        self.confirmed.replace(key, entry);
         if !same {
-            self.move_to(key, EditId::default(), expected.as_ref(), entry.as_ref());
+            self.move_along(trails);
             self.meet_all(key);
             self.disturb(key, EditId::default());
         }
@@ -165,11 +206,12 @@ impl Replica {
     }
 
     /// All has come.
-    fn filled(&mut self, moment: Moment, to: Seq, end: &End) {
+    fn filled(&mut self, moment: Moment, page: &Page, end: &End) {
+        let to = page.to;
         self.confirm_recorded(moment, to);
         let history = &mut self.history;
         history.filling = None;
-        (history.played, history.chain) = (to, end.chain);
+        (history.played, history.chain) = (to, page.chain);
         (history.live, history.head) = (history.live.max(to), history.head.max(to));
         self.trimmed = false;
         if let Some(digest) = end.digest {
@@ -193,10 +235,10 @@ impl Replica {
         let place = Place { seq, client: seal.client, n: seal.n, lost: pending.lost.clone() };
         // What has not come under a key was lost there.
         let keys = pending.unabsorbed().map(|op| op.key.clone()).collect::<Vec<_>>();
-        let expected = self.entries_after(edit, &keys);
+        let trails = self.trails(&keys);
         let mut overlap = FxHashSet::default();
         self.confirm(moment, edit, &place, &mut overlap, false);
-        self.turned_out(edit, &keys, &expected);
+        self.turned_out(edit, trails, &keys);
         self.reapply(overlap);
     }
 
@@ -214,15 +256,21 @@ impl Replica {
         let ops = pending.body.ops.iter().enumerate().filter(|(_, op)| has_come(&op.key));
         let came: Vec<(usize, Key)> = ops.map(|(place, op)| (place, op.key.clone())).collect();
         let keys: Vec<Key> = came.iter().map(|(_, key)| key.clone()).collect();
-        let expected = self.entries_after(edit, &keys);
+        let trails = self.trails(&keys);
         for (place, key) in came {
             self.view.remove_one(&key, edit, place);
             if let Some(pending) = self.outbox.pending.get_mut(edit) {
                 pending.absorbed.push(place);
             }
         }
-        self.turned_out(edit, &keys, &expected);
+        self.turned_out(edit, trails, &keys);
         self.reapply(keys);
+    }
+
+    /// What an edit left under keys is not what was expected: the edits after it meet what is there.
+    fn turned_out(&mut self, edit: EditId, trails: Vec<Trail>, keys: &[Key]) {
+        self.move_along(trails);
+        keys.iter().for_each(|key| self.disturb(key, edit));
     }
 
     /// What was absorbed shows again: what came is dropped.

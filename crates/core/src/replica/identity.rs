@@ -109,6 +109,7 @@ impl Replica {
         self.release_absorbed();
         self.part.iter_mut().for_each(Part::forget);
         let dropped = std::mem::take(&mut self.confirmed);
+        self.void.clear();
         self.changed.extend(dropped.keys());
         let diverged = self.history.diverged;
         self.history = History { diverged, ..History::default() };

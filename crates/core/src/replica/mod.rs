@@ -40,6 +40,7 @@ mod status;
 mod storing;
 mod tabs;
 mod texts;
+mod trail;
 mod verdict;
 mod view;
 
@@ -95,6 +96,8 @@ pub struct Replica {
     identity: Identity,
     history: History,
     confirmed: Objects,
+    /// What of that is void, the last first, while all comes anew.
+    void: Vec<Key>,
     view: View,
     outbox: Outbox,
     commands: Commands,
@@ -219,6 +222,7 @@ impl Replica {
             identity: Identity::new(client),
             history: History::default(),
             confirmed: Objects::default(),
+            void: Vec::new(),
             view: View::default(),
             outbox: Outbox::default(),
             commands: Commands::default(),

@@ -15,7 +15,6 @@ use crate::hash::Digest;
 use crate::limits;
 use crate::name::Key;
 use crate::numbers::{ClientId, EditId, EventNumber, Seq};
-use crate::object::Entry;
 use crate::op::{Action, Edit, Op};
 use crate::part::could_become;
 use crate::ranges::SeqRanges;
@@ -259,20 +258,15 @@ impl Replica {
         let Some(pending) = self.outbox.pending.get(edit) else { return self.confirmed.play(event) };
         let as_edited = event.lost.is_empty() && event.body.ops == pending.ops();
         let keys = pending.keys();
-        let expected = if as_edited { Vec::new() } else { self.entries_after(edit, &keys) };
+        // Earlier edits may still be pending: refused, and made again.
+        let leaves_all = as_edited && keys.iter().all(|key| self.view.first(key) == Some(edit));
+        let trails = if leaves_all { Vec::new() } else { self.trails(&keys) };
         self.confirmed.play(event);
         let place = Place { seq: event.seq, client: event.client, n: event.n, lost: event.lost.clone() };
         self.confirm(moment, edit, &place, overlap, as_edited);
-        self.turned_out(edit, &keys, &expected);
-    }
-
-    /// What an edit left under keys is not what was expected, before it came: the edits after it meet what is there.
-    pub(super) fn turned_out(&mut self, edit: EditId, keys: &[Key], expected: &[Option<Entry>]) {
-        for (key, expected) in keys.iter().zip(expected) {
-            // Earlier edits may still be pending: refused, and made again.
-            let after = self.entry_before(key, edit);
-            self.move_to(key, edit, expected.as_ref(), after.as_ref());
-            self.disturb(key, edit);
+        self.move_along(trails);
+        if !as_edited {
+            keys.iter().for_each(|key| self.disturb(key, edit));
         }
     }
 

@@ -5,7 +5,7 @@ use super::part::Part;
 use super::rows::{Meta, Row, RowError, Table};
 use super::{Keeping, Replica, Start};
 use crate::name::{Key, StreamName};
-use crate::numbers::{ClientId, EditId};
+use crate::numbers::{ClientId, EditId, Seq};
 use crate::object::Entry;
 
 /// A replica of which some rows were read. A later row under the same key takes the place of an earlier one.
@@ -105,6 +105,11 @@ impl Replica {
         self.storing.restored(meta.last_edit);
         self.tabs.restore(meta.tabs);
         self.outbox.restore(meta.last_edit, meta.decided, meta.client);
+        if self.history.played == Seq::FIRST
+            && let Some(filled) = &self.history.filling
+        {
+            self.index_void(filled.order.clone());
+        }
         let mut keys = Vec::new();
         for (edit, pending) in self.outbox.pending.iter() {
             let shows = |(place, _): &(usize, _)| !pending.absorbed.contains(place);

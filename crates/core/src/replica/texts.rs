@@ -31,9 +31,7 @@ impl Replica {
                 Action::Update(edits) => {
                     for (name, edit) in edits.iter() {
                         match edit {
-                            Edit::Splice(splices) => {
-                                self.move_splices(&op.key, name, splices.clone(), EditId::default())
-                            }
+                            Edit::Splice(splices) => self.move_splices(&op.key, name, splices.clone()),
                             Edit::Set(_) | Edit::Put(_) => self.void(&op.key, name),
                             Edit::Inc(_) | Edit::Members(_) | Edit::Ask(_) => {}
                         }
@@ -43,9 +41,9 @@ impl Replica {
         }
     }
 
-    /// Moves the splices of pending edits after one past something that was done to a text.
-    fn move_splices(&mut self, key: &Key, name: &FieldName, mut done: Splices, after: EditId) {
-        for (edit, place) in self.view.ops(key).filter(|(edit, _)| *edit > after).collect::<Vec<_>>() {
+    /// Moves the splices of pending edits past something that was done to a text.
+    fn move_splices(&mut self, key: &Key, name: &FieldName, mut done: Splices) {
+        for (edit, place) in self.view.ops(key).collect::<Vec<_>>() {
             let Some(pending) = self.outbox.pending.get_mut(edit) else { continue };
             match edit_of(&pending.ops()[place], name) {
                 Doing::Splices(own) => {
@@ -93,28 +91,6 @@ impl Replica {
             names.extend(spliced(&pending.ops()[place]).map(|(name, _)| name.clone()));
         }
         names.iter().for_each(|name| self.void(key, name));
-    }
-
-    /// What stood under a key before the pending edits after `edit` became something else: their splices are moved to it.
-    pub(super) fn move_to(&mut self, key: &Key, edit: EditId, before: Option<&Entry>, after: Option<&Entry>) {
-        let object = |entry: Option<&Entry>| entry.and_then(Entry::live).cloned();
-        let (before, after) = (object(before), object(after));
-        let mut names: Vec<&FieldName> = before.iter().chain(&after).flat_map(|object| texts(object)).collect();
-        names.sort();
-        names.dedup();
-        for name in names {
-            let (was, is) = (value(before.as_deref(), name), value(after.as_deref(), name));
-            if was != is
-                && let Some(done) = Splices::between(was, is)
-            {
-                self.move_splices(key, name, done, edit);
-            }
-        }
-    }
-
-    /// What is under a key with the pending edits before one on it.
-    pub(super) fn entry_before(&self, key: &Key, edit: EditId) -> Option<Entry> {
-        self.entry_where(key, |other| other < edit)
     }
 
     /// What is under a key with some of the pending edits on it.
@@ -202,7 +178,7 @@ impl Pending {
     }
 
     /// An op shows another edit of a field, or none.
-    fn show(&mut self, place: usize, name: &FieldName, edit: Option<Edit>) {
+    pub(super) fn show(&mut self, place: usize, name: &FieldName, edit: Option<Edit>) {
         let ops = self.shown.get_or_insert_with(|| self.body.ops.clone());
         if let Some(Op { action: Action::Update(edits), .. }) = ops.get_mut(place) {
             *edits = edits.with(name, edit);
@@ -245,11 +221,11 @@ pub(super) fn spliced(op: &Op) -> impl Iterator<Item = (&FieldName, &Splices)> {
 }
 
 /// The fields that hold text or bytes.
-fn texts(object: &Object) -> impl Iterator<Item = &FieldName> {
+pub(super) fn texts(object: &Object) -> impl Iterator<Item = &FieldName> {
     let texts = object.fields().filter(|(_, field)| matches!(field.value, Value::Text(_) | Value::Bytes(_)));
     texts.map(|(name, _)| name)
 }
 
-fn value<'o>(object: Option<&'o Object>, name: &FieldName) -> Option<&'o Value> {
+pub(super) fn value<'o>(object: Option<&'o Object>, name: &FieldName) -> Option<&'o Value> {
     object.and_then(|object| object.get(name.as_str()))
 }

@@ -41,17 +41,14 @@ impl Replica {
     pub(super) fn park(&mut self, edit: EditId, refusal: Refusal) {
         let Some(pending) = self.outbox.pending.get(edit) else { return };
         let keys = pending.keys();
-        let before = self.entries_after(edit, &keys);
+        let trails = self.trails(&keys);
         let Some(pending) = self.outbox.pending.remove(edit) else { return };
         self.forget_command(edit, &pending);
         for key in &keys {
             self.view.remove(key, edit);
         }
-        let after = self.entries_after(edit, &keys);
-        for ((key, before), after) in keys.iter().zip(&before).zip(&after) {
-            self.move_to(key, edit, before.as_ref(), after.as_ref());
-            self.disturb(key, edit);
-        }
+        self.move_along(trails);
+        keys.iter().for_each(|key| self.disturb(key, edit));
         self.reapply(keys);
         self.outbox.parked.insert(edit, Parked { body: pending.body, refusal: refusal.clone() });
         self.storing.pending(edit);

@@ -54,6 +54,11 @@ impl View {
         self.touched(key)?.ops.back().map(|&(edit, _)| edit)
     }
 
+    /// The first pending edit that touches a key.
+    pub(super) fn first(&self, key: &Key) -> Option<EditId> {
+        self.touched(key)?.ops.front().map(|&(edit, _)| edit)
+    }
+
     /// The first pending edit that touches an object of this id, in any collection.
     pub(super) fn first_of(&self, id: &ObjectId) -> Option<EditId> {
         let tables = self.0.collections().filter_map(|collection| self.0.table(collection));

@@ -29,7 +29,7 @@ use crate::batch::{Batch, ClientVerdict};
 use crate::codec::{CodecError, cbor};
 use crate::event::{Body, OwnVerdict, Recorded, Refusal, RefusalCode, Sealed, Verdict};
 use crate::frame::{ErrorCode, ErrorFrame, Open, Opened, Resync, ResyncReason, ServerFrame};
-use crate::hash::{Chain, Digest};
+use crate::hash::Digest;
 use crate::limits;
 use crate::name::{Key, Subject};
 use crate::numbers::{Channel, ClientId, EventNumber, Position, Seq};
@@ -151,10 +151,9 @@ impl Sequencer {
 
     /// Opens the stream for a peer: tells it where the stream is and what became of its events.
     ///
-    /// `chain_at_played` is the chain of the log at [`Open::played`], where the log is that long. Client and former
-    /// clients must be loaded. The answer comes when it rests on durable batches alone.
-    pub fn open(&mut self, peer: Peer, subject: Option<&Subject>, open: &Open, chain_at_played: Option<Chain>) {
-        let answer = match self.objection(subject, open, chain_at_played) {
+    /// `is_of_the_log`: whether what it [claims](Open::claims) of the log is so. Client and former clients must be loaded. The answer comes when it rests on durable batches alone.
+    pub fn open(&mut self, peer: Peer, subject: Option<&Subject>, open: &Open, is_of_the_log: bool) {
+        let answer = match self.objection(subject, open, is_of_the_log) {
             Some(frame) => frame,
             None => {
                 self.settle(open.client, open.settled);
@@ -165,14 +164,14 @@ impl Sequencer {
     }
 
     /// What stands against opening the stream as a peer would.
-    fn objection(&self, subject: Option<&Subject>, open: &Open, chain_at_played: Option<Chain>) -> Option<ServerFrame> {
+    fn objection(&self, subject: Option<&Subject>, open: &Open, is_of_the_log: bool) -> Option<ServerFrame> {
         let owner = self.known_client(open.client).map(|state| state.subject.as_ref());
         if owner.is_some_and(|owner| owner != subject) {
             return Some(not_yours(open.channel, None));
         }
         let reason = match open.incarnation {
             Some(incarnation) if incarnation != self.staged.incarnation => ResyncReason::Recreated,
-            _ if chain_at_played != Some(open.chain) => ResyncReason::Forked,
+            _ if !is_of_the_log => ResyncReason::Forked,
             _ => return None,
         };
         Some(ServerFrame::Resync(Resync { channel: open.channel, reason, last: self.last_of(open) }))

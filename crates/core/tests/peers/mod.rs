@@ -75,8 +75,9 @@ impl Server {
                 self.readers.insert(peer, None);
                 self.opening.entry(peer).or_default().push_back(open.live);
                 open.former.iter().chain([&open.client]).for_each(|&client| self.sequencer.load_client(client, None));
-                let chain = (open.played <= self.log.end()).then(|| self.log.slice(open.played, 0).before());
-                self.sequencer.open(peer, None, &open, chain);
+                let is = |(at, chain)| at <= self.log.end() && self.log.slice(at, 0).before() == chain;
+                let is_of_the_log = open.claims().all(is);
+                self.sequencer.open(peer, None, &open, is_of_the_log);
             }
             ClientFrame::Push { events, .. } => {
                 for event in events {

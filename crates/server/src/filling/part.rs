@@ -142,12 +142,13 @@ impl PartFill {
         }
         let (items, gone) = gathered.into_parts();
         let is_over = self.waiting.is_empty();
-        let end = is_over.then_some(End { chain, digest: None, purge: false });
+        let end = is_over.then_some(End { digest: None, purge: false });
         let page = Page {
             channel,
             head: head.max(to),
             from: self.played,
             to,
+            chain,
             fresh: false,
             query: None,
             items,
@@ -186,11 +187,11 @@ impl PartFill {
             return Ok(None);
         }
         let purge = self.purge && self.steps.is_empty();
-        let end = is_over.then_some(End { chain: state.chain, digest: None, purge });
+        let end = is_over.then_some(End { digest: None, purge });
         let (items, gone) = gathered.into_parts();
         let fresh = std::mem::take(&mut self.fresh);
-        let (head, to) = (head.max(state.head), state.head);
-        Ok(Some(Page { channel, head, from, to, fresh, query, items, gone, after, end, progress: None }))
+        let (head, to, chain) = (head.max(state.head), state.head, state.chain);
+        Ok(Some(Page { channel, head, from, to, chain, fresh, query, items, gone, after, end, progress: None }))
     }
 
     /// Goes on with a step.

@@ -76,7 +76,7 @@ impl WholeFill {
     /// A filling as it was planned.
     pub(crate) fn new(fill: catchup::Fill) -> Self {
         let catchup::Fill { from, cut, fresh, order } = fill;
-        let cut = cut.map(|Filling { to, after }| Stretch { base: to, until: Some(after) });
+        let cut = cut.map(|Filling { to, after, .. }| Stretch { base: to, until: Some(after) });
         let rest = Stretch { base: from, until: None };
         Self {
             from,
@@ -176,12 +176,13 @@ impl WholeFill {
             head: head.max(state.head),
             from: self.from,
             to: state.head,
+            chain: state.chain,
             fresh: std::mem::take(&mut self.fresh),
             query: None,
             items,
             gone,
             after: self.cursor.clone().filter(|_| !is_over),
-            end: is_over.then_some(End { chain: state.chain, digest: Some(state.digest), purge: false }),
+            end: is_over.then_some(End { digest: Some(state.digest), purge: false }),
             progress: Some(self.progress),
         }
     }

@@ -87,10 +87,8 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let tape = self.shared.hub.tape(&open.stream);
         let opening = Opening::new(&self.shared.hub, open.client, channel, self.inbox.clone());
         self.use_channel(&open, tape.clone(), opening.clone());
-        let chain_at_played = match self.chain_at(&tape, open.played).await {
-            Ok(chain) => chain,
-            // Whether it is the same log cannot be told any more; what is held from before counts for nothing anyway.
-            Err(LogError::Trimmed { .. }) => Some(open.chain),
+        let is_of_the_log = match self.is_of_the_log(&tape, &open).await {
+            Ok(is_so) => is_so,
             Err(error) => {
                 self.close_channel(channel);
                 return self.say_error(Some(channel), ErrorCode::Later, error.to_string(), None);
@@ -98,11 +96,25 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         };
         let Ok(_room) = self.shared.shards.room(tape.stream(), 0).await else { return self.is_broken() };
         let (peer, subject) = (opening.peer(), self.subject.clone());
-        let request = OpenStream { tape: tape.clone(), peer, subject, open, chain_at_played, _room };
+        let request = OpenStream { tape: tape.clone(), peer, subject, open, is_of_the_log, _room };
         self.shared.shards.send(tape.stream(), Command::Open(Box::new(request)));
     }
 
-    /// The chain of a stream's log where a client has played to, where the log is that long.
+    /// Whether what a client claims of a stream's log is so.
+    async fn is_of_the_log(&self, tape: &Arc<Tape>, open: &Open) -> Result<bool, LogError> {
+        for (at, chain) in open.claims() {
+            match self.chain_at(tape, at).await {
+                Ok(found) if found == Some(chain) => {}
+                // It cannot be told any more; what is held from before counts for nothing anyway.
+                Err(LogError::Trimmed { .. }) => {}
+                Ok(_) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The chain of a stream's log at an event, where the log is that long.
     async fn chain_at(&self, tape: &Arc<Tape>, played: Seq) -> Result<Option<Chain>, LogError> {
         if played == Seq::FIRST {
             return Ok(Some(Chain::EMPTY));

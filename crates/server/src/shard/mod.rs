@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHasher;
 use tapeline_core::event::Sealed;
 use tapeline_core::frame::Open;
-use tapeline_core::hash::Chain;
 use tapeline_core::name::{StreamName, Subject};
 use tapeline_core::numbers::Position;
 use tapeline_core::schema::Schema;
@@ -89,8 +88,8 @@ pub(crate) struct OpenStream {
     pub(crate) subject: Option<Subject>,
     /// What it holds.
     pub(crate) open: Open,
-    /// The chain of the log where it has played to.
-    pub(crate) chain_at_played: Option<Chain>,
+    /// Whether what it claims of the log is so.
+    pub(crate) is_of_the_log: bool,
     /// Its room in the queue.
     pub(crate) _room: Room,
 }

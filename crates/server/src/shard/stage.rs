@@ -27,8 +27,8 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         if let Some(resting) = &mut slot.resting {
             return resting.push_back(Command::Open(request));
         }
-        let OpenStream { peer, subject, open, chain_at_played, .. } = &*request;
-        slot.sequencer.open(*peer, subject.as_ref(), open, *chain_at_played);
+        let OpenStream { peer, subject, open, is_of_the_log, .. } = &*request;
+        slot.sequencer.open(*peer, subject.as_ref(), open, *is_of_the_log);
         self.touch(place);
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tapeline_core::event::{Authored, Body, Sealed};
 use tapeline_core::frame::{Live, Open, ServerFrame};
-use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Position, Seq};
 use tapeline_core::objects::Objects;
@@ -74,8 +73,8 @@ impl Bench {
         tape.open(&opening);
         let open = Open::new(Channel(0), stream, ClientId(client), Live::No);
         let _room = self.runtime.block_on(self.shard.mailbox.room(0)).unwrap();
-        let (peer, chain_at_played) = (opening.peer(), Some(Chain::EMPTY));
-        let request = OpenStream { tape: tape.clone(), peer, subject: None, open, chain_at_played, _room };
+        let (peer, is_of_the_log) = (opening.peer(), true);
+        let request = OpenStream { tape: tape.clone(), peer, subject: None, open, is_of_the_log, _room };
         self.shard.mailbox.post(Command::Open(Box::new(request)));
         Author { tape, opening, inbox, client: ClientId(client), last: 0, acknowledged: BTreeMap::new() }
     }

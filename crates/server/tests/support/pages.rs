@@ -48,10 +48,12 @@ impl Held {
             self.objects.remove(key);
         }
         match (page.query, &page.after) {
-            (None, Some(after)) => self.filling = Some(Filling { to: page.to, after: after.clone() }),
+            (None, Some(after)) => {
+                self.filling = Some(Filling { to: page.to, chain: page.chain, after: after.clone() })
+            }
             (None, None) => {
                 (self.filling, self.played) = (None, page.to);
-                self.chain = page.end.expect("the last page says so").chain;
+                self.chain = page.chain;
             }
             (Some(number), None) => drop(self.ready.insert(number)),
             (Some(_), Some(_)) => {}

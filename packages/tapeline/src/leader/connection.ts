@@ -11,8 +11,6 @@ import type { Connection } from "../status.js";
 import { decode } from "../values.js";
 
 const AGENT = "tapeline-js/0.1";
-/** A socket that held this long was a good one. */
-const HELD = 15_000;
 
 /** One way of carrying frames: a WebSocket, or what stands in for it. */
 export interface Socket {
@@ -46,8 +44,6 @@ export class LineToServer {
   private socket: Socket | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private welcomed = false;
-  private connectedAt = 0;
-  private failures = 0;
   private trouble: { why: string; retryAt: Date } | undefined;
   private refused: string | undefined;
   private ticked = Date.now();
@@ -193,7 +189,6 @@ export class LineToServer {
     switch (about.kind) {
       case "welcome":
         this.welcomed = true;
-        this.connectedAt = performance.now();
         this.events.turned(true);
         return this.events.changed();
       case "error":
@@ -211,12 +206,8 @@ export class LineToServer {
 
   private lost(why: string): void {
     const now = performance.now();
-    const held = this.welcomed && now - this.connectedAt > HELD;
-    this.failures = held ? 1 : this.failures + 1;
     this.drop();
-    this.link.free();
-    this.link = new core.Link(now);
-    for (let failure = Math.min(this.failures, 16); failure > 0; failure--) this.link.lost(now, Math.random());
+    this.link.lost(now, Math.random());
     this.trouble = { why, retryAt: new Date(Date.now() + Math.max(0, this.link.poll(now) - now)) };
     this.events.changed();
     this.tick();
@@ -234,7 +225,6 @@ export class LineToServer {
   private startAnew(): void {
     this.link.free();
     this.link = new core.Link(performance.now());
-    this.failures = 0;
     this.trouble = undefined;
     this.refused = undefined;
   }

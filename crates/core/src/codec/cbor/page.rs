@@ -21,6 +21,7 @@ const GONE: u64 = 8;
 const AFTER: u64 = 9;
 const END: u64 = 10;
 const PROGRESS: u64 = 11;
+const CHAIN: u64 = 12;
 
 impl Writer {
     pub(super) fn page(&mut self, page: &Page) -> &mut Self {
@@ -32,7 +33,7 @@ impl Writer {
             page.end.is_some(),
             page.progress.is_some(),
         ];
-        self.frame(kind::PAGE, 5 + optional.into_iter().map(u64::from).sum::<u64>()).channel(page.channel);
+        self.frame(kind::PAGE, 6 + optional.into_iter().map(u64::from).sum::<u64>()).channel(page.channel);
         self.uint(HEAD).uint(page.head.0).uint(FROM).uint(page.from.0).uint(TO).uint(page.to.0);
         self.entry_if_so(FRESH, page.fresh).entry_if(QUERY, page.query.map(|query| query.0.into()));
         let items = self.uint(ITEMS).array(page.items.len() as u64);
@@ -47,10 +48,10 @@ impl Writer {
         if let Some(end) = &page.end {
             self.uint(END).end(end);
         }
-        match &page.progress {
-            None => self,
-            Some(progress) => self.uint(PROGRESS).progress(progress),
+        if let Some(progress) = &page.progress {
+            self.uint(PROGRESS).progress(progress);
         }
+        self.uint(CHAIN).uint(page.chain.0)
     }
 
     /// `[collection, id, whole, entry]`
@@ -58,9 +59,9 @@ impl Writer {
         self.array(4).key(&item.key).bool(item.whole).bytes(&item.entry)
     }
 
-    /// `[chain, digest | null, purge]`
+    /// `[digest | null, purge]`
     fn end(&mut self, end: &End) -> &mut Self {
-        self.array(3).uint(end.chain.0);
+        self.array(2);
         match end.digest {
             Some(digest) => self.bits(digest.0),
             None => self.null(),
@@ -73,9 +74,9 @@ impl Writer {
         self.array(3).uint(progress.objects).uint(progress.of).uint(progress.bytes)
     }
 
-    /// `[to, [collection, id]]`
+    /// `[to, chain, [collection, id]]`
     pub(crate) fn filling(&mut self, filling: &Filling) -> &mut Self {
-        self.array(2).uint(filling.to.0).array(2).key(&filling.after)
+        self.array(3).uint(filling.to.0).uint(filling.chain.0).array(2).key(&filling.after)
     }
 
     /// `[number, query, ready]`
@@ -92,6 +93,7 @@ pub(super) fn read_page(entries: &Entries<'_>) -> Result<Page, Box<CodecError>> 
         head: Seq(entries.count(HEAD, "head")?),
         from: Seq(entries.count(FROM, "from")?),
         to: Seq(entries.count(TO, "to")?),
+        chain: Chain(entries.need(CHAIN, "chain", Reader::u64)?),
         fresh: entries.is_so(FRESH)?,
         query: entries.get(QUERY, Reader::u32)?.map(QueryNumber),
         items: entries.get(ITEMS, items)?.unwrap_or_default(),
@@ -113,10 +115,9 @@ fn read_whole_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
 }
 
 fn read_end(reader: &mut Reader<'_>) -> Result<End, Box<CodecError>> {
-    read_tuple(reader, 3, "the end of a filling")?;
-    let chain = Chain(reader.u64()?);
+    read_tuple(reader, 2, "the end of a filling")?;
     let digest = if read_null(reader)? { None } else { Some(read_digest(reader)?) };
-    Ok(End { chain, digest, purge: read_bool(reader)? })
+    Ok(End { digest, purge: read_bool(reader)? })
 }
 
 pub(crate) fn read_progress(reader: &mut Reader<'_>) -> Result<Progress, Box<CodecError>> {
@@ -125,8 +126,8 @@ pub(crate) fn read_progress(reader: &mut Reader<'_>) -> Result<Progress, Box<Cod
 }
 
 pub(crate) fn read_filling(reader: &mut Reader<'_>) -> Result<Filling, Box<CodecError>> {
-    read_tuple(reader, 2, "a filling")?;
-    Ok(Filling { to: Seq(reader.count()?), after: read_whole_key(reader)? })
+    read_tuple(reader, 3, "a filling")?;
+    Ok(Filling { to: Seq(reader.count()?), chain: Chain(reader.u64()?), after: read_whole_key(reader)? })
 }
 
 pub(crate) fn read_subscription(reader: &mut Reader<'_>) -> Result<Subscription, Box<CodecError>> {

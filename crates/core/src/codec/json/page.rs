@@ -30,7 +30,7 @@ impl Writer {
 
     fn page(&mut self, page: &Page, objects: &[Arc<Object>]) {
         self.channel(page.channel).key("head").uint(page.head.0).key("from").uint(page.from.0);
-        self.key("to").uint(page.to.0).member_if_so("fresh", page.fresh);
+        self.key("to").uint(page.to.0).key("chain").hex_64(page.chain.0).member_if_so("fresh", page.fresh);
         if let Some(query) = page.query {
             self.key("query").uint(query.0.into());
         }
@@ -109,7 +109,6 @@ impl Writer {
     }
 
     fn end(&mut self, end: &End) {
-        self.key("chain").hex_64(end.chain.0);
         if let Some(digest) = end.digest {
             self.key("digest").hex_128(digest.0);
         }
@@ -148,6 +147,7 @@ pub(super) fn read_page(mut frame: Members) -> Result<Page, CodecError> {
         head: Seq(frame.count("head")?),
         from: Seq(frame.count("from")?),
         to: Seq(frame.count("to")?),
+        chain: Chain(frame.need("chain")?.hex_64("chain")?),
         fresh: frame.is_so("fresh"),
         query: query.map(QueryNumber),
         items: frame.read_if_any("items", items)?.unwrap_or_default(),
@@ -216,11 +216,7 @@ fn read_conflict(json: Json) -> Result<Conflict, CodecError> {
 
 fn read_end(json: Json) -> Result<End, CodecError> {
     let mut end = Members::of(json, "the end of a filling")?;
-    Ok(End {
-        chain: Chain(end.need("chain")?.hex_64("chain")?),
-        digest: end.read_if_any("digest", |json| json.hex_128("digest"))?.map(Digest),
-        purge: end.is_so("purge"),
-    })
+    Ok(End { digest: end.read_if_any("digest", |json| json.hex_128("digest"))?.map(Digest), purge: end.is_so("purge") })
 }
 
 fn read_progress(json: Json) -> Result<Progress, CodecError> {
@@ -231,7 +227,11 @@ fn read_progress(json: Json) -> Result<Progress, CodecError> {
 
 pub(super) fn read_filling(json: Json) -> Result<Filling, CodecError> {
     let mut filling = Members::of(json, "a filling")?;
-    Ok(Filling { to: Seq(filling.count("to")?), after: read_key(filling.need("after")?)? })
+    Ok(Filling {
+        to: Seq(filling.count("to")?),
+        chain: Chain(filling.need("chain")?.hex_64("chain")?),
+        after: read_key(filling.need("after")?)?,
+    })
 }
 
 pub(super) fn read_subscription(json: Json) -> Result<Subscription, CodecError> {

@@ -1,0 +1,114 @@
+//! What pending edits were made on, when something before them turns out to be something else: their splices are moved
+//! to it.
+//!
+//! A change is moved past the edits that come after it, as it is in `texts`. Where one of them hides it, or does so no
+//! more, what is different after that one is found by comparing.
+
+use super::Replica;
+use super::texts::{spliced, texts, value};
+use crate::name::{FieldName, Key};
+use crate::numbers::EditId;
+use crate::object::Entry;
+use crate::op::Edit;
+use crate::splice::Splices;
+
+/// What is under a key before each of the pending ops on it, and after the last.
+#[derive(Debug)]
+pub(super) struct Trail {
+    key: Key,
+    before: Vec<((EditId, usize), Option<Entry>)>,
+    shown: Option<Entry>,
+}
+
+/// What leads from what was there to what is there, in each text.
+#[derive(Default)]
+struct Changes(Vec<(FieldName, Splices)>);
+
+impl Replica {
+    /// What is under keys, before something there changes. Tell the trails of it afterwards
+    /// ([`move_along`](Self::move_along)).
+    pub(super) fn trails<'k>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Vec<Trail> {
+        keys.into_iter().map(|key| self.trail(key)).collect()
+    }
+
+    fn trail(&self, key: &Key) -> Trail {
+        let mut entry = self.confirmed.entry(key).cloned();
+        let mut before = Vec::new();
+        for (edit, place) in self.view.ops(key) {
+            before.push(((edit, place), entry.clone()));
+            self.apply_pending(&mut entry, edit, place);
+        }
+        Trail { key: key.clone(), before, shown: entry }
+    }
+
+    /// Moves the splices of pending edits to what is before them now.
+    pub(super) fn move_along(&mut self, trails: Vec<Trail>) {
+        for Trail { key, before, shown } in trails {
+            let mut changes = Changes::default();
+            let mut entry = self.confirmed.entry(&key).cloned();
+            for (edit, place) in self.view.ops(&key).collect::<Vec<_>>() {
+                if let Ok(at) = before.binary_search_by(|(op, _)| op.cmp(&(edit, place))) {
+                    self.move_op(edit, place, before[at].1.as_ref(), entry.as_ref(), &mut changes);
+                }
+                self.apply_pending(&mut entry, edit, place);
+            }
+            for name in texts_of(shown.as_ref(), entry.as_ref()) {
+                if let Some(done) = changes.take(&name, shown.as_ref(), entry.as_ref()) {
+                    self.moves.push(&key, &name, &done);
+                }
+            }
+        }
+    }
+
+    fn move_op(&mut self, edit: EditId, place: usize, was: Option<&Entry>, is: Option<&Entry>, changes: &mut Changes) {
+        let Some(pending) = self.outbox.pending.get_mut(edit) else { return };
+        let Some(op) = pending.ops().get(place) else { return };
+        let own: Vec<(FieldName, Splices)> = spliced(op).map(|(name, own)| (name.clone(), own.clone())).collect();
+        for (name, own) in own {
+            if text(was, &name) == text(is, &name) {
+                continue;
+            }
+            let met = changes.take(&name, was, is).and_then(|done| Splices::meet(&done, &own).ok());
+            let shown = match met {
+                Some((past, moved)) => {
+                    changes.0.push((name.clone(), past));
+                    Some(Edit::Splice(moved))
+                }
+                // There is no such text any more.
+                None => {
+                    pending.voided = true;
+                    None
+                }
+            };
+            pending.show(place, &name, shown);
+            self.storing.pending(edit);
+        }
+    }
+}
+
+impl Changes {
+    /// What leads from one text to another one, where they differ and both can be spliced.
+    fn take(&mut self, name: &FieldName, was: Option<&Entry>, is: Option<&Entry>) -> Option<Splices> {
+        let (was, is) = (text(was, name), text(is, name));
+        let known = self.0.iter().position(|(known, _)| known == name).map(|at| self.0.swap_remove(at).1);
+        let leads = |done: &Splices| done.apply(was).is_ok_and(|led| Some(&led) == is);
+        match known.filter(leads) {
+            Some(done) => Some(done),
+            None if was == is => None,
+            None => Splices::between(was, is),
+        }
+    }
+}
+
+fn text<'e>(entry: Option<&'e Entry>, name: &FieldName) -> Option<&'e crate::value::Value> {
+    value(entry.and_then(Entry::live).map(AsRef::as_ref), name)
+}
+
+/// The fields that hold text or bytes, once or now.
+fn texts_of(was: Option<&Entry>, is: Option<&Entry>) -> Vec<FieldName> {
+    let objects = [was, is].into_iter().flatten().filter_map(Entry::live);
+    let mut names: Vec<FieldName> = objects.flat_map(|object| texts(object)).cloned().collect();
+    names.sort();
+    names.dedup();
+    names
+}
