@@ -9,6 +9,7 @@ use tapeline_core::name::Subject;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Seq};
 use tapeline_core::op::{Edit, Op};
 use tapeline_core::sequencer::{Peer, Sequencer};
+use tapeline_core::splice::Splices;
 use tapeline_core::state::{ClientState, StreamState};
 
 const ANN: Peer = Peer { session: 1, channel: Channel(1) };
@@ -267,4 +268,14 @@ fn who_watches_is_told_what_a_batch_made_of_each_object() {
     let told: Vec<_> = told.map(|touched| (touched.key, value(touched.before), value(touched.after))).collect();
     let expected = [("x", Some(Some(2)), Some(Some(4))), ("y", Some(Some(1)), None), ("z", None, Some(Some(1)))];
     assert_eq!(told, expected.map(|(id, before, after)| (key(id), before, after)));
+}
+
+#[test]
+fn a_text_that_is_edited_and_then_set_in_one_event_is_set() {
+    let text = |edit: Edit| update("x", "text", edit);
+    let splice = |offset, insert: &str| text(Edit::Splice(Splices::text(offset, 0, insert)));
+    let mut server = after(&[insert("x", &[]), text(Edit::Set("abc".into()))]);
+    let anew = vec![splice(3, "d"), text(Edit::Set("anew".into())), splice(0, "<")];
+    assert!(server.push(ANN, authored(1, 3, 2, anew)));
+    assert_eq!(decide(&mut server, 2, splice(1, "Ben")), Ok((vec![], vec![LostReason::Overwritten])));
 }

@@ -81,13 +81,17 @@ impl Ground<'_> {
             match decision {
                 Decision::AsAuthored | Decision::Remade => {
                     self.apply(op, write);
+                    typed.took_effect(op);
                     if matches!(decision, Decision::Remade) {
                         self.texts.remade(&op.key, write.stamp.seq);
                     }
                     effect.altered.iter_mut().for_each(|ops| ops.push(op.clone()));
                 }
                 Decision::Instead { ops, lost } | Decision::Revived { ops, lost } => {
-                    ops.iter().for_each(|op| self.apply(op, write));
+                    for op in &ops {
+                        self.apply(op, write);
+                        typed.took_effect(op);
+                    }
                     if revived && let Some(object) = self.objects.get(&op.key) {
                         self.texts.revived(op, object, write.stamp.seq);
                     }

@@ -101,14 +101,23 @@ pub(super) struct Typed {
 }
 
 impl Typed {
-    /// An op sets fields of an object.
+    /// An op is to set fields of an object.
     pub(super) fn sets(&mut self, op: &Op) {
-        let sets = |name: &FieldName| match &op.action {
-            Action::Insert(set) | Action::Upsert(set) => set.get(name.as_str()).is_some(),
-            Action::Update(edits) => matches!(edits.get(name.as_str()), Some(Edit::Set(_) | Edit::Put(_))),
-            Action::Delete => true,
-        };
-        self.lost.retain(|(key, name)| *key != op.key || !sets(name));
+        self.lost.retain(|(key, name)| *key != op.key || !sets(op, name));
+    }
+
+    /// An op took effect: what was typed before on the texts that it sets is gone.
+    pub(super) fn took_effect(&mut self, op: &Op) {
+        self.spliced.retain(|spliced| spliced.key != op.key || !sets(op, &spliced.field));
+    }
+}
+
+/// Whether an op sets a field of its object as a whole.
+fn sets(op: &Op, name: &FieldName) -> bool {
+    match &op.action {
+        Action::Insert(set) | Action::Upsert(set) => set.get(name.as_str()).is_some(),
+        Action::Update(edits) => matches!(edits.get(name.as_str()), Some(Edit::Set(_) | Edit::Put(_))),
+        Action::Delete => true,
     }
 }
 
