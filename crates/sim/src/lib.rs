@@ -48,10 +48,6 @@ pub struct Run {
     pub traced: bool,
 }
 
-/// Seeds that fail, each a bug that waits to be mended; `--seed` runs one. Runs of many seeds pass them over, and say so.
-/// Most are splices that rest on what did not come to be, and are refused as invalid instead of to be typed again.
-pub const OPEN: [u64; 9] = [137, 603, 647, 723, 748, 815, 848, 850, 923];
-
 /// How a run ended.
 #[derive(Debug)]
 pub struct Report {

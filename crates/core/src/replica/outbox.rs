@@ -1,6 +1,7 @@
 //! The outbox: edits that are not yet on the log as far as the replica has played it, and what became of the rest.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 use super::Replica;
 use super::edit::Commanded;
@@ -397,8 +398,10 @@ impl Outbox {
         }
     }
 
-    /// Takes back what was stored. `decided`: the last number with a verdict under the present identity.
-    pub(super) fn restore(&mut self, last_edit: EditId, decided: EventNumber, client: ClientId) {
+    /// Takes back what was stored. `numbers`: from the last one up to which all have their verdict, to the last one given,
+    /// under the present identity.
+    pub(super) fn restore(&mut self, last_edit: EditId, numbers: RangeInclusive<EventNumber>, client: ClientId) {
+        let (decided, last) = numbers.into_inner();
         self.last_edit = last_edit;
         self.first = decided.next();
         self.sealed.clear();
@@ -413,6 +416,9 @@ impl Outbox {
                 self.sealed.push_back(None);
             }
             self.sealed.push_back(edit);
+        }
+        while self.last_sealed() < last {
+            self.sealed.push_back(None);
         }
         while self.sealed.pop_front_if(|edit| edit.is_none()).is_some() {
             self.first = self.first.next();

@@ -142,10 +142,12 @@ impl Replica {
             Some(edit) => self.play_own(moment, edit, event, overlap),
             None => {
                 self.report_overwritten(event);
+                let assigned = if self.outbox.len() > 0 { self.assigned_by(event) } else { Vec::new() };
                 if self.outbox.len() > 0 || self.moves.are_wanted() {
                     self.move_past(event);
                 }
                 self.confirmed.play(event);
+                self.void_along(assigned);
                 self.meet(event, overlap);
             }
         }

@@ -104,7 +104,7 @@ impl Replica {
         self.part = meta.part.map(Part::restored);
         self.storing.restored(meta.last_edit);
         self.tabs.restore(meta.tabs);
-        self.outbox.restore(meta.last_edit, meta.decided, meta.client);
+        self.outbox.restore(meta.last_edit, meta.decided..=meta.sealed, meta.client);
         if self.history.played == Seq::FIRST
             && let Some(filled) = &self.history.filling
         {

@@ -89,6 +89,8 @@ pub(super) struct Meta {
     pub(super) client: ClientId,
     pub(super) former: Vec<ClientId>,
     pub(super) decided: EventNumber,
+    /// The last number given: those of edits that are long on the log count as well.
+    pub(super) sealed: EventNumber,
     pub(super) incarnation: Option<Incarnation>,
     pub(super) played: Seq,
     pub(super) chain: Chain,
@@ -102,10 +104,10 @@ pub(super) struct Meta {
 
 impl Row {
     /// `[version, client, former, decided, incarnation | null, played, chain, head, last edit, [[tab, taken], …],
-    /// filling | null, [subscription, …] | null]`; a filling is `[[to, chain, [collection, id]], [collection, …], [objects, of, bytes]]`
+    /// filling | null, [subscription, …] | null, sealed]`; a filling is `[[to, chain, [collection, id]], [collection, …], [objects, of, bytes]]`
     pub(super) fn meta(meta: &Meta) -> Self {
         let mut writer = Writer::new();
-        writer.array(12).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
+        writer.array(13).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
         for &client in &meta.former {
             writer.client(client);
         }
@@ -124,6 +126,7 @@ impl Row {
             None => writer.null(),
             Some(all) => all.iter().fold(writer.array(all.len() as u64), Writer::subscription),
         };
+        writer.uint(meta.sealed.0);
         Self { table: Table::Meta, key: Vec::new(), value: Some(writer.finish()) }
     }
 
@@ -208,10 +211,11 @@ impl Row {
         self.read(|reader| {
             let parts = cbor::array_len(reader)?;
             reader.u64()?;
-            Ok(Meta {
+            let meta = Meta {
                 client: cbor::read_client(reader)?,
                 former: cbor::read_array(reader, "former clients", limits::FORMER_CLIENTS, cbor::read_client)?,
                 decided: EventNumber(reader.u64()?),
+                sealed: EventNumber::default(),
                 incarnation: maybe(reader)?.map(Incarnation),
                 played: Seq(reader.u64()?),
                 chain: Chain(reader.u64()?),
@@ -221,7 +225,9 @@ impl Row {
                 // Version 2 knew of no fillings.
                 filling: if parts > 10 { read_filled(reader)? } else { None },
                 part: if parts > 10 { read_part(reader)? } else { None },
-            })
+            };
+            let sealed = if parts > 12 { EventNumber(reader.u64()?) } else { meta.decided };
+            Ok(Meta { sealed, ..meta })
         })
     }
 

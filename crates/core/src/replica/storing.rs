@@ -297,6 +297,7 @@ impl Replica {
             client: self.identity.client,
             former: self.identity.former.iter().copied().collect(),
             decided: self.outbox.decided(),
+            sealed: self.outbox.last_sealed(),
             incarnation: self.history.incarnation,
             played: self.history.played,
             chain: self.history.chain,

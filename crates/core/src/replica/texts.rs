@@ -16,26 +16,13 @@ use crate::splice::Splices;
 use crate::value::Value;
 
 impl Replica {
-    /// Moves pending splices past what somebody else's event does to the same texts.
+    /// Moves pending splices past those of somebody else's event in the same texts.
     pub(super) fn move_past(&mut self, event: &Recorded) {
         for op in &event.body.ops {
-            if self.view.shown(&op.key).is_none() {
-                spliced(op).for_each(|(name, splices)| self.moves.push(&op.key, name, splices));
-                continue;
-            }
-            match &op.action {
-                Action::Delete => self.void_all(&op.key),
-                Action::Insert(set) | Action::Upsert(set) => {
-                    set.iter().for_each(|(name, _)| self.void(&op.key, name));
-                }
-                Action::Update(edits) => {
-                    for (name, edit) in edits.iter() {
-                        match edit {
-                            Edit::Splice(splices) => self.move_splices(&op.key, name, splices.clone()),
-                            Edit::Set(_) | Edit::Put(_) => self.void(&op.key, name),
-                            Edit::Inc(_) | Edit::Members(_) | Edit::Ask(_) => {}
-                        }
-                    }
+            for (name, splices) in spliced(op) {
+                match self.view.shown(&op.key) {
+                    Some(_) => self.move_splices(&op.key, name, splices.clone()),
+                    None => self.moves.push(&op.key, name, splices),
                 }
             }
         }
@@ -65,32 +52,6 @@ impl Replica {
     /// were edited here. Where a text was set anew, or too much was done, that shows in the text alone.
     pub fn take_moved(&mut self) -> Vec<Moved> {
         self.moves.take()
-    }
-
-    /// Pending splices of a text show no more: it was set anew.
-    fn void(&mut self, key: &Key, name: &FieldName) {
-        for (edit, place) in self.view.ops(key).collect::<Vec<_>>() {
-            let Some(pending) = self.outbox.pending.get_mut(edit) else { continue };
-            match edit_of(&pending.ops()[place], name) {
-                Doing::Splices(_) => {
-                    pending.show(place, name, None);
-                    pending.voided = true;
-                    self.storing.pending(edit);
-                }
-                Doing::Sets => return,
-                Doing::Nothing => {}
-            }
-        }
-    }
-
-    fn void_all(&mut self, key: &Key) {
-        let ops: Vec<_> = self.view.ops(key).collect();
-        let mut names: Vec<FieldName> = Vec::new();
-        for (edit, place) in ops {
-            let Some(pending) = self.outbox.pending.get(edit) else { continue };
-            names.extend(spliced(&pending.ops()[place]).map(|(name, _)| name.clone()));
-        }
-        names.iter().for_each(|name| self.void(key, name));
     }
 
     /// What is under a key with some of the pending edits on it.

@@ -91,8 +91,12 @@ impl Fields<'_, '_> {
             One::Changed(instead, _) => instead.as_ref(),
         };
         let fits = taken.map_or(Ok(()), |taken| edit::check(object.get(name.as_str()), taken));
-        fits.map_err(|error| self.invalid(name, &error))?;
-        Ok(decided)
+        match fits {
+            Ok(_) => Ok(decided),
+            // It was typed on a text that did not come to be.
+            Err(_) if matches!(edit, Edit::Splice(_)) && self.on < self.stamp.seq => Err(self.rebase(name, object)),
+            Err(error) => Err(self.invalid(name, &error)),
+        }
     }
 
     /// A field that is set while somebody else has written it.
