@@ -148,7 +148,7 @@ impl Known {
         shown: Shown<'_>,
         all: All<'_>,
     ) -> Result<Made, CommandError> {
-        let mut transaction = Transaction::new(drawn, shown, all);
+        let mut transaction = Transaction::new(drawn, shown, all, self.serializable);
         let ran = catch_unwind(AssertUnwindSafe(|| (self.body)(&mut transaction, &command.args)));
         ran.map_err(|panic| CommandError::Bug(said(&*panic)))??;
         Ok(transaction.finish())
@@ -166,11 +166,14 @@ pub(crate) fn args(args: &impl Serialize) -> Result<Value, ShapeError> {
     shape::to_value(args)
 }
 
+const NOT_ALL: &str = "a serializable command reads objects by their ids: of a whole collection the server does not know whether it changed";
+
 /// What a command reads, and what it asks for. It sees its own changes.
 pub struct Transaction<'a> {
     shown: Shown<'a>,
     all: All<'a>,
     drawn: Drawn,
+    serializable: bool,
     draws: u64,
     changed: FxHashMap<Key, Option<Entry>>,
     ops: Vec<Op>,
@@ -188,9 +191,9 @@ impl Debug for Transaction<'_> {
 }
 
 impl<'a> Transaction<'a> {
-    fn new(drawn: Drawn, shown: Shown<'a>, all: All<'a>) -> Self {
+    fn new(drawn: Drawn, shown: Shown<'a>, all: All<'a>, serializable: bool) -> Self {
         let (changed, ops, reads) = Default::default();
-        Self { shown, all, drawn, draws: 0, changed, ops, reads }
+        Self { shown, all, drawn, serializable, draws: 0, changed, ops, reads }
     }
 
     fn finish(self) -> Made {
@@ -213,9 +216,13 @@ impl<'a> Transaction<'a> {
     /// All objects of a collection, sorted by id. That they were read is noted.
     ///
     /// # Errors
-    /// Where the collection's name is none.
+    /// Where the collection's name is none, and in a serializable command: the server does not know whether a whole
+    /// collection has changed.
     pub fn all(&mut self, collection: &str) -> Result<Vec<(ObjectId, Arc<Object>)>, Refused> {
         let collection = Collection::new(collection)?;
+        if self.serializable {
+            return Err(Refused(NOT_ALL.into()));
+        }
         let mut found: BTreeMap<ObjectId, Arc<Object>> = (self.all)(&collection).into_iter().collect();
         for (key, entry) in self.changed.iter().filter(|(key, _)| key.collection == collection) {
             match entry.as_ref().and_then(Entry::live) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tapeline_core::difference::DifferenceError;
-use tapeline_core::name::NameError;
+use tapeline_core::name::{NameError, StreamName};
 use tapeline_core::op::FieldMapError;
 use tapeline_core::replica;
 
@@ -44,6 +44,29 @@ pub enum StreamError {
     /// What is stored of it cannot be read. The store is kept as it is.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The device holds all of it, or did; or this client has it open so.
+    #[error("the device holds all of {0}: open it with stream, or keep its parts in another store")]
+    Whole(StreamName),
+    /// The device holds a part of it, or this client has it open so.
+    #[error("the device holds a part of {0}: open it with part, or keep all of it in another store")]
+    Part(StreamName),
+    /// The client was closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why a query is not held. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HoldError {
+    /// The collection's name is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The query has no form that can travel.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// It is no query, there are too many, or the stream is held as a whole.
+    #[error(transparent)]
+    Refused(#[from] replica::SubscribeError),
     /// The client was closed.
     #[error(transparent)]
     Closed(#[from] Closed),

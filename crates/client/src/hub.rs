@@ -63,18 +63,20 @@ impl Hub {
         }
     }
 
-    /// The stream with this name; read from the store, or made, where it is not open yet.
-    pub(crate) async fn stream(&self, name: StreamName) -> Result<Arc<Cell>, StreamError> {
+    /// The stream with this name, or a part of it; read from the store, or made, where it is not open yet.
+    pub(crate) async fn stream(&self, name: StreamName, extent: Extent) -> Result<Arc<Cell>, StreamError> {
         let _opening = self.opening.lock().await;
         self.check_open()?;
         if let Some(cell) = self.open_stream(&name) {
+            cell.with(|replica| extent.check(replica))?;
             return Ok(cell);
         }
         let client = ClientId(chance::random());
-        let replica = match &self.store {
+        let mut replica = match &self.store {
             None => Replica::new(name.clone(), client, Start::Played, Keeping::Memory),
             Some(store) => store.load(name.clone(), client).await?,
         };
+        extent.check(&mut replica)?;
         let cell = self.add(name, replica);
         self.attend(&cell);
         Ok(cell)
@@ -176,6 +178,25 @@ impl Hub {
 
     pub(crate) fn check_open(&self) -> Result<(), Closed> {
         if self.is_ending() { Err(Closed) } else { Ok(()) }
+    }
+}
+
+/// How much of a stream is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Whole,
+    Part,
+}
+
+impl Extent {
+    /// Whether a replica holds so much, or may from now on.
+    fn check(self, replica: &mut Replica) -> Result<(), StreamError> {
+        let name = || replica.stream().clone();
+        match self {
+            Self::Whole if replica.is_partial() => Err(StreamError::Part(name())),
+            Self::Part if !replica.hold_part() => Err(StreamError::Whole(replica.stream().clone())),
+            Self::Whole | Self::Part => Ok(()),
+        }
     }
 }
 

@@ -51,6 +51,14 @@ impl Stream {
         Self { shared, cell }
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<Cell> {
+        &self.cell
+    }
+
     /// Its name.
     pub fn name(&self) -> &StreamName {
         self.cell.name()

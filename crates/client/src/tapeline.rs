@@ -12,7 +12,7 @@ use crate::Stream;
 use crate::command::{Refused, Transaction};
 use crate::driver::Driver;
 use crate::error::{OpenError, StoreError, StreamError};
-use crate::hub::{Hub, Shared};
+use crate::hub::{Extent, Hub, Shared};
 use crate::line::Line;
 use crate::socket::Address;
 use crate::status::Connection;
@@ -67,10 +67,21 @@ impl Tapeline {
     /// as the client lives. The same name gives the same stream.
     ///
     /// # Errors
-    /// Where the name is none, or what is stored of it cannot be read.
+    /// Where the name is none, what is stored of it cannot be read, or the device holds a part of it.
     pub async fn stream(&self, name: impl AsRef<str>) -> Result<Stream, StreamError> {
         let name = StreamName::new(name)?;
-        let cell = self.shared.stream(name).await?;
+        let cell = self.shared.stream(name, Extent::Whole).await?;
+        Ok(Stream::new(self.shared.clone(), cell))
+    }
+
+    /// A stream of which only what is wanted is held: what [`Stream::hold`] asks for, and [`Stream::load`]. An object that
+    /// is not held can be edited all the same.
+    ///
+    /// # Errors
+    /// Where the name is none, what is stored of it cannot be read, or the device holds all of it.
+    pub async fn part(&self, name: impl AsRef<str>) -> Result<Stream, StreamError> {
+        let name = StreamName::new(name)?;
+        let cell = self.shared.stream(name, Extent::Part).await?;
         Ok(Stream::new(self.shared.clone(), cell))
     }
 

@@ -22,7 +22,7 @@ const OBJECTS: usize = 4_000;
 
 async fn start(log: &Arc<MemoryLog>) -> (Server, SocketAddr) {
     let config = ServerConfig { listen: "127.0.0.1:0".parse().unwrap(), ..ServerConfig::default() };
-    let server = Server::start(config, log.clone(), log.clone()).await.unwrap();
+    let server = Server::start_in_memory(config, log.clone()).await.unwrap();
     let address = server.address();
     (server, address)
 }

@@ -219,3 +219,12 @@ async fn reads_named_by_hand_are_refused_as_stale_with_what_is_there() {
     converged(&here, &there).await;
     assert_eq!((stock(&here), here.parked().len()), (2, 1));
 }
+
+#[tokio::test]
+async fn a_serializable_command_that_reads_a_whole_collection_is_refused() {
+    let server = TestServer::start().await;
+    let (a, here, ..) = two(&server).await;
+    a.serializable_command("count", |tx, (): ()| tx.all("stock").map(drop));
+    let CommandError::Refused(why) = here.run("count", ()).unwrap_err() else { panic!("it is refused") };
+    assert!(why.contains("by their ids"), "{why}");
+}

@@ -144,7 +144,7 @@ impl Replica {
                 self.report_overwritten(event);
                 let assigned = if self.outbox.len() > 0 { self.assigned_by(event) } else { Vec::new() };
                 if self.outbox.len() > 0 || self.moves.are_wanted() {
-                    self.move_past(event);
+                    self.move_past(event, &assigned);
                 }
                 self.confirmed.play(event);
                 self.void_along(assigned);

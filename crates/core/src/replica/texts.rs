@@ -7,6 +7,7 @@
 use super::Replica;
 use super::moves::Moved;
 use super::outbox::Pending;
+use super::trail::Assigned;
 use crate::event::{Recorded, Refusal, RefusalCode};
 use crate::name::{FieldName, Key};
 use crate::numbers::{EditId, Seq};
@@ -16,10 +17,11 @@ use crate::splice::Splices;
 use crate::value::Value;
 
 impl Replica {
-    /// Moves pending splices past those of somebody else's event in the same texts.
-    pub(super) fn move_past(&mut self, event: &Recorded) {
+    /// Moves pending splices past those of somebody else's event in the same texts, but for those that it sets anew.
+    pub(super) fn move_past(&mut self, event: &Recorded, assigned: &[Assigned]) {
         for op in &event.body.ops {
-            for (name, splices) in spliced(op) {
+            let is_set = |name: &FieldName| assigned.iter().any(|assigned| assigned.has(&op.key, name));
+            for (name, splices) in spliced(op).filter(|(name, _)| !is_set(name)) {
                 match self.view.shown(&op.key) {
                     Some(_) => self.move_splices(&op.key, name, splices.clone()),
                     None => self.moves.push(&op.key, name, splices),

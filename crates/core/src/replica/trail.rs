@@ -95,6 +95,13 @@ pub(super) struct Assigned {
     names: Option<Vec<FieldName>>,
 }
 
+impl Assigned {
+    /// Whether this text is one of them.
+    pub(super) fn has(&self, key: &Key, name: &FieldName) -> bool {
+        self.trail.key == *key && self.names.as_ref().is_none_or(|names| names.contains(name))
+    }
+}
+
 impl Replica {
     /// The texts with pending splices that an event sets anew, before it is played. Tell of them afterwards
     /// ([`void_along`](Self::void_along)).

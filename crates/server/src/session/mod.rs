@@ -275,6 +275,6 @@ mod tests {
             size_of::<F>()
         }
         let size = size_of_output(Session::<MemoryLog, MemoryLog>::run);
-        assert!(size <= 1_200, "{size} bytes");
+        assert!(size <= 1_216, "{size} bytes");
     }
 }

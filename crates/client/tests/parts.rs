@@ -1,0 +1,144 @@
+//! Holding a part of a stream, with a real server: what is asked for comes, stays in step, and goes again.
+
+mod support;
+
+use std::sync::Arc;
+
+use serde_json::json;
+use support::{builder, soon};
+use tapeline_client::{HoldError, ObjectId, Outcome, Stream, StreamError, SubscribeError, Tapeline, Transport};
+use tapeline_log::memory::MemoryLog;
+use tapeline_server::{Server, ServerConfig};
+use tempfile::TempDir;
+
+async fn start() -> (Server, String) {
+    let config = ServerConfig { listen: "127.0.0.1:0".parse().unwrap(), ..ServerConfig::default() };
+    let server = Server::start_in_memory(config, Arc::new(MemoryLog::new())).await.unwrap();
+    let address = format!("ws://{}", server.address());
+    (server, address)
+}
+
+/// Somebody who holds all of a room with messages from `0` on, and their ids.
+async fn author(address: &str, messages: i64) -> (Tapeline, Stream, Vec<ObjectId>) {
+    let client = builder(address, Transport::Auto).open().await.unwrap();
+    let room = client.stream("room").await.unwrap();
+    let made = (0..messages).map(|at| say(&room, at)).collect();
+    soon(room.synced()).await.unwrap();
+    (client, room, made)
+}
+
+fn say(room: &Stream, at: i64) -> ObjectId {
+    let fields = [("at", at.into()), ("by", (at % 3).into()), ("read", false.into())];
+    room.collection("messages").unwrap().insert(fields).unwrap().0
+}
+
+/// The numbers of messages, in order.
+fn numbers(held: &tapeline_client::Held) -> Vec<i64> {
+    held.objects().iter().map(|(_, message)| message.get("at").unwrap().as_int().unwrap()).collect()
+}
+
+async fn until(room: &Stream, is_so: impl Fn() -> bool) {
+    let mut changes = room.changes();
+    while !is_so() {
+        soon(changes.next()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_window_is_the_newest_and_grows_and_moves() {
+    let (_server, address) = start().await;
+    let (_author, theirs, _) = author(&address, 200).await;
+    let client = builder(&address, Transport::Auto).open().await.unwrap();
+    let room = client.part("room").await.unwrap();
+    let newest = json!({ "collection": "messages", "orderBy": { "at": "desc" }, "limit": 5 });
+    let window = room.hold(&newest).unwrap();
+    soon(window.ready()).await.unwrap();
+    assert_eq!(numbers(&window), [199, 198, 197, 196, 195]);
+    assert_eq!(room.collection("messages").unwrap().all().len(), 5, "nothing else is on the device");
+    assert!(window.more(8));
+    soon(window.ready()).await.unwrap();
+    assert_eq!(numbers(&window), (192..200).rev().collect::<Vec<_>>());
+    say(&theirs, 200);
+    until(&room, || numbers(&window)[0] == 200).await;
+    assert_eq!(numbers(&window), (193..=200).rev().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_a_query_finds_enters_and_leaves_and_goes_with_the_last_who_wants_it() {
+    let (_server, address) = start().await;
+    let (_author, theirs, ids) = author(&address, 30).await;
+    let client = builder(&address, Transport::Auto).open().await.unwrap();
+    let room = client.part("room").await.unwrap();
+    let unread = json!({ "collection": "messages", "where": { "by": 1, "read": false } });
+    let (held, also) = (room.hold(&unread).unwrap(), room.hold(&unread).unwrap());
+    soon(held.ready()).await.unwrap();
+    assert_eq!(numbers(&held).len(), 10);
+    theirs.collection("messages").unwrap().update(&ids[1], [("read", true.into())]).unwrap();
+    until(&room, || held.objects().len() == 9).await;
+    let mine = room.collection("messages").unwrap();
+    let receipt = mine.update(&ids[4], [("read", true.into())]).unwrap();
+    assert_eq!(held.objects().len(), 8, "it shows at once");
+    assert!(matches!(soon(receipt.recorded()).await, Ok(Outcome::Recorded { .. })));
+    drop(held);
+    assert_eq!(also.objects().len(), 8);
+    drop(also);
+    assert_eq!(mine.all().len(), 0);
+}
+
+#[tokio::test]
+async fn an_object_is_loaded_when_it_is_wanted_and_edited_without() {
+    let (_server, address) = start().await;
+    let (_author, theirs, ids) = author(&address, 10).await;
+    let client = builder(&address, Transport::Auto).open().await.unwrap();
+    let room = client.part("room").await.unwrap();
+    let (first, again) = tokio::join!(room.load("messages", &ids[3]), room.load("messages", &ids[3]));
+    let ((found, held), (same, also)) = (first.unwrap(), again.unwrap());
+    assert_eq!(found.unwrap().get("at"), Some(&3i64.into()));
+    assert!(same.is_some() && held.is_ready() && also.is_ready());
+    let nobody = ObjectId::new("nobody").unwrap();
+    assert!(soon(room.load("messages", &nobody)).await.unwrap().0.is_none());
+    let receipt = room.collection("messages").unwrap().update(&ids[7], [("read", true.into())]).unwrap();
+    assert!(matches!(soon(receipt.recorded()).await, Ok(Outcome::Recorded { .. })));
+    let read = || theirs.collection("messages").unwrap().get(&ids[7]).unwrap().get("read") == Some(&true.into());
+    until(&theirs, read).await;
+}
+
+#[tokio::test]
+async fn what_the_device_holds_shows_at_once_after_a_restart() {
+    let (_server, address) = start().await;
+    let (_author, theirs, _) = author(&address, 20).await;
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    let open = || builder(&address, Transport::Auto).store(&path);
+    let query = json!({ "collection": "messages", "where": { "by": 2 } });
+    let client = open().open().await.unwrap();
+    let room = client.part("room").await.unwrap();
+    let held = room.hold(&query).unwrap();
+    soon(held.ready()).await.unwrap();
+    soon(room.stored()).await.unwrap();
+    let before = numbers(&held).len();
+    client.close().await.unwrap();
+    drop((held, room, client));
+    (20..23).for_each(|at| drop(say(&theirs, at)));
+    soon(theirs.synced()).await.unwrap();
+
+    let client = open().offline().open().await.unwrap();
+    let room = client.part("room").await.unwrap();
+    let held = room.hold(&query).unwrap();
+    assert_eq!(numbers(&held).len(), before);
+    client.go_online();
+    until(&room, || numbers(&held).len() == before + 1).await;
+    assert!(matches!(client.stream("room").await, Err(StreamError::Part(_))));
+}
+
+#[tokio::test]
+async fn what_is_no_query_or_no_part_is_refused() {
+    let (_server, address) = start().await;
+    let client = builder(&address, Transport::Auto).open().await.unwrap();
+    let whole = client.stream("whole").await.unwrap();
+    let all = json!({ "collection": "messages" });
+    assert!(matches!(whole.hold(&all), Err(HoldError::Refused(SubscribeError::Whole))));
+    let room = client.part("room").await.unwrap();
+    assert!(matches!(room.hold(&json!({ "where": 1 })), Err(HoldError::Refused(SubscribeError::Query(_)))));
+    assert!(matches!(room.hold(&"all"), Err(HoldError::Shape(_) | HoldError::Refused(_))));
+}
