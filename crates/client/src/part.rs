@@ -33,7 +33,7 @@ impl Stream {
     /// # async fn example(tapeline: tapeline_client::Tapeline) -> Result<(), Box<dyn std::error::Error>> {
     /// let room = tapeline.part("rooms/kitchen").await?;
     /// let newest = room.hold(&serde_json::json!({
-    ///     "collection": "messages", "orderBy": { "at": "desc" }, "limit": 50,
+    ///     "collection": "messages", "orderBy": "-at", "limit": 50,
     /// }))?;
     /// newest.ready().await?;
     /// println!("{} messages", newest.objects().len());

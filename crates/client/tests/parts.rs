@@ -50,7 +50,7 @@ async fn a_window_is_the_newest_and_grows_and_moves() {
     let (_author, theirs, _) = author(&address, 200).await;
     let client = builder(&address, Transport::Auto).open().await.unwrap();
     let room = client.part("room").await.unwrap();
-    let newest = json!({ "collection": "messages", "orderBy": { "at": "desc" }, "limit": 5 });
+    let newest = json!({ "collection": "messages", "orderBy": "-at", "limit": 5 });
     let window = room.hold(&newest).unwrap();
     soon(window.ready()).await.unwrap();
     assert_eq!(numbers(&window), [199, 198, 197, 196, 195]);
