@@ -116,5 +116,6 @@ fn what_has_no_position_between_says_what_to_do() {
 /// Any text of the digits, with a liking for the smallest and the largest; or an end.
 fn any(random: &mut Rng) -> Option<SmolStr> {
     let digits = ["0", "00", "z", "zzzz", "V", "W", "1", "y"];
-    (random.u8(..5) > 0).then(|| (0..random.usize(..8)).filter_map(|_| random.choice(digits)).collect())
+    (random.u8(..5) > 0)
+        .then(|| (0..random.usize(..8)).filter_map(|_| random.choice(digits)).collect::<String>().into())
 }
