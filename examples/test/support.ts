@@ -129,6 +129,8 @@ interface Axe {
 /** What is wrong for people who cannot see, point or tell colours, as far as a program can say. */
 export async function barriers(page: Page): Promise<string[]> {
   await page.evaluate(axe);
+  // What is still fading in has not got its colours yet.
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished)));
   return page.evaluate(async () => {
     const { violations } = await (globalThis as unknown as { axe: Axe }).axe.run(document);
     return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" | ")}`);

@@ -28,7 +28,7 @@ export function usePeople(list: Stream | undefined): People {
       if (!next || next === name) return;
       setName(next);
       localStorage.setItem(KEY, next);
-      if (list && people?.get(list.client)) people.update(list.client, { name: next });
+      if (list?.client && people?.get(list.client)) people.update(list.client, { name: next });
     },
     [list, people, name],
   );
