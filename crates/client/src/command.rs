@@ -166,7 +166,8 @@ pub(crate) fn args(args: &impl Serialize) -> Result<Value, ShapeError> {
     shape::to_value(args)
 }
 
-const NOT_ALL: &str = "a serializable command reads objects by their ids: of a whole collection the server does not know whether it changed";
+const NOT_ALL: &str = "a serializable command reads objects by their ids: of a whole collection the server does not \
+                       know whether it changed";
 
 /// What a command reads, and what it asks for. It sees its own changes.
 pub struct Transaction<'a> {

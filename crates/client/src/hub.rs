@@ -191,9 +191,8 @@ pub(crate) enum Extent {
 impl Extent {
     /// Whether a replica holds so much, or may from now on.
     fn check(self, replica: &mut Replica) -> Result<(), StreamError> {
-        let name = || replica.stream().clone();
         match self {
-            Self::Whole if replica.is_partial() => Err(StreamError::Part(name())),
+            Self::Whole if replica.is_partial() => Err(StreamError::Part(replica.stream().clone())),
             Self::Part if !replica.hold_part() => Err(StreamError::Whole(replica.stream().clone())),
             Self::Whole | Self::Part => Ok(()),
         }

@@ -104,9 +104,6 @@ impl Drop for Held {
 }
 
 fn found(replica: &Replica, number: QueryNumber) -> Vec<(ObjectId, Arc<Object>)> {
-    let subscribed = replica.subscriptions().into_iter().find(|subscribed| subscribed.number == number);
-    let query = subscribed.and_then(|subscribed| Query::from_value(&subscribed.query).ok());
-    let Some(query) = query else { return Vec::new() };
-    let collection = query.collection.clone();
-    LiveQuery::new(query, replica.collection(&collection)).rows().to_vec()
+    let Some(query) = replica.query(number) else { return Vec::new() };
+    LiveQuery::new(query.clone(), replica.collection(&query.collection)).rows().to_vec()
 }

@@ -27,6 +27,13 @@ async fn author(address: &str, messages: i64) -> (Tapeline, Stream, Vec<ObjectId
     (client, room, made)
 }
 
+/// Somebody who holds a part of it.
+async fn part(address: &str) -> (Tapeline, Stream) {
+    let client = builder(address, Transport::Auto).open().await.unwrap();
+    let room = client.part("room").await.unwrap();
+    (client, room)
+}
+
 fn say(room: &Stream, at: i64) -> ObjectId {
     let fields = [("at", at.into()), ("by", (at % 3).into()), ("read", false.into())];
     room.collection("messages").unwrap().insert(fields).unwrap().0
@@ -48,8 +55,7 @@ async fn until(room: &Stream, is_so: impl Fn() -> bool) {
 async fn a_window_is_the_newest_and_grows_and_moves() {
     let (_server, address) = start().await;
     let (_author, theirs, _) = author(&address, 200).await;
-    let client = builder(&address, Transport::Auto).open().await.unwrap();
-    let room = client.part("room").await.unwrap();
+    let (_client, room) = part(&address).await;
     let newest = json!({ "collection": "messages", "orderBy": "-at", "limit": 5 });
     let window = room.hold(&newest).unwrap();
     soon(window.ready()).await.unwrap();
@@ -67,8 +73,7 @@ async fn a_window_is_the_newest_and_grows_and_moves() {
 async fn what_a_query_finds_enters_and_leaves_and_goes_with_the_last_who_wants_it() {
     let (_server, address) = start().await;
     let (_author, theirs, ids) = author(&address, 30).await;
-    let client = builder(&address, Transport::Auto).open().await.unwrap();
-    let room = client.part("room").await.unwrap();
+    let (_client, room) = part(&address).await;
     let unread = json!({ "collection": "messages", "where": { "by": 1, "read": false } });
     let (held, also) = (room.hold(&unread).unwrap(), room.hold(&unread).unwrap());
     soon(held.ready()).await.unwrap();
@@ -89,8 +94,7 @@ async fn what_a_query_finds_enters_and_leaves_and_goes_with_the_last_who_wants_i
 async fn an_object_is_loaded_when_it_is_wanted_and_edited_without() {
     let (_server, address) = start().await;
     let (_author, theirs, ids) = author(&address, 10).await;
-    let client = builder(&address, Transport::Auto).open().await.unwrap();
-    let room = client.part("room").await.unwrap();
+    let (_client, room) = part(&address).await;
     let (first, again) = tokio::join!(room.load("messages", &ids[3]), room.load("messages", &ids[3]));
     let ((found, held), (same, also)) = (first.unwrap(), again.unwrap());
     assert_eq!(found.unwrap().get("at"), Some(&3i64.into()));

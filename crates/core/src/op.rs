@@ -19,6 +19,17 @@ pub struct Op {
     pub action: Action,
 }
 
+impl Op {
+    /// Whether it sets a field as a whole: what was typed on that before is gone. So it is where the object ends.
+    pub(crate) fn sets(&self, name: &FieldName) -> bool {
+        match &self.action {
+            Action::Insert(set) | Action::Upsert(set) => set.get(name.as_str()).is_some(),
+            Action::Update(edits) => matches!(edits.get(name.as_str()), Some(Edit::Set(_) | Edit::Put(_))),
+            Action::Delete => true,
+        }
+    }
+}
+
 /// What an op does to its object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {

@@ -15,11 +15,12 @@
 //! ```
 //!
 //! One file an idea: `outbox` holds what is not yet on the log, `view` shows it, `connect` opens the stream and finds
-//! out whether both sides still speak of the same history, `play` takes events in and `filling` what
-//! they came to, `part` holds the results of queries alone, `verdict` takes answers in,
-//! `identity` changes who the replica is where its store was copied or the server restored, `storing` writes to the
-//! device and `restoring` reads back, `coalesce` keeps the outbox short, `texts` moves pending splices past what others
-//! have done, `commands` has commands run again, `drafts` holds what never leaves the device, `tabs` takes edits from mirrors and tells them what changed, `presence` knows who else is there.
+//! out whether both sides still speak of the same history, `play` takes events in and `filling` what they came to,
+//! `part` holds the results of queries alone, `verdict` takes answers in, `identity` changes who the replica is where
+//! its store was copied or the server restored, `storing` writes to the device and `restoring` reads back, `coalesce`
+//! keeps the outbox short, `texts` moves pending splices past what others have done, `trail` to what comes of the edits
+//! before them, `moves` tells cursors of it, `commands` has commands run again, `drafts` holds what never leaves the
+//! device, `tabs` takes edits from mirrors and tells them what changed, `presence` knows who else is there.
 
 mod coalesce;
 mod commands;

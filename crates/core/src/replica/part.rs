@@ -243,6 +243,11 @@ impl Replica {
         self.part.as_ref().and_then(|part| part.get(number)).is_some_and(|subscribed| subscribed.ready)
     }
 
+    /// A query whose result is held.
+    pub fn query(&self, number: QueryNumber) -> Option<&Query> {
+        self.part.as_ref()?.get(number).map(|subscribed| &subscribed.query)
+    }
+
     /// The queries whose results are held.
     pub fn subscriptions(&self) -> Vec<Subscription> {
         self.part.as_ref().map(Part::subscriptions).unwrap_or_default()

@@ -18,7 +18,7 @@ use crate::value::Value;
 
 impl Replica {
     /// Moves pending splices past those of somebody else's event in the same texts, but for those that it sets anew.
-    pub(super) fn move_past(&mut self, event: &Recorded, assigned: &[Assigned]) {
+    pub(super) fn move_past(&mut self, event: &Recorded, assigned: &[Assigned<'_>]) {
         for op in &event.body.ops {
             let is_set = |name: &FieldName| assigned.iter().any(|assigned| assigned.has(&op.key, name));
             for (name, splices) in spliced(op).filter(|(name, _)| !is_set(name)) {

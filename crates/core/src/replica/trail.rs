@@ -5,12 +5,13 @@
 //! more, what is different after that one is found by comparing.
 
 use super::Replica;
+use super::outbox::Pending;
 use super::texts::{spliced, texts, value};
 use crate::event::Recorded;
 use crate::name::{FieldName, Key};
 use crate::numbers::EditId;
 use crate::object::Entry;
-use crate::op::{Action, Edit, Op};
+use crate::op::{Edit, Op};
 use crate::splice::Splices;
 
 /// What is under a key before each of the pending ops on it, and after the last.
@@ -89,47 +90,40 @@ impl Replica {
 
 /// Texts that somebody else's event sets anew, and what pending splices were made on before it.
 #[derive(Debug)]
-pub(super) struct Assigned {
+pub(super) struct Assigned<'e> {
+    by: &'e Op,
     trail: Trail,
-    /// Which; `None`: all, the object is deleted.
-    names: Option<Vec<FieldName>>,
 }
 
-impl Assigned {
+impl Assigned<'_> {
     /// Whether this text is one of them.
     pub(super) fn has(&self, key: &Key, name: &FieldName) -> bool {
-        self.trail.key == *key && self.names.as_ref().is_none_or(|names| names.contains(name))
+        self.by.key == *key && self.by.sets(name)
     }
 }
 
 impl Replica {
     /// The texts with pending splices that an event sets anew, before it is played. Tell of them afterwards
     /// ([`void_along`](Self::void_along)).
-    pub(super) fn assigned_by(&self, event: &Recorded) -> Vec<Assigned> {
-        let mut assigned = Vec::new();
-        for op in event.body.ops.iter().filter(|op| self.view.shown(&op.key).is_some()) {
-            let names = sets(op);
-            let is_set = |name: &FieldName| names.as_ref().is_none_or(|names| names.contains(name));
-            let mut pending = self
-                .view
-                .ops(&op.key)
-                .filter_map(|(edit, place)| self.outbox.pending.get(edit).and_then(|pending| pending.ops().get(place)));
-            if pending.any(|op| spliced(op).any(|(name, _)| is_set(name))) {
-                assigned.push(Assigned { trail: self.trail(&op.key), names });
-            }
-        }
-        assigned
+    pub(super) fn assigned_by<'e>(&self, event: &'e Recorded) -> Vec<Assigned<'e>> {
+        let pending =
+            |(edit, place)| self.outbox.pending.get(edit).and_then(|pending: &Pending| pending.ops().get(place));
+        let is_typed_on = |by: &&Op| {
+            let mut pending = self.view.ops(&by.key).filter_map(pending);
+            pending.any(|op| spliced(op).any(|(name, _)| by.sets(name)))
+        };
+        let by = event.body.ops.iter().filter(is_typed_on);
+        by.map(|by| Assigned { by, trail: self.trail(&by.key) }).collect()
     }
 
     /// Pending splices show no more where their text was set anew.
-    pub(super) fn void_along(&mut self, assigned: Vec<Assigned>) {
-        for Assigned { trail: Trail { key, before, .. }, names } in assigned {
-            let is_set = |name: &FieldName| names.as_ref().is_none_or(|names| names.contains(name));
+    pub(super) fn void_along(&mut self, assigned: Vec<Assigned<'_>>) {
+        for Assigned { by, trail: Trail { key, before, .. } } in assigned {
             let mut entry = self.confirmed.entry(&key).cloned();
             for (edit, place) in self.view.ops(&key).collect::<Vec<_>>() {
                 if let Ok(at) = before.binary_search_by(|(op, _)| op.cmp(&(edit, place))) {
                     self.void_op(edit, place, |name| {
-                        is_set(name) && text(before[at].1.as_ref(), name) != text(entry.as_ref(), name)
+                        by.sets(name) && text(before[at].1.as_ref(), name) != text(entry.as_ref(), name)
                     });
                 }
                 self.apply_pending(&mut entry, edit, place);
@@ -146,18 +140,6 @@ impl Replica {
             pending.voided = true;
             self.storing.pending(edit);
         }
-    }
-}
-
-/// The fields that an op sets as a whole. `None`: it deletes the object.
-fn sets(op: &Op) -> Option<Vec<FieldName>> {
-    match &op.action {
-        Action::Insert(set) | Action::Upsert(set) => Some(set.iter().map(|(name, _)| name.clone()).collect()),
-        Action::Update(edits) => {
-            let sets = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Set(_) | Edit::Put(_)));
-            Some(sets.map(|(name, _)| name.clone()).collect())
-        }
-        Action::Delete => None,
     }
 }
 

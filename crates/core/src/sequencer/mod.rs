@@ -151,7 +151,8 @@ impl Sequencer {
 
     /// Opens the stream for a peer: tells it where the stream is and what became of its events.
     ///
-    /// `is_of_the_log`: whether what it [claims](Open::claims) of the log is so. Client and former clients must be loaded. The answer comes when it rests on durable batches alone.
+    /// `is_of_the_log`: whether what it [claims](Open::claims) of the log is so. Client and former clients must be
+    /// loaded. The answer comes when it rests on durable batches alone.
     pub fn open(&mut self, peer: Peer, subject: Option<&Subject>, open: &Open, is_of_the_log: bool) {
         let answer = match self.objection(subject, open, is_of_the_log) {
             Some(frame) => frame,

@@ -103,21 +103,12 @@ pub(super) struct Typed {
 impl Typed {
     /// An op is to set fields of an object.
     pub(super) fn sets(&mut self, op: &Op) {
-        self.lost.retain(|(key, name)| *key != op.key || !sets(op, name));
+        self.lost.retain(|(key, name)| *key != op.key || !op.sets(name));
     }
 
     /// An op took effect: what was typed before on the texts that it sets is gone.
     pub(super) fn took_effect(&mut self, op: &Op) {
-        self.spliced.retain(|spliced| spliced.key != op.key || !sets(op, &spliced.field));
-    }
-}
-
-/// Whether an op sets a field of its object as a whole.
-fn sets(op: &Op, name: &FieldName) -> bool {
-    match &op.action {
-        Action::Insert(set) | Action::Upsert(set) => set.get(name.as_str()).is_some(),
-        Action::Update(edits) => matches!(edits.get(name.as_str()), Some(Edit::Set(_) | Edit::Put(_))),
-        Action::Delete => true,
+        self.spliced.retain(|spliced| spliced.key != op.key || !op.sets(&spliced.field));
     }
 }
 
@@ -190,12 +181,8 @@ impl Texts {
     /// it, and was lost; so is what was typed on top of that, unless the op sets the text.
     pub(super) fn revived(&mut self, op: &Op, object: &Object, seq: Seq) {
         let (key, nobody) = (&op.key, ClientId(u128::MAX));
-        let set = |field: &FieldName| match &op.action {
-            Action::Update(edits) => matches!(edits.get(field.as_str()), Some(Edit::Set(_) | Edit::Put(_))),
-            _ => false,
-        };
         let texts = object.fields().filter(|(_, field)| matches!(field.value, Value::Text(_) | Value::Bytes(_)));
-        for (field, _) in texts.filter(|(field, _)| !set(field)) {
+        for (field, _) in texts.filter(|(field, _)| !op.sets(field)) {
             let by = Stamp { seq, client: nobody };
             self.make(key.clone(), field.clone()).changes.push_back(Change { by, what: What::Assigned });
             self.count += 1;
