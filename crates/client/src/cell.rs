@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use tapeline_core::event::Command;
 use tapeline_core::frame::{ClientFrame, ServerFrame};
 use tapeline_core::name::{Collection, Key, ObjectId, StreamName};
-use tapeline_core::numbers::{Channel, EditId};
+use tapeline_core::numbers::{Channel, EditId, Millis};
 use tapeline_core::object::Object;
 use tapeline_core::op::Op;
 use tapeline_core::replica::{Commanded, EditError, Moved, NewEdit, Notice, Ran, Replica, Run, StoreBatch};
@@ -96,7 +96,7 @@ impl Cell {
 
     pub(crate) fn edit(self: &Arc<Self>, new: NewEdit) -> Result<Receipt, EditError> {
         let inner = &mut *self.lock();
-        inner.commit(new).map(|edit| self.receipt(inner, edit))
+        inner.commit(chance::now(), new).map(|edit| self.receipt(inner, edit))
     }
 
     pub(crate) fn draft(self: &Arc<Self>, ops: Vec<Op>) -> Result<Receipt, EditError> {
@@ -115,14 +115,15 @@ impl Cell {
     pub(crate) fn run(self: &Arc<Self>, command: Command) -> Result<Receipt, CommandError> {
         let known = self.registry.find(&command.name)?;
         let inner = &mut *self.lock();
-        let seed = chance::random() as u64;
+        // The edit keeps the time for when the command is run again: it is the one that the command is told.
+        let (now, seed) = (chance::now(), chance::random() as u64);
         let shown = |key: &Key| inner.replica.get(key).cloned();
         let all = |collection: &Collection| shown_of(&inner.replica, collection);
-        let made = known.run(&command, Drawn { at: chance::now(), seed }, &shown, &all)?;
+        let made = known.run(&command, Drawn { at: now, seed }, &shown, &all)?;
         let serializable = known.is_serializable();
         let commanded = Commanded { command, seed, reads: made.reads, serializable };
         let new = NewEdit { ops: made.ops, unchanged: Vec::new(), command: Some(commanded) };
-        let edit = inner.commit(new).map_err(CommandError::Edit)?;
+        let edit = inner.commit(now, new).map_err(CommandError::Edit)?;
         Ok(self.receipt(inner, edit))
     }
 
@@ -159,7 +160,7 @@ impl Cell {
         let inner = &mut *self.lock();
         let mut receipts = Vec::new();
         for ops in plan(&inner.replica)? {
-            let edit = inner.commit(ops.into())?;
+            let edit = inner.commit(chance::now(), ops.into())?;
             receipts.push(self.receipt(inner, edit));
         }
         Ok(receipts)
@@ -324,10 +325,10 @@ impl Cell {
 
 impl Inner {
     /// Makes an edit that can be undone.
-    fn commit(&mut self, new: NewEdit) -> Result<EditId, EditError> {
+    fn commit(&mut self, now: Millis, new: NewEdit) -> Result<EditId, EditError> {
         self.tell_history();
         let (ops, before) = (new.ops.clone(), objects(&self.replica, &new.ops));
-        let edit = self.replica.edit(chance::now(), new)?;
+        let edit = self.replica.edit(now, new)?;
         let Self { replica, history, .. } = self;
         history.committed(&ops, &look(before), &|key: &Key| replica.get(key).cloned());
         Ok(edit)

@@ -3,11 +3,12 @@
 mod support;
 
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use support::{TestServer, client, converged, soon};
 use tapeline_client::{
-    CommandError, ObjectId, Outcome, Read, RefusalCode, Refused, Stream, Tapeline, Transaction, Value,
+    CommandError, Millis, ObjectId, Outcome, Read, RefusalCode, Refused, Stream, Tapeline, Transaction, Value,
 };
 use tapeline_core::event::Recorded;
 use tempfile::TempDir;
@@ -28,8 +29,16 @@ fn order(tx: &mut Transaction<'_>, Order { item, count }: Order) -> Result<(), R
     }
     tx.update("stock", &stock, [("left", Value::Int(left - count))])?;
     let (number, at) = (tx.random() as i64, Value::Int(tx.now().0 as i64));
+    pass(tx.now());
     tx.insert("orders", [("item", item.into()), ("number", number.into()), ("at", at), ("left", left.into())])?;
     Ok(())
+}
+
+/// The clock goes on while a command runs: its time is that of its beginning also when it is run again.
+fn pass(now: Millis) {
+    while SystemTime::now() < UNIX_EPOCH + Duration::from_millis(now.0 + 1) {
+        std::hint::spin_loop();
+    }
 }
 
 async fn open(tapeline: &Tapeline) -> Stream {

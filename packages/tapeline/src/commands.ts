@@ -107,13 +107,13 @@ export class Commands {
   }
 
   /** Runs one for the first time. Answers the edit it makes, as the core reads it; none where it does nothing. */
-  run(name: string, args: unknown, view: View): Uint8Array | undefined {
+  run(name: string, args: unknown, view: View, now: number): Uint8Array | undefined {
     const known = this.known.get(name);
     if (!known)
       throw invalid(`the command ${name} is not known here: call db.command(${JSON.stringify(name)}, …) first`);
     const kept = encode(args ?? null, "the arguments");
     const seed = Math.floor(Math.random() * 2 ** 53);
-    const { count, ops, reads } = runOnce(known, decode(kept), view, Date.now(), seed);
+    const { count, ops, reads } = runOnce(known, decode(kept), view, now, seed);
     if (count === 0) return undefined;
     const writer = new Writer().array(3).raw(ops).array(0);
     writer.array(6).text(name).raw(kept).uint(seed).uint(Number(known.serializable)).raw(reads);

@@ -56,14 +56,16 @@ export class Stream {
     if (unchanged.length === 0) return this.inner.edit(ops.finish());
     const reads = encode(unchanged, "unchanged");
     // It was made by no command.
-    this.inner.editWith(new Writer().array(3).raw(ops.finish()).raw(reads).value(null, "").finish());
+    this.inner.editWith(new Writer().array(3).raw(ops.finish()).raw(reads).value(null, "").finish(), Date.now());
   }
 
   /** Runs a command. Throws `Refused` where it refuses; nothing has changed then. */
   run<Args>(command: Command<Args> | string, args: Args): void {
     const name = typeof command === "string" ? command : command.name;
-    const edit = this.tab.commands.run(name, args, this.inner);
-    if (edit) this.inner.editWith(edit);
+    // The edit keeps the time for when the command is run again: it is the one that the command is told.
+    const now = Date.now();
+    const edit = this.tab.commands.run(name, args, this.inner, now);
+    if (edit) this.inner.editWith(edit, now);
   }
 
   /**

@@ -49,8 +49,8 @@ export class TabStream implements View {
   }
 
   /** Makes an edit with what it depends on, or how it came about: `[ops, [read, …], command | null]`. */
-  editWith(edit: Uint8Array): void {
-    this.commit(() => this.mirror.editWith(edit, Date.now()));
+  editWith(edit: Uint8Array, now: number): void {
+    this.commit(() => this.mirror.editWith(edit, now));
   }
 
   /** A draft, `[collection, id]`, becomes an object like others. */
