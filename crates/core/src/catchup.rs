@@ -99,7 +99,7 @@ impl KeyOrder {
     /// again, and is no further before it is past them all.
     pub fn further(&self, there: Option<&Filling>, at: Filling) -> Filling {
         match there.filter(|there| self.compare(&at.after, &there.after).is_le()) {
-            Some(there) => there.clone(),
+            Some(there) => Filling { to: there.to, after: there.after.clone(), ..at },
             None => at,
         }
     }
@@ -170,12 +170,12 @@ mod tests {
 
     fn open(played: u64, pages: bool, cut: Option<u64>) -> Open {
         let open = Open::new(Channel(1), StreamName::new("s").unwrap(), ClientId(1), Live::From(Seq(played)));
-        let filling = cut.map(|to| Filling { to: Seq(to), chain: Chain::EMPTY, after: key("tasks", "m") });
+        let filling = cut.map(|to| Filling { to: Seq(to), latest: Seq(to), chain: Chain::EMPTY, after: key("tasks", "m") });
         Open { played: Seq(played), pages, filling, ..open }
     }
 
     fn fill(from: u64, cut: Option<u64>, fresh: bool) -> Plan {
-        let cut = cut.map(|to| Filling { to: Seq(to), chain: Chain::EMPTY, after: key("tasks", "m") });
+        let cut = cut.map(|to| Filling { to: Seq(to), latest: Seq(to), chain: Chain::EMPTY, after: key("tasks", "m") });
         Plan::Fill(Fill { from: Seq(from), cut, fresh, order: KeyOrder::default() })
     }
 

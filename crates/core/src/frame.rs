@@ -116,7 +116,7 @@ impl Open {
     /// The places of the log that the replica has been at, each with the chain there. Where one of them is not so, it
     /// knows another log.
     pub fn claims(&self) -> impl Iterator<Item = (Seq, Chain)> {
-        let filling = self.filling.as_ref().map(|filling| (filling.to, filling.chain));
+        let filling = self.filling.as_ref().map(|filling| (filling.latest, filling.chain));
         std::iter::once((self.played, self.chain)).chain(filling)
     }
 

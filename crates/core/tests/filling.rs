@@ -9,9 +9,9 @@ use peers::*;
 use support::for_seeds;
 use tapeline_core::catchup::{self, Fill, KeyOrder, Plan, Said};
 use tapeline_core::codec::json::value_from_json;
-use tapeline_core::frame::{ClientFrame, End, Item, Open, Page, ServerFrame};
+use tapeline_core::frame::{ClientFrame, End, ErrorCode, ErrorFrame, Item, Open, Page, ServerFrame};
 use tapeline_core::name::{Collection, Key};
-use tapeline_core::numbers::{Channel, QueryNumber, Seq};
+use tapeline_core::numbers::{Channel, EventNumber, Millis, QueryNumber, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::objects::Objects;
 use tapeline_core::op::{Action, Op};
@@ -180,6 +180,35 @@ fn an_edit_of_ones_own_that_is_in_what_came_counts_once() {
     ben.receive(ServerFrame::Page(Page { items: vec![item("b")], ..whole }));
     assert_eq!((ben.int("a", "n"), ben.int("b", "n"), ben.replica.pending()), (Some(6), Some(6), 0));
     assert!(ben.notices().iter().any(|notice| matches!(notice, Notice::Recorded { edit: told, .. } if *told == edit)));
+}
+
+#[test]
+fn what_was_put_off_and_is_in_pages_counts_once() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    open(&mut server, &mut ann);
+    ann.edit(vec![insert("a", &[("n", 1)])]);
+    push(&mut server, &mut ann);
+    let came = page(&server, Seq(0), &[whole(&server, "a")], &[]);
+    ann.receive(ServerFrame::Page(came));
+    ann.edit(vec![inc("a", "n", 5)]);
+    while ann.store() {}
+    // Nobody knows yet that it is recorded.
+    let Some(pushed) = ann.frame() else { panic!("it is sent") };
+    server.hear(ann.peer(), pushed);
+    ann.receive(ServerFrame::Error(ErrorFrame {
+        channel: Some(Channel(1)),
+        code: ErrorCode::Later,
+        message: "not now".into(),
+        n: Some(EventNumber(2)),
+        retry: None,
+    }));
+    let late = page(&server, Seq(0), &[whole(&server, "a")], &[]);
+    ann.receive(ServerFrame::Page(late.clone()));
+    assert_eq!((ann.int("a", "n"), ann.replica.pending()), (Some(6), 1));
+    ann.now = Millis(10_000);
+    push(&mut server, &mut ann);
+    ann.receive(ServerFrame::Page(late));
+    assert_eq!((ann.int("a", "n"), ann.replica.pending()), (Some(6), 0));
 }
 
 /// A device that holds what a query finds.

@@ -41,7 +41,7 @@ impl Filler {
     /// Pins the state. `None`: it is not as far yet as what the receiver has.
     pub fn pinned(fill: &Fill, disk: &Disk, horizon: Seq) -> Option<Self> {
         let pinned = disk.state()?;
-        let has = fill.cut.as_ref().map_or(fill.from, |cut| fill.from.max(cut.to));
+        let has = fill.cut.as_ref().map_or(fill.from, |cut| fill.from.max(cut.latest));
         // What was deleted below the horizon is forgotten.
         let known = |entry: &Entry| entry.live().is_some() || entry.version().last.seq >= horizon;
         let mut entries: Vec<_> = disk.entries().filter(|(_, entry)| known(entry)).collect();
@@ -64,7 +64,7 @@ impl Filler {
         let Some((after, _)) = self.next.checked_sub(1).and_then(|last| self.entries.get(last)) else {
             return Self::pinned(&self.fill, disk, horizon);
         };
-        let at = Filling { to: self.to(), chain: self.pinned.chain, after: after.clone() };
+        let at = Filling { to: self.to(), latest: self.to(), chain: self.pinned.chain, after: after.clone() };
         let fill =
             Fill { cut: Some(self.fill.order.further(self.fill.cut.as_ref(), at)), fresh: false, ..self.fill.clone() };
         Self::pinned(&fill, disk, horizon)

@@ -132,6 +132,7 @@ pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
                 }
                 // Brought back as it was: nobody has typed on it yet.
                 if upserts
+                    && unseen
                     && gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection))
                 {
                     object.remade = false;
@@ -306,8 +307,8 @@ fn tear(torn: &mut Vec<(Key, String)>, op: &Op, lost: &[Lost]) {
     torn.retain(|(key, name)| *key != op.key || !sets(name));
     for Lost { op, .. } in lost {
         let Action::Update(edits) = &op.action else { continue };
-        let typed = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Splice(_)));
-        torn.extend(typed.map(|(name, _)| (op.key.clone(), name.to_string())));
+        let texts = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Set(_) | Edit::Put(_) | Edit::Splice(_)));
+        torn.extend(texts.map(|(name, _)| (op.key.clone(), name.to_string())));
     }
 }
 

@@ -76,10 +76,19 @@ pub struct Progress {
 pub struct Filling {
     /// The state of all keys up to `after`.
     pub to: Seq,
-    /// The chain of the log at `to`.
+    /// The newest state that any key is of: a filling that was cut off goes over the same keys again.
+    pub latest: Seq,
+    /// The chain of the log at `latest`.
     pub chain: Chain,
     /// The cursor.
     pub after: Key,
+}
+
+impl Filling {
+    /// Where a filling stands after a page, which goes up to a key.
+    pub fn after(page: &Page, after: Key) -> Self {
+        Self { to: page.to, latest: page.to, chain: page.chain, after }
+    }
 }
 
 /// A query that a partial replica holds the result of.

@@ -30,7 +30,7 @@ pub(super) enum Link {
         phase: Phase,
         /// How many opens have not been answered; only the answer to the last one counts.
         unanswered: u32,
-        /// The server asked for a pause.
+        /// The server asked for a pause. The stream is opened anew after it.
         pause: Option<Pause>,
     },
 }
@@ -61,6 +61,11 @@ pub(super) enum Phase {
 impl Link {
     pub(super) fn is_open(self) -> bool {
         matches!(self, Self::Up { phase: Phase::Open { .. }, .. })
+    }
+
+    /// Whether pages are taken: not in a pause. What was put off may be in them, and only a new opening tells.
+    fn takes_pages(self) -> bool {
+        matches!(self, Self::Up { phase: Phase::Open { .. }, pause: None, .. })
     }
 }
 
@@ -93,7 +98,7 @@ impl Replica {
             ServerFrame::Resync(resync) if self.is_answered() => self.start_over(moment, resync.reason, &resync.last),
             ServerFrame::Error(error) => self.error(moment, error),
             ServerFrame::Events(events) if self.link.is_open() => self.events(moment, events),
-            ServerFrame::Page(page) if self.link.is_open() => self.page(moment, page),
+            ServerFrame::Page(page) if self.link.takes_pages() => self.page(moment, page),
             ServerFrame::Presence(presence) if self.link.is_open() => self.peers.receive(presence),
             ServerFrame::Ack { runs, lost, .. } if self.link.is_open() => self.acknowledged(moment, &runs, lost),
             ServerFrame::Refused { n, refusal, .. } if self.link.is_open() => self.refused(n, refusal),
@@ -124,8 +129,9 @@ impl Replica {
             }
             Phase::Open { .. } => {}
         }
-        if !paused && pause.take().is_some() {
-            self.outbox.send_again();
+        if !paused && pause.is_some() {
+            self.reopen();
+            return self.poll_frame(now);
         }
         if let Some(change) = self.next_subscription(channel) {
             return Some(change);

@@ -80,10 +80,7 @@ impl Replica {
         self.let_void_go(&page);
         match (page.query, page.end, &page.after) {
             (None, Some(end), _) => self.filled(moment, &page, &end),
-            (None, None, Some(after)) => {
-                let at = Filling { to: page.to, chain: page.chain, after: after.clone() };
-                self.advance(at, page.progress);
-            }
+            (None, None, Some(after)) => self.advance(Filling::after(&page, after.clone()), page.progress),
             _ => {}
         }
         if let Some(number) = page.query.filter(|_| page.after.is_none()) {

@@ -104,7 +104,7 @@ pub(super) struct Meta {
 
 impl Row {
     /// `[version, client, former, decided, incarnation | null, played, chain, head, last edit, [[tab, taken], …],
-    /// filling | null, [subscription, …] | null, sealed]`; a filling is `[[to, chain, [collection, id]], [collection, …], [objects, of, bytes]]`
+    /// filling | null, [subscription, …] | null, sealed]`; a filling is `[[to, latest, chain, [collection, id]], [collection, …], [objects, of, bytes]]`
     pub(super) fn meta(meta: &Meta) -> Self {
         let mut writer = Writer::new();
         writer.array(13).uint(VERSION).client(meta.client).array(meta.former.len() as u64);

@@ -57,6 +57,9 @@ impl Fields<'_, '_> {
             }
             let earlier = || edits.iter().take(place).map(|(name, edit)| (name.clone(), edit.clone())).collect();
             let (kept, lost) = changed.get_or_insert_with(|| (earlier(), Vec::new()));
+            if let One::Changed(_, Some((Edit::Set(_) | Edit::Put(_) | Edit::Splice(_), _))) = &one {
+                self.typed.lost.push((self.op.key.clone(), name.clone()));
+            }
             match one {
                 One::Kept => kept.push((name.clone(), edit.clone())),
                 One::Changed(instead, gone) => {
@@ -150,7 +153,6 @@ impl Fields<'_, '_> {
         let (others, recorded) = match between {
             Between::Nothing => (Vec::new(), authored.clone()),
             Between::Overwritten => {
-                self.typed.lost.push((key.clone(), name.clone()));
                 let lost = (Edit::Splice(authored.clone()), LostReason::Overwritten);
                 return Ok(One::Changed(None, Some(lost)));
             }

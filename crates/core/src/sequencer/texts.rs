@@ -96,7 +96,7 @@ pub(super) struct Spliced {
 #[derive(Debug, Default)]
 pub(super) struct Typed {
     pub(super) spliced: Vec<Spliced>,
-    /// Where a splice was lost: what the event types on top of it is lost with it.
+    /// Where what the event said of a text was lost: what it types on top of that is lost with it.
     pub(super) lost: Vec<(Key, FieldName)>,
 }
 

@@ -68,6 +68,7 @@ pub fn client_frame(random: &mut Rng) -> ClientFrame {
             first: some(random, 3, |random| key(random).collection),
             filling: maybe(random, |random| Filling {
                 to: Seq(count(random)),
+                latest: Seq(count(random)),
                 chain: Chain(random.u64(..)),
                 after: key(random),
             }),

@@ -26,6 +26,8 @@ use crate::limits;
 pub(crate) struct WholeFill {
     /// What was played.
     from: Seq,
+    /// The newest state that any key is held as of.
+    latest: Seq,
     /// Whether all that was held before is void.
     fresh: bool,
     order: KeyOrder,
@@ -76,10 +78,12 @@ impl WholeFill {
     /// A filling as it was planned.
     pub(crate) fn new(fill: catchup::Fill) -> Self {
         let catchup::Fill { from, cut, fresh, order } = fill;
+        let latest = cut.as_ref().map_or(from, |cut| from.max(cut.latest));
         let cut = cut.map(|Filling { to, after, .. }| Stretch { base: to, until: Some(after) });
         let rest = Stretch { base: from, until: None };
         Self {
             from,
+            latest,
             fresh,
             order,
             stretches: cut.into_iter().chain([rest]).collect(),
@@ -92,7 +96,7 @@ impl WholeFill {
 
     /// From where on a state is needed.
     pub(crate) fn from(&self) -> Seq {
-        self.stretches.iter().map(|stretch| stretch.base).fold(self.from, Seq::max)
+        self.stretches.iter().map(|stretch| stretch.base).fold(self.latest, Seq::max)
     }
 
     /// What is read, where it is pinned.

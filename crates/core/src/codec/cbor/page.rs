@@ -74,9 +74,10 @@ impl Writer {
         self.array(3).uint(progress.objects).uint(progress.of).uint(progress.bytes)
     }
 
-    /// `[to, chain, [collection, id]]`
+    /// `[to, latest, chain, [collection, id]]`
     pub(crate) fn filling(&mut self, filling: &Filling) -> &mut Self {
-        self.array(3).uint(filling.to.0).uint(filling.chain.0).array(2).key(&filling.after)
+        let Filling { to, latest, chain, after } = filling;
+        self.array(4).uint(to.0).uint(latest.0).uint(chain.0).array(2).key(after)
     }
 
     /// `[number, query, ready]`
@@ -126,8 +127,9 @@ pub(crate) fn read_progress(reader: &mut Reader<'_>) -> Result<Progress, Box<Cod
 }
 
 pub(crate) fn read_filling(reader: &mut Reader<'_>) -> Result<Filling, Box<CodecError>> {
-    read_tuple(reader, 3, "a filling")?;
-    Ok(Filling { to: Seq(reader.count()?), chain: Chain(reader.u64()?), after: read_whole_key(reader)? })
+    read_tuple(reader, 4, "a filling")?;
+    let (to, latest) = (Seq(reader.count()?), Seq(reader.count()?));
+    Ok(Filling { to, latest, chain: Chain(reader.u64()?), after: read_whole_key(reader)? })
 }
 
 pub(crate) fn read_subscription(reader: &mut Reader<'_>) -> Result<Subscription, Box<CodecError>> {

@@ -68,9 +68,9 @@ impl Writer {
         if !open.first.is_empty() {
             self.key("first").list_of(&open.first, |list, collection| list.text(collection.as_str()));
         }
-        if let Some(Filling { to, chain, after }) = &open.filling {
+        if let Some(Filling { to, latest, chain, after }) = &open.filling {
             self.key("filling").object(|object| {
-                object.key("to").uint(to.0).key("chain").hex_64(chain.0).key("after").place(after, None);
+                object.key("to").uint(to.0).key("latest").uint(latest.0).key("chain").hex_64(chain.0).key("after").place(after, None);
             });
         }
         if let Some(queries) = &open.queries {

@@ -229,6 +229,7 @@ pub(super) fn read_filling(json: Json) -> Result<Filling, CodecError> {
     let mut filling = Members::of(json, "a filling")?;
     Ok(Filling {
         to: Seq(filling.count("to")?),
+        latest: Seq(filling.count("latest")?),
         chain: Chain(filling.need("chain")?.hex_64("chain")?),
         after: read_key(filling.need("after")?)?,
     })
