@@ -17,8 +17,9 @@ use serde::Deserialize;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Replicas held at once to see what one takes.
-const HELD: u64 = 16;
+/// To see what one replica takes, so many are held at most, or so many as take so many bytes; and then as many again.
+const HELD: usize = 256;
+const WARM: u64 = 16 << 20;
 
 /// A document of one person.
 trait Document {
@@ -81,10 +82,7 @@ fn measure<D: Document>(recording: &Recording) {
     let second = replica::<D>(&first, &updates);
     let second_took = now() - started;
     let correct = second.text() == recording.end;
-    let before = resident();
-    let held: Vec<D> = (0..HELD).map(|_| replica(&first, &updates)).collect();
-    let memory = resident().saturating_sub(before) / HELD;
-    drop(held);
+    let memory = memory(|| replica::<D>(&first, &updates));
     let bytes: usize = updates.iter().map(Vec::len).sum();
     println!(
         "{}",
@@ -139,6 +137,17 @@ fn packed(updates: &[Vec<u8>]) -> usize {
 fn now() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// The memory of one more replica. As many are held first as use up what was freed before.
+fn memory<D>(make: impl Fn() -> D) -> u64 {
+    let (begin, mut held) = (resident(), Vec::new());
+    while held.len() < HELD && resident() < begin + WARM {
+        held.push(make());
+    }
+    let (before, first) = (resident(), held.len());
+    held.extend((0..first).map(|_| make()));
+    resident().saturating_sub(before) / first as u64
 }
 
 /// The memory of this process in bytes.

@@ -4,6 +4,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{Server, tapeline};
+use tapeline_client::{Collection, Stream, Tapeline};
 
 const SCHEMA: &str = "
 [collections.tasks]
@@ -81,4 +82,34 @@ fn a_server_starts_with_a_good_schema_alone() {
     std::fs::write(&path, SCHEMA).expect("written");
     server.restart_with(&["--schema", path.to_str().expect("a path in UTF-8")]);
     assert_eq!(server.lines(&["insert", "s", "tasks", "1"]).len(), 1);
+}
+
+#[tokio::test]
+async fn tail_tells_what_of_an_event_was_lost_and_why() {
+    let mut server = Server::start();
+    server.kill();
+    let path = server.directory.path().join("schema.toml");
+    std::fs::write(&path, "[collections.tasks.fields]\ntitle = 'first'").expect("written");
+    server.restart_with(&["--schema", path.to_str().expect("a plain name")]);
+    let (ann, ben) = (open(&server).await, open(&server).await);
+    let (id, made) = ann.1.insert([("title", "Milk".into())]).expect("taken");
+    made.recorded().await.expect("recorded");
+    ben.0.caught_up().await.expect("in step");
+    ben.2.go_offline();
+    let late = ben.1.update(&id, [("title", "Soy milk".into()), ("done", true.into())]).expect("taken");
+    ann.1.update(&id, [("title", "Oat milk".into())]).expect("taken").recorded().await.expect("recorded");
+    ben.2.go_online();
+    late.recorded().await.expect("recorded");
+
+    let last = server.lines(&["tail", "shop"]).pop().expect("three events");
+    assert_eq!(last["ops"][0]["set"], json!({ "done": true }));
+    assert_eq!(last["lost"][0]["op"]["set"], json!({ "title": "Soy milk" }), "{last}");
+    assert_eq!(last["lost"][0]["reason"], json!("first"), "{last}");
+}
+
+async fn open(server: &Server) -> (Stream, Collection, Tapeline) {
+    let tapeline = Tapeline::builder(&server.url).open().await.expect("open");
+    let stream = tapeline.stream("shop").await.expect("a stream");
+    let tasks = stream.collection("tasks").expect("a collection");
+    (stream, tasks, tapeline)
 }

@@ -127,13 +127,14 @@ impl Cell {
         Ok(self.receipt(inner, edit))
     }
 
-    /// Takes the last step back, or makes it again. `None` where there is none, or all of it was changed by others.
+    /// Takes the last step back, or makes it again. `None` where there is none.
     pub(crate) fn step(self: &Arc<Self>, direction: Direction, forced: bool) -> Result<Option<Receipt>, EditError> {
         let inner = &mut *self.lock();
         inner.tell_history();
         let Inner { replica, history, .. } = inner;
-        let ops = history.take(direction, forced, &|key: &Key| replica.get(key).cloned());
-        let Some(ops) = ops.filter(|ops| !ops.is_empty()) else { return Ok(None) };
+        let Some(ops) = history.take(direction, forced, &|key: &Key| replica.get(key).cloned()) else {
+            return Ok(None);
+        };
         let before = objects(replica, &ops);
         let edit = replica.edit(chance::now(), ops.clone())?;
         history.took(direction, &ops, &look(before), &|key: &Key| replica.get(key).cloned());

@@ -170,7 +170,8 @@ mod tests {
 
     fn open(played: u64, pages: bool, cut: Option<u64>) -> Open {
         let open = Open::new(Channel(1), StreamName::new("s").unwrap(), ClientId(1), Live::From(Seq(played)));
-        let filling = cut.map(|to| Filling { to: Seq(to), latest: Seq(to), chain: Chain::EMPTY, after: key("tasks", "m") });
+        let filling =
+            cut.map(|to| Filling { to: Seq(to), latest: Seq(to), chain: Chain::EMPTY, after: key("tasks", "m") });
         Open { played: Seq(played), pages, filling, ..open }
     }
 

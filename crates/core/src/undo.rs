@@ -164,18 +164,23 @@ impl History {
         }
     }
 
-    /// The ops that take the last step back, or make it again. Empty where all of it is skipped. `None`: there is none.
+    /// The ops that take the last step back, or make it again. One that others have changed all of is passed over.
+    /// `None`: there is none.
     ///
     /// Once they are committed, say so with [`took`](Self::took); they are a step in the other direction.
     pub fn take(&mut self, direction: Direction, forced: bool, shown: &dyn Look) -> Option<Vec<Op>> {
-        let step = self.stack_mut(direction).pop()?;
-        let ops = step.inverse(forced, shown);
-        if let Some(below) = self.stack_mut(direction).last_mut() {
-            for (key, field, since) in &step.since {
-                below.moved(key.clone(), field.clone(), step.without(key, field, since));
+        loop {
+            let step = self.stack_mut(direction).pop()?;
+            let ops = step.inverse(forced, shown);
+            if let Some(below) = self.stack_mut(direction).last_mut() {
+                for (key, field, since) in &step.since {
+                    below.moved(key.clone(), field.clone(), step.without(key, field, since));
+                }
+            }
+            if !ops.is_empty() {
+                return Some(ops);
             }
         }
-        Some(ops)
     }
 
     /// What [`take`](Self::take) gave was committed: it can be taken back in its turn.

@@ -8,6 +8,7 @@ use tapeline_core::frame::{ClientFrame, ErrorCode, ServerFrame};
 use tapeline_core::name::Subject;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Seq};
 use tapeline_core::op::{Edit, Op};
+use tapeline_core::schema::{Policy, Rules, Schema};
 use tapeline_core::sequencer::{Peer, Sequencer};
 use tapeline_core::splice::Splices;
 use tapeline_core::state::{ClientState, StreamState};
@@ -17,7 +18,11 @@ const BEN: Peer = Peer { session: 2, channel: Channel(1) };
 
 /// A stream on which Ann did something, one event after another.
 fn after(ops: &[Op]) -> Server {
-    let mut server = Server::new();
+    after_with(Schema::default(), ops)
+}
+
+fn after_with(schema: Schema, ops: &[Op]) -> Server {
+    let mut server = Server::with_schema(schema);
     for (place, op) in ops.iter().enumerate() {
         let n = place as u64 + 1;
         assert!(server.push(ANN, authored(1, n, n - 1, vec![op.clone()])));
@@ -28,7 +33,11 @@ fn after(ops: &[Op]) -> Server {
 
 /// What the log says of Ben's op, which he made having seen the first `base` events; or why it is refused.
 fn decide(server: &mut Server, base: u64, op: Op) -> Result<(Vec<Op>, Vec<LostReason>), RefusalCode> {
-    server.push(BEN, authored(2, 1, base, vec![op]));
+    decide_all(server, base, vec![op])
+}
+
+fn decide_all(server: &mut Server, base: u64, ops: Vec<Op>) -> Result<(Vec<Op>, Vec<LostReason>), RefusalCode> {
+    server.push(BEN, authored(2, 1, base, ops));
     let answer = server.settle().into_iter().find_map(|(peer, frame)| (peer == BEN).then_some(frame));
     match answer.expect("every event is answered") {
         ServerFrame::Refused { refusal, .. } => Err(refusal.code),
@@ -278,4 +287,16 @@ fn a_text_that_is_edited_and_then_set_in_one_event_is_set() {
     let anew = vec![splice(3, "d"), text(Edit::Set("anew".into())), splice(0, "<")];
     assert!(server.push(ANN, authored(1, 3, 2, anew)));
     assert_eq!(decide(&mut server, 2, splice(1, "Ben")), Ok((vec![], vec![LostReason::Overwritten])));
+}
+
+#[test]
+fn what_an_event_types_on_a_text_that_it_sets_and_loses_is_lost_with_it() {
+    let text = |edit: Edit| update("x", "text", edit);
+    let splice = || text(Edit::Splice(Splices::text(4, 0, "!")));
+    for (policy, reason) in [(Policy::First, LostReason::First), (Policy::Ask, LostReason::Conflict)] {
+        let schema = Schema::new([(key("x").collection, Rules { policy, ..Rules::default() })]);
+        let mut server = after_with(schema, &[insert("x", &[]), text(Edit::Set("Ann".into()))]);
+        let (_, lost) = decide_all(&mut server, 1, vec![text(Edit::Set("Ben!".into())), splice()]).unwrap();
+        assert_eq!(lost, [reason, LostReason::Overwritten]);
+    }
 }

@@ -47,8 +47,9 @@ impl Person {
     fn step(&mut self, direction: Direction, forced: bool) -> bool {
         self.hear();
         let Self { device, history } = self;
-        let ops = history.take(direction, forced, &|key: &Key| device.replica.get(key).cloned());
-        let Some(ops) = ops.filter(|ops| !ops.is_empty()) else { return false };
+        let Some(ops) = history.take(direction, forced, &|key: &Key| device.replica.get(key).cloned()) else {
+            return false;
+        };
         let before = self.shown(&ops);
         self.device.edit(ops.clone());
         let Self { device, history } = self;
@@ -211,6 +212,22 @@ fn what_others_changed_since_is_skipped_unless_forced() {
     assert!(ann.step(Direction::Undo, true));
     settle(&mut server, &mut [&mut ann, &mut ben]);
     assert_eq!(ben.int("a"), Some(20), "as it was before Ann's edit");
+    is_same(&mut ann, &mut ben);
+}
+
+#[test]
+fn a_step_of_which_nothing_is_left_is_passed_over() {
+    let (mut server, mut ann, mut ben) = with_numbers();
+    ann.edit(vec![set("x", "b", 10)]);
+    ann.edit(vec![set("x", "a", 10)]);
+    settle(&mut server, &mut [&mut ann, &mut ben]);
+    let was = ben.int("b");
+    ben.edit(vec![set("x", "a", 20)]);
+    settle(&mut server, &mut [&mut ann, &mut ben]);
+    assert!(ann.undo());
+    settle(&mut server, &mut [&mut ann, &mut ben]);
+    assert_eq!((ben.int("a"), was, ben.int("b")), (Some(20), Some(10), Some(1)));
+    assert!(!ann.undo());
     is_same(&mut ann, &mut ben);
 }
 

@@ -150,7 +150,7 @@ impl Mirror {
         let mut history = std::mem::take(&mut self.history);
         let ops = history.take(way, forced, &|key: &Key| self.get(key).cloned());
         self.history = history;
-        match ops.filter(|ops| !ops.is_empty()) {
+        match ops {
             Some(ops) => self.commit(now, ops.into(), false, Some(way)).map(Some),
             None => Ok(None),
         }

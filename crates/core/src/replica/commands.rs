@@ -110,10 +110,11 @@ impl Replica {
     /// The next command to be run again. One at a time: say what came of it with [`ran`](Self::ran).
     pub fn poll_run(&mut self) -> Option<Run> {
         let played = self.history.played;
-        let ready = |edit: &EditId| {
-            let pending = self.outbox.pending.get(*edit);
-            pending.is_none_or(|pending| pending.again.is_none_or(|again| again.head <= played))
+        // What may be on the log under a former identity is recognised by its content.
+        let is_ready = |pending: &Pending| {
+            pending.former.is_none() && pending.again.is_none_or(|again| again.head <= played)
         };
+        let ready = |edit: &EditId| self.outbox.pending.get(*edit).is_none_or(is_ready);
         let edit = self.commands.due.keys().find(ready)?;
         self.commands.due.remove(edit);
         let pending =
@@ -207,6 +208,15 @@ impl Replica {
         self.move_along(trails);
         keys.iter().for_each(|key| self.commands.changed(key, |reader| self.outbox.comes_after(reader, edit)));
         self.reapply(keys);
+    }
+
+    /// Nothing is as it was: all commands are to be run again.
+    pub(super) fn disturb_all(&mut self) {
+        for (edit, pending) in self.outbox.pending.iter() {
+            if pending.command.is_some() {
+                self.commands.due.insert(edit, ());
+            }
+        }
     }
 
     /// Something was changed under a key before the pending edits after `edit`: commands that rest on it are to be run

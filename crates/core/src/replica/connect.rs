@@ -30,12 +30,12 @@ pub(super) enum Link {
         phase: Phase,
         /// How many opens have not been answered; only the answer to the last one counts.
         unanswered: u32,
-        /// The server asked for a pause. The stream is opened anew after it.
+        /// The server asked for a pause before the stream is opened.
         pause: Option<Pause>,
     },
 }
 
-/// A time in which nothing is pushed. A clock that jumps ends it.
+/// A time in which nothing is sent. A clock that jumps ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pause {
     since: Millis,
@@ -61,11 +61,6 @@ pub(super) enum Phase {
 impl Link {
     pub(super) fn is_open(self) -> bool {
         matches!(self, Self::Up { phase: Phase::Open { .. }, .. })
-    }
-
-    /// Whether pages are taken: not in a pause. What was put off may be in them, and only a new opening tells.
-    fn takes_pages(self) -> bool {
-        matches!(self, Self::Up { phase: Phase::Open { .. }, pause: None, .. })
     }
 }
 
@@ -98,7 +93,7 @@ impl Replica {
             ServerFrame::Resync(resync) if self.is_answered() => self.start_over(moment, resync.reason, &resync.last),
             ServerFrame::Error(error) => self.error(moment, error),
             ServerFrame::Events(events) if self.link.is_open() => self.events(moment, events),
-            ServerFrame::Page(page) if self.link.takes_pages() => self.page(moment, page),
+            ServerFrame::Page(page) if self.link.is_open() => self.page(moment, page),
             ServerFrame::Presence(presence) if self.link.is_open() => self.peers.receive(presence),
             ServerFrame::Ack { runs, lost, .. } if self.link.is_open() => self.acknowledged(moment, &runs, lost),
             ServerFrame::Refused { n, refusal, .. } if self.link.is_open() => self.refused(n, refusal),
@@ -117,10 +112,10 @@ impl Replica {
     pub fn poll_frame(&mut self, now: Millis) -> Option<ClientFrame> {
         self.seal_ready();
         let Link::Up { channel, phase, unanswered, pause } = &mut self.link else { return None };
-        let (channel, paused) = (*channel, pause.is_some_and(|pause| !pause.is_over(now)));
+        let channel = *channel;
         match phase {
             Phase::Opening => return None,
-            Phase::ToOpen if paused => return None,
+            Phase::ToOpen if pause.is_some_and(|pause| !pause.is_over(now)) => return None,
             Phase::ToOpen => {
                 *pause = None;
                 *phase = Phase::Opening;
@@ -129,17 +124,13 @@ impl Replica {
             }
             Phase::Open { .. } => {}
         }
-        if !paused && pause.is_some() {
-            self.reopen();
-            return self.poll_frame(now);
-        }
         if let Some(change) = self.next_subscription(channel) {
             return Some(change);
         }
         if let Some(fetch) = self.next_fetch(channel) {
             return Some(fetch);
         }
-        let events = if paused { Vec::new() } else { self.outbox.next_push() };
+        let events = self.outbox.next_push();
         match events.is_empty() {
             false => Some(ClientFrame::Push { channel, events }),
             true => self.poll_presence(now),
@@ -250,8 +241,10 @@ impl Replica {
             return;
         }
         match error.code {
+            // What was put off may be recorded after all: only a new opening tells.
             ErrorCode::Later | ErrorCode::Internal | ErrorCode::Other(_) => {
-                self.pause(moment.now, error.retry.unwrap_or(limits::LATER_PAUSE))
+                self.reopen();
+                self.pause(moment.now, error.retry.unwrap_or(limits::LATER_PAUSE));
             }
             ErrorCode::Forbidden | ErrorCode::Forked => self.take_new_identity(moment),
             ErrorCode::Resume | ErrorCode::NotOpen => self.reopen(),

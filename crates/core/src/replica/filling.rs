@@ -28,7 +28,6 @@ use crate::frame::{End, Filling, Item, Page, Progress};
 use crate::name::{Collection, Key};
 use crate::numbers::{EditId, Seq};
 use crate::object::{Entry, Object};
-use crate::objects::Objects;
 use crate::op::{Action, Edit, Op};
 
 /// A filling under way.
@@ -96,12 +95,10 @@ impl Replica {
     /// now has come: pending edits were made on it.
     fn begin_anew(&mut self) {
         let (incarnation, head) = (self.history.incarnation, self.history.head);
-        let void = match self.part {
-            Some(_) => Objects::default(),
-            None => std::mem::take(&mut self.confirmed),
-        };
-        self.drop_confirmed();
-        self.confirmed = void;
+        match self.part {
+            Some(_) => self.drop_confirmed(),
+            None => self.confirmed = self.forget_played(),
+        }
         (self.history.incarnation, self.history.head) = (incarnation, head);
         self.index_void(self.first_sent.clone());
         self.reapply(self.view.keys());

@@ -14,6 +14,7 @@ use super::{History, Moment, Notice, Replica};
 use crate::frame::ResyncReason;
 use crate::limits;
 use crate::numbers::{ClientId, EditId, EventNumber, Seq};
+use crate::objects::Objects;
 
 #[derive(Debug)]
 pub(super) struct Identity {
@@ -106,16 +107,23 @@ impl Replica {
 
     /// Forgets all that was played. The view keeps what is pending.
     pub(super) fn drop_confirmed(&mut self) {
+        let trails = self.trails(&self.view.keys());
+        let dropped = self.forget_played();
+        self.changed.extend(dropped.keys());
+        self.move_along(trails);
+        self.reapply(self.view.keys());
+        self.disturb_all();
+    }
+
+    /// Forgets what was played. Answers what is void with it.
+    pub(super) fn forget_played(&mut self) -> Objects {
         self.release_absorbed();
         self.part.iter_mut().for_each(Part::forget);
-        let dropped = std::mem::take(&mut self.confirmed);
         self.void.clear();
-        self.changed.extend(dropped.keys());
         let diverged = self.history.diverged;
         self.history = History { diverged, ..History::default() };
         self.storing.whole();
         self.storing.meta();
-        let touched = self.view.keys();
-        self.reapply(touched);
+        std::mem::take(&mut self.confirmed)
     }
 }

@@ -10,8 +10,12 @@ use crate::bench::stopwatch::Stopwatch;
 use crate::failure::Failure;
 use crate::replay::text::{TextRecording, Transaction, edit, insert, text_of};
 
-/// Replicas held at once to see what one takes.
-const HELD: u64 = 16;
+/// To see what one replica takes, so many are held at most, or so many as take so many bytes; and then as many again.
+const HELD: usize = 256;
+const WARM: u64 = 16 << 20;
+
+/// A recording that took longer is played once.
+const SLOW_S: f64 = 20.0;
 
 /// How a recording was played, by us or by a peer. Times are those of a processor.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -34,6 +38,11 @@ pub struct Played {
 }
 
 impl Played {
+    /// Whether once is enough: it took long.
+    pub fn is_slow(&self) -> bool {
+        self.typed_s + self.second_s > SLOW_S
+    }
+
     /// The faster of two.
     pub fn faster(self, other: Self) -> Self {
         Self {
@@ -263,18 +272,23 @@ fn check(person: &Person, end: &str) -> Result<(), Failure> {
     }
 }
 
-/// The memory of a replica that has taken all in.
+/// The memory of one more replica that has taken all in. As many are held first as use up what was freed before.
 fn memory(frames: &[Vec<u8>]) -> Result<u64, Failure> {
-    let before = resident();
-    let held = (0..HELD).map(|number| {
-        let mut person = Person::new(number, &mut Desk::new())?;
-        frames.iter().try_for_each(|frame| person.take(frame))?;
-        Ok(person)
-    });
-    let held: Vec<Person> = held.collect::<Result<_, Failure>>()?;
-    let grown = resident().saturating_sub(before);
-    drop(held);
-    Ok(grown / HELD)
+    let (begin, mut held) = (resident(), Vec::new());
+    while held.len() < HELD && resident() < begin + WARM {
+        held.push(replica(frames)?);
+    }
+    let (before, first) = (resident(), held.len());
+    for _ in 0..first {
+        held.push(replica(frames)?);
+    }
+    Ok(resident().saturating_sub(before) / first as u64)
+}
+
+fn replica(frames: &[Vec<u8>]) -> Result<Person, Failure> {
+    let mut person = Person::new(0, &mut Desk::new())?;
+    frames.iter().try_for_each(|frame| person.take(frame))?;
+    Ok(person)
 }
 
 /// The memory of this process in bytes; 0 where the system does not tell.

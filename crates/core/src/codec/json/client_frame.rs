@@ -70,7 +70,15 @@ impl Writer {
         }
         if let Some(Filling { to, latest, chain, after }) = &open.filling {
             self.key("filling").object(|object| {
-                object.key("to").uint(to.0).key("latest").uint(latest.0).key("chain").hex_64(chain.0).key("after").place(after, None);
+                object
+                    .key("to")
+                    .uint(to.0)
+                    .key("latest")
+                    .uint(latest.0)
+                    .key("chain")
+                    .hex_64(chain.0)
+                    .key("after")
+                    .place(after, None);
             });
         }
         if let Some(queries) = &open.queries {
