@@ -119,7 +119,8 @@ pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
             Action::Insert(set) | Action::Upsert(set) => {
                 let upserts = matches!(op.action, Action::Upsert(_));
                 let unseen = objects.gone.get(&op.key).and_then(|gone| gone.all.last());
-                let unseen = unseen.is_some_and(|(seq, by)| *seq >= base && *by != write.1);
+                let seen = op.seen.unwrap_or(base);
+                let unseen = unseen.is_some_and(|(seq, by)| *seq >= seen && *by != write.1);
                 let object = objects.live.entry(op.key.clone()).or_insert_with(|| {
                     let all = objects.gone.get(&op.key).map(|gone| gone.all.clone()).unwrap_or_default();
                     let all = all.into_iter().chain([write]).collect();

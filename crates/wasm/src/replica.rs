@@ -1,9 +1,10 @@
 //! The replica of one stream, in the tab that leads.
 
 use tapeline_core::codec::cbor;
+use tapeline_core::frame::Progress;
 use tapeline_core::mirror::Commit;
 use tapeline_core::name::{Collection, StreamName};
-use tapeline_core::numbers::{Channel, ClientId, EditId, PeerId, TabId};
+use tapeline_core::numbers::{Channel, ClientId, EditId, PeerId, QueryNumber, TabId};
 use tapeline_core::replica::{
     Keeping, Moment, Ran, Replica as CoreReplica, Restoring, Start, Status, StoreBatch, Table,
 };
@@ -61,6 +62,51 @@ extern "C" fn replica_restored(replica: u32) -> i32 {
     })
 }
 
+/// Holds only what its queries find, where it holds nothing yet, or, not `part`, all of the stream.
+#[unsafe(no_mangle)]
+extern "C" fn replica_hold(replica: u32, part: bool) -> i32 {
+    does(replica, &mut |replica| match part {
+        true => {
+            replica.hold_part();
+        }
+        false => replica.hold_all(),
+    })
+}
+
+/// Wants the result of a query. Answers its number; 0 where all of the stream is held.
+#[unsafe(no_mangle)]
+extern "C" fn replica_subscribe(replica: u32, bytes: usize) -> i32 {
+    on(replica, bytes, &mut |Replica { replica, .. }, query| {
+        if !replica.is_partial() {
+            return Ok(Answer::Number(0));
+        }
+        Ok(Answer::Number(replica.subscribe(&cbor::decode_value(query)?)?.0 as i32))
+    })
+}
+
+/// Wants so many objects of a window.
+#[unsafe(no_mangle)]
+extern "C" fn replica_want_more(replica: u32, query: u32, limit: u32) -> i32 {
+    does(replica, &mut |replica| {
+        replica.want_more(QueryNumber(query), limit as usize);
+    })
+}
+
+/// Lets go of a query.
+#[unsafe(no_mangle)]
+extern "C" fn replica_unsubscribe(replica: u32, query: u32) -> i32 {
+    does(replica, &mut |replica| replica.unsubscribe(QueryNumber(query)))
+}
+
+/// Whether all that a query finds is held.
+#[unsafe(no_mangle)]
+extern "C" fn replica_is_ready(replica: u32, query: u32) -> i32 {
+    on(replica, 0, &mut |Replica { replica, .. }, _| {
+        let is_ready = if replica.is_partial() { replica.is_ready(QueryNumber(query)) } else { replica.is_caught_up() };
+        Ok(is_ready.into())
+    })
+}
+
 /// There is a connection, and the stream is spoken of as `channel` there.
 #[unsafe(no_mangle)]
 extern "C" fn replica_connected(replica: u32, channel: u32) -> i32 {
@@ -79,6 +125,10 @@ extern "C" fn replica_receive(replica: u32, bytes: usize, now: f64) -> i32 {
     on(replica, bytes, &mut |replica, input| {
         let (random, frame) = split_bits(input)?;
         replica.replica.receive(Moment { now: millis(now), random }, cbor::decode_server_frame(frame)?);
+        if replica.replica.is_caught_up() {
+            // What was held when the app was last open, and is not wanted by now.
+            replica.replica.drop_unwanted();
+        }
         Ok(Answer::Nothing)
     })
 }
@@ -223,7 +273,7 @@ extern "C" fn replica_poll_peers(replica: u32) -> i32 {
 }
 
 /// How the replica stands: `{open, outdated, played, head, behind, pending, oldestPending?, parked, drafts, stored, agreedSeq?,
-/// agreedAt?, diverged, caughtUp, client}`.
+/// agreedAt?, diverged, caughtUp, client, filling?}`, where `filling` is `[objects, of, bytes]`.
 #[unsafe(no_mangle)]
 extern "C" fn replica_status(replica: u32) -> i32 {
     gives(replica, &mut |replica| Some(status(replica)))
@@ -359,7 +409,12 @@ fn status(replica: &CoreReplica) -> Vec<u8> {
         ("diverged", number(diverged)),
         ("caughtUp", replica.is_caught_up().into()),
         ("client", replica.client().to_string().into()),
+        ("filling", replica.filling().map_or(Value::Null, filling)),
     ])
+}
+
+fn filling(Progress { objects, of, bytes }: Progress) -> Value {
+    Value::List([objects, of, bytes].map(number).into())
 }
 
 fn store_record(batch: &StoreBatch) -> Vec<u8> {

@@ -3,6 +3,7 @@
 import { type Conflict, conflictsOf } from "./conflicts.js";
 import { Edits } from "./edits.js";
 import { invalid } from "./errors.js";
+import { Held } from "./held.js";
 import { checkId } from "./names.js";
 import { Ops } from "./ops.js";
 import type { Query, Where } from "./query.js";
@@ -56,6 +57,30 @@ export class Collection<Fields extends object> extends Edits<Fields> {
   ): () => void {
     if (typeof listener !== "function") throw invalid("a listener is a function: watch(query, (rows) => …)");
     return this.stream.watch<Row<Fields>>(this.encode(query), listener);
+  }
+
+  /**
+   * Holds what a query finds, of a stream that was opened with `db.part()`: what enters it comes, what leaves it goes,
+   * until it is released. One with a limit is a window, which `more` makes longer. What is watched there is held by itself.
+   */
+  hold(query: Query<Fields>): Held<Fields> {
+    return new Held(this.stream, this, query, this.stream.hold(this.encode(query)));
+  }
+
+  /**
+   * An object of a stream that was opened with `db.part()`: at once where it is held, from the server otherwise. Many who
+   * ask for the same ask once. The last 256 things that were loaded stay held.
+   */
+  load(id: string): Promise<Row<Fields> | undefined>;
+  /** The same of all that a query finds. */
+  load(query: Query<Fields>): Promise<readonly Row<Fields>[]>;
+  async load(what: string | Query<Fields>): Promise<Row<Fields> | undefined | readonly Row<Fields>[]> {
+    if (typeof what === "string") checkId(what);
+    const query = typeof what === "string" ? { where: { id: what } as Where<Fields> } : what;
+    const held = this.stream.load(this.encode(query), () => this.hold(query));
+    if (typeof what !== "string") return held.ready().then(() => held.rows());
+    const known = this.get(what);
+    return known ?? held.ready().then(() => this.get(what));
   }
 
   /** Tells a listener of one object, and whenever it changes; `undefined` while it is not there. */
@@ -114,7 +139,8 @@ export class Collection<Fields extends object> extends Edits<Fields> {
     for (const [field, text] of texts) edits.editText(id, field, text);
   }
 
-  private encode({ where, orderBy, limit }: Query<Fields>): Uint8Array {
+  /** @internal */
+  encode({ where, orderBy, limit }: Query<Fields>): Uint8Array {
     const query = { collection: this.name, where: where ?? null, orderBy: orderBy ?? null, limit: limit ?? null };
     return encode(query, "the query");
   }

@@ -55,6 +55,8 @@ type Name =
   | "replica_disconnected"
   | "replica_free"
   | "replica_get_before"
+  | "replica_hold"
+  | "replica_is_ready"
   | "replica_keep"
   | "replica_new"
   | "replica_not_stored"
@@ -72,10 +74,13 @@ type Name =
   | "replica_restore"
   | "replica_restored"
   | "replica_status"
+  | "replica_subscribe"
   | "replica_store_whole"
   | "replica_stored"
   | "replica_take"
   | "replica_take_from"
+  | "replica_unsubscribe"
+  | "replica_want_more"
   | "replica_view"
   | "replica_view_to"
   | "view_page";
@@ -169,6 +174,30 @@ export class Replica {
   /** All records were read. */
   restored(): void {
     told(running().replica_restored(this.handle));
+  }
+
+  /** Holds only what its queries find, where it holds nothing yet; or, not `part`, all of the stream. */
+  hold(part: boolean): void {
+    told(running().replica_hold(this.handle, part));
+  }
+
+  /** Wants the result of a query. Answers its number. */
+  subscribe(query: Uint8Array): number {
+    return told(running().replica_subscribe(this.handle, put(query)));
+  }
+
+  /** Wants so many objects of a window. */
+  wantMore(query: number, limit: number): void {
+    told(running().replica_want_more(this.handle, query, limit));
+  }
+
+  unsubscribe(query: number): void {
+    told(running().replica_unsubscribe(this.handle, query));
+  }
+
+  /** Whether all that a query finds is held. */
+  isReady(query: number): boolean {
+    return told(running().replica_is_ready(this.handle, query)) === 1;
   }
 
   connected(channel: number): void {

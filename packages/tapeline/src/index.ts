@@ -5,6 +5,7 @@ export { type Command, type CommandOptions, Refused, type Transaction } from "./
 export type { Conflict } from "./conflicts.js";
 export type { Edits, FieldsOf, Members, Reads } from "./edits.js";
 export { type ErrorCode, TapelineError } from "./errors.js";
+export type { Held } from "./held.js";
 export { newId } from "./ids.js";
 export type { EditOp, LostOp, Notice, ParkedEdit } from "./notices.js";
 export { positionBetween } from "./order.js";

@@ -3,6 +3,10 @@
 /** Bytes of the name of a stream, and of a collection. */
 export const STREAM_BYTES = 200;
 export const COLLECTION_BYTES = 64;
+/** Queries whose results a tab holds of one stream that is open in part. */
+export const QUERIES = 1_000;
+/** Objects and queries that were loaded of one, and are still held: the last of them. */
+export const LOADED = 256;
 /** Length of a text from which on it is edited, rather than replaced, to become another. */
 export const SPLICED_TEXT = 64;
 /** How deep lists and maps may nest in one value. */

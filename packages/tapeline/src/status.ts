@@ -25,6 +25,8 @@ export interface ReplicaStatus {
   readonly diverged: number;
   readonly caughtUp: boolean;
   readonly client: string;
+  /** While pages come: objects done, of how many, bytes. */
+  readonly filling?: readonly [objects: number, of: number, bytes: number];
   /** Added by the leader: where edits are kept, and why not on the device. */
   readonly storage: "device" | "memory" | "full" | "missing";
   readonly storageWhy?: string;
@@ -41,6 +43,8 @@ export interface Status {
   readonly played: number;
   readonly head: number;
   readonly behind: number;
+  /** While much is to come: how many objects have, of how many in all, and their bytes. */
+  readonly filling?: { readonly objects: number; readonly of: number; readonly bytes: number };
   /** How many edits are not yet confirmed, and since when the oldest waits. */
   readonly pending: number;
   readonly oldestPending?: Date;

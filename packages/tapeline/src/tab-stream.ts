@@ -1,7 +1,10 @@
 /** One stream in one tab: its mirror, who watches it, and what the leader says of it. */
 
 import { Mirror } from "./core.js";
-import { byCore, reportErrors, type TapelineError } from "./errors.js";
+import { byCore, invalid, reportErrors, type TapelineError } from "./errors.js";
+import { type Held, Holds } from "./held.js";
+import { toHex } from "./ids.js";
+import { LOADED } from "./limits.js";
 import { type Notice, type Parked, readNotice, readParked } from "./notices.js";
 import type { View } from "./ops.js";
 import { Presence } from "./presence.js";
@@ -23,6 +26,9 @@ type Said = Exclude<FromLeader, { kind: "leading" | "connection" }>;
 export class TabStream implements View {
   readonly mirror: Mirror;
   readonly presence: Presence;
+  readonly holds: Holds;
+  /** What was loaded, and is held: each by what was asked for, the last one last. */
+  private readonly loaded = new Map<string, Held<object>>();
   readonly noticeListeners = new Set<(notice: Notice) => void>();
   readonly statusListeners = new Set<(status: Status) => void>();
   private readonly watches = new Map<number, Watch<{ id: string }>>();
@@ -38,9 +44,12 @@ export class TabStream implements View {
   constructor(
     readonly name: string,
     private readonly tab: Tab,
+    /** What is held of it is enough. */
+    public part: boolean,
   ) {
     this.mirror = new Mirror(tab.id);
     this.presence = new Presence(tab.name.slice(0, 16), (state) => tab.present(name, state));
+    this.holds = new Holds((holding) => tab.hold(name, holding));
   }
 
   /** Makes an edit of ops. It shows at once; watchers are told in the next microtask. */
@@ -96,17 +105,49 @@ export class TabStream implements View {
     return edited;
   }
 
+  /** Of a part, what is watched is held. */
   watch<Row extends { id: string }>(query: Uint8Array, listener: Listener<Row>): () => void {
     this.tab.check();
-    const watch = new Watch(
-      byCore(() => this.mirror.watch(query)),
-      listener,
-    );
-    this.watches.set(watch.handle, watch as unknown as Watch<{ id: string }>);
+    const handle = byCore(() => this.mirror.watch(query));
+    const held = this.part ? this.holds.begin(query) : undefined;
+    const watch = new Watch(handle, listener, held);
+    this.watches.set(handle, watch as unknown as Watch<{ id: string }>);
     this.tab.schedule();
     return () => {
-      if (this.watches.delete(watch.handle)) this.mirror.unwatch(watch.handle);
+      if (!this.watches.delete(handle)) return;
+      this.mirror.unwatch(handle);
+      // What is watched instead within the same turn, and finds the same, need not come again.
+      if (held !== undefined) queueMicrotask(() => this.holds.release(held));
     };
+  }
+
+  /** Holds what a query finds. */
+  hold(query: Uint8Array): number {
+    this.tab.check();
+    if (!this.part) throw invalid("all of the stream is held: to hold a part of it, open it with db.part()");
+    // A query that is none is told at once.
+    byCore(() => this.mirror.find(query));
+    return this.holds.begin(query);
+  }
+
+  /** What was loaded lately stays held. */
+  load<Fields extends object>(query: Uint8Array, hold: () => Held<Fields>): Held<Fields> {
+    const key = toHex(query);
+    const held = (this.loaded.get(key) as Held<Fields> | undefined) ?? hold();
+    this.loaded.delete(key);
+    this.loaded.set(key, held as unknown as Held<object>);
+    for (const [oldest, held] of this.loaded) {
+      if (this.loaded.size <= LOADED) break;
+      this.loaded.delete(oldest);
+      held.release();
+    }
+    return held;
+  }
+
+  /** Resolves once something that is held has come. */
+  async untilHeld(until: () => boolean): Promise<void> {
+    this.tab.check();
+    return this.until(until);
   }
 
   /** Takes what the leader says of this stream. The own leader's mirror has heard of changes already. */
@@ -122,6 +163,8 @@ export class TabStream implements View {
         return this.tellNotice(said.bytes);
       case "peers":
         return this.presence.hear(said.peers);
+      case "held":
+        return this.holds.hear(said.holds);
     }
   }
 
@@ -246,13 +289,14 @@ export class TabStream implements View {
     if (!this.mirror.isComplete()) return;
     // What listeners begin to watch meanwhile is told next time.
     for (const watch of [...this.watches.values()]) {
-      if (!watch.told && this.watches.has(watch.handle)) watch.tell({ added: [], changed: [], removed: [] });
+      const isReady = watch.held === undefined || this.holds.isReady(watch.held);
+      if (!watch.told && isReady && this.watches.has(watch.handle)) watch.tell({ added: [], changed: [], removed: [] });
     }
   }
 
   private makeStatus(): Status {
     const { replica } = this;
-    const { oldestPending, agreedAt, storageWhy } = replica;
+    const { oldestPending, agreedAt, storageWhy, filling } = replica;
     const untaken = this.mirror.lastEdit() - this.mirror.takenThrough();
     return {
       connection: this.tab.connection,
@@ -261,6 +305,7 @@ export class TabStream implements View {
       played: replica.played,
       head: replica.head,
       behind: replica.behind,
+      ...(filling ? { filling: { objects: filling[0], of: filling[1], bytes: filling[2] } } : {}),
       pending: replica.pending + untaken,
       ...(oldestPending === undefined ? {} : { oldestPending: new Date(oldestPending) }),
       parked: replica.parked,

@@ -8,6 +8,7 @@
 
 import { Commands } from "./commands.js";
 import { reportErrors, TapelineError } from "./errors.js";
+import type { Holding } from "./held.js";
 import { random16, toHex } from "./ids.js";
 import { Leader, type LeaderOptions } from "./leader/leader.js";
 import { CLOSING, LEADER_SILENCE } from "./limits.js";
@@ -71,14 +72,16 @@ export class Tab {
     return this.leader !== undefined;
   }
 
-  stream(name: string): TabStream {
+  /** `part`: what it holds of the stream is enough; not so once all of it was asked for. */
+  stream(name: string, part: boolean): TabStream {
     this.check();
     const known = this.streams.get(name);
-    if (known) return known;
-    const stream = new TabStream(name, this);
+    if (known && (part || !known.part)) return known;
+    const stream = known ?? new TabStream(name, this, part);
+    stream.part = part;
     this.streams.set(name, stream);
     if (this.leader) this.begin(this.leader, stream);
-    else this.ask({ kind: "join", tab: this.name, stream: name });
+    else this.join(stream);
     return stream;
   }
 
@@ -106,6 +109,11 @@ export class Tab {
   discard(stream: string, edit: number): void {
     if (this.leader) this.leader.discard(stream, edit);
     else this.ask({ kind: "discard", stream, edit });
+  }
+
+  hold(stream: string, holding: Holding): void {
+    if (this.leader) this.leader.hold(stream, this.name, holding);
+    else this.ask({ kind: "holding", tab: this.name, stream, holding });
   }
 
   present(stream: string, state: Uint8Array): void {
@@ -207,7 +215,7 @@ export class Tab {
       return this.setConnection(said.connection);
     }
     const stream = this.streams.get(said.stream);
-    if (!stream || (said.kind === "view" && said.to !== this.name)) return;
+    if (!stream || ("to" in said && said.to !== this.name)) return;
     stream.hear(said, this.leader !== undefined);
     this.schedule();
   }
@@ -274,8 +282,9 @@ export class Tab {
 
   private begin(leader: Leader, stream: TabStream): void {
     stream.mirror.sendAgain();
-    leader.begin(stream.name);
+    leader.begin(stream.name, stream.part);
     stream.presence.again();
+    stream.holds.again();
     this.schedule();
   }
 
@@ -289,11 +298,16 @@ export class Tab {
       stream.mirror.sendAgain();
       this.handOver(stream);
       stream.presence.again();
+      stream.holds.again();
     }
   }
 
   private joinAll(): void {
-    for (const { name } of this.streams.values()) this.ask({ kind: "join", tab: this.name, stream: name });
+    for (const stream of this.streams.values()) this.join(stream);
+  }
+
+  private join({ name, part }: TabStream): void {
+    this.ask({ kind: "join", tab: this.name, stream: name, part });
   }
 
   /** Leads no longer. */

@@ -70,11 +70,24 @@ export class Tapeline {
 
   /** A stream, by its name, like `lists/groceries`. The same one each time. */
   stream(name: string): Stream {
+    return this.open(name, false);
+  }
+
+  /**
+   * A part of a stream: of it comes, and stays on the device, what is watched, held or loaded. Where the device has all of
+   * the stream, or a tab asks for all of it, all of it is held.
+   */
+  part(name: string): Stream {
+    return this.open(name, true);
+  }
+
+  private open(name: string, part: boolean): Stream {
     this.tab.check();
+    checkStream(name);
+    const inner = this.tab.stream(name, part);
     const known = this.streams.get(name);
     if (known) return known;
-    checkStream(name);
-    const stream = new Stream(this.tab.stream(name), this.tab);
+    const stream = new Stream(inner, this.tab);
     this.streams.set(name, stream);
     return stream;
   }

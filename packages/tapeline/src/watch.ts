@@ -19,6 +19,8 @@ export class Watch<Row extends { id: string }> {
   constructor(
     readonly handle: number,
     private readonly listener: Listener<Row>,
+    /** What it holds of a stream that is open in part. */
+    readonly held?: number,
   ) {}
 
   /** Takes a difference. Answers what to tell. */

@@ -111,9 +111,8 @@ impl Replica {
     pub fn poll_run(&mut self) -> Option<Run> {
         let played = self.history.played;
         // What may be on the log under a former identity is recognised by its content.
-        let is_ready = |pending: &Pending| {
-            pending.former.is_none() && pending.again.is_none_or(|again| again.head <= played)
-        };
+        let is_ready =
+            |pending: &Pending| pending.former.is_none() && pending.again.is_none_or(|again| again.head <= played);
         let ready = |edit: &EditId| self.outbox.pending.get(*edit).is_none_or(is_ready);
         let edit = self.commands.due.keys().find(ready)?;
         self.commands.due.remove(edit);

@@ -173,6 +173,14 @@ impl Replica {
         self.part.is_some()
     }
 
+    /// Holds all of the stream, from now on: what it held of it comes again, with the rest.
+    pub fn hold_all(&mut self) {
+        if self.part.take().is_some() {
+            self.drop_confirmed();
+            self.reopen();
+        }
+    }
+
     /// Whether it holds only what its queries find.
     pub fn is_partial(&self) -> bool {
         self.part.is_some()

@@ -65,12 +65,13 @@ impl Ground<'_> {
         self.check_reads(body, write.stamp.client)?;
         let mut effect = Effect { altered: None, lost: Vec::new() };
         let mut before: Vec<(&Key, Option<Entry>)> = Vec::new();
-        let mut typed = Typed::default();
+        let (mut typed, mut revives) = (Typed::default(), false);
         for (place, op) in body.ops.iter().enumerate() {
             let decision = match self.decide(op, body, write.stamp, &mut typed) {
                 Ok(decision) => decision,
                 Err(refusal) => {
                     self.undo(before);
+                    self.texts.refused(&body.ops[..place], write.stamp.seq);
                     return Err(refusal);
                 }
             };
@@ -78,6 +79,10 @@ impl Ground<'_> {
                 before.push((&op.key, self.objects.entry(&op.key).cloned()));
             }
             let revived = matches!(decision, Decision::Revived { .. });
+            if revives {
+                self.texts.set_by_reviver(op, write.stamp.seq);
+            }
+            revives |= revived;
             match decision {
                 Decision::AsAuthored | Decision::Remade => {
                     self.apply(op, write);

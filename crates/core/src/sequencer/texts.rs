@@ -37,6 +37,9 @@ enum Remade {
     Perhaps,
 }
 
+/// Whoever has typed nothing on a text: it was brought back as it was.
+const NOBODY: ClientId = ClientId(u128::MAX);
+
 /// One text.
 #[derive(Debug)]
 struct Text {
@@ -141,6 +144,8 @@ impl Texts {
         match unlisted {
             Some(assigned) if assigned.client != client => Between::Overwritten,
             Some(_) if object.field(field.as_str()).is_none() => own_making,
+            // Set as it was made: whether by its author's will, the log does not tell.
+            Some(assigned) if assigned.seq == made.seq && own_making == Between::Unknown => Between::Unknown,
             Some(_) => Between::Nothing,
             None => {
                 let (begin, from) = match made.seq >= on {
@@ -180,12 +185,32 @@ impl Texts {
     /// An object was brought back as it was, by an op on it. What its reviver had typed on its texts before that went with
     /// it, and was lost; so is what was typed on top of that, unless the op sets the text.
     pub(super) fn revived(&mut self, op: &Op, object: &Object, seq: Seq) {
-        let (key, nobody) = (&op.key, ClientId(u128::MAX));
+        let key = &op.key;
         let texts = object.fields().filter(|(_, field)| matches!(field.value, Value::Text(_) | Value::Bytes(_)));
         for (field, _) in texts.filter(|(field, _)| !op.sets(field)) {
-            let by = Stamp { seq, client: nobody };
+            let by = Stamp { seq, client: NOBODY };
             self.make(key.clone(), field.clone()).changes.push_back(Change { by, what: What::Assigned });
             self.count += 1;
+        }
+    }
+
+    /// A further op of the event that brought an object back sets texts of it: they are its author's after all.
+    pub(super) fn set_by_reviver(&mut self, op: &Op, seq: Seq) {
+        let by = Stamp { seq, client: NOBODY };
+        for text in self.texts.get_mut(&op.key).into_iter().flatten().filter(|text| op.sets(&text.field)) {
+            text.changes.pop_back_if(|change| change.by == by);
+        }
+    }
+
+    /// The event that was to take effect at `seq` is refused.
+    pub(super) fn refused(&mut self, ops: &[Op], seq: Seq) {
+        for Op { key, .. } in ops {
+            if self.remade.get(key).is_some_and(|(at, _)| *at == seq) {
+                self.remade.remove(key);
+            }
+            for text in self.texts.get_mut(key).into_iter().flatten() {
+                text.changes.pop_back_if(|change| change.by.seq == seq);
+            }
         }
     }
 

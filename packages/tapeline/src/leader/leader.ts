@@ -7,6 +7,7 @@
 
 import type { Commands } from "../commands.js";
 import type * as core from "../core.js";
+import type { Holding } from "../held.js";
 import { fromHex, random16 } from "../ids.js";
 import type { Connection } from "../status.js";
 import type { NoStorage, Store } from "../store/store.js";
@@ -79,12 +80,13 @@ export class Leader {
     this.line.nudge();
   }
 
-  /** Keeps a stream from now on. */
-  open(stream: string): Tape {
+  /** Keeps a stream from now on; `part`: what is held of it is enough. */
+  open(stream: string, part = true): Tape {
     const known = this.tapes.get(stream);
+    if (known && !part) known.holdAll();
     if (known) return known;
     const events = { superseded: () => this.home.superseded(), changed: (tape: Tape) => this.settle(tape) };
-    const tape = new Tape(stream, this.channels.length, this.options.store, events, this.options.noStorage);
+    const tape = new Tape(stream, this.channels.length, this.options.store, events, this.options.noStorage, part);
     this.tapes.set(stream, tape);
     this.channels.push(tape);
     tape
@@ -97,8 +99,8 @@ export class Leader {
   }
 
   /** The tab it lives in begins to use a stream. */
-  begin(stream: string): void {
-    const tape = this.open(stream);
+  begin(stream: string, part: boolean): void {
+    const tape = this.open(stream, part);
     if (!tape.loaded) return;
     this.showOwn(tape);
     this.settle(tape);
@@ -117,7 +119,9 @@ export class Leader {
   take(message: ToLeader): void {
     switch (message.kind) {
       case "join":
-        return this.join(message.tab, this.open(message.stream));
+        return this.join(message.tab, this.open(message.stream, message.part));
+      case "holding":
+        return this.hold(message.stream, message.tab, message.holding);
       case "edit": {
         const tape = this.open(message.stream);
         tape.take(fromHex(message.tab), message.bytes);
@@ -134,6 +138,7 @@ export class Leader {
       case "leave":
         for (const tape of this.tapes.values()) {
           tape.others.delete(message.tab);
+          tape.held.leave(message.tab);
           if (tape.present.delete(message.tab)) this.present(tape.name, message.tab, GONE);
         }
     }
@@ -152,6 +157,13 @@ export class Leader {
     if (!tape.loaded) return;
     tape.replica.watchPeers();
     tape.replica.present(fromHex(tab.slice(0, 16)), state);
+    this.settle(tape);
+  }
+
+  /** A tab says what it holds of a stream. */
+  hold(stream: string, tab: string, holding: Holding): void {
+    const tape = this.open(stream);
+    tape.held.take(tab, holding);
     this.settle(tape);
   }
 
@@ -233,6 +245,9 @@ export class Leader {
     tape.keep(false);
     this.sendOf(tape);
     this.tell(tape);
+    for (const [to, holds] of tape.held.pollReady()) {
+      this.tellAbout(tape, { kind: "held", to, stream: tape.name, holds });
+    }
     for (let notice = tape.replica.pollNotice(); notice; notice = tape.replica.pollNotice()) {
       this.tellAbout(tape, { kind: "notice", stream: tape.name, bytes: notice });
     }

@@ -6,6 +6,7 @@ import { COMPACT_BYTES, COMPACT_SHARE, STORAGE_PAUSE } from "../limits.js";
 import { NoStorage, type Store, type StoreRecord, Superseded } from "../store/store.js";
 import type { Standing, Storage } from "../tabs/messages.js";
 import { decode, type Value } from "../values.js";
+import { HeldByTabs } from "./held-by-tabs.js";
 
 export class Tape {
   readonly replica: core.Replica;
@@ -18,6 +19,9 @@ export class Tape {
   peers: Record<string, Value> | undefined;
   /** How it stood when that was last asked. */
   standing: Standing | undefined;
+  /** Whether all tabs want a part of it alone. */
+  part: boolean;
+  readonly held = new HeldByTabs();
   /** Edits of other tabs that came before the device was read. */
   private early: [tab: Uint8Array, edit: Uint8Array][] = [];
   private bytesOfWhole = 0;
@@ -32,7 +36,9 @@ export class Tape {
     private readonly store: Store | undefined,
     private readonly events: { superseded(): void; changed(tape: Tape): void },
     noStorage: NoStorage | undefined,
+    part: boolean,
   ) {
+    this.part = part;
     this.trouble = noStorage;
     this.replica = new core.Replica(name, random16(), store !== undefined);
   }
@@ -51,8 +57,17 @@ export class Tape {
     });
     if (this.freed) return false;
     this.replica.restored();
+    this.replica.hold(this.part);
+    this.held.begin(this.replica);
     this.loaded = true;
     return true;
+  }
+
+  /** A tab wants all of it. */
+  holdAll(): void {
+    if (!this.part) return;
+    this.part = false;
+    if (this.loaded) this.replica.hold(false);
   }
 
   /** Takes an edit of another tab. */

@@ -6,13 +6,16 @@
  * sent all that came before it. So no edit is lost between two leaders.
  */
 
+import type { Holding } from "../held.js";
 import type { Connection, ReplicaStatus } from "../status.js";
 import type { Value } from "../values.js";
 
 /** Asked by a tab of whoever leads. */
 export type ToLeader =
-  /** Tell me of this stream: first the whole view, then what changes. */
-  | { kind: "join"; tab: string; stream: string }
+  /** Tell me of this stream: first the whole view, then what changes. `part`: what is held of it is enough. */
+  | { kind: "join"; tab: string; stream: string; part: boolean }
+  /** What a tab holds of a stream that is open in part. */
+  | { kind: "holding"; tab: string; stream: string; holding: Holding }
   /** An edit made on a mirror; sent again until it is on the device. */
   | { kind: "edit"; tab: string; stream: string; bytes: Uint8Array }
   | { kind: "discard"; stream: string; edit: number }
@@ -45,6 +48,8 @@ export type FromLeader =
   | { kind: "view"; to: string; stream: string; pages: Uint8Array[]; standing: Standing | undefined }
   /** What is shown and how it stands change together: neither is ahead of the other. */
   | { kind: "changes"; stream: string; bytes: Uint8Array | undefined; standing: Standing | undefined }
+  /** All that these of a tab's queries find is here. */
+  | { kind: "held"; to: string; stream: string; holds: readonly number[] }
   | { kind: "connection"; connection: Connection; offline: boolean }
   /** Encoded: most are listened to by nobody. */
   | { kind: "notice"; stream: string; bytes: Uint8Array }
