@@ -342,7 +342,8 @@ impl Checks {
         let mut expected = confirmed.clone();
         for (edit, body) in replica.outbox() {
             let write = (Seq(u64::MAX), replica.client());
-            reference::apply(&mut expected, replica.shown_ops(edit).unwrap_or_default(), write, body.base);
+            let ops = replica.shown_ops(edit).unwrap_or_default();
+            reference::apply(&mut expected, ops, ops, write, body.base);
         }
         let (shown, mut expected) = (shown(replica), expected.shown());
         for (key, draft) in drafts {

@@ -305,12 +305,12 @@ impl History {
         self.note(client, n, hash, verdict)?;
         sent.markers.iter().for_each(|&marker| self.markers.entry(marker).or_default().push(seq));
         self.events.push(Fact { markers: sent.markers.clone(), client, n, lost: event.lost.clone() });
-        self.play(event)
+        self.play(event, &sent.ops)
     }
 
-    fn play(&mut self, event: &Recorded) -> Result<(), String> {
+    fn play(&mut self, event: &Recorded, sent: &[Op]) -> Result<(), String> {
         let mut objects = Objects::clone(&self.after.last().expect("there is a beginning").1);
-        reference::apply(&mut objects, &event.body.ops, (event.seq, event.client), event.body.base);
+        reference::apply(&mut objects, &event.body.ops, sent, (event.seq, event.client), event.body.base);
         self.objects.play(event);
         for op in &event.body.ops {
             let core = self.objects.get(&op.key).map(|object| shown(object));

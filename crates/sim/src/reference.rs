@@ -109,8 +109,10 @@ fn unseen(writes: Option<&Vec<Write>>, base: Seq, client: ClientId) -> bool {
     writes.is_some_and(|writes| writes.iter().any(|&(seq, by)| seq >= base && by != client))
 }
 
-/// Lets ops take effect, whatever they meet.
-pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
+/// Lets ops take effect, whatever they meet. `sent`: what their author said; what makes an object and was not said
+/// brings it back.
+pub fn apply(objects: &mut Objects, ops: &[Op], sent: &[Op], write: Write, base: Seq) {
+    let makes = |op: &Op| matches!(op.action, Action::Insert(_) | Action::Upsert(_));
     for op in ops {
         if let Some(object) = objects.live.get_mut(&op.key) {
             Rc::make_mut(object).all.push(write);
@@ -132,10 +134,7 @@ pub fn apply(objects: &mut Objects, ops: &[Op], write: Write, base: Seq) {
                     object.assign(name.as_str(), value.clone(), write, base);
                 }
                 // Brought back as it was: nobody has typed on it yet.
-                if upserts
-                    && unseen
-                    && gone.is_some_and(|gone| gone.fields == object.fields && workload::revives(&op.key.collection))
-                {
+                if gone.is_some() && !sent.iter().any(|other| other.key == op.key && makes(other)) {
                     object.remade = false;
                     let nobody = (write.0, ClientId(u128::MAX));
                     let fields = object.fields.iter();
@@ -293,7 +292,7 @@ pub fn resolve(objects: &Objects, event: Authored<'_>, recorded: &[Op]) -> (Vec<
         tear(&mut torn, op, &[]);
         resolve_op(&objects, Authored { torn: &torn, ..event }, op, from_here, &mut ops, &mut lost);
         tear(&mut torn, op, &lost[lost_before..]);
-        apply(&mut objects, &ops[before..], event.write, event.base);
+        apply(&mut objects, &ops[before..], std::slice::from_ref(op), event.write, event.base);
     }
     (ops, lost)
 }

@@ -45,7 +45,7 @@ pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[O
         }
         let (mut ops, mut lost): (Vec<Op>, Vec<Lost>) = Default::default();
         resolve_op(&now, event, op, &[], &mut ops, &mut lost);
-        apply(&mut now, &ops, event.write, event.base);
+        apply(&mut now, &ops, std::slice::from_ref(op), event.write, event.base);
         tear(&mut torn, op, &lost);
     }
     fate
