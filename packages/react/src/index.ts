@@ -12,8 +12,8 @@
  */
 export { useMutation } from "./mutation.js";
 export { type Presence, usePresence } from "./presence.js";
-export { TapelineProvider, type TapelineProviderProps, useStream, useTapeline } from "./provider.js";
-export { useObject, useQuery } from "./query.js";
+export { TapelineProvider, type TapelineProviderProps, usePart, useStream, useTapeline } from "./provider.js";
+export { type Found, useHeld, useObject, useQuery } from "./query.js";
 export { useNotices, useParked } from "./reports.js";
 export { useStatus } from "./status.js";
 export { type Undo, useUndo } from "./undo.js";

@@ -29,6 +29,12 @@ export function useStream(name: string): Stream | undefined {
   return useMemo(() => (typeof window === "undefined" ? undefined : db?.stream(name)), [db, name]);
 }
 
+/** A part of a stream: of it comes what hooks ask for, for as long as they do. */
+export function usePart(name: string): Stream | undefined {
+  const db = useTapeline();
+  return useMemo(() => (typeof window === "undefined" ? undefined : db?.part(name)), [db, name]);
+}
+
 interface Opening {
   key: string;
   db: Promise<Tapeline>;

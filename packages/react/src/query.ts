@@ -6,6 +6,7 @@ import { keyOf } from "./key.js";
 import { share, useShared } from "./shared.js";
 
 const NONE: readonly never[] = Object.freeze([]);
+const NOTHING = Object.freeze({ rows: NONE, isReady: false });
 
 /** The rows of a query, kept live. Queries are compared by content, so one written in place is fine. */
 export function useQuery<T extends object>(
@@ -19,11 +20,48 @@ export function useQuery<T extends object>(
       share<readonly Row<T>[]>(collection, `rows ${key}`, () => ({
         read: () => collection.all(query),
         watch: (changed) => collection.watch(query, changed),
-        same: (one, other) => one.length === other.length && one.every((row, place) => row === other[place]),
+        same: areSame,
       })),
     [collection, key],
   );
   return useShared(rows, NONE);
+}
+
+/** What a query finds of a part of a stream. */
+export interface Found<T> {
+  readonly rows: readonly Row<T>[];
+  /** All of it is here. What is here before that is what the device has: show it, and a placeholder for the rest. */
+  readonly isReady: boolean;
+}
+
+/** The rows of a query on a part of a stream, held and kept live, and whether all of them are here. */
+export function useHeld<T extends object>(collection: Collection<T> | undefined, query: Query<T> = {}): Found<T> {
+  const key = keyOf(query);
+  const found = useMemo(
+    () =>
+      collection &&
+      share<Found<T>>(collection, `held ${key}`, () => ({
+        read: () => ({ rows: collection.all(query), isReady: false }),
+        watch: (changed) => hold(collection, query, changed),
+        same: (one, other) => one.isReady === other.isReady && areSame(one.rows, other.rows),
+      })),
+    [collection, key],
+  );
+  return useShared(found, NOTHING);
+}
+
+function hold<T extends object>(collection: Collection<T>, query: Query<T>, changed: (found: Found<T>) => void) {
+  const held = collection.hold(query);
+  const stop = collection.watch(query, (rows) => changed({ rows, isReady: held.isReady }));
+  // Closed before it is ready, it never will be.
+  held.ready().then(
+    () => changed({ rows: held.rows(), isReady: true }),
+    () => {},
+  );
+  return () => {
+    stop();
+    held.release();
+  };
 }
 
 /** One object, kept live; `undefined` while there is none. */
@@ -40,4 +78,8 @@ export function useObject<T extends object>(
     }));
   }, [collection, id]);
   return useShared(object, undefined);
+}
+
+function areSame(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((row, place) => row === other[place]);
 }

@@ -5,8 +5,10 @@ import {
   type TapelineProviderProps,
   useMutation,
   useNotices,
+  useHeld,
   useObject,
   useParked,
+  usePart,
   usePresence,
   useQuery,
   useStatus,
@@ -125,6 +127,37 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     same("renderings of a list that nothing concerned", counts.list, (before.list ?? 0) + 1);
     root.unmount();
     await db.close();
+  },
+
+  async "of a part comes what is asked for, with a placeholder until all of it is here"(server) {
+    const [whole, db] = [await open(server), await open(server)];
+    const tasks = tasksOf(whole);
+    for (const id of ["a", "b", "c"]) tasks.insert({ id, title: id, done: id === "b" });
+    await whole.stream(stream).synced();
+    const seen: string[] = [];
+    const List = () => {
+      const { rows, isReady } = useHeld(usePart(stream)?.collection<Task>("tasks"), { where: { done: false } });
+      const text = `${rows.map((row) => row.title).join("")}${isReady ? "." : "…"}`;
+      seen.push(text);
+      return <p>{text}</p>;
+    };
+    const One = () => <b>{useObject(usePart(stream)?.collection<Task>("tasks"), "b")?.title}</b>;
+    const { root, place } = show(
+      <StrictMode>
+        <TapelineProvider db={db}>
+          <List />
+          <One />
+        </TapelineProvider>
+      </StrictMode>,
+    );
+    await until("all is here", () => place.textContent === "ac.b");
+    same("what was shown first", seen[0], "…");
+    tasks.update("a", { done: true });
+    await until("one left", () => place.textContent === "c.b");
+    same("what is held", db.part(stream).collection("tasks").count(), 2);
+    root.unmount();
+    await until("all is let go of", () => db.part(stream).collection("tasks").count() === 0);
+    await Promise.all([whole.close(), db.close()]);
   },
 
   async "components with the same query share one watch, and leave none behind"(server) {

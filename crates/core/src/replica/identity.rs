@@ -52,6 +52,8 @@ impl Replica {
         for edit in self.outbox.unseal(old) {
             self.storing.pending(edit);
         }
+        // What is shown says by whom it was written.
+        self.reapply(self.view.keys());
         self.storing.meta();
         self.notice(Notice::NewIdentity(client));
         self.reopen();

@@ -364,3 +364,40 @@ async function crash(page: Page): Promise<void> {
   session.send("Page.crash").catch(() => {});
   await gone;
 }
+
+story("the leader closes while another tab holds a part: the next leader holds it on", async () => {
+  const name = "parts";
+  const browser = await lab.newBrowser();
+  const { server } = lab;
+  const writer = await lab.open(await lab.newBrowser(), { name, server: server.url });
+  await insert(writer, 0, 9, "w");
+  await synced(writer);
+  const holds = async (page: Page, ids: readonly string[]) => {
+    await page.evaluate(
+      async ([name, url, ids]) => {
+        globalThis.tapeline ??= await import("tapeline");
+        globalThis.db ??= await tapeline.Tapeline.open({ name, server: url });
+        globalThis.list ??= db.part(name);
+        globalThis.tasks ??= list.collection("tasks");
+        for (const id of ids) tasks.watchOne(id, () => {});
+        await Promise.all(ids.map((id) => tasks.load(id)));
+      },
+      [name, server.url, ids] as const,
+    );
+  };
+  const [leader, follower] = [await lab.visit(browser), await lab.visit(browser)];
+  await holds(leader, ["w00000"]);
+  await leader.evaluate(() => until(() => list.status().leader));
+  await holds(follower, ["w00001", "w00002"]);
+  assert.equal(await follower.evaluate(() => list.status().leader), false);
+  assert.equal(await leader.evaluate(() => tasks.count()), 3, "tabs share what they hold");
+  await leader.close();
+  await follower.evaluate(() => until(() => list.status().leader));
+  await follower.evaluate(() => tasks.insert({ id: "f00000", title: "f" }));
+  await synced(follower);
+  await writer.evaluate(() => tasks.update("w00002", { done: true }));
+  await follower.evaluate(() => until(() => tasks.get("w00002")?.done));
+  await holds(follower, ["w00003"]);
+  await follower.evaluate(() => until(() => tasks.count() === 3));
+  await browser.close();
+});

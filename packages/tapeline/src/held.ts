@@ -1,0 +1,98 @@
+/** Holding a part of a stream: the results of queries, each for as long as somebody wants it. */
+
+import type { Collection, Row } from "./collection.js";
+import { invalid } from "./errors.js";
+import { QUERIES } from "./limits.js";
+import type { Query } from "./query.js";
+import type { TabStream } from "./tab-stream.js";
+
+/** A query whose result a part of a stream holds: what enters it comes, what leaves it goes. */
+export class Held<Fields extends object> {
+  /** @internal `number`: what the tab knows it as. */
+  constructor(
+    private readonly stream: TabStream,
+    private readonly collection: Collection<Fields>,
+    private query: Query<Fields>,
+    private number: number,
+  ) {}
+
+  /** Whether all that the query finds is here. What is here before that is what the device has. */
+  get isReady(): boolean {
+    return this.stream.holds.isReady(this.number);
+  }
+
+  /** Resolves once all that the query finds is here. */
+  async ready(): Promise<void> {
+    return this.stream.untilHeld(() => this.isReady);
+  }
+
+  /** What the query finds, as it is now. */
+  rows(): readonly Row<Fields>[] {
+    return this.collection.all(this.query);
+  }
+
+  /** Makes a window longer: it holds so many objects from now on. */
+  more(limit: number): void {
+    const query = { ...this.query, limit };
+    this.number = this.stream.holds.more(this.number, this.collection.encode(query), limit);
+    this.query = query;
+  }
+
+  /** Lets go of it. With the last that wants the same, what it alone held leaves the device. */
+  release(): void {
+    this.stream.holds.release(this.number);
+  }
+}
+
+/** What one tab says of it to whoever leads. */
+export type Holding =
+  /** Hold what this query finds. The tab gives the number. */
+  | { kind: "hold"; hold: number; query: Uint8Array }
+  /** The window `instead` is to hold so many objects, as `hold` from now on. */
+  | { kind: "more"; hold: number; instead: number; query: Uint8Array; limit: number }
+  | { kind: "release"; hold: number };
+
+/** What a tab holds of a stream, by number. */
+export class Holds {
+  private last = 0;
+  private readonly all = new Map<number, { readonly query: Uint8Array; ready: boolean }>();
+
+  constructor(private readonly say: (holding: Holding) => void) {}
+
+  begin(query: Uint8Array): number {
+    if (this.all.size >= QUERIES) throw invalid(`a tab holds at most ${QUERIES} queries of a stream: release some`);
+    const hold = ++this.last;
+    this.all.set(hold, { query, ready: false });
+    this.say({ kind: "hold", hold, query });
+    return hold;
+  }
+
+  more(instead: number, query: Uint8Array, limit: number): number {
+    if (!this.all.delete(instead)) return instead;
+    const hold = ++this.last;
+    this.all.set(hold, { query, ready: false });
+    this.say({ kind: "more", hold, instead, query, limit });
+    return hold;
+  }
+
+  release(hold: number): void {
+    if (this.all.delete(hold)) this.say({ kind: "release", hold });
+  }
+
+  isReady(hold: number): boolean {
+    return this.all.get(hold)?.ready ?? false;
+  }
+
+  /** There is a new leader, which knows nothing of it. */
+  again(): void {
+    for (const [hold, { query }] of this.all) this.say({ kind: "hold", hold, query });
+  }
+
+  /** The leader says which are ready. */
+  hear(holds: readonly number[]): void {
+    for (const hold of holds) {
+      const known = this.all.get(hold);
+      if (known) known.ready = true;
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/** What the tabs hold of one stream that is open in part, and who has yet to hear that all of it is here. */
+
+import type { Replica } from "../core.js";
+import { reportErrors } from "../errors.js";
+import type { Holding } from "../held.js";
+
+interface Hold {
+  readonly tab: string;
+  readonly hold: number;
+  readonly query: Uint8Array;
+  /** What the core knows it as, once the device was read. */
+  number: number | undefined;
+  told: boolean;
+}
+
+export class HeldByTabs {
+  private readonly all = new Map<string, Hold>();
+  private replica: Replica | undefined;
+
+  /** The device was read. */
+  begin(replica: Replica): void {
+    this.replica = replica;
+    for (const hold of this.all.values()) this.subscribe(hold);
+  }
+
+  /** A tab says what it holds. */
+  take(tab: string, holding: Holding): void {
+    const key = `${tab} ${holding.hold}`;
+    if (holding.kind === "release") return this.release(key);
+    if (this.all.has(key)) return;
+    const hold: Hold = { tab, hold: holding.hold, query: holding.query, number: undefined, told: false };
+    this.all.set(key, hold);
+    if (holding.kind === "more") hold.number = this.takeOver(`${tab} ${holding.instead}`);
+    if (holding.kind === "hold" || hold.number === undefined) this.subscribe(hold);
+    else this.replica!.wantMore(hold.number, holding.limit);
+  }
+
+  /** A tab is gone. */
+  leave(tab: string): void {
+    for (const [key, hold] of [...this.all]) if (hold.tab === tab) this.release(key);
+  }
+
+  /** Which have become ready since this was last asked, by tab. */
+  pollReady(): Map<string, number[]> {
+    const ready = new Map<string, number[]>();
+    for (const hold of this.all.values()) {
+      if (hold.told || hold.number === undefined || !this.replica!.isReady(hold.number)) continue;
+      hold.told = true;
+      ready.set(hold.tab, [...(ready.get(hold.tab) ?? []), hold.hold]);
+    }
+    return ready;
+  }
+
+  private subscribe(hold: Hold): void {
+    reportErrors(() => {
+      hold.number = this.replica?.subscribe(hold.query);
+    });
+  }
+
+  private takeOver(key: string): number | undefined {
+    const hold = this.all.get(key);
+    this.all.delete(key);
+    return hold?.number;
+  }
+
+  private release(key: string): void {
+    const number = this.takeOver(key);
+    if (number !== undefined) this.replica!.unsubscribe(number);
+  }
+}

@@ -1,0 +1,193 @@
+/** Parts of streams, with a real server: what is watched, held or loaded is there, and nothing else. */
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { type Collection, type Options, type Row, type Stream, Tapeline } from "tapeline";
+import { pick, seeded } from "./support/random.js";
+import { Server } from "./support/server.js";
+import { rowsUntil, statusUntil } from "./support/until.js";
+
+interface Issue {
+  title: string;
+  column: string;
+  at: number;
+  text?: string | null;
+}
+
+let server: Server;
+before(async () => {
+  server = await Server.start();
+});
+after(() => server.end());
+
+/** Somebody who holds all of a stream, with so many issues: every third is done. */
+async function whole(name: string, count: number): Promise<{ db: Tapeline; issues: Collection<Issue>; stream: Stream }> {
+  const db = await Tapeline.open({ server: server.url, name: "whole" });
+  const stream = db.stream(name);
+  const issues = stream.collection<Issue>("issues");
+  stream.edit((on) => {
+    for (let at = 0; at < count; at++) on(issues).insert(issue(at));
+  });
+  await stream.synced();
+  return { db, issues, stream };
+}
+
+function issue(at: number): Issue & { id: string } {
+  return { id: id(at), title: `Issue ${at}`, column: at % 3 === 0 ? "done" : "open", at, text: `All of ${at}` };
+}
+
+const id = (at: number) => `i${String(at).padStart(3, "0")}`;
+
+async function part(name: string, options: Partial<Options> = {}) {
+  const db = await Tapeline.open({ server: server.url, name: "part", ...options });
+  const stream = db.part(name);
+  return { db, stream, issues: stream.collection<Issue>("issues") };
+}
+
+const places = (rows: readonly Row<Issue>[]) => rows.map(({ at }) => at);
+
+test("what is watched comes, what enters it comes, and what leaves it or is watched no more goes", async () => {
+  const all = await whole("watched", 9);
+  const some = await part("watched");
+  let shown: readonly Row<Issue>[] = [];
+  const stop = some.issues.watch({ where: { column: "done" }, orderBy: "at" }, (rows) => {
+    shown = rows;
+  });
+  await statusUntil(some.stream, () => shown.length > 0);
+  assert.deepEqual(places(shown), [0, 3, 6]);
+  assert.equal(some.issues.count(), 3, "nothing else is here");
+  all.issues.update(id(1), { column: "done" });
+  all.issues.update(id(6), { column: "open" });
+  await rowsUntil(some.issues, { where: { column: "done" }, orderBy: "at" }, (rows) => places(rows).join() === "0,1,3");
+  assert.equal(some.issues.get(id(6)), undefined);
+  stop();
+  await rowsUntil(some.issues, { where: { id: "another" } }, () => some.issues.count() === 0);
+  await Promise.all([all.db.close(), some.db.close()]);
+});
+
+test("a watcher of what is not there hears so once the server has said it", async () => {
+  const all = await whole("nothing", 3);
+  const some = await part("nothing");
+  const rows = await rowsUntil(some.issues, { where: { column: "later" } }, () => true);
+  assert.deepEqual([rows.length, some.stream.status().open], [0, true]);
+  await Promise.all([all.db.close(), some.db.close()]);
+});
+
+test("a window holds the newest, then older ones, and lets go of them", async () => {
+  const all = await whole("window", 20);
+  const { db, stream, issues } = await part("window");
+  const newest = issues.hold({ orderBy: "-at", limit: 5 });
+  assert.equal(newest.isReady, false);
+  await newest.ready();
+  assert.deepEqual(places(newest.rows()), [19, 18, 17, 16, 15]);
+  newest.more(8);
+  assert.equal(newest.isReady, false);
+  await newest.ready();
+  assert.deepEqual(places(newest.rows()), [19, 18, 17, 16, 15, 14, 13, 12]);
+  assert.equal(issues.count(), 8);
+  all.issues.insert(issue(20));
+  await statusUntil(stream, () => issues.get(id(20)) !== undefined);
+  assert.deepEqual(places(newest.rows()).at(-1), 13);
+  newest.release();
+  newest.release();
+  assert.equal(issues.count(), 0);
+  await Promise.all([all.db.close(), db.close()]);
+});
+
+test("an object is loaded when it is asked for, once for all who ask", async () => {
+  const all = await whole("load", 9);
+  const { db, issues } = await part("load");
+  const asked = await Promise.all([issues.load(id(4)), issues.load(id(4)), issues.load("another")]);
+  assert.deepEqual(
+    asked.map((row) => row?.text),
+    ["All of 4", "All of 4", undefined],
+  );
+  assert.deepEqual(places(await issues.load({ where: { column: "done" }, orderBy: "at" })), [0, 3, 6]);
+  assert.equal(issues.count(), 4);
+  await Promise.all([all.db.close(), db.close()]);
+});
+
+test("what is not held can be edited all the same", async () => {
+  const all = await whole("unheld", 3);
+  const { db, stream, issues } = await part("unheld");
+  stream.edit((on) => on(issues).upsert(id(1), { title: "Told" }));
+  await stream.synced();
+  await rowsUntil(all.issues, { where: { id: id(1) } }, ([row]) => row?.title === "Told");
+  assert.equal(all.issues.get(id(1))?.text, "All of 1");
+  await Promise.all([all.db.close(), db.close()]);
+});
+
+test("what was held is there offline, and refreshed behind what is shown", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "tapeline-part-"));
+  const [all, name] = [await whole("offline", 9), "offline"];
+  const first = await part(name, { storage: { directory } });
+  await first.issues.load({ where: { column: "done" } });
+  await first.issues.load(id(1));
+  await first.stream.stored();
+  await first.db.close();
+  all.issues.update(id(0), { title: "Meanwhile" });
+  await all.stream.synced();
+
+  const again = await part(name, { storage: { directory } });
+  again.db.goOffline();
+  await statusUntil(again.stream, ({ loaded }) => loaded);
+  assert.deepEqual(places(again.issues.all({ orderBy: "at" })), [0, 1, 3, 6]);
+  assert.equal(again.issues.get(id(0))?.title, "Issue 0");
+  const done = again.issues.hold({ where: { column: "done" } });
+  again.db.goOnline();
+  await done.ready();
+  await rowsUntil(again.issues, { where: { id: id(0) } }, ([row]) => row?.title === "Meanwhile");
+  await statusUntil(again.stream, () => again.issues.count() === 3);
+  await Promise.all([all.db.close(), again.db.close()]);
+  await rm(directory, { recursive: true });
+});
+
+test("who asks for all of a stream that is open in part gets all of it", async () => {
+  const all = await whole("both", 9);
+  const { db, stream, issues } = await part("both");
+  const done = issues.hold({ where: { column: "done" } });
+  await done.ready();
+  issues.update(id(0), { title: "Mine" });
+  assert.equal(db.stream("both"), stream);
+  await rowsUntil(issues, {}, (rows) => rows.length === 9);
+  await stream.synced();
+  assert.equal(stream.digest(), await server.digest("both"));
+  assert.equal(issues.get(id(0))?.title, "Mine");
+  assert.throws(() => issues.hold({}), /db\.part\(\)/);
+  await assert.rejects(issues.load(id(1)), /db\.part\(\)/);
+  await Promise.all([all.db.close(), db.close()]);
+});
+
+test("parts that come and go at random, on lines that are cut, are what their queries find", async () => {
+  const random = seeded("parts");
+  const all = await whole("random", 60);
+  const some = await part("random");
+  const columns = ["open", "done", "later"];
+  const held = [some.issues.hold({ where: { column: "done" } })];
+  for (let round = 0; round < 40; round++) {
+    const at = Math.floor(random() * 60);
+    const turn = random();
+    const { id: _, ...fields } = issue(at);
+    if (turn < 0.4) all.issues.upsert(id(at), { ...fields, column: pick(random, columns) });
+    else if (turn < 0.5) all.issues.delete(id(at));
+    else if (turn < 0.6) held.push(some.issues.hold({ where: { column: pick(random, columns) } }));
+    else if (turn < 0.7) held.push(some.issues.hold({ orderBy: "-at", limit: 1 + Math.floor(random() * 10) }));
+    else if (turn < 0.8 && held.length > 1) held.splice(Math.floor(random() * held.length), 1)[0]!.release();
+    else if (turn < 0.9) some.db.goOffline();
+    else some.db.goOnline();
+  }
+  some.db.goOnline();
+  await all.stream.synced();
+  await Promise.all(held.map((query) => query.ready()));
+  await statusUntil(some.stream, ({ played, behind }) => behind === 0 && played >= all.stream.status().head);
+  for (const query of held) {
+    const { where, orderBy, limit } = (query as unknown as { query: Parameters<typeof all.issues.all>[0] }).query!;
+    assert.deepEqual(query.rows(), all.issues.all({ where, orderBy, limit }));
+  }
+  const wanted = new Set(held.flatMap((query) => query.rows().map((row) => row.id)));
+  assert.deepEqual(new Set(some.issues.all().map((row) => row.id)), wanted);
+  await Promise.all([all.db.close(), some.db.close()]);
+});
