@@ -215,8 +215,18 @@ impl<'b> Reader<'b> {
         Ok(argument)
     }
 
-    /// Reads an initial byte and its argument.
+    /// Reads an initial byte and its argument. Most arguments are small.
     fn head(&mut self) -> Result<(u8, u64), Box<CodecError>> {
+        match self.input.get(self.position) {
+            Some(&initial) if initial & !major::MASK < 24 && initial & major::MASK != major::TAG => {
+                self.position += 1;
+                Ok((initial, (initial & !major::MASK).into()))
+            }
+            _ => self.long_head(),
+        }
+    }
+
+    fn long_head(&mut self) -> Result<(u8, u64), Box<CodecError>> {
         let at = self.position;
         let initial = *self.input.get(at).ok_or_else(|| self.ended())?;
         let small = initial & !major::MASK;
