@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { barriers, Demo, launch, Person } from "./support.js";
 
-const paths = ["/", "/lightswitch/", "/todo/", "/board/"];
+const paths = ["/", "/lightswitch/", "/todo/", "/board/", "/chat/"];
 
 let browser: Browser;
 let demo: Demo;
@@ -57,6 +57,7 @@ for (const colorScheme of ["light", "dark"] as const) {
         const person = await Person.open(browser, demo.url + path, { ...options, bypassCSP: true });
         await person.page.locator(".tape li").first().waitFor();
         if (path === "/board/") await person.page.locator(".issue").first().waitFor();
+        if (path === "/chat/") await person.page.locator(".message").first().waitFor();
         if (path === "/todo/") await person.page.locator(".task").first().waitFor();
         assert.deepEqual(await barriers(person.page), [], `${path} at ${width} pixels`);
         const wide = await person.page.evaluate(() => document.documentElement.scrollWidth);

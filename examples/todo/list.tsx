@@ -3,12 +3,12 @@
 import { useStatus, useStream } from "@tapeline/react";
 import { type FormEvent, useCallback, useEffect, useRef, useState } from "react";
 import type { Row } from "tapeline";
+import { useMarks } from "../shared/marks.js";
 import { Reports } from "../shared/reports.js";
 import { UndoButtons } from "../shared/undo.js";
 import { choicesOf } from "./ask.js";
 import { Banner } from "./banner.js";
 import { Item } from "./item.js";
-import { useMarks } from "./marks.js";
 import { Parked } from "./parked.js";
 import { usePeople } from "./people.js";
 import { useReorder } from "./reorder.js";
@@ -19,7 +19,7 @@ import { reportOf } from "./words.js";
 export function List() {
   const list = useStream("demo/todo");
   const loaded = useStatus(list, (status) => status.loaded);
-  const [marked, mark] = useMarks(list);
+  const [marked, mark] = useMarks(list, "todo");
   const [said, say] = useState("");
   const people = usePeople(list);
   const { tasks, rows, add, change, keep, remove, clear, move, error } = useTasks(list, people, mark);

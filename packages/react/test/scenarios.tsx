@@ -3,9 +3,9 @@
 import {
   TapelineProvider,
   type TapelineProviderProps,
+  useHeld,
   useMutation,
   useNotices,
-  useHeld,
   useObject,
   useParked,
   usePart,

@@ -29,8 +29,9 @@ export type Where<Fields> = {
   readonly not?: Where<Fields>;
 };
 
-/** A field, or `-field` for the other way round. */
-export type OrderBy<Fields> = (keyof Fields & string) | `-${keyof Fields & string}`;
+/** A field or `id`, or `-field` for the other way round. */
+export type OrderBy<Fields> = OrderField<Fields> | `-${OrderField<Fields>}`;
+type OrderField<Fields> = (keyof Fields & string) | "id";
 
 export interface Query<Fields> {
   readonly where?: Where<Fields> | undefined;

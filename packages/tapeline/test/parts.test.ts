@@ -24,7 +24,10 @@ before(async () => {
 after(() => server.end());
 
 /** Somebody who holds all of a stream, with so many issues: every third is done. */
-async function whole(name: string, count: number): Promise<{ db: Tapeline; issues: Collection<Issue>; stream: Stream }> {
+async function whole(
+  name: string,
+  count: number,
+): Promise<{ db: Tapeline; issues: Collection<Issue>; stream: Stream }> {
   const db = await Tapeline.open({ server: server.url, name: "whole" });
   const stream = db.stream(name);
   const issues = stream.collection<Issue>("issues");

@@ -1,15 +1,13 @@
 //! `demo`: a server with the example apps inside it.
 
-use std::io::Read;
 use std::net::SocketAddr;
-use std::path::Path;
 
-use flate2::read::GzDecoder;
 use rust_embed::Embed;
 use serde_json::json;
 use tapeline_server::{Page, read_schema};
 
 use super::schema;
+use super::seeds::Seeds;
 use super::serve::{Place, host};
 use crate::arguments::Demo;
 use crate::failure::Failure;
@@ -26,7 +24,6 @@ const SCHEMA: &str = include_str!("../../../../examples/schema.toml");
 
 /// The board's issues: the body of a request that records them.
 const ISSUES: &str = "seed/board.json.gz";
-const ISSUES_STREAM: &str = "demo%2Fboard";
 
 /// Runs the demonstration until it is told to stop.
 pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
@@ -38,19 +35,25 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
         tempfile::tempdir().map_err(|error| Failure::File { place: "temporary directory".into(), error })?;
     let data = demo.data.as_deref().unwrap_or(forgotten.path());
     let pages = Some(std::sync::Arc::new(page) as tapeline_server::Pages);
-    let schema = match demo.schema {
-        Some(file) => schema::read(Some(&file))?,
+    let schema = match &demo.schema {
+        Some(file) => schema::read(Some(file))?,
         None => read_schema(SCHEMA).map_err(Failure::failed)?,
     };
     let place = Place { data, listen: demo.listen, insecure: true, schema, pages };
-    host(place, async |address| begin(address, demo.data.as_deref(), json).await).await
+    host(place, async |address| begin(address, &demo, json).await).await
 }
 
 /// Puts up what the apps start with, and says where they are.
-async fn begin(address: SocketAddr, data: Option<&Path>, json: bool) -> Result<(), Failure> {
+async fn begin(address: SocketAddr, demo: &Demo, json: bool) -> Result<(), Failure> {
     let here = if address.ip().is_unspecified() { ([127, 0, 0, 1], address.port()).into() } else { address };
-    let seeded = tokio::task::spawn_blocking(move || record_issues(here)).await;
-    seeded.map_err(Failure::failed)??;
+    let messages = demo.messages;
+    let seeded = tokio::task::spawn_blocking(move || {
+        let seeds = Seeds::new(here);
+        Built::get(ISSUES).map_or(Ok(()), |issues| seeds.issues(&issues.data))?;
+        seeds.messages(messages)
+    });
+    seeded.await.map_err(Failure::failed)??;
+    let data = demo.data.as_deref();
     if json {
         let address = format!("http://{address}");
         return output::line(json!({ "listening": address, "data": data, "pid": std::process::id() }));
@@ -59,23 +62,6 @@ async fn begin(address: SocketAddr, data: Option<&Path>, json: bool) -> Result<(
     match data {
         Some(data) => output::line(format!("what is done there is kept in {}", data.display())),
         None => output::line("what is done there is forgotten at the end"),
-    }
-}
-
-/// Records the board's issues where there is no board. The request names its events, so none is recorded twice.
-fn record_issues(server: SocketAddr) -> Result<(), Failure> {
-    let Some(issues) = Built::get(ISSUES) else { return Ok(()) };
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let board = format!("http://{server}/v1/streams/{ISSUES_STREAM}");
-    if agent.get(&board).call().map_err(Failure::failed)?.status().is_success() {
-        return Ok(());
-    }
-    let mut body = Vec::new();
-    GzDecoder::new(&*issues.data).read_to_end(&mut body).map_err(Failure::failed)?;
-    let answer = agent.post(format!("{board}/events")).send(&body[..]).map_err(Failure::failed)?;
-    match answer.status().is_success() {
-        true => Ok(()),
-        false => Err(Failure::Failed(format!("the board's issues are not recorded: {}", answer.status()))),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod diff;
 pub mod edit;
 pub mod objects;
 pub mod schema;
+mod seeds;
 pub mod serve;
 pub mod stats;
 pub mod streams;

@@ -3,21 +3,25 @@
 import { useCallback, useEffect, useState } from "react";
 import type { Stream } from "tapeline";
 
-const KEY = "todo: not yet synced";
-const kept = () => new Set<string>(JSON.parse(localStorage.getItem(KEY) ?? "[]"));
-
-export function useMarks(stream: Stream | undefined): [ReadonlySet<string>, (id: string | undefined) => void] {
-  const [marked, setMarked] = useState<ReadonlySet<string>>(kept);
+/** `app`: whose rows they are. */
+export function useMarks(
+  stream: Stream | undefined,
+  app: string,
+): [ReadonlySet<string>, (id: string | undefined) => void] {
+  const key = `${app}: not yet synced`;
+  const [marked, setMarked] = useState<ReadonlySet<string>>(
+    () => new Set(JSON.parse(localStorage.getItem(key) ?? "[]")),
+  );
 
   // `synced` is about all edits made before it was asked: ask again after each.
   useEffect(() => {
     let newest = true;
     if (marked.size > 0) void stream?.synced().then(() => newest && setMarked(new Set()));
-    localStorage.setItem(KEY, JSON.stringify([...marked]));
+    localStorage.setItem(key, JSON.stringify([...marked]));
     return () => {
       newest = false;
     };
-  }, [stream, marked]);
+  }, [stream, marked, key]);
 
   const mark = useCallback((id: string | undefined) => {
     if (id) setMarked((marked) => new Set([...marked, id]));

@@ -1,0 +1,78 @@
+/** The room: its newest messages, and older ones as one scrolls. Only those are on the device. */
+
+import { useHeld, usePart } from "@tapeline/react";
+import { type FormEvent, type UIEvent, useState } from "react";
+import { useMarks } from "../shared/marks.js";
+import { hueOfName } from "../shared/names.js";
+import { useMe } from "./me.js";
+import type { Message } from "./message.js";
+import { useReceipts } from "./receipts.js";
+import { Said } from "./said.js";
+
+/** Messages that come at once. */
+const SOME = 50;
+/** How near to the oldest one scrolls before more are asked for, in pixels. */
+const NEAR = 600;
+
+export function Room() {
+  const me = useMe();
+  const room = usePart("demo/chat");
+  const messages = room?.collection<Message>("messages");
+  const [limit, setLimit] = useState(SOME);
+  // Ids sort by when they were made, and the server finds their end at once, however many there are.
+  const { rows, isReady } = useHeld(messages, { orderBy: "-id", limit });
+  const [pending, mark] = useMarks(room, "chat");
+  const receipts = useReceipts(room, me, rows);
+
+  const scrolled = ({ currentTarget: list }: UIEvent<HTMLElement>) => {
+    const left = list.scrollHeight - list.clientHeight - Math.abs(list.scrollTop);
+    if (left < NEAR && isReady && rows.length === limit) setLimit(limit + SOME);
+  };
+  const say = (text: string) => mark(messages?.insert({ from: me.name, text, at: Date.now() }));
+  return (
+    <>
+      <header className="title">
+        <h1>The room</h1>
+        <p className="muted">You are {me.name}</p>
+      </header>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is for the keyboard too */}
+      <section className="room card" aria-label="Messages" onScroll={scrolled} tabIndex={0}>
+        <div className="all">
+          <p className="older muted" role="status">
+            {isReady ? rows.length < limit && "This is where it began." : "Older messages are on their way …"}
+          </p>
+          <ol>
+            {rows.toReversed().map((row) => (
+              <Said
+                key={row.id}
+                message={row}
+                mine={row.from === me.name}
+                pending={pending.has(row.id)}
+                read={receipts.get(row.id)}
+              />
+            ))}
+          </ol>
+        </div>
+      </section>
+      <Say say={say} hue={hueOfName(me.name)} />
+    </>
+  );
+}
+
+function Say({ say, hue }: { say(text: string): void; hue: number }) {
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const field = event.currentTarget.elements.namedItem("text") as HTMLInputElement;
+    const text = field.value.trim();
+    if (text) say(text);
+    field.value = "";
+  };
+  return (
+    <form className="say card" onSubmit={submit} style={{ "--hue": hue } as object}>
+      <input name="text" aria-label="Message" placeholder="Say something" autoComplete="off" maxLength={2000} />
+      <button className="button main" type="submit">
+        Send
+      </button>
+    </form>
+  );
+}
