@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tapeline_core::name::Key;
-use tapeline_core::numbers::{ClientId, Seq};
-use tapeline_core::op::{Action, Edit, Op};
+use tapeline_core::numbers::{ClientId, EventNumber, Seq};
+use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::splice::{Content, Splices};
 use tapeline_core::value::Value;
 
@@ -22,9 +22,32 @@ type Place = (Key, String);
 #[derive(Clone, Debug)]
 pub struct Texts {
     after: Vec<Rc<BTreeMap<Place, Vec<Char>>>>,
-    /// The ops of each event as they were authored, by author.
-    authored: BTreeMap<(ClientId, Seq), Vec<Op>>,
+    /// The events by author.
+    authored: BTreeMap<(ClientId, Seq), Authored>,
     gone: BTreeSet<Key>,
+}
+
+/// What an author said, and what its author sees of it once it knows what became of it.
+#[derive(Clone, Debug)]
+struct Authored {
+    n: EventNumber,
+    said: Vec<Op>,
+    left: Vec<Op>,
+}
+
+/// Who an event is by, where it stands, and what its author knew as it made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Its place.
+    pub seq: Seq,
+    /// Its author.
+    pub client: ClientId,
+    /// Its number.
+    pub n: EventNumber,
+    /// What its splices refer to.
+    pub on: Seq,
+    /// Of its author's earlier events, what became of those up to here was known.
+    pub settled: EventNumber,
 }
 
 impl Default for Texts {
@@ -34,21 +57,17 @@ impl Default for Texts {
 }
 
 impl Texts {
-    /// Takes in a recorded event; `on` is what its author's splices refer to.
+    /// Takes in a recorded event.
     ///
     /// # Errors
     /// Where a splice does not do what its author meant.
-    pub fn take(
-        &mut self,
-        (seq, client, on): (Seq, ClientId, Seq),
-        sent: &[Op],
-        recorded: &[Op],
-    ) -> Result<(), String> {
+    pub fn take(&mut self, origin: Origin, sent: &[Op], recorded: &[Op]) -> Result<(), String> {
+        let Origin { seq, client, n, .. } = origin;
         let mut texts = BTreeMap::clone(self.after.last().expect("there is a beginning"));
         for (at, op) in sent.iter().enumerate() {
             for (place, typed) in splices(op) {
                 let Some((moved_at, moved)) = recorded_as(sent, recorded, at, &place) else { continue };
-                let mut seen = self.seen((seq, client, on));
+                let mut seen = self.seen(origin);
                 sent[..at].iter().for_each(|op| apply(&mut seen, op, seq));
                 let mut there = texts.clone();
                 recorded[..moved_at].iter().for_each(|op| apply(&mut there, op, seq));
@@ -56,7 +75,8 @@ impl Texts {
                 check(seq, &of(seen), typed, &of(there), moved)?;
             }
         }
-        self.authored.insert((client, seq), sent.to_vec());
+        let left = sent.iter().map(|op| left_of(op, recorded)).collect();
+        self.authored.insert((client, seq), Authored { n, said: sent.to_vec(), left });
         // What is recorded and was not sent brings an object back as it was.
         let brings_back = |op: &&Op| {
             let made = |action: &Action| matches!(action, Action::Insert(_) | Action::Upsert(_));
@@ -79,13 +99,29 @@ impl Texts {
     }
 
     /// What an author saw when it typed: the state its splices refer to, with its own events since.
-    fn seen(&self, (seq, client, on): (Seq, ClientId, Seq)) -> BTreeMap<Place, Vec<Char>> {
+    fn seen(&self, Origin { seq, client, on, settled, .. }: Origin) -> BTreeMap<Place, Vec<Char>> {
         let mut seen = self.after.get(on.0 as usize).map(|texts| BTreeMap::clone(texts)).unwrap_or_default();
-        for ((_, seq), ops) in self.authored.range((client, on)..(client, seq)) {
+        for ((_, seq), Authored { n, said, left }) in self.authored.range((client, on)..(client, seq)) {
+            let ops = if *n <= settled { left } else { said };
             ops.iter().for_each(|op| apply(&mut seen, op, *seq));
         }
         seen
     }
+}
+
+/// An op without the edits of which nothing is recorded.
+fn left_of(op: &Op, recorded: &[Op]) -> Op {
+    let Action::Update(edits) = &op.action else { return op.clone() };
+    let is_recorded = |name: &str| {
+        recorded.iter().filter(|other| other.key == op.key).any(|other| match &other.action {
+            Action::Insert(set) | Action::Upsert(set) => set.get(name).is_some(),
+            Action::Update(edits) => edits.get(name).is_some(),
+            Action::Delete => false,
+        })
+    };
+    let left = edits.iter().filter(|(name, _)| is_recorded(name.as_str()));
+    let left = left.map(|(name, edit)| (name.clone(), edit.clone())).collect();
+    Op { action: Action::Update(FieldMap::new(left).expect("fewer")), ..op.clone() }
 }
 
 /// What a splice of a place was recorded as, and in which op: all of an event's splices of a text stay, or none.

@@ -15,7 +15,7 @@ use tapeline_core::object::Object;
 use tapeline_core::objects;
 use tapeline_core::op::{Action, Edit, Op};
 
-use crate::characters::Texts;
+use crate::characters::{Origin, Texts};
 use crate::disk::Disk;
 use crate::reference::refusals::{Fate, fate};
 use crate::reference::{self, Authored, Objects, Shown};
@@ -299,7 +299,8 @@ impl History {
             ));
         }
         if self.same_authors {
-            self.texts.take((seq, client, sent.on), &sent.ops, &event.body.ops)?;
+            let origin = Origin { seq, client, n, on: sent.on, settled: sent.settled };
+            self.texts.take(origin, &sent.ops, &event.body.ops)?;
         }
         let verdict = Verdict::Recorded { seq, lost: event.lost.clone() };
         self.note(client, n, hash, verdict)?;
