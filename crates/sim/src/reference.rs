@@ -112,7 +112,7 @@ fn unseen(writes: Option<&Vec<Write>>, base: Seq, client: ClientId) -> bool {
 /// Lets ops take effect, whatever they meet. `sent`: what their author said; what makes an object and was not said
 /// brings it back.
 pub fn apply(objects: &mut Objects, ops: &[Op], sent: &[Op], write: Write, base: Seq) {
-    let makes = |op: &Op| matches!(op.action, Action::Insert(_) | Action::Upsert(_));
+    let makes = |op: &Op, made: &FieldMap<Value>| matches!(&op.action, Action::Insert(set) | Action::Upsert(set) if set == made);
     for op in ops {
         if let Some(object) = objects.live.get_mut(&op.key) {
             Rc::make_mut(object).all.push(write);
@@ -134,7 +134,7 @@ pub fn apply(objects: &mut Objects, ops: &[Op], sent: &[Op], write: Write, base:
                     object.assign(name.as_str(), value.clone(), write, base);
                 }
                 // Brought back as it was: nobody has typed on it yet.
-                if gone.is_some() && !sent.iter().any(|other| other.key == op.key && makes(other)) {
+                if gone.is_some() && !sent.iter().any(|other| other.key == op.key && makes(other, set)) {
                     object.remade = false;
                     let nobody = (write.0, ClientId(u128::MAX));
                     let fields = object.fields.iter();
