@@ -48,7 +48,7 @@ impl Held {
             self.objects.remove(key);
         }
         match (page.query, &page.after) {
-            (None, Some(after)) => self.filling = Some(Filling::after(page, after.clone())),
+            (None, Some(after)) => self.filling = Some(Filling::after(&page, after.clone())),
             (None, None) => {
                 (self.filling, self.played) = (None, page.to);
                 self.chain = page.chain;
