@@ -91,9 +91,10 @@ async fn tail_tells_what_of_an_event_was_lost_and_why() {
     let path = server.directory.path().join("schema.toml");
     std::fs::write(&path, "[collections.tasks.fields]\ntitle = 'first'").expect("written");
     server.restart_with(&["--schema", path.to_str().expect("a plain name")]);
-    let (ann, ben) = (open(&server).await, open(&server).await);
+    let ann = open(&server).await;
     let (id, made) = ann.1.insert([("title", "Milk".into())]).expect("taken");
     made.recorded().await.expect("recorded");
+    let ben = open(&server).await;
     ben.0.caught_up().await.expect("in step");
     ben.2.go_offline();
     let late = ben.1.update(&id, [("title", "Soy milk".into()), ("done", true.into())]).expect("taken");
