@@ -175,7 +175,7 @@ test("parts that come and go at random, on lines that are cut, are what their qu
     const turn = random();
     const { id: _, ...fields } = issue(at);
     if (turn < 0.4) all.issues.upsert(id(at), { ...fields, column: pick(random, columns) });
-    else if (turn < 0.5) all.issues.delete(id(at));
+    else if (turn < 0.5 && all.issues.get(id(at))) all.issues.delete(id(at));
     else if (turn < 0.6) held.push(some.issues.hold({ where: { column: pick(random, columns) } }));
     else if (turn < 0.7) held.push(some.issues.hold({ orderBy: "-at", limit: 1 + Math.floor(random() * 10) }));
     else if (turn < 0.8 && held.length > 1) held.splice(Math.floor(random() * held.length), 1)[0]!.release();
