@@ -25,8 +25,8 @@ use crate::value::Value;
 pub(super) struct Texts {
     from: Seq,
     texts: FxHashMap<Key, Vec<Text>>,
-    /// The objects that somebody made anew who took them for live, by the event. What the log says of that does not tell.
-    remade: FxHashMap<Key, (Seq, Remade)>,
+    /// The events that made an object anew whose author took it for live. What the log says of that does not tell.
+    remade: FxHashMap<(Key, Seq), Remade>,
     count: usize,
 }
 
@@ -136,9 +136,9 @@ impl Texts {
         let listed = changes.and_then(VecDeque::back).map(|change| change.by.seq);
         let unlisted = last.filter(|last| last.seq >= on && Some(last.seq) > listed);
         let made = object.created;
-        let own_making = match self.remade.get(key).filter(|(seq, _)| *seq == made.seq) {
-            Some((_, Remade::Surely)) => Between::Overwritten,
-            Some((_, Remade::Perhaps)) => Between::Unknown,
+        let own_making = match self.remade.get(&(key.clone(), made.seq)) {
+            Some(Remade::Surely) => Between::Overwritten,
+            Some(Remade::Perhaps) => Between::Unknown,
             None => Between::Nothing,
         };
         match unlisted {
@@ -178,7 +178,7 @@ impl Texts {
 
     /// An object was made anew by somebody who took it for live: what was typed on its texts is typed on nothing.
     pub(super) fn remade(&mut self, key: &Key, seq: Seq) {
-        self.remade.insert(key.clone(), (seq, Remade::Surely));
+        self.remade.insert((key.clone(), seq), Remade::Surely);
         self.count += 1;
     }
 
@@ -205,9 +205,7 @@ impl Texts {
     /// The event that was to take effect at `seq` is refused.
     pub(super) fn refused(&mut self, ops: &[Op], seq: Seq) {
         for Op { key, .. } in ops {
-            if self.remade.get(key).is_some_and(|(at, _)| *at == seq) {
-                self.remade.remove(key);
-            }
+            self.remade.remove(&(key.clone(), seq));
             for text in self.texts.get_mut(key).into_iter().flatten() {
                 text.changes.pop_back_if(|change| change.by.seq == seq);
             }
@@ -244,7 +242,7 @@ impl Texts {
 
     fn load_op(&mut self, op: &Op, by: Stamp) {
         if matches!(op.action, Action::Upsert(_)) {
-            self.remade.insert(op.key.clone(), (by.seq, Remade::Perhaps));
+            self.remade.insert((op.key.clone(), by.seq), Remade::Perhaps);
         }
         for text in self.texts.get_mut(&op.key).into_iter().flatten() {
             let what = match &op.action {
