@@ -223,6 +223,27 @@ fn partial(server: &mut Server, query: &str) -> (Device, QueryNumber) {
     (device, number)
 }
 
+#[test]
+fn a_part_that_becomes_the_whole_gets_all_of_it_and_keeps_what_is_pending() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)]), insert("b", &[("n", 2)])]);
+    talk(&mut server, &mut [&mut ann]);
+    let (mut ben, number) = partial(&mut server, r#"{"collection":"things","where":{"n":1}}"#);
+    ben.receive(ServerFrame::Page(Page { query: Some(number), ..page(&server, Seq(0), &[whole(&server, "a")], &[]) }));
+    ben.edit(vec![inc("a", "n", 5)]);
+    ben.replica.hold_all();
+    assert!(!ben.replica.is_partial() && ben.replica.subscriptions().is_empty());
+    while ben.store() {}
+    let Some(ClientFrame::Open(open)) = ben.frame() else { panic!("it opens the stream anew") };
+    assert_eq!((open.queries.clone(), open.played), (None, Seq(0)));
+    say(&mut server, &mut ben, ClientFrame::Open(open.clone()));
+    for page in pages(&server, &open, &mut Rng::with_seed(1)) {
+        ben.receive(ServerFrame::Page(page));
+    }
+    assert_eq!((ben.int("a", "n"), ben.int("b", "n"), ben.replica.pending()), (Some(6), Some(2), 1));
+}
+
 fn whole(server: &Server, id: &str) -> Item {
     catchup::item(&key(id), replayed(server).get(&key(id)).unwrap(), Seq(0))
 }
