@@ -284,7 +284,7 @@ impl History {
         let hash = told.map_or_else(|| ContentHash::of(encode_body(&event.body).bytes()), |told| told.own.hash);
         let sent = sent.get(&(client, n)).and_then(|all| all.iter().find(|sent| sent.hash == hash));
         let sent = sent.ok_or_else(|| format!("event {seq} ({client} {n}) was never sent"))?;
-        if let Fate::Refused(code) = self.fate((seq, client, n), sent)
+        if let Fate::Refused(code) | Fate::RefusedOrRebase(code) = self.fate((seq, client, n), sent)
             && self.can_tell(sent)
         {
             return Err(format!("event {seq} is recorded and was to be refused as {code:?}: {sent:?}"));
@@ -333,6 +333,7 @@ impl History {
         let sent = sent.ok_or_else(|| format!("{client} {n} was refused and never sent"))?;
         let right = match self.fate((refusal.head, client, *n), sent) {
             Fate::Refused(code) => code == refusal.code,
+            Fate::RefusedOrRebase(code) => code == refusal.code || refusal.code == RefusalCode::Rebase,
             Fate::RecordedOrRebase => refusal.code == RefusalCode::Rebase,
             Fate::Recorded => false,
         };

@@ -15,6 +15,8 @@ pub enum Fate {
     Recorded,
     /// It is refused.
     Refused(RefusalCode),
+    /// It is refused for this; or, before that is found, as in the next case.
+    RefusedOrRebase(RefusalCode),
     /// It is recorded; or its author may be asked to make it again on the present text: that depends on how much the
     /// server remembers.
     RecordedOrRebase,
@@ -38,10 +40,9 @@ pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[O
     for op in event.ops {
         tear(&mut torn, op, &[]);
         let event = Authored { torn: &torn, ..event };
-        match of_op(&now, event, op) {
-            Fate::Refused(code) => return Fate::Refused(code),
-            Fate::RecordedOrRebase => fate = Fate::RecordedOrRebase,
-            Fate::Recorded => {}
+        fate = first(fate, of_op(&now, event, op));
+        if matches!(fate, Fate::Refused(_) | Fate::RefusedOrRebase(_)) {
+            return fate;
         }
         let (mut ops, mut lost): (Vec<Op>, Vec<Lost>) = Default::default();
         resolve_op(&now, event, op, &[], &mut ops, &mut lost);
@@ -102,7 +103,8 @@ fn of_op(objects: &Objects, event: Authored<'_>, op: &Op) -> Fate {
 /// The first refusal counts.
 fn first(earlier: Fate, later: Fate) -> Fate {
     match (earlier, later) {
-        (Fate::Refused(code), _) => Fate::Refused(code),
+        (Fate::Refused(_) | Fate::RefusedOrRebase(_), _) => earlier,
+        (Fate::RecordedOrRebase, Fate::Refused(code)) => Fate::RefusedOrRebase(code),
         (Fate::RecordedOrRebase, Fate::Recorded) => Fate::RecordedOrRebase,
         (_, later) => later,
     }
