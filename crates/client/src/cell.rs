@@ -252,10 +252,6 @@ impl Cell {
                 None => inner.replica.disconnected(),
             }
         }
-        if inner.replica.is_partial() && inner.replica.is_caught_up() {
-            // What was held when the program last ended, and is not wanted by now.
-            inner.replica.drop_unwanted();
-        }
         self.run_again(inner);
         let batch = inner.replica.poll_store();
         self.announce(inner);

@@ -6,8 +6,8 @@
 //! with an excuse.
 //!
 //! `world` lets things happen; `server`, `disk`, `device` and `network` are what is in it; `workload` edits, `faults`
-//! break; `recorder`, `reference` and `checks` watch; `plan` says what kind of run it is; `sabotage` plants bugs to
-//! show that they are found.
+//! break; `recorder`, `reference`, `checks` and `showing` watch; `plan` says what kind of run it is; `sabotage` plants
+//! bugs to show that they are found.
 
 mod characters;
 mod checks;
@@ -23,6 +23,7 @@ mod recorder;
 mod reference;
 mod sabotage;
 mod server;
+mod showing;
 mod trace;
 mod workload;
 mod world;

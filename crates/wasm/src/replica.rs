@@ -6,7 +6,7 @@ use tapeline_core::mirror::Commit;
 use tapeline_core::name::{Collection, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EditId, PeerId, QueryNumber, TabId};
 use tapeline_core::replica::{
-    Keeping, Moment, Ran, Replica as CoreReplica, Restoring, Start, Status, StoreBatch, Table,
+    Keeping, Moment, Ran, Replica as CoreReplica, Restoring, Start, Status, StoreBatch, SubscribeError, Table,
 };
 use tapeline_core::value::{Entries, Value};
 
@@ -76,11 +76,9 @@ extern "C" fn replica_hold(replica: u32, part: bool) -> i32 {
 /// Wants the result of a query. Answers its number; 0 where all of the stream is held.
 #[unsafe(no_mangle)]
 extern "C" fn replica_subscribe(replica: u32, bytes: usize) -> i32 {
-    on(replica, bytes, &mut |Replica { replica, .. }, query| {
-        if !replica.is_partial() {
-            return Ok(Answer::Number(0));
-        }
-        Ok(Answer::Number(replica.subscribe(&cbor::decode_value(query)?)?.0 as i32))
+    on(replica, bytes, &mut |replica, query| match replica.replica.subscribe(&cbor::decode_value(query)?) {
+        Err(SubscribeError::Whole) => Ok(Answer::Number(0)),
+        number => Ok(Answer::Number(number?.0 as i32)),
     })
 }
 
@@ -101,10 +99,7 @@ extern "C" fn replica_unsubscribe(replica: u32, query: u32) -> i32 {
 /// Whether all that a query finds is held.
 #[unsafe(no_mangle)]
 extern "C" fn replica_is_ready(replica: u32, query: u32) -> i32 {
-    on(replica, 0, &mut |Replica { replica, .. }, _| {
-        let is_ready = if replica.is_partial() { replica.is_ready(QueryNumber(query)) } else { replica.is_caught_up() };
-        Ok(is_ready.into())
-    })
+    on(replica, 0, &mut |replica, _| Ok(replica.replica.is_ready(QueryNumber(query)).into()))
 }
 
 /// There is a connection, and the stream is spoken of as `channel` there.
@@ -125,10 +120,6 @@ extern "C" fn replica_receive(replica: u32, bytes: usize, now: f64) -> i32 {
     on(replica, bytes, &mut |replica, input| {
         let (random, frame) = split_bits(input)?;
         replica.replica.receive(Moment { now: millis(now), random }, cbor::decode_server_frame(frame)?);
-        if replica.replica.is_caught_up() {
-            // What was held when the app was last open, and is not wanted by now.
-            replica.replica.drop_unwanted();
-        }
         Ok(Answer::Nothing)
     })
 }

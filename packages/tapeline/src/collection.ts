@@ -77,10 +77,11 @@ export class Collection<Fields extends object> extends Edits<Fields> {
   async load(what: string | Query<Fields>): Promise<Row<Fields> | undefined | readonly Row<Fields>[]> {
     if (typeof what === "string") checkId(what);
     const query = typeof what === "string" ? { where: { id: what } as Where<Fields> } : what;
-    const held = this.stream.load(this.encode(query), () => this.hold(query));
-    if (typeof what !== "string") return held.ready().then(() => held.rows());
-    const known = this.get(what);
-    return known ?? held.ready().then(() => this.get(what));
+    const hold = this.stream.load(this.encode(query));
+    const known = typeof what === "string" ? this.get(what) : undefined;
+    if (known) return known;
+    await this.stream.untilHeld(() => hold);
+    return typeof what === "string" ? this.get(what) : this.all(what);
   }
 
   /** Tells a listener of one object, and whenever it changes; `undefined` while it is not there. */

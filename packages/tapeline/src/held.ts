@@ -2,7 +2,8 @@
 
 import type { Collection, Row } from "./collection.js";
 import { invalid } from "./errors.js";
-import { QUERIES } from "./limits.js";
+import { toHex } from "./ids.js";
+import { LOADED, QUERIES } from "./limits.js";
 import type { Query } from "./query.js";
 import type { TabStream } from "./tab-stream.js";
 
@@ -21,9 +22,9 @@ export class Held<Fields extends object> {
     return this.stream.holds.isReady(this.number);
   }
 
-  /** Resolves once all that the query finds is here. */
-  async ready(): Promise<void> {
-    return this.stream.untilHeld(() => this.isReady);
+  /** Resolves once all that the query finds is here; rejects where it is released before. */
+  ready(): Promise<void> {
+    return this.stream.untilHeld(() => this.number);
   }
 
   /** What the query finds, as it is now. */
@@ -56,6 +57,8 @@ export type Holding =
 export class Holds {
   private last = 0;
   private readonly all = new Map<number, { readonly query: Uint8Array; ready: boolean }>();
+  /** What was loaded, by what was asked for, the last one last. */
+  private readonly loaded = new Map<string, number>();
 
   constructor(private readonly say: (holding: Holding) => void) {}
 
@@ -64,6 +67,22 @@ export class Holds {
     const hold = ++this.last;
     this.all.set(hold, { query, ready: false });
     this.say({ kind: "hold", hold, query });
+    return hold;
+  }
+
+  /** Holds what a query finds for as long as it is among the last that were loaded. */
+  load(query: Uint8Array): number {
+    const asked = toHex(query);
+    const hold = this.loaded.get(asked) ?? this.begin(query);
+    this.loaded.delete(asked);
+    this.loaded.set(asked, hold);
+    for (const [oldest, hold] of this.loaded) {
+      if (this.loaded.size <= LOADED) break;
+      // Somebody waits for what has yet to come.
+      if (!this.isReady(hold)) continue;
+      this.loaded.delete(oldest);
+      this.release(hold);
+    }
     return hold;
   }
 
@@ -77,6 +96,10 @@ export class Holds {
 
   release(hold: number): void {
     if (this.all.delete(hold)) this.say({ kind: "release", hold });
+  }
+
+  has(hold: number): boolean {
+    return this.all.has(hold);
   }
 
   isReady(hold: number): boolean {

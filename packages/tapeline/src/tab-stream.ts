@@ -2,9 +2,7 @@
 
 import { Mirror } from "./core.js";
 import { byCore, invalid, reportErrors, type TapelineError } from "./errors.js";
-import { type Held, Holds } from "./held.js";
-import { toHex } from "./ids.js";
-import { LOADED } from "./limits.js";
+import { Holds } from "./held.js";
 import { type Notice, type Parked, readNotice, readParked } from "./notices.js";
 import type { View } from "./ops.js";
 import { Presence } from "./presence.js";
@@ -27,8 +25,6 @@ export class TabStream implements View {
   readonly mirror: Mirror;
   readonly presence: Presence;
   readonly holds: Holds;
-  /** What was loaded, and is held: each by what was asked for, the last one last. */
-  private readonly loaded = new Map<string, Held<object>>();
   readonly noticeListeners = new Set<(notice: Notice) => void>();
   readonly statusListeners = new Set<(status: Status) => void>();
   private readonly watches = new Map<number, Watch<{ id: string }>>();
@@ -49,7 +45,10 @@ export class TabStream implements View {
   ) {
     this.mirror = new Mirror(tab.id);
     this.presence = new Presence(tab.name.slice(0, 16), (state) => tab.present(name, state));
-    this.holds = new Holds((holding) => tab.hold(name, holding));
+    this.holds = new Holds((holding) => {
+      tab.hold(name, holding);
+      tab.schedule();
+    });
   }
 
   /** Makes an edit of ops. It shows at once; watchers are told in the next microtask. */
@@ -121,33 +120,29 @@ export class TabStream implements View {
     };
   }
 
-  /** Holds what a query finds. */
+  /** Holds what a query finds, until it is released. */
   hold(query: Uint8Array): number {
-    this.tab.check();
-    if (!this.part) throw invalid("all of the stream is held: to hold a part of it, open it with db.part()");
-    // A query that is none is told at once.
-    byCore(() => this.mirror.find(query));
+    this.checkHold(query);
     return this.holds.begin(query);
   }
 
-  /** What was loaded lately stays held. */
-  load<Fields extends object>(query: Uint8Array, hold: () => Held<Fields>): Held<Fields> {
-    const key = toHex(query);
-    const held = (this.loaded.get(key) as Held<Fields> | undefined) ?? hold();
-    this.loaded.delete(key);
-    this.loaded.set(key, held as unknown as Held<object>);
-    for (const [oldest, held] of this.loaded) {
-      if (this.loaded.size <= LOADED) break;
-      this.loaded.delete(oldest);
-      held.release();
-    }
-    return held;
+  /** Holds what a query finds, until other things have been loaded. */
+  load(query: Uint8Array): number {
+    this.checkHold(query);
+    return this.holds.load(query);
   }
 
-  /** Resolves once something that is held has come. */
-  async untilHeld(until: () => boolean): Promise<void> {
+  /** Resolves once all of what is held has come; its number may become another meanwhile. */
+  async untilHeld(hold: () => number): Promise<void> {
     this.tab.check();
-    return this.until(until);
+    await this.until(() => this.holds.isReady(hold()) || !this.holds.has(hold()));
+    if (!this.holds.has(hold())) throw invalid("it was released: hold it until all of it has come");
+  }
+
+  private checkHold(query: Uint8Array): void {
+    if (!this.part) throw invalid("all of the stream is held: to hold a part of it, open it with db.part()");
+    // A query that is none is told at once.
+    this.find(query);
   }
 
   /** Takes what the leader says of this stream. The own leader's mirror has heard of changes already. */

@@ -113,6 +113,27 @@ test("an object is loaded when it is asked for, once for all who ask", async () 
   await Promise.all([all.db.close(), db.close()]);
 });
 
+test("what was loaded long ago is let go of, what somebody waits for is not, and who lets go waits no more", async () => {
+  const all = await whole("many", 3);
+  const { db, issues } = await part("many");
+  db.goOffline();
+  const asked = Array.from({ length: 300 }, (_, at) => issues.load(id(at)));
+  const released = issues.hold({ where: { column: "open" } });
+  const waits = released.ready();
+  released.release();
+  await assert.rejects(waits, /it was released/);
+  await assert.rejects(released.ready(), /it was released/);
+  db.goOnline();
+  const rows = await Promise.all(asked);
+  assert.deepEqual(
+    rows.map((row) => row?.at).filter((at) => at !== undefined),
+    [0, 1, 2],
+  );
+  await issues.load("another");
+  assert.equal(issues.count(), 0, "the first of them went");
+  await Promise.all([all.db.close(), db.close()]);
+});
+
 test("what is not held can be edited all the same", async () => {
   const all = await whole("unheld", 3);
   const { db, stream, issues } = await part("unheld");

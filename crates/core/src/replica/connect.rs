@@ -99,6 +99,9 @@ impl Replica {
             ServerFrame::Refused { n, refusal, .. } if self.link.is_open() => self.refused(n, refusal),
             _ => {}
         }
+        if self.is_caught_up() {
+            self.drop_unwanted();
+        }
     }
 
     /// Takes note that an open was answered. Answers whether it was the last one sent.

@@ -238,7 +238,7 @@ impl Replica {
     }
 
     /// Lets go of all queries that nobody has wanted since the replica was read back from the device.
-    pub fn drop_unwanted(&mut self) {
+    pub(super) fn drop_unwanted(&mut self) {
         let unwanted = self.part.iter().flat_map(|part| &part.all).filter(|subscribed| subscribed.count == 0);
         let unwanted: Vec<QueryNumber> = unwanted.map(|subscribed| subscribed.number).collect();
         if !unwanted.is_empty() {
@@ -246,9 +246,10 @@ impl Replica {
         }
     }
 
-    /// Whether the whole result of a query is held, as of what was played.
+    /// Whether the whole result of a query is held, as of what was played; where all of the stream is, whether that is.
     pub fn is_ready(&self, number: QueryNumber) -> bool {
-        self.part.as_ref().and_then(|part| part.get(number)).is_some_and(|subscribed| subscribed.ready)
+        let Some(part) = &self.part else { return self.is_caught_up() };
+        part.get(number).is_some_and(|subscribed| subscribed.ready)
     }
 
     /// A query whose result is held.

@@ -33,13 +33,13 @@ pub async fn run(recordings: &Path, size: Size, figures: &mut Figures) -> Result
 }
 
 async fn measure(name: &str, recording: &TextRecording, size: Size, figures: &mut Figures) -> Result<(), Failure> {
-    let (mut ours, mut desk) = Played::of(recording, true)?;
+    let (mut ours, mut desk) = Played::of(recording)?;
     ours.stored_bytes = stored::bytes(&mut desk)?;
     let peers = if size.peers { peers::NAMES.len() } else { 0 };
     let mut theirs: Vec<Option<Result<Played, Failure>>> = (0..peers).map(|_| None).collect();
     for round in 0..ROUNDS {
         if round > 0 {
-            ours = ours.faster(Played::of(recording, false)?.0);
+            ours = ours.faster(Played::of(recording)?.0);
         }
         for (peer, best) in peers::NAMES.into_iter().zip(&mut theirs) {
             if best.as_ref().is_some_and(|best| best.as_ref().map_or(true, Played::is_slow)) {

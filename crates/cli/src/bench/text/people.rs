@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::replay::text::{TextRecording, Transaction, edit, insert, text_of};
 
 /// To see what one replica takes, so many are held at most, or so many as take so many bytes; and then as many again.
-const HELD: usize = 2048;
+const HELD: usize = 256;
 const WARM: u64 = 16 << 20;
 
 /// A recording that took longer is played once.
@@ -53,8 +53,8 @@ impl Played {
         }
     }
 
-    /// Plays a recording. Answers the desk with what was recorded, too. `weighs`: whether memory is looked at, which takes long.
-    pub fn of(recording: &TextRecording, weighs: bool) -> Result<(Self, Desk), Failure> {
+    /// Plays a recording. Answers the desk with what was recorded, too.
+    pub fn of(recording: &TextRecording) -> Result<(Self, Desk), Failure> {
         let mut typing = Typing::begin(recording)?;
         typing.run(recording)?;
         let Typing { desk, people, said, frames, .. } = typing;
@@ -69,7 +69,7 @@ impl Played {
             sequenced_s: sequenced(&said, &recording.start)?,
             update_bytes: updates,
             stored_bytes: 0,
-            memory_bytes: if weighs { memory(&frames)? } else { 0 },
+            memory_bytes: memory(&frames, &recording.end)?,
             correct: true,
         };
         Ok((played, desk))
@@ -245,11 +245,16 @@ fn again(client: ClientId, did: &[Step], end: &str) -> Result<f64, Failure> {
 
 /// A replica that takes all in one by one. Answers how long it took.
 fn taken(frames: &[Vec<u8>], end: &str) -> Result<f64, Failure> {
-    let mut person = Person::new(100, &mut Desk::new())?;
+    let mut reader = reader()?;
     let watch = Stopwatch::start();
-    frames.iter().try_for_each(|frame| person.take(frame))?;
+    frames.iter().try_for_each(|frame| reader.take(frame))?;
     let took = watch.seconds();
-    check(&person, end).map(|()| took)
+    check(&reader, end).map(|()| took)
+}
+
+/// Somebody who has typed nothing.
+fn reader() -> Result<Person, Failure> {
+    Person::new(100, &mut Desk::new())
 }
 
 /// What was said to the sequencer, said to another one. Answers how long it took.
@@ -273,22 +278,21 @@ fn check(person: &Person, end: &str) -> Result<(), Failure> {
 }
 
 /// The memory of one more replica that has taken all in. As many are held first as use up what was freed before.
-fn memory(frames: &[Vec<u8>]) -> Result<u64, Failure> {
+fn memory(frames: &[Vec<u8>], end: &str) -> Result<u64, Failure> {
+    let replica = || {
+        let mut reader = reader()?;
+        frames.iter().try_for_each(|frame| reader.take(frame))?;
+        check(&reader, end).map(|()| reader)
+    };
     let (begin, mut held) = (resident(), Vec::new());
     while held.len() < HELD && resident() < begin + WARM {
-        held.push(replica(frames)?);
+        held.push(replica()?);
     }
     let (before, first) = (resident(), held.len());
     for _ in 0..first {
-        held.push(replica(frames)?);
+        held.push(replica()?);
     }
     Ok(resident().saturating_sub(before) / first as u64)
-}
-
-fn replica(frames: &[Vec<u8>]) -> Result<Person, Failure> {
-    let mut person = Person::new(0, &mut Desk::new())?;
-    frames.iter().try_for_each(|frame| person.take(frame))?;
-    Ok(person)
 }
 
 /// The memory of this process in bytes; 0 where the system does not tell.
