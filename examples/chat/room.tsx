@@ -1,9 +1,9 @@
 /** The room: its newest messages, and older ones as one scrolls. Only those are on the device. */
 
 import { useHeld, usePart } from "@tapeline/react";
-import { type FormEvent, type UIEvent, useState } from "react";
+import { type UIEvent, useState } from "react";
+import { Entry } from "../shared/entry.js";
 import { useMarks } from "../shared/marks.js";
-import { hueOfName } from "../shared/names.js";
 import { useMe } from "./me.js";
 import type { Message } from "./message.js";
 import { useReceipts } from "./receipts.js";
@@ -54,25 +54,7 @@ export function Room() {
           </ol>
         </div>
       </section>
-      <Say say={say} hue={hueOfName(me.name)} />
+      <Entry label="Message" placeholder="Say something" button="Send" longest={2000} enter={say} />
     </>
-  );
-}
-
-function Say({ say, hue }: { say(text: string): void; hue: number }) {
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const field = event.currentTarget.elements.namedItem("text") as HTMLInputElement;
-    const text = field.value.trim();
-    if (text) say(text);
-    field.value = "";
-  };
-  return (
-    <form className="say card" onSubmit={submit} style={{ "--hue": hue } as object}>
-      <input name="text" aria-label="Message" placeholder="Say something" autoComplete="off" maxLength={2000} />
-      <button className="button main" type="submit">
-        Send
-      </button>
-    </form>
   );
 }

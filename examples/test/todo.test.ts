@@ -25,8 +25,8 @@ const titles = ({ page }: Person) =>
 
 async function add(person: Person, ...tasks: string[]): Promise<void> {
   for (const task of tasks) {
-    await person.page.locator("[name=title]").fill(task);
-    await person.page.locator("[name=title]").press("Enter");
+    await person.page.locator("[name=text]").fill(task);
+    await person.page.locator("[name=text]").press("Enter");
   }
 }
 
@@ -226,16 +226,16 @@ test("undo and redo by keys and buttons take back one's own, and leave what othe
   await sees(ben, "one", "two");
   await add(ben, "three");
   await sees(ana, "one", "two", "three");
-  await ana.page.locator("[name=title]").press("Control+z");
+  await ana.page.locator("[name=text]").press("Control+z");
   await sees(ben, "one", "three");
   await undo.click();
   await sees(ben, "three");
   assert(await undo.isDisabled());
-  await ana.page.locator("[name=title]").press("Control+Shift+z");
+  await ana.page.locator("[name=text]").press("Control+Shift+z");
   await ana.page.getByRole("button", { name: "Redo" }).click();
   await sees(ben, "one", "two", "three");
   // What is not saved yet is the field's own.
-  await ana.page.locator("[name=title]").pressSequentially("fo");
-  await ana.page.locator("[name=title]").press("Control+z");
+  await ana.page.locator("[name=text]").pressSequentially("fo");
+  await ana.page.locator("[name=text]").press("Control+z");
   await sees(ana, "one", "two", "three");
 });

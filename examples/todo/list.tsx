@@ -1,8 +1,9 @@
 /** The list: everything on the screen is one live query. */
 
 import { useStatus, useStream } from "@tapeline/react";
-import { type FormEvent, useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import type { Row } from "tapeline";
+import { Entry } from "../shared/entry.js";
 import { useMarks } from "../shared/marks.js";
 import { Reports } from "../shared/reports.js";
 import { UndoButtons } from "../shared/undo.js";
@@ -54,7 +55,7 @@ export function List() {
           {error.message}
         </p>
       )}
-      <NewTask add={add} />
+      <Entry label="New task" placeholder="What is to be done?" button="Add" longest={500} enter={add} />
       {rows.length > 0 && (
         <ul className="tasks card" ref={reorder.list}>
           {rows.map((task, place) => (
@@ -106,31 +107,6 @@ function useTitles(rows: readonly Row<Task>[]): (id: string) => string {
     for (const { id, title } of rows) titles.current.set(id, title);
   }, [rows]);
   return useCallback((id) => titles.current.get(id) ?? "a task", []);
-}
-
-function NewTask({ add }: { add(title: string): void }) {
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const field = event.currentTarget.elements.namedItem("title") as HTMLInputElement;
-    const title = field.value.trim();
-    if (title) add(title);
-    field.value = "";
-  };
-  return (
-    <form className="new card" onSubmit={submit}>
-      <input
-        name="title"
-        aria-label="New task"
-        placeholder="What is to be done?"
-        autoComplete="off"
-        maxLength={500}
-        data-saved=""
-      />
-      <button className="button main" type="submit">
-        Add
-      </button>
-    </form>
-  );
 }
 
 function leftInWords(open: number): string {

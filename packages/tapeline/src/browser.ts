@@ -1,7 +1,7 @@
 /** Tapeline in a browser: a page, a worker, any number of tabs. */
 
-import { start } from "./core.js";
 import { dialBy } from "./leader/transports.js";
+import { start } from "./module.js";
 import { IndexedDbStore } from "./store/indexeddb.js";
 import { NoStorage } from "./store/store.js";
 import { runIn } from "./tapeline.js";

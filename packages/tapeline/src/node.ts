@@ -3,8 +3,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import WebSocket from "ws";
-import { start } from "./core.js";
 import { dialBy } from "./leader/transports.js";
+import { start } from "./module.js";
 import { FileStore } from "./store/file.js";
 import { runIn } from "./tapeline.js";
 
