@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useRef } from "react";
 import type { Notice, ParkedEdit, Stream } from "tapeline";
 import { share, useShared } from "./shared.js";
+import { followStatus } from "./status.js";
 
 const NONE: readonly ParkedEdit[] = Object.freeze([]);
 
@@ -13,7 +14,7 @@ export function useParked(stream: Stream | undefined): readonly ParkedEdit[] {
       stream &&
       share<readonly ParkedEdit[]>(stream, "parked", () => ({
         read: () => stream.parked(),
-        watch: (changed) => stream.onStatus(() => changed(stream.parked())),
+        watch: (changed) => followStatus(stream, () => changed(stream.parked())),
         same: (one, other) =>
           one.length === other.length && one.every(({ edit }, place) => edit === other[place]!.edit),
       })),

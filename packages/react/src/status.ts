@@ -18,10 +18,17 @@ export function useStatus(stream: Stream | undefined, select?: (status: Status) 
       stream &&
       share<Status>(stream, "status", () => ({
         read: () => stream.status(),
-        watch: (changed) => stream.onStatus(changed),
+        watch: (changed) => followStatus(stream, changed),
         same: (one, other) => keyOf(one) === keyOf(other),
       })),
     [stream],
   );
   return useShared<Status, undefined, unknown>(status, undefined, select);
+}
+
+/** Calls back with every status from now on, the present one first: it may have changed since the component rendered. */
+export function followStatus(stream: Stream, changed: (status: Status) => void): () => void {
+  const stop = stream.onStatus(changed);
+  changed(stream.status());
+  return stop;
 }

@@ -3,6 +3,7 @@
 import { useMemo } from "react";
 import type { Stream } from "tapeline";
 import { share, useShared } from "./shared.js";
+import { followStatus } from "./status.js";
 
 /** What can be undone and redone, and how. */
 export interface Undo {
@@ -23,7 +24,7 @@ export function useUndo(stream: Stream | undefined): Undo {
       stream &&
       share<Undo>(stream, "undo", () => ({
         read: () => stateOf(stream),
-        watch: (changed) => stream.onStatus(() => changed(stateOf(stream))),
+        watch: (changed) => followStatus(stream, () => changed(stateOf(stream))),
         same: (one, other) => one.canUndo === other.canUndo && one.canRedo === other.canRedo,
       })),
     [stream],

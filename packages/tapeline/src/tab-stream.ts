@@ -33,6 +33,7 @@ export class TabStream implements View {
   private replicaStatus: ReplicaStatus | undefined;
   private parkedEdits: Parked | undefined;
   private known: Status | undefined;
+  private statusTold = false;
   private edited = false;
   /** How many have begun to group edits, and have yet to end. */
   private groups = 0;
@@ -165,15 +166,13 @@ export class TabStream implements View {
 
   statusChanged(): void {
     this.known = undefined;
+    this.statusTold = false;
   }
 
   /** Tells whoever listens what has changed. */
   tellListeners(): void {
     this.tellWatches();
-    if (this.known === undefined && this.statusListeners.size > 0) {
-      const status = this.status();
-      for (const listener of [...this.statusListeners]) reportErrors(() => listener(status));
-    }
+    this.tellStatus();
     if (this.waiting.length > 0) {
       const [over, on] = [this.waiting.filter(({ until }) => until()), this.waiting.filter(({ until }) => !until())];
       this.waiting = on;
@@ -270,6 +269,14 @@ export class TabStream implements View {
     if (this.noticeListeners.size === 0) return;
     const notice = readNotice(bytes, () => this.parked.edits);
     for (const listener of [...this.noticeListeners]) reportErrors(() => listener(notice));
+  }
+
+  private tellStatus(): void {
+    if (this.statusTold) return;
+    this.statusTold = true;
+    if (this.statusListeners.size === 0) return;
+    const status = this.status();
+    for (const listener of [...this.statusListeners]) reportErrors(() => listener(status));
   }
 
   private tellWatches(): void {

@@ -188,6 +188,19 @@ test("the status tells what waits, and that nobody is asked", async () => {
   assert.ok(Date.now() - stream.status().oldestPending!.getTime() < 60_000);
 });
 
+test("who listens to the status hears of the connection, though somebody else asks for the status first", async () => {
+  const { stream } = newTasks();
+  const stop = db.onConnection(() => void stream.status());
+  const states: string[] = [];
+  stream.onStatus(({ connection }) => void states.push(connection.state));
+  db.goOnline();
+  await soon();
+  db.goOffline();
+  await soon();
+  stop();
+  assert.match(states.join(), /^connecting,.*offline$/);
+});
+
 test("a mistake in one listener keeps no other from being told", async () => {
   const { stream, tasks } = newTasks();
   const mistakes: unknown[] = [];

@@ -108,32 +108,29 @@ export class LineToServer {
   /** Does what is due, and comes back when something will be. */
   private tick = (): void => {
     if (this.closed) return;
-    clearTimeout(this.timer);
     this.noticeSleep();
-    if (!this.offline && !this.refused) this.steer();
+    const next = this.offline || this.refused ? TICK : this.steer();
     if (this.socket && this.welcomed) this.events.room();
-    this.timer = setTimeout(this.tick, this.patience());
+    this.tickIn(next);
   };
 
-  private steer(): void {
-    const { suspectedAt } = this;
-    if (suspectedAt !== undefined && performance.now() - suspectedAt > ANSWER) {
-      return this.lost("the server did not answer when it was asked for a sign of life");
-    }
-    switch (this.link.poll(performance.now())) {
-      case -1:
-        return this.connect();
-      case -2:
-        return this.send(core.ping());
-      case -3:
-        this.lost("the server has not answered for long");
-    }
+  private tickIn(pause: number): void {
+    clearTimeout(this.timer);
+    if (!this.closed) this.timer = setTimeout(this.tick, pause);
   }
 
-  private patience(): number {
-    if (this.offline || this.refused) return TICK;
+  /** Does what the link says, which it says once. Answers how long there is nothing to do. */
+  private steer(): number {
+    const { suspectedAt } = this;
+    if (suspectedAt !== undefined && performance.now() - suspectedAt > ANSWER) {
+      this.lost("the server did not answer when it was asked for a sign of life");
+    }
     const next = this.link.poll(performance.now());
-    return next < 0 ? 0 : Math.min(Math.max(next - performance.now(), 1), TICK);
+    if (next >= 0) return Math.min(Math.max(next - performance.now(), 1), TICK);
+    if (next === -1) this.connect();
+    else if (next === -2) this.send(core.ping());
+    else this.lost("the server has not answered for long");
+    return 0;
   }
 
   /** A timer that comes late: the machine slept, or the page is in the background, where timers are slow. */
@@ -210,7 +207,7 @@ export class LineToServer {
     this.link.lost(now, Math.random());
     this.trouble = { why, retryAt: new Date(Date.now() + Math.max(0, this.link.poll(now) - now)) };
     this.events.changed();
-    this.tick();
+    this.tickIn(0);
   }
 
   private drop(): void {

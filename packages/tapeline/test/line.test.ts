@@ -1,0 +1,38 @@
+/** When the line to the server is tried again, with a clock and a network of the test's own. */
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { before, mock, test } from "node:test";
+import { type Dial, LineToServer } from "../src/leader/connection.js";
+import { start } from "../src/module.js";
+
+before(() => start(() => readFile(new URL("./tapeline.wasm", import.meta.resolve("tapeline")))));
+
+test("after each attempt that fails there is another, though time passes between two looks at the clock", async () => {
+  let now = 0;
+  mock.timers.enable({ apis: ["setTimeout"] });
+  mock.method(performance, "now", () => (now += 0.3));
+  let attempts = 0;
+  const dial: Dial = (_, { gone }) => {
+    attempts++;
+    queueMicrotask(() => gone("nobody is there"));
+    return { bufferedAmount: 0, send: () => {}, close: () => {} };
+  };
+  const nothing = () => {};
+  const events = { frame: nothing, turned: nothing, changed: nothing, room: nothing };
+  const line = new LineToServer("ws://nowhere", undefined, dial, events);
+
+  let last = { attempts, at: now };
+  while (now < 3_600_000) {
+    // Timers come a little early, as the clocks of a browser have it.
+    mock.timers.tick(10);
+    now += 9;
+    await Promise.resolve();
+    if (attempts > last.attempts) last = { attempts, at: now };
+    assert.ok(now - last.at <= 16_000, `nothing was tried for ${now - last.at} ms after attempt ${attempts}`);
+  }
+  assert.ok(attempts > 200, `${attempts} attempts in an hour`);
+  line.close();
+  mock.reset();
+  mock.timers.reset();
+});
