@@ -118,6 +118,10 @@ pub const EVENT_HEAD_BYTES: usize = 64;
 
 /// Conditions of one query, fields it is sorted by, and values of one list in it.
 pub const QUERY_CONDITIONS: usize = 1_000;
+/// Bytes of a text by which an index sorts; those that are the same so far are sorted when they are read.
+pub const INDEXED_BYTES: usize = 64;
+/// Indexes of one collection, and fields of one index.
+pub const INDEXES: usize = 16;
 
 // Time.
 

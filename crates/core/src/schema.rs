@@ -1,9 +1,10 @@
-//! What an app says of its data, beside the data: how concurrent writes of a field meet, and what an update of a deleted
-//! object does. Without a schema everything is `last`.
+//! What an app says of its data, beside the data: how concurrent writes of a field meet, what an update of a deleted
+//! object does, and which indexes help its queries. Without a schema everything is `last`.
 //!
-//! Only the sequencer reads it. What is on the log needs no schema to be played.
+//! Only the server reads it. What is on the log needs no schema to be played.
 
 use crate::name::{Collection, FieldName, StreamName};
+use crate::query::index::Index;
 use crate::retention::{Retain, StreamPattern};
 
 /// How a write of a field and a concurrent one by another client meet.
@@ -39,6 +40,8 @@ pub struct Rules {
     pub update_after_delete: UpdateAfterDelete,
     /// Events that touch the collection stay readable where others are let go.
     pub keep_events: bool,
+    /// By what its objects are sorted for queries: each index by these fields, the most significant first.
+    pub indexes: Vec<Vec<FieldName>>,
     /// For single fields.
     pub fields: Vec<(FieldName, Policy)>,
 }
@@ -120,6 +123,18 @@ impl Schema {
     pub fn kept(&self) -> Vec<Collection> {
         let kept = self.collections.iter().filter(|(_, rules)| rules.keep_events);
         kept.map(|(collection, _)| collection.clone()).collect()
+    }
+
+    /// All indexes, each once.
+    pub fn indexes(&self) -> Vec<Index> {
+        let of = |(collection, rules): &(Collection, Rules)| {
+            let index = |fields: &Vec<FieldName>| Index { collection: collection.clone(), fields: fields.clone() };
+            rules.indexes.iter().map(index).collect::<Vec<_>>()
+        };
+        let mut indexes: Vec<Index> = self.collections.iter().flat_map(of).collect();
+        indexes.sort();
+        indexes.dedup();
+        indexes
     }
 
     /// All collections it names, sorted.

@@ -8,10 +8,8 @@ use std::sync::Arc;
 use fastrand::Rng;
 use support::for_seeds;
 use tapeline_core::codec::json;
-use tapeline_core::name::{FieldName, ObjectId};
-use tapeline_core::numbers::{ClientId, Millis, Seq};
-use tapeline_core::object::{Entry, Object, Write, apply};
-use tapeline_core::op::{Action, FieldMap, Op};
+use tapeline_core::name::ObjectId;
+use tapeline_core::object::Object;
 use tapeline_core::query::{LiveQuery, Query, QueryError};
 use tapeline_core::value::Value;
 
@@ -21,12 +19,7 @@ fn query(text: &str) -> Result<Query, QueryError> {
 
 fn object(fields: &str) -> Arc<Object> {
     let Value::Map(fields) = json::value_from_json(fields).unwrap() else { panic!("not a map") };
-    let fields = fields.iter().map(|(name, value)| (FieldName::new(name).unwrap(), value.clone()));
-    let fields = FieldMap::new(fields.collect()).unwrap();
-    let mut entry = None;
-    let op = Op { key: support::key(&mut Rng::with_seed(1)), seen: None, action: Action::Insert(fields) };
-    apply(&mut entry, &op, &Write::pending(ClientId(1), Seq(0), Millis(0)));
-    entry.as_ref().and_then(Entry::live).unwrap().clone()
+    support::object_of(fields.iter().map(|(name, value)| (name.as_str(), value.clone())))
 }
 
 fn matches(filter: &str, fields: &str) -> bool {

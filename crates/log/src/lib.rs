@@ -13,4 +13,4 @@ pub mod suite;
 mod touches;
 
 pub use contract::{Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo};
-pub use pin::{Part, Pin, Touched, Visit};
+pub use pin::{IndexRow, Part, Pin, Touched, Visit};

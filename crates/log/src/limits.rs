@@ -36,6 +36,8 @@ pub const IDLE: Duration = Duration::from_millis(1_000);
 pub const IDLE_BYTES: u64 = 256 << 10;
 /// What part of a store has to be let go before all of it is merged to give the space back: one in so many.
 pub const FREED_PART: u64 = 4;
+/// Objects that are put into an index in one step, and streams looked at for those that lack one.
+pub const INDEXED_AT_ONCE: usize = 4_096;
 /// Segments that are let go in one step.
 pub const TRIM_SEGMENTS: usize = 16;
 /// Bytes of a store past which settling leaves its tables to the ordinary compaction.

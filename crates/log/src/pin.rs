@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use tapeline_core::name::{Collection, Key};
+use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::Seq;
 use tapeline_core::object::Entry;
+use tapeline_core::query::index::{Index, Place, Plan};
 use tapeline_core::state::StreamState;
 
 use crate::contract::LogError;
@@ -36,6 +37,32 @@ pub trait Pin: Send + Sync {
     /// # Errors
     /// Where the store cannot be read.
     fn touched(&self, since: Seq, limit: usize) -> Result<Touched, LogError>;
+
+    /// The indexes that can be read.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn indexes(&self) -> Result<Vec<Index>, LogError> {
+        Ok(Vec::new())
+    }
+
+    /// The next rows of a plan for one of its indexes, those after `after`, at most so many; none past the last.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn index_rows(&self, plan: &Plan, after: Option<&IndexRow>, most: usize) -> Result<Vec<IndexRow>, LogError> {
+        let _ = (plan, after, most);
+        Ok(Vec::new())
+    }
+}
+
+/// A row of an index: an object that is there, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexRow {
+    /// Its values.
+    pub place: Place,
+    /// Its id.
+    pub id: ObjectId,
 }
 
 /// Is shown entries until it breaks.

@@ -51,7 +51,7 @@ fn a_directory_of_the_format_before_is_opened_and_becomes_one_of_this() {
     assert!(verify(directory.path(), |_| ()).unwrap().damage.is_empty());
     let log = Embedded::open(directory.path()).unwrap();
     story.check(&log);
-    assert_eq!(fs::read_to_string(&format).unwrap(), "tapeline log 2\n");
+    assert_eq!(fs::read_to_string(&format).unwrap(), "tapeline log 3\n");
 }
 
 #[test]

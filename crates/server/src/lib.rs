@@ -13,6 +13,7 @@ mod budget;
 mod config;
 mod deflate;
 mod filling;
+mod finding;
 mod http;
 mod hub;
 mod inbox;

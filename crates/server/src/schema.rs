@@ -5,6 +5,8 @@
 //! policy = "last"                    # of its fields, where they have none of their own
 //! update_after_delete = "revive"
 //!
+//! indexes = ["due", ["state", "position"]]
+//!
 //! [collections.tasks.fields]
 //! title = "ask"
 //! done = { policy = "first" }        # the same, with room for more
@@ -16,6 +18,7 @@
 //! retain = { events = 10000 }        # or { days = 30 }, or "all"
 //! ```
 
+use tapeline_core::limits;
 use tapeline_core::name::{Collection, FieldName, NameError};
 use tapeline_core::retention::{PatternError, Retain, StreamPattern};
 use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
@@ -24,6 +27,8 @@ use toml::de::{DeTable, DeValue};
 
 /// How streams are named.
 const STREAMS: &str = "[streams.\"chat/*\"]";
+/// How a collection says its indexes.
+const INDEXES: &str = "[\"due\", [\"state\", \"position\"]]";
 /// What may stay of one.
 const RETAIN: &str = "\"all\", { events = 10000 } or { days = 30 }";
 
@@ -126,12 +131,13 @@ fn read_retain(value: &Value<'_>) -> Read<Retain> {
 
 fn read_rules(rules: &Value<'_>) -> Read<Rules> {
     let rules = table(rules, "a collection", "[collections.tasks]")?;
-    check_settings(rules, &["policy", "update_after_delete", "keep_events", "fields"])?;
+    check_settings(rules, &["policy", "update_after_delete", "keep_events", "indexes", "fields"])?;
     let update_after_delete = rules.get("update_after_delete").map(read_update_after_delete).transpose()?;
     Ok(Rules {
         policy: rules.get("policy").map(read_policy).transpose()?.unwrap_or_default(),
         update_after_delete: update_after_delete.unwrap_or_default(),
         keep_events: rules.get("keep_events").map(read_flag).transpose()?.unwrap_or_default(),
+        indexes: rules.get("indexes").map(read_indexes).transpose()?.unwrap_or_default(),
         fields: rules.get("fields").map(read_fields).transpose()?.unwrap_or_default(),
     })
 }
@@ -139,6 +145,29 @@ fn read_rules(rules: &Value<'_>) -> Read<Rules> {
 fn read_flag(value: &Value<'_>) -> Read<bool> {
     let found = value.get_ref();
     found.as_bool().ok_or_else(|| Wrong::at(value, format!("this is true or false, no {}", found.type_str())))
+}
+
+/// Each is a field, or a list of fields.
+fn read_indexes(value: &Value<'_>) -> Read<Vec<Vec<FieldName>>> {
+    let indexes = list(value)?.iter().map(|index| match index.get_ref().as_array() {
+        None => Ok(vec![read_indexed(index)?]),
+        Some(fields) if fields.is_empty() => Err(Wrong::at(index, "an index is by at least one field")),
+        Some(_) => list(index)?.iter().map(read_indexed).collect(),
+    });
+    indexes.collect()
+}
+
+fn list<'v, 't>(value: &'v Value<'t>) -> Read<&'v [Value<'t>]> {
+    let list = value.get_ref().as_array().filter(|list| list.len() <= limits::INDEXES);
+    let wanted = || format!("indexes are a list, of {} at most, as in {INDEXES}", limits::INDEXES);
+    list.map(|list| &**list).ok_or_else(|| Wrong::at(value, wanted()))
+}
+
+fn read_indexed(field: &Value<'_>) -> Read<FieldName> {
+    let name = field.get_ref().as_str().filter(|name| *name != "id");
+    let wanted = || format!("an index is by fields other than the id, as in {INDEXES}");
+    let name = name.ok_or_else(|| Wrong::at(field, wanted()))?;
+    FieldName::new(name).map_err(|error| wrong_name(field, &error))
 }
 
 fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
@@ -247,6 +276,7 @@ mod tests {
             policy = 'reject'
             update_after_delete = 'revive'
             keep_events = true
+            indexes = ['due date', ['done', 'title']]
             [collections.tasks.fields]
             title = 'ask'
             done = { policy = 'first' }
@@ -259,6 +289,7 @@ mod tests {
             policy: Policy::Reject,
             update_after_delete: UpdateAfterDelete::Revive,
             keep_events: true,
+            indexes: vec![vec![field("due date")], vec![field("done"), field("title")]],
             fields: fields.into_iter().map(|(name, policy)| (field(name), policy)).collect(),
         };
         let expected = Schema::new([(collection("tasks"), tasks), (collection("notes"), Rules::default())]);
@@ -300,9 +331,12 @@ mod tests {
             (
                 "[collections.a]\nzzz = 'last'",
                 (2, 1),
-                "\"policy\", \"update_after_delete\", \"keep_events\" or \"fields\"",
+                "\"policy\", \"update_after_delete\", \"keep_events\", \"indexes\" or \"fields\"",
             ),
             ("[collections.a]\nkeep_events = 'yes'", (2, 15), "true or false"),
+            ("[collections.a]\nindexes = 'due'", (2, 11), "a list, of 16 at most"),
+            ("[collections.a]\nindexes = ['due', ['id']]", (2, 20), "other than the id"),
+            ("[collections.a]\nindexes = ['due', []]", (2, 19), "at least one field"),
             ("[streams.'a*b']\nretain = 'all'", (1, 10), "a * stands at the end"),
             ("[streams.a]", (1, 1), "needs to say what stays"),
             ("[streams.a]\nretain = 'some'", (2, 10), "{ days = 30 }"),

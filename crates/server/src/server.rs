@@ -61,6 +61,7 @@ impl Server {
     /// # Errors
     /// As `start`.
     pub fn start_embedded(config: ServerConfig, log: Arc<Embedded>) -> Starting {
+        log.declare(config.schema.indexes());
         Box::pin(Self::start(config, log.clone(), log))
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use tapeline_core::name::Collection;
+use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::retention::Retain;
 use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use tapeline_server::read_schema;
@@ -43,6 +43,9 @@ fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
     if rules.keep_events {
         output::line("  its events stay readable where others are let go")?;
     }
+    for fields in &rules.indexes {
+        output::line(format!("  has an index by {}", joined(fields, ", then ")))?;
+    }
     let others = if rules.fields.is_empty() { "all fields" } else { "all other fields" };
     let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), *policy)).chain([(others, rules.policy)]);
     let width = fields.clone().map(|(field, _)| field.chars().count()).max().unwrap_or_default();
@@ -50,6 +53,10 @@ fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
         output::line(format!("  {field:<width$}  {:<6}  {}", policy.name(), meaning(policy)))?;
     }
     output::line("")
+}
+
+fn joined(fields: &[FieldName], with: &str) -> String {
+    fields.iter().map(FieldName::as_str).collect::<Vec<_>>().join(with)
 }
 
 /// What a policy makes of a write that meets another one, made by somebody who had not seen it.
@@ -94,6 +101,7 @@ fn to_json(schema: &Schema) -> serde_json::Value {
             "policy": rules.policy.name(),
             "update_after_delete": rules.update_after_delete.name(),
             "keep_events": rules.keep_events,
+            "indexes": rules.indexes.iter().map(|fields| fields.iter().map(FieldName::as_str).collect()).collect::<Vec<Vec<_>>>(),
             "fields": fields.collect::<std::collections::BTreeMap<_, _>>(),
         })
     };

@@ -10,9 +10,11 @@
 //! ```
 //!
 //! `filter` says which objects, `order` how values compare, `live` keeps the answer up to date as objects change,
-//! `routing` finds the queries that an object concerns, `window` keeps the first objects of a query.
+//! `routing` finds the queries that an object concerns, `window` keeps the first objects of a query, `index` finds them
+//! where they are sorted already.
 
 mod filter;
+pub mod index;
 mod live;
 mod order;
 pub mod partial;

@@ -24,7 +24,7 @@ pub enum Direction {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order(Vec<(FieldName, Direction)>);
 
-const ID: &str = "id";
+pub(super) const ID: &str = "id";
 
 impl Order {
     /// Reads an order: a field, `-field` for the other way round, or a list of those.
@@ -55,6 +55,11 @@ impl Order {
 }
 
 impl Order {
+    /// The fields by which objects are sorted, and which way.
+    pub(super) fn fields(&self) -> &[(FieldName, Direction)] {
+        &self.0
+    }
+
     /// Which way ids run, where objects are sorted by nothing else.
     pub fn of_ids(&self) -> Option<Direction> {
         match self.0.first() {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fastrand::Rng;
 use tapeline_core::block::EventBlock;
@@ -19,7 +20,7 @@ use tapeline_core::hash::{Chain, ContentHash, Digest};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, StreamName, Subject};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq};
-use tapeline_core::object::{Entry, Stamp, Write, apply};
+use tapeline_core::object::{Entry, Object, Stamp, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
 use tapeline_core::short_text::SmolStr;
 use tapeline_core::splice::{Content, Splice, Splices};
@@ -30,6 +31,16 @@ pub fn for_seeds(seeds: u64, check: impl Fn(u64, &mut Rng)) {
     for seed in 0..seeds {
         check(seed, &mut Rng::with_seed(seed));
     }
+}
+
+/// An object with these fields.
+pub fn object_of<'f>(fields: impl IntoIterator<Item = (&'f str, Value)>) -> Arc<Object> {
+    let fields = fields.into_iter().map(|(name, value)| (FieldName::new(name).unwrap(), value));
+    let fields = FieldMap::new(fields.collect()).unwrap();
+    let mut entry = None;
+    let op = Op { key: key(&mut Rng::with_seed(1)), seen: None, action: Action::Insert(fields) };
+    apply(&mut entry, &op, &Write::pending(ClientId(1), Seq(0), Millis(0)));
+    entry.as_ref().and_then(Entry::live).unwrap().clone()
 }
 
 /// The bytes that hexadecimal digits spell.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! LOCK       held by the process that has the directory open
-//! FORMAT     "tapeline log 2\n": the format of everything beside it
+//! FORMAT     "tapeline log 3\n": the format of everything beside it
 //! journal/   what was acknowledged and is not yet safe in the store
 //! store/     everything else
 //! ```
@@ -15,10 +15,11 @@ use super::OpenError;
 
 const LOCK: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";
-const FORMAT: u32 = 2;
-/// Streams had no horizon, and segments no index. All else is the same, so such a directory is opened as it is; from then
-/// on it says the newer format, for the sake of versions that know the older one alone.
-const WITHOUT_HORIZON: u32 = 1;
+const FORMAT: u32 = 3;
+/// In 1, streams had no horizon, and segments no index; in 2, objects had no indexes. All else is the same, so such a
+/// directory is opened as it is; from then on it says the newer format, for the sake of versions that know an older one
+/// alone.
+const OLDEST: u32 = 1;
 const FORMAT_WORDS: &str = "tapeline log ";
 
 /// A directory that is ours while this lives.
@@ -72,7 +73,7 @@ impl Directory {
         };
         let found = text.trim_end().strip_prefix(FORMAT_WORDS).and_then(|number| number.parse().ok());
         match found {
-            Some(known @ WITHOUT_HORIZON..=FORMAT) => Ok(Some(known)),
+            Some(known @ OLDEST..=FORMAT) => Ok(Some(known)),
             Some(newer) if newer > FORMAT => Err(OpenError::Newer { found: newer, known: FORMAT }),
             _ => Err(OpenError::Foreign { path, text }),
         }

@@ -4,15 +4,17 @@
 //! The checkpointer makes sealed memtables durable and lets the journal go that they cover. The compactor merges files.
 
 use std::collections::hash_map::Entry as MapEntry;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use tapeline_core::codec::cbor;
+use tapeline_core::query::index::Index;
 
 use super::clients::Clients;
+use super::indexes::{Building, Indexes, put_rows};
 use super::journal::Journal;
 use super::load::load_row;
 use super::reclaim::Reclaim;
@@ -39,6 +41,8 @@ pub(super) struct Shared {
     pub(super) checkpoints: Slot<Checkpoint>,
     pub(super) compactions: Slot<Compaction>,
     pub(super) reclaim: Reclaim,
+    /// The indexes of all streams, once they are declared.
+    pub(super) declared: OnceLock<Vec<Index>>,
     /// The threads are to stop as they are, writing nothing more.
     pub(super) abandoned: AtomicBool,
 }
@@ -69,6 +73,7 @@ pub(super) struct Flusher {
     freed: u64,
     /// They are to be given back.
     reclaim: bool,
+    building: Building,
 }
 
 /// What the row of a stream says that does not come with every change.
@@ -77,6 +82,19 @@ struct Remembered {
     tail: Tail,
     clients: Clients,
     horizon: Horizon,
+    indexes: Indexes,
+}
+
+impl Remembered {
+    /// What is to be remembered of a stream: of one that is there, or of a new one.
+    fn of(row: Option<StreamRow>, declared: Option<&Vec<Index>>) -> Self {
+        let Some(StreamRow { tail, clients, horizon, mut indexes, .. }) = row else {
+            let indexes = declared.map_or_else(Indexes::default, |declared| Indexes::of_new(declared));
+            return Self { indexes, ..Self::default() };
+        };
+        declared.into_iter().for_each(|declared| indexes.follow(declared));
+        Self { tail, clients, horizon, indexes }
+    }
 }
 
 impl Flusher {
@@ -89,6 +107,7 @@ impl Flusher {
             dirty: None,
             freed: 0,
             reclaim: false,
+            building: Building::default(),
         }
     }
 
@@ -96,12 +115,15 @@ impl Flusher {
     pub(super) fn run(mut self) {
         let mut woken = Instant::now();
         loop {
+            if self.has_to_build() {
+                self.shared.streams.hurry(false);
+            }
             let closing = self.shared.streams.wait_for_work(woken);
             woken = Instant::now();
             if self.shared.abandoned.load(Ordering::Acquire) {
                 return;
             }
-            if let Err(error) = self.write().and_then(|()| self.trim()) {
+            if let Err(error) = self.write().and_then(|()| self.trim()).and_then(|()| self.build()) {
                 eprintln!("tapeline: writing behind failed: {error}");
                 self.shared.streams.break_off(error);
             }
@@ -146,6 +168,24 @@ impl Flusher {
         Ok(())
     }
 
+    /// Whether there are indexes that are not known to be built.
+    fn has_to_build(&self) -> bool {
+        self.shared.declared.get().is_some() && !self.building.is_over()
+    }
+
+    /// Goes on building indexes.
+    fn build(&mut self) -> Result<(), LogError> {
+        let shared = self.shared.clone();
+        let Some(declared) = shared.declared.get().filter(|_| self.has_to_build()) else { return Ok(()) };
+        if let Some(step) = self.building.next(&shared.store.snapshot(), declared)? {
+            shared.store.write(step.rows);
+            self.remembered.remove(&step.number);
+            self.last_write = Instant::now();
+            self.dirty.get_or_insert(self.last_write);
+        }
+        Ok(())
+    }
+
     fn rows(&mut self, generation: &Generation) -> Result<Vec<Row>, LogError> {
         let shared = self.shared.clone();
         let snapshot = shared.store.snapshot();
@@ -166,14 +206,17 @@ impl Flusher {
         number: u64,
         unflushed: &Layers,
     ) -> Result<(), LogError> {
-        let Remembered { tail, clients, horizon } = self.remember(snapshot, number, unflushed)?;
+        let Remembered { tail, clients, horizon, indexes } = self.remember(snapshot, number, unflushed)?;
         *tail = write_events(rows, snapshot, number, *tail, unflushed.batches())?;
         clients.take(rows, number, unflushed);
         let Unflushed { stream, state, bytes, .. } = unflushed.last();
         let (state, bytes) = (*state, *bytes);
-        let row = StreamRow { number, state, bytes, tail: *tail, clients: std::mem::take(clients), horizon: *horizon };
+        let (clients_now, indexes_now) = (std::mem::take(clients), std::mem::take(indexes));
+        let (tail, horizon) = (*tail, *horizon);
+        let row = StreamRow { number, state, bytes, tail, clients: clients_now, horizon, indexes: indexes_now };
         rows.push((StreamRow::key(stream).into(), Some(row.encode().into())));
-        *clients = row.clients;
+        (*clients, *indexes) = (row.clients, row.indexes);
+        put_rows(rows, snapshot, number, indexes, unflushed.entries())?;
         let entry_row = |(key, entry)| (entry_key(number, key).into(), Some(cbor::encode_entry(entry).into()));
         rows.extend(unflushed.entries().map(entry_row));
         Ok(())
@@ -187,9 +230,7 @@ impl Flusher {
             MapEntry::Occupied(remembered) => remembered.into_mut(),
             MapEntry::Vacant(vacant) => {
                 let row = load_row(snapshot, &unflushed.last().stream)?;
-                let remembered =
-                    |row: StreamRow| Remembered { tail: row.tail, clients: row.clients, horizon: row.horizon };
-                vacant.insert(row.map(remembered).unwrap_or_default())
+                vacant.insert(Remembered::of(row, self.shared.declared.get()))
             }
         })
     }

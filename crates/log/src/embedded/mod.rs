@@ -9,6 +9,7 @@ mod clients;
 mod directory;
 mod flush;
 mod index;
+mod indexes;
 mod journal;
 mod kept;
 mod latest;
@@ -41,6 +42,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tapeline_core::name::StreamName;
+use tapeline_core::query::index::Index;
 
 use crate::contract::LogError;
 use flush::Shared;
@@ -117,6 +119,14 @@ impl Embedded {
 
     /// Has what was applied written to the store soon, rather than at its time.
     pub fn flush_soon(&self) {
+        self.shared.streams.hurry(false);
+    }
+
+    /// Says which indexes there are to be, once, before anything else is done with the log. Streams that lack one get it
+    /// behind what goes on, and until then queries do without; those that are there and not declared go.
+    pub fn declare(&self, indexes: Vec<Index>) {
+        // Said again it counts as it was said first.
+        let _ = self.shared.declared.set(indexes);
         self.shared.streams.hurry(false);
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use rustc_hash::FxHashMap;
@@ -75,6 +75,7 @@ impl Embedded {
             checkpoints: Slot::new(),
             compactions: Slot::new(),
             reclaim: Reclaim::default(),
+            declared: OnceLock::new(),
             abandoned: AtomicBool::new(false),
         });
         Ok(Self::start(shared, directory, meta.journal)?)

@@ -6,16 +6,18 @@ use tapeline_core::codec::cbor;
 use tapeline_core::name::{Key, StreamName};
 use tapeline_core::numbers::Seq;
 use tapeline_core::object::Entry;
+use tapeline_core::query::index::{Index, Plan};
 use tapeline_core::state::StreamState;
 
-use super::load::get;
+use super::indexes::{Indexes, read_rows};
+use super::load::{get, load_row};
 use super::rows::{entry_key, read_entry_key};
 use super::scan::scan;
 use super::store::{Snapshot, place_of};
 use super::touched::touched;
 use super::unflushed::Unflushed;
 use crate::contract::LogError;
-use crate::pin::{Part, Pin, Touched, Visit};
+use crate::pin::{IndexRow, Part, Pin, Touched, Visit};
 
 /// The state of a stream at one moment.
 pub(super) struct Pinned {
@@ -43,11 +45,33 @@ impl Pin for Pinned {
     }
 
     fn scan(&self, part: Part<'_>, visit: &mut Visit<'_>) -> Result<(), LogError> {
-        scan(&self.snapshot, self.number, self.sorted.get_or_init(|| sort(&self.over)), part, visit)
+        scan(&self.snapshot, self.number, self.over(), part, visit)
     }
 
     fn touched(&self, since: Seq, limit: usize) -> Result<Touched, LogError> {
         touched(self, since, limit)
+    }
+
+    fn indexes(&self) -> Result<Vec<Index>, LogError> {
+        Ok(self.stored_indexes()?.ready().map(|own| own.index.clone()).collect())
+    }
+
+    fn index_rows(&self, plan: &Plan, after: Option<&IndexRow>, most: usize) -> Result<Vec<IndexRow>, LogError> {
+        let indexes = self.stored_indexes()?;
+        let Some(own) = indexes.ready().find(|own| own.index == plan.index) else { return Ok(Vec::new()) };
+        read_rows(&self.snapshot, self.number, own, self.over(), plan, after, most)
+    }
+}
+
+impl Pinned {
+    /// What is not in the store, sorted.
+    fn over(&self) -> &[(Key, Entry)] {
+        self.sorted.get_or_init(|| sort(&self.over))
+    }
+
+    /// The indexes of the stream, as they are in the store.
+    fn stored_indexes(&self) -> Result<Indexes, LogError> {
+        Ok(load_row(&self.snapshot, &self.stream)?.map(|row| row.indexes).unwrap_or_default())
     }
 }
 

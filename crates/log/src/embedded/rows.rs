@@ -10,9 +10,10 @@
 //! 5 stream client:16                          what a client was told, see `clients`
 //! 6 stream from-seq                           which objects a segment touches, see `index`
 //! 7 stream from-seq                           what was kept of a segment that is gone, see `kept`
+//! 8 stream index values id                    an object in an index, see `indexes`
 //! ```
 //!
-//! Numbers in keys (`stream`, `from-seq`) are one byte of length, then that many bytes, the most significant first:
+//! Numbers in keys (`stream`, `from-seq`, `index`) are one byte of length, then that many bytes, the most significant first:
 //! short, and ordered as the numbers are. Numbers in values are little-endian. Each block of rows is checksummed by
 //! the tree below.
 
@@ -23,6 +24,7 @@ use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
 use tapeline_core::state::StreamState;
 
 use super::clients::Clients;
+use super::indexes::Indexes;
 use crate::contract::Head;
 
 pub(super) mod table {
@@ -34,6 +36,7 @@ pub(super) mod table {
     pub(in crate::embedded) const CLIENT: u8 = 5;
     pub(in crate::embedded) const INDEX: u8 = 6;
     pub(in crate::embedded) const KEPT: u8 = 7;
+    pub(in crate::embedded) const FIELDS: u8 = 8;
 }
 
 const UUID_ID: u8 = 1;
@@ -80,6 +83,8 @@ pub(super) struct StreamRow {
     pub(super) clients: Clients,
     /// Where its events begin.
     pub(super) horizon: Horizon,
+    /// By what its objects are sorted.
+    pub(super) indexes: Indexes,
 }
 
 /// Where the events of a stream begin: those before were let go.
@@ -116,7 +121,8 @@ impl StreamRow {
     }
 
     /// number, incarnation, position, head, chain, live, bytes, tail from, tail bytes, digest: eight bytes each,
-    /// the digest 16. Then the clients, and where events were let go, the horizon: seq, chain.
+    /// the digest 16. Then the clients, and where events were let go or there are indexes, the horizon: seq, chain; then
+    /// the indexes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let state = &self.state;
         let numbers = [
@@ -134,9 +140,12 @@ impl StreamRow {
         numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         bytes.extend_from_slice(&state.digest.0.to_le_bytes());
         self.clients.encode(&mut bytes);
-        if self.horizon != Horizon::default() {
+        if self.horizon != Horizon::default() || !self.indexes.0.is_empty() {
             bytes.extend_from_slice(&self.horizon.seq.0.to_le_bytes());
             bytes.extend_from_slice(&self.horizon.chain.0.to_le_bytes());
+        }
+        if !self.indexes.0.is_empty() {
+            bytes.extend_from_slice(&self.indexes.encode());
         }
         bytes
     }
@@ -154,10 +163,12 @@ impl StreamRow {
             digest: Digest(u128::from_le_bytes(*digest)),
         };
         let tail = Tail { from: Seq(tail_from), bytes: tail_bytes };
-        let (clients, horizon) = Clients::decode(clients)?;
+        let (clients, rest) = Clients::decode(clients)?;
+        let (horizon, indexes) = if rest.is_empty() { (rest, rest) } else { rest.split_at_checked(16)? };
         let [seq, chain] = if horizon.is_empty() { [0, Chain::EMPTY.0] } else { numbers(horizon)? };
         let horizon = Horizon { seq: Seq(seq), chain: Chain(chain) };
-        Some(Self { number, state, bytes, tail, clients, horizon })
+        let indexes = if indexes.is_empty() { Indexes::default() } else { Indexes::decode(indexes)? };
+        Some(Self { number, state, bytes, tail, clients, horizon, indexes })
     }
 }
 
@@ -172,7 +183,7 @@ fn numbers<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
     rest.is_empty().then(|| words.map(u64::from_le_bytes))
 }
 
-fn write_number(key: &mut Vec<u8>, number: u64) {
+pub(super) fn write_number(key: &mut Vec<u8>, number: u64) {
     let bytes = number.to_be_bytes();
     let skip = (number.leading_zeros() / 8) as usize;
     key.push(8 - skip as u8);
@@ -299,6 +310,7 @@ mod tests {
             tail: Tail { from: Seq(1024), bytes: 77 },
             clients: Clients::Few(vec![(ClientId(8), vec![1, 2]), (ClientId(9), Vec::new())]),
             horizon: Horizon::default(),
+            indexes: Indexes::default(),
         };
         assert_eq!(StreamRow::decode(&row.encode()), Some(row.clone()));
         let horizon = Horizon { seq: Seq(512), chain: Chain(u64::MAX) };

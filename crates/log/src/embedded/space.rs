@@ -1,4 +1,4 @@
-//! What takes the space in a directory: for each stream its events, the index of what they touch, objects and clients.
+//! What takes the space in a directory: for each stream its events, indexes, objects and clients.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub struct StreamSpace {
     pub events: u64,
     /// Events that were kept when the others around them were let go.
     pub kept: u64,
-    /// The indexes of what events touch.
+    /// The indexes: of what events touch, and of fields.
     pub index: u64,
     /// Objects and tombstones.
     pub objects: u64,
@@ -66,7 +66,7 @@ pub fn space(path: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Space, O
         streams.insert(row.number, StreamSpace { stream, events, kept, index, objects, clients });
     }
     let mut read = 0;
-    for table in [table::TAIL, table::SEGMENT, table::ENTRY, table::CLIENT, table::INDEX, table::KEPT] {
+    for table in [table::TAIL, table::SEGMENT, table::ENTRY, table::CLIENT, table::INDEX, table::KEPT, table::FIELDS] {
         for row in snapshot.prefix(&[table]) {
             let (key, value) = row?;
             let bytes = (key.len() + value.len()) as u64;
@@ -88,7 +88,7 @@ fn part_of(stream: &mut StreamSpace, table: u8) -> Option<&mut u64> {
         table::TAIL | table::SEGMENT => Some(&mut stream.events),
         table::ENTRY => Some(&mut stream.objects),
         table::CLIENT => Some(&mut stream.clients),
-        table::INDEX => Some(&mut stream.index),
+        table::INDEX | table::FIELDS => Some(&mut stream.index),
         table::KEPT => Some(&mut stream.kept),
         _ => None,
     }

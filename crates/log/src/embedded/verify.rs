@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::clients::Clients;
 use super::directory::Directory;
 use super::index::index_of;
+use super::indexes::check_indexes;
 use super::journal::recover::inspect;
 use super::load::{decode_client, decode_row};
 use super::pin::decode_entry;
@@ -138,9 +139,8 @@ impl Look<'_> {
             Ok(())
         });
         for row in rows {
-            if let Err(error) = self.events(&row) {
-                self.verified.damage.push(error);
-            }
+            let checked = [self.events(&row), check_indexes(&self.snapshot, &row)];
+            self.verified.damage.extend(checked.into_iter().filter_map(Result::err));
         }
     }
 

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use tapeline_core::frame::{End, Page};
 use tapeline_core::hash::Chain;
-use tapeline_core::name::Key;
+use tapeline_core::name::{Collection, Key};
 use tapeline_core::numbers::{Channel, QueryNumber, Seq};
 use tapeline_core::object::Entry;
-use tapeline_core::query::Query;
 use tapeline_core::query::partial::{Changed, Difference, Held, Partial, Past, Subscribed};
 use tapeline_core::query::routing::Routed;
 use tapeline_core::query::window::Window;
@@ -19,6 +18,7 @@ use tapeline_log::{LogError, Part, Pin, Touched};
 use super::gather::Gathered;
 use super::pins::Pinned;
 use super::rows::Rows;
+use crate::finding::Course;
 use crate::limits;
 
 /// What a partial replica holds, and what it is still to get.
@@ -45,8 +45,8 @@ pub(crate) struct PartFill {
 enum Step {
     /// What became of what is held.
     Past(Course),
-    /// All that a new query finds.
-    All(QueryNumber, Option<Key>),
+    /// All that a new query finds; nowhere yet.
+    All(QueryNumber, Option<Course>),
     /// The rows of a window, new or short; none once they are read.
     Window(QueryNumber, Option<Rows>),
 }
@@ -60,14 +60,6 @@ impl Step {
             Self::Window(number, _) => (played, Some(*number)),
         }
     }
-}
-
-/// Where the entries that were touched are found.
-enum Course {
-    /// Under these keys.
-    Keys(VecDeque<Key>),
-    /// Among all after this one.
-    Scan(Option<Key>),
 }
 
 /// How far a step is.
@@ -198,7 +190,7 @@ impl PartFill {
     fn take(&mut self, pin: &dyn Pin, step: &mut Step, gathered: &mut Gathered) -> Result<Done, LogError> {
         match step {
             Step::Past(course) => self.past(pin, course, gathered),
-            Step::All(number, after) => self.all(pin, *number, after, gathered),
+            Step::All(number, course) => self.all(pin, *number, course, gathered),
             Step::Window(number, rows) => self.window(pin, *number, rows, gathered),
         }
     }
@@ -231,46 +223,14 @@ impl PartFill {
 
     /// What became of what is held.
     fn past(&mut self, pin: &dyn Pin, course: &mut Course, gathered: &mut Gathered) -> Result<Done, LogError> {
-        let keys = match course {
-            Course::Scan(after) => return self.past_by_scan(pin, after, gathered),
-            Course::Keys(keys) => keys,
-        };
-        let mut last = None;
-        while !keys.is_empty() && !gathered.is_full() {
-            let some: Vec<Key> = keys.iter().take(limits::KEYS_AT_ONCE).cloned().collect();
-            let entries = pin.entries(&some)?;
-            for (key, entry) in some.into_iter().zip(entries) {
-                if gathered.is_full() {
-                    break;
-                }
-                keys.pop_front();
-                last = Some(key.clone());
-                self.became(key, entry, gathered);
-            }
-        }
-        Ok(if keys.is_empty() { Done::Over } else { Done::Later(last) })
-    }
-
-    fn past_by_scan(
-        &mut self,
-        pin: &dyn Pin,
-        after: &mut Option<Key>,
-        gathered: &mut Gathered,
-    ) -> Result<Done, LogError> {
-        let (begin, mut is_over) = (after.clone(), true);
-        pin.scan(Part { after: begin.as_ref(), ..Part::default() }, &mut |key, entry| {
-            if gathered.is_full() {
-                is_over = false;
-                return ControlFlow::Break(());
-            }
-            *after = Some(key.clone());
-            match entry.version().last.seq >= self.played {
-                true => self.became(key.clone(), Some(entry.clone()), gathered),
-                false => gathered.look(),
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(if is_over { Done::Over } else { Done::Later(after.clone()) })
+        let is_scan = matches!(course, Course::Scan(_));
+        go_on(pin, course, None, gathered, &mut |key, entry, gathered| match entry
+            .as_ref()
+            .is_none_or(|entry| !is_scan || entry.version().last.seq >= self.played)
+        {
+            true => self.became(key, entry, gathered),
+            false => gathered.look(),
+        })
     }
 
     /// What became of one object.
@@ -286,27 +246,26 @@ impl PartFill {
         &mut self,
         pin: &dyn Pin,
         number: QueryNumber,
-        after: &mut Option<Key>,
+        course: &mut Option<Course>,
         gathered: &mut Gathered,
     ) -> Result<Done, LogError> {
         let Some(subscribed) = self.partial.get_mut(number) else { return Ok(Done::Over) };
-        let (query, begin, mut is_over) = (subscribed.query.clone(), after.clone(), true);
-        find(pin, &query, begin.as_ref(), false, &mut |key, entry| {
-            if gathered.is_full() {
-                is_over = false;
-                return ControlFlow::Break(());
-            }
-            *after = Some(key.clone());
-            match entry.live().filter(|object| query.filter.matches(&key.id, object)) {
-                Some(object) => gathered.whole(key, object),
+        let query = subscribed.query.clone();
+        let course = match course {
+            Some(course) => course,
+            None => course.insert(Course::of(pin, &query)?),
+        };
+        let done = go_on(pin, course, Some(&query.collection), gathered, &mut |key, entry, gathered| {
+            let object = entry.as_ref().and_then(Entry::live);
+            match object.filter(|object| query.filter.matches(&key.id, object)) {
+                Some(object) => gathered.whole(&key, object),
                 None => gathered.look(),
             }
-            ControlFlow::Continue(())
         })?;
-        if is_over {
+        if matches!(done, Done::Over) {
             subscribed.held = Held::All;
         }
-        Ok(if is_over { Done::Over } else { Done::Later(after.clone()) })
+        Ok(done)
     }
 
     /// The rows of a window.
@@ -347,30 +306,58 @@ impl PartFill {
     }
 }
 
-/// Shows entries that a query may find: of certain objects where it names them, or of its collection.
-pub(super) fn find(
+/// Shows the next entries of a course until the page is full. A scan is of one collection, or of all.
+fn go_on(
     pin: &dyn Pin,
-    query: &Query,
-    after: Option<&Key>,
-    reverse: bool,
-    visit: &mut tapeline_log::Visit<'_>,
-) -> Result<(), LogError> {
-    let Some(ids) = query.filter.ids() else {
-        return pin.scan(Part { collection: Some(&query.collection), after, reverse }, visit);
-    };
-    let mut keys: Vec<Key> = ids.into_iter().map(|id| Key { collection: query.collection.clone(), id }).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    if reverse {
-        keys.reverse();
+    course: &mut Course,
+    collection: Option<&Collection>,
+    gathered: &mut Gathered,
+    show: &mut dyn FnMut(Key, Option<Entry>, &mut Gathered),
+) -> Result<Done, LogError> {
+    match course {
+        Course::Keys(keys) => look_up(pin, keys, gathered, show),
+        Course::Scan(after) => scan(pin, after, collection, gathered, show),
     }
-    let is_ahead = |key: &Key| after.is_none_or(|after| (key > after) != reverse && key != after);
-    keys.retain(is_ahead);
-    for key in &keys {
-        let entry = pin.entries(std::slice::from_ref(key))?.pop().flatten();
-        if entry.is_some_and(|entry| visit(key, &entry).is_break()) {
-            break;
+}
+
+fn look_up(
+    pin: &dyn Pin,
+    keys: &mut VecDeque<Key>,
+    gathered: &mut Gathered,
+    show: &mut dyn FnMut(Key, Option<Entry>, &mut Gathered),
+) -> Result<Done, LogError> {
+    let mut last = None;
+    while !keys.is_empty() && !gathered.is_full() {
+        let some: Vec<Key> = keys.iter().take(limits::KEYS_AT_ONCE).cloned().collect();
+        let entries = pin.entries(&some)?;
+        for (key, entry) in some.into_iter().zip(entries) {
+            if gathered.is_full() {
+                break;
+            }
+            keys.pop_front();
+            last = Some(key.clone());
+            show(key, entry, gathered);
         }
     }
-    Ok(())
+    Ok(if keys.is_empty() { Done::Over } else { Done::Later(last) })
+}
+
+fn scan(
+    pin: &dyn Pin,
+    after: &mut Option<Key>,
+    collection: Option<&Collection>,
+    gathered: &mut Gathered,
+    show: &mut dyn FnMut(Key, Option<Entry>, &mut Gathered),
+) -> Result<Done, LogError> {
+    let (begin, mut is_over) = (after.clone(), true);
+    pin.scan(Part { collection, after: begin.as_ref(), reverse: false }, &mut |key, entry| {
+        if gathered.is_full() {
+            is_over = false;
+            return ControlFlow::Break(());
+        }
+        *after = Some(key.clone());
+        show(key.clone(), Some(entry.clone()), gathered);
+        ControlFlow::Continue(())
+    })?;
+    Ok(if is_over { Done::Over } else { Done::Later(after.clone()) })
 }

@@ -38,14 +38,22 @@ impl Reply {
     }
 }
 
+pub async fn get(address: SocketAddr, path: &str) -> Reply {
+    request(address, &format!("GET {path} HTTP/1.0\r\n\r\n")).await
+}
+
+pub async fn post(address: SocketAddr, path: &str, body: &str) -> Reply {
+    let length = body.len();
+    request(address, &format!("POST {path} HTTP/1.0\r\ncontent-length: {length}\r\n\r\n{body}")).await
+}
+
 impl World {
     pub async fn get(&self, path: &str) -> Reply {
-        request(self.address, &format!("GET {path} HTTP/1.0\r\n\r\n")).await
+        get(self.address, path).await
     }
 
     pub async fn post(&self, path: &str, body: &str) -> Reply {
-        let length = body.len();
-        request(self.address, &format!("POST {path} HTTP/1.0\r\ncontent-length: {length}\r\n\r\n{body}")).await
+        post(self.address, path, body).await
     }
 
     /// Waits until so many are played the events of a stream.

@@ -26,7 +26,7 @@ struct Row<'o> {
 }
 
 /// They take more bytes than there may be in memory for one request.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct TooLarge;
 
 impl<'o> First<'o> {

@@ -7,14 +7,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tapeline_core::codec::json;
-use tapeline_core::name::{Key, StreamName};
+use tapeline_core::name::{Key, ObjectId, StreamName};
 use tapeline_core::object::{Entry, Object};
 use tapeline_core::query::{Direction, Query as Wanted};
-use tapeline_log::{EventLog, Part, Pin, StateStore};
+use tapeline_log::{EventLog, LogError, Part, Pin, StateStore};
 
 use super::problem::Problem;
 use super::query::Query;
 use super::{Answer, full, lines, parts, pinned};
+use crate::finding::{Course, Walk};
 use crate::limits;
 use crate::shared::Shared;
 use asked::Asked;
@@ -51,19 +52,45 @@ fn listed<L: EventLog, S: StateStore>(
     let head = pin.state().head.0;
     let mut left = wanted.as_ref().and_then(|wanted| wanted.limit).unwrap_or(usize::MAX);
     parts::answer(shared, head, move |parts| {
-        let collection = wanted.as_ref().map(|wanted| &wanted.collection);
-        let reverse = wanted.as_ref().is_some_and(|wanted| wanted.order.of_ids() == Some(Direction::Down));
-        pin.scan(Part { collection, after: None, reverse }, &mut |key, entry| {
+        each(&*pin, wanted.as_ref(), &mut |key, object| {
             if left == 0 {
                 return ControlFlow::Break(());
             }
-            let meets =
-                |object: &&Arc<Object>| wanted.as_ref().is_none_or(|wanted| wanted.filter.matches(&key.id, object));
-            let Some(object) = entry.live().filter(meets) else { return ControlFlow::Continue(()) };
             left -= 1;
             parts.push(&line(key, object))
         })
     })
+}
+
+/// Shows objects in the order of their keys, or the other way round where that is wanted.
+fn each(
+    pin: &dyn Pin,
+    wanted: Option<&Wanted>,
+    show: &mut dyn FnMut(&Key, &Arc<Object>) -> ControlFlow<()>,
+) -> Result<(), LogError> {
+    let reverse = wanted.is_some_and(|wanted| wanted.order.of_ids() == Some(Direction::Down));
+    let meets = |key: &Key, object: &Arc<Object>| wanted.is_none_or(|wanted| wanted.filter.matches(&key.id, object));
+    let mut look = |key: &Key, entry: &Entry| match entry.live().filter(|object| meets(key, object)) {
+        Some(object) => show(key, object),
+        None => ControlFlow::Continue(()),
+    };
+    let course = wanted.map_or(Ok(Course::Scan(None)), |wanted| Course::of(pin, wanted))?;
+    let Course::Keys(keys) = course else {
+        let collection = wanted.map(|wanted| &wanted.collection);
+        return pin.scan(Part { collection, after: None, reverse }, &mut look);
+    };
+    let mut keys: Vec<Key> = keys.into();
+    if reverse {
+        keys.reverse();
+    }
+    for some in keys.chunks(limits::KEYS_AT_ONCE) {
+        for (key, entry) in some.iter().zip(pin.entries(some)?) {
+            if entry.is_some_and(|entry| look(key, &entry).is_break()) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The first objects of a collection in another order than that of their keys.
@@ -87,13 +114,23 @@ async fn sorted<L: EventLog, S: StateStore>(
 fn sort(pin: &dyn Pin, wanted: &Wanted, limit: usize) -> Result<String, Problem> {
     let mut first = First::new(&wanted.order, limit);
     let mut shown = Ok(());
-    let part = Part { collection: Some(&wanted.collection), ..Part::default() };
-    pin.scan(part, &mut |key, entry| {
-        if let Some(object) = entry.live().filter(|object| wanted.filter.matches(&key.id, object)) {
-            shown = first.show(key, object);
+    match Walk::of(pin, wanted)? {
+        Some(mut walk) => {
+            let (is_in_order, mut count) = (walk.is_in_order(), 0);
+            let mut show = |id: &ObjectId, object: &Arc<Object>| {
+                let key = Key { collection: wanted.collection.clone(), id: id.clone() };
+                shown = shown.and_then(|()| first.show(&key, object));
+                count += 1;
+                let is_enough = shown.is_err() || is_in_order && count >= limit;
+                if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            while walk.go_on(pin, wanted, &mut show)? {}
         }
-        if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+        None => each(pin, Some(wanted), &mut |key, object| {
+            shown = first.show(key, object);
+            if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?,
+    }
     let too_large = |TooLarge| {
         let most = limits::SORTED_BYTES >> 20;
         Problem::bad_request(format!("limit: the first {limit} objects take more than {most} MB; ask for fewer"))
