@@ -29,7 +29,7 @@ pub(crate) struct PartFill {
     pub(crate) played: Seq,
     /// Whether all that it held before is void.
     fresh: bool,
-    /// Whether its windows are sent anew, so that it has to drop what is in none of its queries.
+    /// Whether its windows are sent anew, so that it has to drop what is in none of its queries once they have come.
     purge: bool,
     /// Whether it is known what there is to do with what is pinned.
     planned: bool,
@@ -178,7 +178,8 @@ impl PartFill {
         if !is_over && gathered.is_empty() {
             return Ok(None);
         }
-        let purge = self.purge && self.steps.is_empty();
+        // Once: what enters a window later is not told as a part of it.
+        let purge = is_over && self.steps.is_empty() && std::mem::take(&mut self.purge);
         let end = is_over.then_some(End { digest: None, purge });
         let (items, gone) = gathered.into_parts();
         let fresh = std::mem::take(&mut self.fresh);
