@@ -33,6 +33,12 @@ pub fn get_lines(server: &str, path: &str) -> Result<impl Iterator<Item = Result
     Ok(lines.map(move |line| line.map_err(|error| unreachable(&server, error))))
 }
 
+/// A number out of the server's metrics.
+pub fn metric(server: &str, name: &str) -> Option<f64> {
+    let lines = get_lines(server, "/metrics").ok()?;
+    lines.map_while(Result::ok).find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
 /// A stream's name, or anything else, as one segment of a path or a value of a query.
 pub fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);

@@ -13,6 +13,7 @@ use super::figures::Figures;
 use super::load::{Author, Todos, spawned, stream};
 use super::server::Server;
 use crate::failure::Failure;
+use crate::http;
 use crate::wire::{self, Receiver, Sender};
 
 const STREAMS: u64 = 100_000;
@@ -35,7 +36,7 @@ pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Re
     if let Some(bytes) = server.resident_bytes() {
         figures.add("append.many.long_rss_bytes", bytes as f64, "B")?;
     }
-    if let Some(late) = unflushed_age(&server.url) {
+    if let Some(late) = http::metric(&server.url, "tapeline_unflushed_age_seconds") {
         figures.add("append.many.long_write_behind_late_s", late, "s")?;
     }
     Ok(())
@@ -50,13 +51,6 @@ async fn measure(writers: &mut Vec<Writer>, time: Duration) -> Result<f64, Failu
     let rate = done.iter().map(|(count, _)| count).sum::<u64>() as f64 / start.elapsed().as_secs_f64();
     writers.extend(done.into_iter().map(|(_, writer)| writer));
     Ok(rate)
-}
-
-/// How late the write-behind is, from the server's own metrics.
-fn unflushed_age(url: &str) -> Option<f64> {
-    let lines = crate::http::get_lines(url, "/metrics").ok()?;
-    let mut lines = lines.map_while(Result::ok);
-    lines.find(|line| line.starts_with("tapeline_unflushed_age_seconds "))?.split(' ').nth(1)?.parse().ok()
 }
 
 /// A writer with streams of its own.

@@ -1,5 +1,6 @@
 //! The server that is measured: a process of its own, started from this very binary, or one that is there already.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -20,17 +21,18 @@ pub struct Server {
     pub url: String,
     process: Option<Child>,
     directory: Option<TempDir>,
+    schema: Option<NamedTempFile>,
 }
 
 impl Server {
     /// The server at `against`, or a fresh one.
     pub async fn start(against: Option<&str>) -> Result<Self, Failure> {
         match against {
-            Some(url) => Ok(Self { url: url.into(), process: None, directory: None }),
+            Some(url) => Ok(Self { url: url.into(), process: None, directory: None, schema: None }),
             None => {
                 let directory = tempfile::tempdir_in(".").map_err(Failure::failed)?;
-                let (url, process) = spawn(directory.path()).await?;
-                Ok(Self { url, process: Some(process), directory: Some(directory) })
+                let (url, process) = spawn(directory.path(), None).await?;
+                Ok(Self { url, process: Some(process), directory: Some(directory), schema: None })
             }
         }
     }
@@ -51,10 +53,19 @@ impl Server {
         self.restart().await
     }
 
+    /// Has it go by a schema from when it is started again.
+    pub fn take_schema(&mut self, text: &str) -> Result<(), Failure> {
+        let file = NamedTempFile::new().map_err(Failure::failed)?;
+        std::fs::write(file.path(), text).map_err(Failure::failed)?;
+        self.schema = Some(file);
+        Ok(())
+    }
+
     async fn restart(&mut self) -> Result<Duration, Failure> {
         let directory = self.directory.as_ref().ok_or_else(not_ours)?;
         let started = Instant::now();
-        let (url, process) = spawn(directory.path()).await?;
+        let schema = self.schema.as_ref().map(NamedTempFile::path);
+        let (url, process) = spawn(directory.path(), schema).await?;
         (self.url, self.process) = (url, Some(process));
         Ok(started.elapsed())
     }
@@ -141,11 +152,12 @@ fn not_ours() -> Failure {
     Failure::Usage("this measure needs a server of its own: leave --server out".into())
 }
 
-async fn spawn(directory: &Path) -> Result<(String, Child), Failure> {
+async fn spawn(directory: &Path, schema: Option<&Path>) -> Result<(String, Child), Failure> {
     let program = std::env::current_exe().map_err(Failure::failed)?;
     let mut process = Command::new(program)
         .args(["--json", "serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(directory)
+        .args(schema.iter().flat_map(|schema| [OsStr::new("--schema"), schema.as_os_str()]))
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .kill_on_drop(true)

@@ -97,6 +97,11 @@ fn readings(stats: &Stats) -> Vec<Reading> {
         reading("unflushed_age_seconds", "How late the write-behind is", stats.unflushed_age.as_secs_f64()),
         reading("journal_bytes", "What the journal takes on the disk", stats.journal_bytes as f64),
         reading("store_bytes", "What the store takes on the disk", stats.store_bytes as f64),
+        reading(
+            "building_indexes",
+            "1 while streams are looked through for declared indexes that they lack, then 0",
+            f64::from(u8::from(stats.building_indexes)),
+        ),
         reading("journal_groups", "Groups committed, each with one fdatasync", stats.groups as f64),
         reading("journal_commit_seconds", "Time spent on committing groups", stats.commit_time.as_secs_f64()),
     ]

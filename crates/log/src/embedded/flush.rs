@@ -183,6 +183,7 @@ impl Flusher {
             self.last_write = Instant::now();
             self.dirty.get_or_insert(self.last_write);
         }
+        shared.counters.building_indexes.store(!self.building.is_over(), Ordering::Relaxed);
         Ok(())
     }
 

@@ -126,7 +126,9 @@ impl Embedded {
     /// behind what goes on, and until then queries do without; those that are there and not declared go.
     pub fn declare(&self, indexes: Vec<Index>) {
         // Said again it counts as it was said first.
-        let _ = self.shared.declared.set(indexes);
+        if self.shared.declared.set(indexes).is_ok() {
+            self.shared.counters.building_indexes.store(true, Ordering::Relaxed);
+        }
         self.shared.streams.hurry(false);
     }
 

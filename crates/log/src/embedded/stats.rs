@@ -1,6 +1,6 @@
 //! What a server shows of its log: counts since it was opened, and how much waits now.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::journal::Waiting;
@@ -37,6 +37,8 @@ pub struct Stats {
     pub store_bytes: u64,
     /// Checkpoints made since the log was opened.
     pub checkpoints: u64,
+    /// Whether streams are looked through for indexes that they lack.
+    pub building_indexes: bool,
 }
 
 /// The counts, as they are kept.
@@ -49,6 +51,7 @@ pub(super) struct Counters {
     commit_micros: AtomicU64,
     commit_durations: [AtomicU64; COMMIT_BUCKETS],
     pub(super) checkpoints: AtomicU64,
+    pub(super) building_indexes: AtomicBool,
 }
 
 impl Counters {
@@ -76,6 +79,7 @@ impl Counters {
             commit_time: Duration::from_micros(self.commit_micros.load(Relaxed)),
             commit_durations: std::array::from_fn(|bucket| self.commit_durations[bucket].load(Relaxed)),
             checkpoints: self.checkpoints.load(Relaxed),
+            building_indexes: self.building_indexes.load(Relaxed),
             ..Stats::default()
         }
     }
