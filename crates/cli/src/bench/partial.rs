@@ -1,25 +1,34 @@
 //! A raw client that holds queries: as many channels on a socket as are opened, one query each.
 
+use std::time::Duration;
+
 use tapeline_core::codec::json;
 use tapeline_core::frame::{ClientFrame, Live, Open, Page, ServerFrame, Subscription};
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, ClientId, QueryNumber, Seq};
+use tapeline_core::limits;
 use tapeline_core::value::Value;
+use tokio::time::{Instant, sleep_until};
 
 use crate::failure::Failure;
 use crate::wire::{self, Receiver, Sender};
+
+/// How often a client says that it is still there, though it has nothing to say.
+const HEARTBEAT: Duration = Duration::from_millis(limits::HEARTBEAT.0);
 
 /// A socket of a client that holds queries.
 pub struct Partial {
     sender: Sender,
     receiver: Receiver,
+    /// When it says that it is still there.
+    next_ping: Instant,
 }
 
 impl Partial {
     /// Connects.
     pub async fn connect(url: &str) -> Result<Self, Failure> {
         let (sender, receiver) = wire::connect(url).await?;
-        Ok(Self { sender, receiver })
+        Ok(Self { sender, receiver, next_ping: Instant::now() + HEARTBEAT })
     }
 
     /// Asks for a stream under a channel, as a client that holds nothing and wants the result of one query.
@@ -33,7 +42,15 @@ impl Partial {
     /// The next page of any channel.
     pub async fn page(&mut self) -> Result<Page, Failure> {
         loop {
-            match self.receiver.next().await? {
+            let frame = tokio::select! {
+                frame = self.receiver.next() => frame?,
+                () = sleep_until(self.next_ping) => {
+                    self.next_ping = Instant::now() + HEARTBEAT;
+                    self.sender.send(&ClientFrame::Ping).await?;
+                    continue;
+                }
+            };
+            match frame {
                 ServerFrame::Page(page) => return Ok(page),
                 ServerFrame::Error(error) => return Err(Failure::Refused(error.message)),
                 _ => {}
