@@ -4,6 +4,7 @@
 
 mod arguments;
 mod bench;
+mod coming;
 mod commands;
 mod failure;
 mod http;

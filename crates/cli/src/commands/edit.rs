@@ -7,10 +7,11 @@ use tapeline_core::codec::json;
 use tapeline_core::name::{FieldName, Key};
 use tapeline_core::op::{self, Action, FieldMap, Op};
 use tapeline_core::value::Value;
+use tokio::time::timeout;
 
 use crate::arguments::{Edit, Object};
 use crate::failure::Failure;
-use crate::{http, output};
+use crate::{coming, http, output};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,23 +65,19 @@ fn map(fields: &FieldMap<Value>, of: fn(Value) -> op::Edit) -> Vec<(FieldName, o
 }
 
 async fn make(server: &str, object: Object, action: Action) -> Result<(), Failure> {
-    let slow =
-        |_| Failure::Unreachable { server: server.into(), why: format!("no answer in {} s", PATIENCE.as_secs()) };
     http::check(server)?;
-    tokio::time::timeout(PATIENCE, make_and_print(server, object, action)).await.map_err(slow)?
-}
-
-async fn make_and_print(server: &str, object: Object, action: Action) -> Result<(), Failure> {
     let tapeline = Tapeline::builder(server).open().await.map_err(Failure::failed)?;
     let stream = tapeline.stream(object.stream.as_str()).await.map_err(Failure::failed)?;
-    stream.caught_up().await.map_err(Failure::failed)?;
+    coming::all(server, &stream).await?;
     let key = Key { collection: object.collection, id: object.id };
     if action == Action::Delete && stream.get(&key).is_none() {
         return Err(Failure::Refused(format!("{key} does not exist: there is nothing to delete")));
     }
     let receipt = stream.edit(vec![Op { key, seen: None, action }]);
     let receipt = receipt.map_err(|error| Failure::Refused(error.to_string()))?;
-    let outcome = receipt.recorded().await.map_err(Failure::failed)?;
+    let slow =
+        |_| Failure::Unreachable { server: server.into(), why: format!("no answer in {} s", PATIENCE.as_secs()) };
+    let outcome = timeout(PATIENCE, receipt.recorded()).await.map_err(slow)?.map_err(Failure::failed)?;
     tapeline.close().await.map_err(Failure::failed)?;
     match outcome {
         Outcome::Cancelled => Ok(()),

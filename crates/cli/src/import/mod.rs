@@ -16,7 +16,7 @@ use tapeline_client::{Others, Tapeline};
 
 use crate::arguments::{Format, Import};
 use crate::failure::Failure;
-use crate::http;
+use crate::{coming, http};
 use summary::Summary;
 use tables::{Tables, Wrong};
 
@@ -26,7 +26,7 @@ pub async fn run(server: &str, import: Import, json: bool) -> Result<(), Failure
     http::check(server)?;
     let tapeline = Tapeline::builder(server).open().await.map_err(Failure::failed)?;
     let stream = tapeline.stream(import.stream.as_str()).await.map_err(Failure::failed)?;
-    send::catch_up(server, &stream).await?;
+    coming::all(server, &stream).await?;
     let others = if import.keep { Others::Keep } else { Others::Delete };
     let (mut summary, mut receipts) = (Summary::new(&import), Vec::new());
     for (collection, rows) in tables.into_rows() {

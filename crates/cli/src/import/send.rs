@@ -2,36 +2,14 @@
 
 use std::time::Duration;
 
-use tapeline_client::{Outcome, Receipt, Stream};
-use tokio::time::{Instant, timeout, timeout_at};
+use tapeline_client::{Outcome, Receipt};
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::output;
 
 /// How long nothing may come.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits until all that the server has is here.
-pub async fn catch_up(server: &str, stream: &Stream) -> Result<(), Failure> {
-    let bar = output::bar(0, "fetching");
-    let mut changes = stream.status_changes();
-    let (mut played, mut deadline) = (None, Instant::now());
-    loop {
-        let status = stream.status().replica;
-        bar.update(|bar| {
-            bar.set_len(status.head.0);
-            bar.set_pos(status.played.0);
-        });
-        if status.open && status.behind == 0 {
-            bar.finish_and_clear();
-            return stream.caught_up().await.map_err(Failure::failed);
-        }
-        if played.replace(status.played) != Some(status.played) {
-            deadline = Instant::now() + PATIENCE;
-        }
-        timeout_at(deadline, changes.next()).await.map_err(|_| slow(server))?;
-    }
-}
 
 /// Waits for the server's word on each edit. Answers how many changes did not take effect.
 pub async fn settle(server: &str, receipts: &[Receipt]) -> Result<usize, Failure> {
