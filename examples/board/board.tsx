@@ -1,8 +1,9 @@
-/** The board: a live query for each column; a move is one small edit. */
+/** The board: a window on each column, of which the first cards are on the device; a move is one small edit. */
 
-import { useMutation, useObject, useStream } from "@tapeline/react";
-import { type KeyboardEvent, type MouseEvent, useCallback, useDeferredValue, useRef, useState } from "react";
-import { positionBetween, type Row } from "tapeline";
+import { useMutation, useObject, usePart } from "@tapeline/react";
+import { type KeyboardEvent, type MouseEvent, useCallback, useRef, useState } from "react";
+import { positionBetween } from "tapeline";
+import { Coming } from "../shared/coming.js";
 import { Reports } from "../shared/reports.js";
 import { UndoButtons } from "../shared/undo.js";
 import { Column } from "./column.js";
@@ -10,24 +11,29 @@ import { Here, useMe } from "./cursors.js";
 import { Details } from "./details.js";
 import { useDrag } from "./drag.js";
 import { useFocus } from "./focus.js";
+import { type Held, lastPlace } from "./held.js";
 import { type Issue, order, reportOf, type State, states } from "./issue.js";
+import { useSettled } from "./settled.js";
 
 /** What each column shows now: what a move is made among. */
-export type Shown = Map<State, readonly Row<Issue>[]>;
+export type Shown = Map<State, Held>;
+/** How long nothing is typed before the server is asked for what was, in milliseconds. */
+const PAUSE = 150;
 
 export function Board() {
-  const stream = useStream("demo/board");
+  const stream = usePart("demo/board");
   const issues = stream?.collection<Issue>("issues");
   const [words, setWords] = useState("");
   const [said, say] = useState("");
-  const deferred = useDeferredValue(words);
+  const wanted = useSettled(words, PAUSE);
   const shown = useRef<Shown>(new Map());
   const me = useMe();
 
   /** Between its new neighbours, which may be any two: there is always room. */
   const { run: move, error } = useMutation((id: string, state: State, place: number) => {
-    const others = (shown.current.get(state) ?? []).filter((issue) => issue.id !== id);
-    const at = Math.max(0, Math.min(place, others.length));
+    const held = shown.current.get(state);
+    const others = (held?.rows ?? []).filter((issue) => issue.id !== id);
+    const at = Math.max(0, Math.min(place, lastPlace(held, id)));
     const position = positionBetween(others[at - 1]?.position, others[at]?.position);
     issues?.update(id, { state, position });
     say(`${id} is in ${states[state]} now, at place ${at + 1}`);
@@ -45,7 +51,16 @@ export function Board() {
     event.preventDefault();
     open(card.dataset.id);
   };
-  const show = useCallback((state: State, rows: readonly Row<Issue>[]) => void shown.current.set(state, rows), []);
+  const [onDevice, setOnDevice] = useState(0);
+  const [waits, setWaits] = useState(false);
+  const show = useCallback(
+    (state: State, held: Held) => {
+      shown.current.set(state, held);
+      setOnDevice(issues?.count() ?? 0);
+      setWaits([...shown.current.values()].some(({ isComing }) => isComing));
+    },
+    [issues],
+  );
 
   return (
     <>
@@ -72,16 +87,18 @@ export function Board() {
         onClick={openBy}
       >
         {order.map((state) => (
-          <Column key={state} state={state} issues={issues} words={deferred} stream={stream} me={me} show={show} />
+          <Column key={state} state={state} issues={issues} words={wanted} stream={stream} me={me} show={show} />
         ))}
       </section>
       <p className="hint muted">
-        Drag a card, or focus one: arrows go from card to card, <kbd>Alt</kbd> with arrows moves the card,{" "}
+        <span className="on-device">{onDevice.toLocaleString()}</span> cards are on this device: those you have looked
+        at. Drag a card, or focus one: arrows go from card to card, <kbd>Alt</kbd> with arrows moves the card,{" "}
         <kbd>Enter</kbd> opens it.
       </p>
       {stream && issues && issue && (
         <Details stream={stream} issues={issues} issue={issue} me={me} close={() => open(undefined)} />
       )}
+      <Coming stream={stream} waits={waits} />
       <Reports stream={stream} tell={reportOf} />
       <p className="unseen" aria-live="polite">
         {said}

@@ -8,7 +8,7 @@ import { STRIDE } from "./window.js";
 interface Props {
   issue: Row<Issue>;
   place: number;
-  /** How many there are in the column. */
+  /** How many there are in the column; -1 where that is not known. */
   of: number;
   /** Tab goes here: to one card of each column. From there on arrows lead. */
   tabStop: boolean;

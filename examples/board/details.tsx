@@ -1,11 +1,11 @@
 /** One issue, opened: its title, and a description that everybody types in at once. */
 
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
 import type { Collection, Row, Stream } from "tapeline";
 import { UndoButtons } from "../shared/undo.js";
 import { Carets, useCarets, useSayCaret } from "./carets.js";
 import type { Me } from "./cursors.js";
-import { type Issue, states } from "./issue.js";
+import { type Description, type Issue, named, states } from "./issue.js";
 import { Typing } from "./typing.js";
 
 interface Props {
@@ -41,8 +41,8 @@ export function Details({ stream, issues, issue, me, close }: Props) {
             </svg>
           </button>
         </header>
-        <Title key={id} title={title} save={(title) => issues.update(id, { title })} />
-        <Description stream={stream} issues={issues} id={id} me={me} />
+        <Title key={id} title={title} save={(title) => issues.update(id, named(id, issue, title))} />
+        <Text stream={stream} id={id} me={me} />
       </div>
     </dialog>
   );
@@ -76,7 +76,10 @@ function Title({ title, save }: { title: string; save(title: string): void }) {
   );
 }
 
-function Description({ stream, issues, id, me }: { stream: Stream; issues: Collection<Issue>; id: string; me: Me }) {
+/** What is said of the issue. It comes when it is opened, and stays on the device with the last that were. */
+function Text({ stream, id, me }: { stream: Stream; id: string; me: Me }) {
+  const texts = useMemo(() => stream.collection<Description>("descriptions"), [stream]);
+  const isHere = useLoaded(texts, id);
   const area = useRef<HTMLTextAreaElement>(null);
   const [text, setText] = useState("");
   const [carets, shift] = useCarets(stream, id);
@@ -87,7 +90,7 @@ function Description({ stream, issues, id, me }: { stream: Stream; issues: Colle
     if (!current) return;
     let before = "";
     const tell = () => void (document.activeElement === current && say(current));
-    const typing = new Typing(current, stream, issues, id, (text, splice) => {
+    const typing = new Typing(current, stream, texts, id, (text, splice) => {
       setText(text);
       if (splice) shift(splice, before);
       before = text;
@@ -98,7 +101,7 @@ function Description({ stream, issues, id, me }: { stream: Stream; issues: Colle
       document.removeEventListener("selectionchange", tell);
       typing.end();
     };
-  }, [stream, issues, id, shift, say]);
+  }, [stream, texts, id, shift, say]);
 
   const names = [...carets.values()].map(({ name }) => name);
   return (
@@ -108,7 +111,8 @@ function Description({ stream, issues, id, me }: { stream: Stream; issues: Colle
         <textarea
           ref={area}
           aria-label="Description"
-          placeholder="Say more. Others see it as you type."
+          placeholder={isHere ? "Say more. Others see it as you type." : "This text is on its way …"}
+          readOnly={!isHere}
           maxLength={20_000}
         />
       </div>
@@ -119,4 +123,17 @@ function Description({ stream, issues, id, me }: { stream: Stream; issues: Colle
       </p>
     </>
   );
+}
+
+/** Whether an object was loaded, or is known not to be there. */
+function useLoaded(objects: Collection<Description>, id: string): boolean {
+  const [loaded, setLoaded] = useState<string>();
+  useEffect(() => {
+    objects.load(id).then(
+      () => setLoaded(id),
+      // The page is being left.
+      () => {},
+    );
+  }, [objects, id]);
+  return loaded === id;
 }

@@ -124,7 +124,7 @@ function targetAt({ clientX, clientY }: globalThis.PointerEvent, board: HTMLElem
     const cards = column.querySelector<HTMLElement>(".cards");
     const all = column.querySelector<HTMLElement>(".all");
     if (!cards || !all || clientX < left || clientX > right) continue;
-    const most = Math.round(Number.parseFloat(all.style.height) / STRIDE);
+    const most = Math.max(0, Number(all.dataset.last));
     const place = Math.round((clientY - all.getBoundingClientRect().top) / STRIDE);
     return { column, cards, place: Math.max(0, Math.min(place, most)) };
   }

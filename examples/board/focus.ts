@@ -2,6 +2,7 @@
 
 import { type KeyboardEvent, type RefObject, useCallback } from "react";
 import type { Shown } from "./board.js";
+import { lastPlace } from "./held.js";
 import { order, type State } from "./issue.js";
 import { STRIDE } from "./window.js";
 
@@ -27,32 +28,36 @@ export function useFocus(
       const [across, down] = step;
       const to = order[order.indexOf(from) + across];
       if (!to) return;
-      const place = Number(card.dataset.place) + down;
-      const last = (shown.current.get(to)?.length ?? 0) - 1 + (event.altKey && across ? 1 : 0);
-      const at = Math.max(0, Math.min(place, last));
-      const id = event.altKey ? card.dataset.id : shown.current.get(to)?.[at]?.id;
-      if (!id) return;
+      const { id = "", place } = card.dataset;
+      const held = shown.current.get(to);
+      const last = event.altKey ? lastPlace(held, id) : (held?.rows.length ?? 0) - 1;
+      const at = Math.max(0, Math.min(Number(place) + down, last));
       if (event.altKey) move(id, to, at);
-      focus(board.current, id, to, at);
+      focus(board.current, event.altKey ? id : held?.rows[at]?.id, to, at);
     },
     [board, shown, move],
   );
 }
 
-/** Scrolls a card into sight and focuses it as soon as it is rendered there. */
-function focus(board: HTMLElement | null, id: string, state: State, place: number): void {
+/** Frames in which a card that is to be focused may come. */
+const PATIENCE = 120;
+
+/** Scrolls a card into sight and focuses it as soon as it is rendered there; without an id, whichever comes to that place. */
+function focus(board: HTMLElement | null, id: string | undefined, state: State, place: number): void {
   const column = board?.querySelector(`[data-state="${state}"]`);
   const cards = column?.querySelector<HTMLElement>(".cards");
   if (!column || !cards) return;
   const top = place * STRIDE;
   if (top < cards.scrollTop) cards.scrollTop = top;
   if (top + STRIDE > cards.scrollTop + cards.clientHeight) cards.scrollTop = top + STRIDE - cards.clientHeight;
-  let tries = 30;
+  column.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const from = document.activeElement;
+  let tries = PATIENCE;
   const find = () => {
-    const card = column.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`);
-    if (card && Number(card.dataset.place) === place) card.focus({ preventScroll: true });
-    else if (tries-- > 0) requestAnimationFrame(find);
+    const card = column.querySelector<HTMLElement>(`[data-place="${place}"]`);
+    if (card && (!id || card.dataset.id === id)) card.focus({ preventScroll: true });
+    // The focus goes away with a card that is moved, but no further than to the page.
+    else if (tries-- > 0 && [from, document.body].includes(document.activeElement)) requestAnimationFrame(find);
   };
   find();
-  column.scrollIntoView({ block: "nearest", inline: "nearest" });
 }

@@ -1,8 +1,7 @@
 /**
- * Makes the board's ten thousand issues out of a recording: two years of changes to the files of a real repository.
+ * Makes what the board's issues are about out of a recording: two years of changes to the files of a real repository.
  *
- * The same recording gives the same issues, to the letter. They are written as the body of one request that records them;
- * it names its client and numbers, so that sending it again records nothing twice.
+ * The same recording gives the same ten thousand titles, to the letter. `tapeline demo` makes the issues of them.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -10,15 +9,9 @@ import { basename, dirname } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 
 const ISSUES = 10_000;
-const OPS_AN_EVENT = 500;
-/** When the recording ends, milliseconds since the epoch. */
-const AT = 1_787_291_352_000;
-const CLIENT = "00000000000000000000TAPE00";
 
 const recording = new URL("../../fixtures/history-linear.ndjson.gz", import.meta.url);
 const out = new URL("../dist/seed/board.json.gz", import.meta.url);
-
-const people = ["Ana", "Ben", "Chidi", "Dara", "Elif", "Farid", "Greta", "Hiro", "Ines", "Jonas", "Kemi", "Lior"];
 
 /** What people say of a change to a file, by what kind of file it is. `$` is the file. */
 const sayings = {
@@ -109,13 +102,6 @@ function titleOf({ path, verb, seed }) {
   return (plain ? verbs[verb] : pick(sayings[kindOf(path)], seed)).replace("$", nameOf(path));
 }
 
-/** The older an issue is, the surer it is done. */
-function stateOf(age, seed) {
-  const luck = (hash(`${seed} state`) % 1000) / 1000;
-  if (luck < age * 0.85) return "done";
-  return pick(["backlog", "backlog", "backlog", "progress", "review"], `${seed} open`);
-}
-
 function issues() {
   const all = new Map();
   for (const change of changes()) {
@@ -127,44 +113,8 @@ function issues() {
     (_, place) => Math.floor((place * ISSUES) / all.size) !== Math.floor(((place - 1) * ISSUES) / all.size),
   );
   if (chosen.length !== ISSUES) throw new Error(`the recording has only ${chosen.length} issues in it`);
-  return chosen.map(({ title, change: { path, seed } }, place) => ({
-    id: `T-${place + 1}`,
-    title,
-    state: stateOf(1 - place / ISSUES, seed),
-    label: labelOf(path),
-    assignee: pick(people, `${seed} who`),
-  }));
+  return chosen.map(({ title, change: { path } }) => ({ title, label: labelOf(path), path }));
 }
 
-const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-/** A position made of four digits, as `positionBetween` reads them: this share of the way from the first to the last. */
-function position(share) {
-  let left = share;
-  const digits = Array.from({ length: 4 }, () => {
-    left *= DIGITS.length;
-    const digit = Math.floor(left);
-    left -= digit;
-    return DIGITS[digit];
-  });
-  return `${digits.join("")}V`;
-}
-
-/** The newest stand on top of their column, and there is room for more at both ends. */
-function withPositions(issues) {
-  const columns = new Map();
-  for (const issue of issues) columns.set(issue.state, [...(columns.get(issue.state) ?? []), issue]);
-  for (const column of columns.values()) {
-    column.reverse().forEach((issue, place) => {
-      issue.position = position(0.25 + place / column.length / 2);
-    });
-  }
-  return issues;
-}
-
-const ops = withPositions(issues()).map(({ id, ...set }) => ({ insert: "issues", id, set }));
-const events = [];
-for (let from = 0; from < ops.length; from += OPS_AN_EVENT)
-  events.push({ base: 0, at: AT, ops: ops.slice(from, from + OPS_AN_EVENT) });
 mkdirSync(new URL(".", out), { recursive: true });
-writeFileSync(out, gzipSync(JSON.stringify({ client: CLIENT, n: 1, events }), { level: 9 }));
+writeFileSync(out, gzipSync(JSON.stringify(issues()), { level: 9 }));

@@ -1,40 +1,39 @@
 /** What an issue is, and how it is found. */
 
-import type { Notice, Row } from "tapeline";
+import type { Notice, Where } from "tapeline";
 import type { Report } from "../shared/reports.js";
 
+/** What its card shows. */
 export interface Issue {
   title: string;
-  /** Many may type in it at once. */
-  description?: string;
   state: State;
   label: string;
   assignee: string;
   /** Where it is in its column: between any two positions there is room for another. */
   position: string;
+  /** What it is found by, in small letters. */
+  words: string;
+}
+
+/** What is said of an issue, under the same id: apart, so that it comes when the issue is opened. */
+export interface Description {
+  /** Many may type in it at once. */
+  text: string;
 }
 
 export const states = { backlog: "Backlog", progress: "In progress", review: "In review", done: "Done" } as const;
 export type State = keyof typeof states;
 export const order = Object.keys(states) as State[];
 
-/** Rows never change, so what is searched of each is made once. */
-const texts = new WeakMap<Row<Issue>, string>();
-
-function textOf(issue: Row<Issue>): string {
-  let text = texts.get(issue);
-  if (text === undefined) {
-    text = `${issue.id} ${issue.title} ${issue.label} ${issue.assignee}`.toLowerCase();
-    texts.set(issue, text);
-  }
-  return text;
+/** The issues of a column in which every one of the words stands. */
+export function matching(state: State, words: string): Where<Issue> {
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  return { state, and: wanted.map((word) => ({ words: { contains: word } })) };
 }
 
-/** The issues in which every one of the words stands. */
-export function matching(issues: readonly Row<Issue>[], words: string): readonly Row<Issue>[] {
-  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-  if (wanted.length === 0) return issues;
-  return issues.filter((issue) => wanted.every((word) => textOf(issue).includes(word)));
+/** What giving an issue another title sets. */
+export function named(id: string, { label, assignee }: Issue, title: string): Partial<Issue> {
+  return { title, words: `${id} ${title} ${label} ${assignee}`.toLowerCase() };
 }
 
 /** A hue for a word, the same everywhere. */

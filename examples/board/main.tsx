@@ -17,4 +17,4 @@ createRoot(document.getElementById("app") as HTMLElement).render(
   </StrictMode>,
 );
 
-showTape(document.querySelector(".tape") as HTMLElement, db, db.stream("demo/board"));
+showTape(document.querySelector(".tape") as HTMLElement, db, db.part("demo/board"));

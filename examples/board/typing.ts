@@ -7,7 +7,7 @@
 
 import { type Collection, type Splice, type Stream, spliceBetween } from "tapeline";
 import { stepOf } from "../shared/undo.js";
-import type { Issue } from "./issue.js";
+import type { Description } from "./issue.js";
 
 /** After a pause of this length, milliseconds, what is typed is undone apart from what was typed before. */
 const PAUSE = 800;
@@ -16,7 +16,7 @@ const PAUSE = 800;
 type Changed = (text: string, splice: Splice | undefined) => void;
 
 export class Typing {
-  /** What the area showed when it last agreed with the issue. */
+  /** What the area showed when it last agreed with the text. */
   private shown = "";
   private composing = false;
   private stepping = false;
@@ -27,7 +27,7 @@ export class Typing {
   constructor(
     private readonly area: HTMLTextAreaElement,
     private readonly stream: Stream,
-    private readonly issues: Collection<Issue>,
+    private readonly texts: Collection<Description>,
     private readonly id: string,
     private readonly changed: Changed,
   ) {
@@ -35,7 +35,7 @@ export class Typing {
     this.show();
     signal.addEventListener(
       "abort",
-      issues.watchOne(id, () => this.show()),
+      texts.watchOne(id, () => this.show()),
     );
     area.addEventListener("input", () => this.send(), { signal });
     area.addEventListener("compositionstart", () => (this.composing = true), { signal });
@@ -52,10 +52,10 @@ export class Typing {
   }
 
   private get text(): string {
-    return inArea(this.issues.get(this.id)?.description ?? "");
+    return inArea(this.texts.get(this.id)?.text ?? "");
   }
 
-  /** Shows what the issue says now. Letters that are still being composed are left alone. */
+  /** Shows what the text is now. Letters that are still being composed are left alone. */
   private show(): void {
     const { area, text } = this;
     const splice = spliceBetween(area.value, text);
@@ -76,21 +76,23 @@ export class Typing {
   private send(): void {
     const typed = this.composing ? undefined : typedIn(this.area, this.shown);
     if (!typed) return;
-    this.mendLines();
+    this.beginGroup();
+    this.prepare();
     const theirs = spliceBetween(this.shown, this.text);
     const [offset, remove, insert] = typed;
     const place = (offset: number) => (theirs ? moved(offset, theirs, this.shown) : offset);
     const from = place(offset);
-    this.beginGroup();
-    this.issues.splice(this.id, "description", from, Math.max(0, place(offset + remove) - from), insert);
+    this.texts.splice(this.id, "text", from, Math.max(0, place(offset + remove) - from), insert);
     this.shown = this.area.value;
     this.changed(this.shown, typed);
     if (theirs) this.show();
   }
 
-  private mendLines(): void {
-    const { description = "" } = this.issues.get(this.id) ?? {};
-    if (description.includes("\r")) this.issues.editText(this.id, "description", inArea(description));
+  /** There is a text to type in, with the line ends that the area has. */
+  private prepare(): void {
+    const { text } = this.texts.get(this.id) ?? {};
+    if (text === undefined) this.texts.upsert(this.id, {});
+    else if (text.includes("\r")) this.texts.editText(this.id, "text", inArea(text));
   }
 
   private composed(): void {

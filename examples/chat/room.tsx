@@ -2,6 +2,7 @@
 
 import { useHeld, usePart } from "@tapeline/react";
 import { type UIEvent, useState } from "react";
+import { Coming } from "../shared/coming.js";
 import { Entry } from "../shared/entry.js";
 import { useMarks } from "../shared/marks.js";
 import { useMe } from "./me.js";
@@ -54,6 +55,7 @@ export function Room() {
           </ol>
         </div>
       </section>
+      <Coming stream={room} waits={!isReady} />
       <Entry label="Message" placeholder="Say something" button="Send" longest={2000} enter={say} />
     </>
   );

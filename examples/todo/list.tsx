@@ -3,6 +3,7 @@
 import { useStatus, useStream } from "@tapeline/react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Row } from "tapeline";
+import { Coming } from "../shared/coming.js";
 import { Entry } from "../shared/entry.js";
 import { useMarks } from "../shared/marks.js";
 import { Reports } from "../shared/reports.js";
@@ -92,6 +93,7 @@ export function List() {
           onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
         />
       </label>
+      <Coming stream={list} />
       <Reports stream={list} tell={(notice) => reportOf(notice, titleOf, people.nameOf, change)} />
       <p className="unseen" aria-live="polite">
         {said}

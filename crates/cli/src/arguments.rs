@@ -196,6 +196,9 @@ pub struct Demo {
     /// The directory in which everything is kept; without it, nothing is kept at the end.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// So many issues are on the board before; a hundred thousand take some seconds.
+    #[arg(long, default_value = "10000", value_name = "N")]
+    pub issues: u64,
     /// So many messages were sent in the room before; a million takes a minute.
     #[arg(long, default_value = "10000", value_name = "N")]
     pub messages: u64,

@@ -22,7 +22,7 @@ struct Built;
 /// How concurrent edits meet in the apps.
 const SCHEMA: &str = include_str!("../../../../examples/schema.toml");
 
-/// The board's issues: the body of a request that records them.
+/// What the board's issues are made of.
 const ISSUES: &str = "seed/board.json.gz";
 
 /// Runs the demonstration until it is told to stop.
@@ -46,10 +46,10 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
 /// Puts up what the apps start with, and says where they are.
 async fn begin(address: SocketAddr, demo: &Demo, json: bool) -> Result<(), Failure> {
     let here = if address.ip().is_unspecified() { ([127, 0, 0, 1], address.port()).into() } else { address };
-    let messages = demo.messages;
+    let (issues, messages) = (demo.issues, demo.messages);
     let seeded = tokio::task::spawn_blocking(move || {
         let seeds = Seeds::new(here);
-        Built::get(ISSUES).map_or(Ok(()), |issues| seeds.issues(&issues.data))?;
+        Built::get(ISSUES).map_or(Ok(()), |known| seeds.issues(&known.data, issues))?;
         seeds.messages(messages)
     });
     seeded.await.map_err(Failure::failed)??;
