@@ -91,7 +91,7 @@ class Cards {
     const { rows, isWhole, isComing } = this.held();
     const window = this.pieces.at(-1);
     if (!window?.limit || isWhole || isComing || last < rows.length - window.limit / 2) return;
-    // Twice as many: the server looks at all cards for a window in this order, however long it is.
+    // Twice as many: who scrolls far asks seldom.
     if (window.limit < MOST) window.grow(Math.min(MOST, window.limit * 2));
     else this.goOn(window, rows.at(-1)?.position);
     this.changed();
