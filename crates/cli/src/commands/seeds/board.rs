@@ -156,3 +156,27 @@ fn description(random: &mut Rng, path: &str) -> String {
 fn pick(random: &mut Rng, of: &[&'static str]) -> &'static str {
     of[random.usize(..of.len())]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn issues_have_titles_of_their_own_and_the_newest_stand_on_top() {
+        let known = (0..7).map(|number| Known { title: format!("Mend {number}"), label: "a".into(), path: "b".into() });
+        let board = Board { known: known.collect(), stands: stands(500) };
+        let issues: Vec<Value> = (0..500).map(|place| board.issue(place)[0]["set"].clone()).collect();
+        let titles: BTreeSet<&str> = issues.iter().filter_map(|issue| issue["title"].as_str()).collect();
+        assert_eq!(titles.len(), 500);
+        assert_eq!(issues[499]["title"], "Mend 2", "the newest are as they are known");
+        let mut columns = BTreeMap::<&str, Vec<&str>>::new();
+        for issue in &issues {
+            let state = issue["state"].as_str().expect("a state");
+            columns.entry(state).or_default().push(issue["position"].as_str().expect("a position"));
+        }
+        assert_eq!(columns.len(), 4);
+        assert!(columns.values().all(|column| column.is_sorted_by(|older, newer| older > newer)));
+    }
+}
