@@ -43,9 +43,10 @@ async fn cost(server: &Server, name: &StreamName, queries: u64, events: u64) -> 
     let ids: Vec<ObjectId> = (0..queries).map(|_| todos.id()).collect();
     let mut made = ids.iter().zip(0..);
     let mut insert = |_: &mut Todos| made.next().map(|(id, place)| assigned(id.clone(), place)).expect("as many");
-    writer.push(queries, 1_000, &mut insert).await?;
+    // While there is nothing yet, everybody knows soon what there is for them.
     let seen = Arc::new(AtomicU64::new(0));
     let _watching = watch(&server.url, name, queries, &seen).await?;
+    writer.push(queries, 1_000, &mut insert).await?;
     // One at a time, so that each is told of by itself, to one of those who watch.
     let event = |todos: &mut Todos| {
         let place = todos.pick(ids.len());

@@ -95,7 +95,7 @@ impl Tape {
         let following = lock(&self.following);
         for follower in following.followers.values().flatten() {
             follower.dirty.store(0, Ordering::Relaxed);
-            follower.tell_part();
+            follower.tell();
         }
     }
 

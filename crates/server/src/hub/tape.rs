@@ -50,7 +50,8 @@ struct Audience {
     openings: FxHashMap<OpeningId, Arc<Opening>>,
     /// The newest opening of each client.
     clients: FxHashMap<ClientId, OpeningId>,
-    live: usize,
+    /// Those that all events are played to as they come.
+    live: FxHashMap<OpeningId, Arc<Opening>>,
 }
 
 /// A stream as one session has it open.
@@ -60,8 +61,6 @@ pub(crate) struct Opening {
     client: ClientId,
     pub(super) channel: Channel,
     pub(super) inbox: Arc<Inbox>,
-    /// Whether events are played as they come.
-    live: AtomicBool,
     /// Whether the session knows that there may be something new.
     told: AtomicBool,
     /// Where it follows a part of the stream: the first event that concerns it and was not told.
@@ -72,9 +71,8 @@ pub(crate) struct Opening {
 
 impl Opening {
     pub(crate) fn new(hub: &Hub, client: ClientId, channel: Channel, inbox: Arc<Inbox>) -> Arc<Self> {
-        let (live, told) = (AtomicBool::new(false), AtomicBool::new(true));
-        let (dirty, routes) = (AtomicU64::new(CLEAN), Mutex::default());
-        Arc::new(Self { id: hub.next_opening(), client, channel, inbox, live, told, dirty, routes })
+        let (told, dirty, routes) = (AtomicBool::new(true), AtomicU64::new(CLEAN), Mutex::default());
+        Arc::new(Self { id: hub.next_opening(), client, channel, inbox, told, dirty, routes })
     }
 
     pub(crate) fn id(&self) -> OpeningId {
@@ -110,15 +108,8 @@ impl Opening {
         self.inbox.answer(Answer { opening: self.id, channel: self.channel, frame });
     }
 
-    /// There is something new, and it is told of all that is.
-    fn tell(&self) {
-        if self.live.load(Ordering::Relaxed) {
-            self.tell_part();
-        }
-    }
-
     /// There is something new that concerns it.
-    pub(super) fn tell_part(&self) {
+    pub(super) fn tell(&self) {
         if !self.told.swap(true, Ordering::AcqRel) {
             self.inbox.tell(self.id, self.channel);
         }
@@ -194,15 +185,13 @@ impl Tape {
     /// From now on events are played to an opening. It must look once by itself: what is there already is not told.
     pub(crate) fn play_to(&self, opening: &Opening) {
         let mut audience = lock(&self.audience);
-        let is_open = audience.openings.contains_key(&opening.id);
-        if is_open && !opening.live.swap(true, Ordering::Relaxed) {
-            audience.live += 1;
-        }
+        let open = audience.openings.get(&opening.id).cloned();
+        audience.live.extend(open.map(|open| (open.id, open)));
     }
 
     /// How many events are played to.
     pub(crate) fn subscribers(&self) -> usize {
-        lock(&self.audience).live
+        lock(&self.audience).live.len()
     }
 
     /// Delivers a sequencer's answers.
@@ -238,7 +227,7 @@ impl Tape {
         drop(recent);
         self.head.store(end.0, Ordering::Release);
         self.tell_all();
-        concerned.iter().for_each(|opening| opening.tell_part());
+        concerned.iter().for_each(|opening| opening.tell());
         bytes
     }
 
@@ -257,18 +246,16 @@ impl Tape {
         lock(&self.recent).tail.shorten();
     }
 
+    /// Tells those that all events are played to. Others are told of what concerns them.
     fn tell_all(&self) {
-        lock(&self.audience).openings.values().for_each(|opening| opening.tell());
+        lock(&self.audience).live.values().for_each(|opening| opening.tell());
     }
 }
 
 impl Audience {
     fn remove(&mut self, id: OpeningId) -> Option<Arc<Opening>> {
-        let removed = self.openings.remove(&id)?;
-        if removed.live.load(Ordering::Relaxed) {
-            self.live -= 1;
-        }
-        Some(removed)
+        self.live.remove(&id);
+        self.openings.remove(&id)
     }
 }
 
