@@ -88,7 +88,8 @@ impl Held {
         self.cell.with(|replica| found(replica, self.number))
     }
 
-    /// Makes a window longer: it holds so many objects from now on. Answers whether it was a shorter window.
+    /// Makes a window longer: it holds so many objects from now on, 1,000 at most. Answers whether it was a shorter window
+    /// and now is so long.
     pub fn more(&self, limit: usize) -> bool {
         let longer = self.cell.with(|replica| replica.want_more(self.number, limit));
         self.shared.attend(&self.cell);

@@ -144,5 +144,8 @@ async fn what_is_no_query_or_no_part_is_refused() {
     assert!(matches!(whole.hold(&all), Err(HoldError::Refused(SubscribeError::Whole))));
     let room = client.part("room").await.unwrap();
     assert!(matches!(room.hold(&json!({ "where": 1 })), Err(HoldError::Refused(SubscribeError::Query(_)))));
+    let long = json!({ "collection": "messages", "limit": 1_001 });
+    assert!(matches!(room.hold(&long), Err(HoldError::Refused(SubscribeError::TooLong))));
+    assert!(!room.hold(&json!({ "collection": "messages", "limit": 1_000 })).unwrap().more(1_001));
     assert!(matches!(room.hold(&"all"), Err(HoldError::Shape(_) | HoldError::Refused(_))));
 }

@@ -4,6 +4,7 @@ import { type Conflict, conflictsOf } from "./conflicts.js";
 import { Edits } from "./edits.js";
 import { invalid } from "./errors.js";
 import { Held } from "./held.js";
+import { WINDOW } from "./limits.js";
 import { checkId } from "./names.js";
 import { Ops } from "./ops.js";
 import type { Query, Where } from "./query.js";
@@ -56,7 +57,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
     listener: (rows: readonly Row<Fields>[], change: Change<Row<Fields>>) => void,
   ): () => void {
     if (typeof listener !== "function") throw invalid("a listener is a function: watch(query, (rows) => …)");
-    return this.stream.watch<Row<Fields>>(this.encode(query), listener);
+    return this.stream.watch<Row<Fields>>(this.stream.part ? this.encodeHeld(query) : this.encode(query), listener);
   }
 
   /**
@@ -64,7 +65,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
    * until it is released. One with a limit is a window, which `more` makes longer. What is watched there is held by itself.
    */
   hold(query: Query<Fields>): Held<Fields> {
-    return new Held(this.stream, this, query, this.stream.hold(this.encode(query)));
+    return new Held(this.stream, this, query, this.stream.hold(this.encodeHeld(query)));
   }
 
   /**
@@ -77,7 +78,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
   async load(what: string | Query<Fields>): Promise<Row<Fields> | undefined | readonly Row<Fields>[]> {
     if (typeof what === "string") checkId(what);
     const query = typeof what === "string" ? { where: { id: what } as Where<Fields> } : what;
-    const hold = this.stream.load(this.encode(query));
+    const hold = this.stream.load(this.encodeHeld(query));
     const known = typeof what === "string" ? this.get(what) : undefined;
     if (known) return known;
     await this.stream.untilHeld(() => hold);
@@ -138,6 +139,13 @@ export class Collection<Fields extends object> extends Edits<Fields> {
     if (Object.keys(set).length > 0) ops.update(this.name, id, "set", set);
     const edits = new Edits<Record<string, string>>(this.name, (run) => run(ops));
     for (const [field, text] of texts) edits.editText(id, field, text);
+  }
+
+  /** @internal A query whose result is held. */
+  encodeHeld(query: Query<Fields>): Uint8Array {
+    if ((query.limit ?? 0) <= WINDOW) return this.encode(query);
+    const fewer = `ask for ${WINDOW.toLocaleString("en")} or fewer, and for those behind them by another query`;
+    throw invalid(`a window on a part of a stream cannot have ${query.limit} objects: ${fewer}`);
   }
 
   /** @internal */

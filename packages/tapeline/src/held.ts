@@ -32,10 +32,10 @@ export class Held<Fields extends object> {
     return this.collection.all(this.query);
   }
 
-  /** Makes a window longer: it holds so many objects from now on. */
+  /** Makes a window longer: it holds so many objects from now on, 1,000 at most. */
   more(limit: number): void {
     const query = { ...this.query, limit };
-    this.number = this.stream.holds.more(this.number, this.collection.encode(query), limit);
+    this.number = this.stream.holds.more(this.number, this.collection.encodeHeld(query), limit);
     this.query = query;
   }
 

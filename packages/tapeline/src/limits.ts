@@ -5,6 +5,8 @@ export const STREAM_BYTES = 200;
 export const COLLECTION_BYTES = 64;
 /** Queries whose results a tab holds of one stream that is open in part. */
 export const QUERIES = 1_000;
+/** Objects of the longest window on one. */
+export const WINDOW = 1_000;
 /** Objects and queries that were loaded of one, and are still held: the last of them. */
 export const LOADED = 256;
 /** Length of a text from which on it is edited, rather than replaced, to become another. */

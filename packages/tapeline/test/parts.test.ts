@@ -185,6 +185,20 @@ test("who asks for all of a stream that is open in part gets all of it", async (
   await Promise.all([all.db.close(), db.close()]);
 });
 
+test("a window that is longer than one may be is refused at once", async () => {
+  const { db, issues } = await part("long");
+  const long = { orderBy: "at", limit: 1_001 } as const;
+  assert.throws(() => issues.hold(long), /1,000 or fewer/);
+  assert.throws(() => issues.watch(long, () => {}), /1,000 or fewer/);
+  await assert.rejects(issues.load(long), /1,000 or fewer/);
+  const window = issues.hold({ orderBy: "at", limit: 1_000 });
+  assert.throws(() => window.more(1_001), /1,000 or fewer/);
+  await window.ready();
+  const all = db.stream("all of it").collection<Issue>("issues");
+  all.watch(long, () => {})();
+  await db.close();
+});
+
 test("parts that come and go at random, on lines that are cut, are what their queries find", async () => {
   const random = seeded("parts");
   const all = await whole("random", 60);

@@ -61,6 +61,9 @@ pub enum SubscribeError {
     /// There are too many.
     #[error("a replica has at most {} queries: take some away first", limits::QUERIES)]
     TooMany,
+    /// The window is longer than one may be.
+    #[error("a window has at most {} objects: ask for fewer, and for those behind them by another query", limits::WINDOW_ROWS)]
+    TooLong,
     /// The replica holds all of the stream.
     #[error("the replica holds all of the stream: there is nothing to subscribe to")]
     Whole,
@@ -193,6 +196,9 @@ impl Replica {
     pub fn subscribe(&mut self, value: &Value) -> Result<QueryNumber, SubscribeError> {
         let query = Query::from_value(value)?;
         let part = self.part.as_mut().ok_or(SubscribeError::Whole)?;
+        if query.limit.is_some_and(|limit| limit > limits::WINDOW_ROWS) {
+            return Err(SubscribeError::TooLong);
+        }
         if let Some(known) = part.all.iter_mut().find(|known| known.query == query) {
             known.count += 1;
             return Ok(known.number);
@@ -208,11 +214,11 @@ impl Replica {
         Ok(number)
     }
 
-    /// Wants so many objects of a window. Answers whether there is such a query, with fewer.
+    /// Wants so many objects of a window. Answers whether there is such a query, with fewer, and a window may be so long.
     pub fn want_more(&mut self, number: QueryNumber, limit: usize) -> bool {
         let Some(part) = &mut self.part else { return false };
         let Some(subscribed) = part.get_mut(number) else { return false };
-        if subscribed.query.limit.is_none_or(|now| now >= limit) {
+        if limit > limits::WINDOW_ROWS || subscribed.query.limit.is_none_or(|now| now >= limit) {
             return false;
         }
         subscribed.query.limit = Some(limit);
