@@ -151,8 +151,12 @@ impl Object {
 
     /// The object with the version of a field, by its place.
     pub(crate) fn set_version(&mut self, place: usize, version: Version) {
-        let own = (version != Version::first(self.created)).then(|| Box::new(version));
-        self.fields[place].1.version = own;
+        let own = &mut self.fields[place].1.version;
+        match own {
+            _ if version == Version::first(self.created) => *own = None,
+            Some(own) => **own = version,
+            None => *own = Some(Box::new(version)),
+        }
     }
 
     /// The object with the versions of members of its sets, and with conflicts.
