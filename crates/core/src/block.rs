@@ -34,11 +34,9 @@ impl EventBlock {
     /// Where `bytes` are anything but CBOR byte strings.
     pub fn from_bytes(from: Seq, before: Chain, bytes: Vec<u8>) -> Result<Self, CodecError> {
         let mut block = Self { from, count: 0, before, after: before, bytes: Vec::new() };
-        let mut rest = bytes.as_slice();
-        while let Some((event, tail)) = cbor::split_bytes(rest)? {
-            block.after = block.after.extend(event);
+        for event in cbor::byte_strings(&bytes) {
+            block.after = block.after.extend(event?);
             block.count += 1;
-            rest = tail;
         }
         block.bytes = bytes;
         Ok(block)
@@ -94,6 +92,15 @@ impl EventBlock {
         self.after
     }
 
+    /// The chain of the log before the event `at`, which is one of the block's or the next one.
+    pub fn chain_at(&self, at: Seq) -> Chain {
+        if at >= self.end() {
+            return self.after;
+        }
+        let earlier = self.encoded().take(at.since(self.from) as usize);
+        earlier.fold(self.before, Chain::extend)
+    }
+
     /// Its encoding: the byte strings, one after another.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -101,12 +108,7 @@ impl EventBlock {
 
     /// The encodings of its events.
     pub fn encoded(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.bytes.as_slice();
-        std::iter::from_fn(move || {
-            let (event, tail) = cbor::split_bytes(rest).ok().flatten()?;
-            rest = tail;
-            Some(event)
-        })
+        cbor::byte_strings(&self.bytes).map_while(Result::ok)
     }
 
     /// Its events.
@@ -172,6 +174,7 @@ mod tests {
             part.encoded().for_each(|event| expected.push(event));
             assert_eq!(part, expected);
             assert_eq!(part.from(), Seq(10 + start));
+            assert_eq!(part.before(), whole.chain_at(part.from()));
             assert!(part.count() > 0);
             let mut joined = whole.slice(Seq(10), 0);
             while joined.end() < whole.end() {

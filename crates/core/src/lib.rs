@@ -82,6 +82,7 @@ pub mod limits;
 pub mod link;
 pub mod mirror;
 pub mod name;
+mod names;
 mod numbered;
 pub mod numbers;
 pub mod object;

@@ -140,7 +140,7 @@ pub const WEBSOCKET_ATTEMPTS: u32 = 2;
 pub const WEBSOCKET_AGAIN: Millis = Millis(10 * 60 * 1_000);
 /// How long a replica waits before it pushes again after `later`.
 pub const LATER_PAUSE: Millis = Millis(500);
-/// Names of fields that a replica keeps to share among objects.
+/// Names of fields and collections that a replica keeps to share among objects.
 pub const KNOWN_NAMES: usize = 256;
 
 /// How long a peer is present after it last said so.

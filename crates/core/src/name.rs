@@ -1,6 +1,5 @@
 //! Names of streams, collections, fields and objects: checked once, cheap to copy afterwards.
 
-use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -52,7 +51,7 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $most:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(SmolStr);
+        pub struct $name(pub(crate) SmolStr);
 
         impl $name {
             /// Checks and takes a name.
@@ -106,27 +105,6 @@ name!(
     /// Who a verified token speaks for.
     Subject, "subject", limits::OBJECT_ID_BYTES
 );
-
-/// Names of fields that come again and again: objects share them, and none is checked twice.
-#[derive(Debug, Default)]
-pub(crate) struct Names(RefCell<Vec<FieldName>>);
-
-impl Names {
-    /// The name that is written so.
-    pub(crate) fn name(&self, text: &str) -> Result<FieldName, NameError> {
-        let mut known = self.0.borrow_mut();
-        match known.binary_search_by(|name| name.as_str().cmp(text)) {
-            Ok(place) => Ok(known[place].clone()),
-            Err(place) => {
-                let name = FieldName::new(text)?;
-                if known.len() < limits::KNOWN_NAMES {
-                    known.insert(place, name.clone());
-                }
-                Ok(name)
-            }
-        }
-    }
-}
 
 /// Lets a checked name be parsed, as command lines do.
 macro_rules! parse {

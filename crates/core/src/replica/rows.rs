@@ -11,7 +11,8 @@ use crate::event::{Authored, Body, Lost};
 use crate::frame::Subscription;
 use crate::hash::Chain;
 use crate::limits;
-use crate::name::{Key, Names};
+use crate::name::Key;
+use crate::names::Names;
 use crate::numbers::{ClientId, EditId, EventNumber, Incarnation, Seq, TabId};
 use crate::object::{Entry, Object};
 

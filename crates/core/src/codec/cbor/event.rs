@@ -181,11 +181,11 @@ pub(crate) fn read_recorded(mut reader: Reader<'_>) -> Result<Recorded, Box<Code
     check_end(&reader, "a recorded event")?;
     let missing = |part| CodecError::Missing { what: "a recorded event", part };
     Ok(Recorded {
-        seq: seq.ok_or(missing("seq"))?,
-        client: client.ok_or(missing("client"))?,
-        n: n.ok_or(missing("n"))?,
+        seq: seq.ok_or_else(|| missing("seq"))?,
+        client: client.ok_or_else(|| missing("client"))?,
+        n: n.ok_or_else(|| missing("n"))?,
         actor,
-        body: body.complete().ok_or(missing("ops"))?,
+        body: body.complete().ok_or_else(|| missing("ops"))?,
         lost,
     })
 }
@@ -222,10 +222,10 @@ pub(crate) fn read_authored(reader: &mut Reader<'_>) -> Result<Authored, Box<Cod
     })?;
     let missing = |part| CodecError::Missing { what: "an event", part };
     Ok(Authored {
-        client: client.ok_or(missing("client"))?,
-        n: n.ok_or(missing("n"))?,
+        client: client.ok_or_else(|| missing("client"))?,
+        n: n.ok_or_else(|| missing("n"))?,
         settled,
-        body: body.complete().ok_or(missing("ops"))?,
+        body: body.complete().ok_or_else(|| missing("ops"))?,
     })
 }
 

@@ -66,6 +66,7 @@ impl Writer {
 /// The entries of a frame, found before they are read: the kind may stand anywhere in the map.
 pub(super) struct Entries<'b> {
     pub(super) kind: u64,
+    /// Each with the input up to its end.
     entries: Vec<(u64, Reader<'b>)>,
 }
 
@@ -80,8 +81,10 @@ impl<'b> Entries<'b> {
                 return Ok(true);
             }
             CodecError::check_count("entries in one frame", entries.len() + 1, MOST_ENTRIES)?;
-            entries.push((key, *reader));
-            Ok(false)
+            let entry = *reader;
+            reader.skip()?;
+            entries.push((key, entry.until(reader.position())));
+            Ok(true)
         })?;
         check_end(&reader, "a frame")?;
         Ok(Self { kind: kind.ok_or(CodecError::Missing { what: "a frame", part: "kind" })?, entries })

@@ -4,7 +4,7 @@ use super::reader::Item;
 use super::value::read_value;
 use super::{CodecError, Reader, Writer, read_array, read_map, read_tuple};
 use crate::limits;
-use crate::name::{Collection, FieldName, Key, ObjectId};
+use crate::name::{FieldName, Key, ObjectId};
 use crate::numbers::{ClientId, Seq};
 use crate::op::{Action, Edit, FieldMap, Op};
 use crate::part::Part;
@@ -120,7 +120,7 @@ fn as_bits(bytes: &[u8], otherwise: &str) -> Result<u128, Box<CodecError>> {
 }
 
 pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
-    let collection = Collection::new(reader.str()?)?;
+    let collection = reader.collection()?;
     let id = match reader.item()? {
         Item::Bytes(bytes) => ObjectId::from_uuid(as_bits(bytes, "an object id as bytes is a UUID: 16 of them")?),
         Item::Text(text) => ObjectId::new(text)?,
@@ -220,7 +220,7 @@ impl Parts {
                 self.seen = Some(Seq(reader.count()?));
                 return Ok(true);
             }
-            let part = Part::ALL.iter().take(parts).find(|known| **known as u64 == key);
+            let part = usize::try_from(key).ok().and_then(|key| Part::ALL[..parts].get(key));
             let part = *part.ok_or_else(|| unknown_part(key))?;
             let len = reader.map()?;
             CodecError::check_count("fields in one op", len, limits::OBJECT_FIELDS)?;

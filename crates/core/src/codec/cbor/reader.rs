@@ -4,7 +4,9 @@
 
 use super::{CodecError, major};
 use crate::codec::LARGEST_COUNT;
-use crate::name::{FieldName, Names};
+use crate::name::{Collection, FieldName, NameError};
+use crate::names::Names;
+use crate::short_text::SmolStr;
 
 /// A place in CBOR that is being read.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +81,7 @@ impl<'b> Reader<'b> {
         Self { input, position: 0, names: None }
     }
 
-    /// Reads names of fields that these know already without making them anew.
+    /// Reads names that these know already without making them anew.
     pub(crate) const fn knowing(input: &'b [u8], names: &'b Names) -> Self {
         Self { input, position: 0, names: Some(names) }
     }
@@ -99,11 +101,17 @@ impl<'b> Reader<'b> {
         self.position = position;
     }
 
+    /// The same place in the input up to `end`.
+    pub(crate) fn until(self, end: usize) -> Self {
+        Self { input: self.input.get(..end).unwrap_or(self.input), ..self }
+    }
+
     /// What of the input is left.
     pub(crate) fn rest(&self) -> &'b [u8] {
         self.input.get(self.position..).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn u64(&mut self) -> Result<u64, Box<CodecError>> {
         self.expect(major::UNSIGNED, "an unsigned integer")
     }
@@ -114,6 +122,7 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads a number that counts something: at most 2^53, so that every JSON carries it.
+    #[inline]
     pub(crate) fn count(&mut self) -> Result<u64, Box<CodecError>> {
         let at = self.position;
         let count = self.u64()?;
@@ -125,31 +134,47 @@ impl<'b> Reader<'b> {
 
     pub(crate) fn str(&mut self) -> Result<&'b str, Box<CodecError>> {
         let at = self.position;
-        let len = self.expect(major::TEXT, "text")?;
-        self.utf8(len, at)
+        utf8(self.text()?, at)
     }
 
     /// Reads the name of a field.
     pub(crate) fn field_name(&mut self) -> Result<FieldName, Box<CodecError>> {
-        let name = self.str()?;
-        match self.names {
-            Some(names) => Ok(names.name(name)?),
-            None => Ok(FieldName::new(name)?),
-        }
+        self.name(|text| FieldName::new(text).map(|name| name.0)).map(FieldName)
     }
 
+    /// Reads the name of a collection.
+    pub(crate) fn collection(&mut self) -> Result<Collection, Box<CodecError>> {
+        self.name(|text| Collection::new(text).map(|name| name.0)).map(Collection)
+    }
+
+    /// Reads a name, which `check` makes where it is not known.
+    fn name(&mut self, check: fn(&str) -> Result<SmolStr, NameError>) -> Result<SmolStr, Box<CodecError>> {
+        let (at, text) = (self.position, self.text()?);
+        if let Some(known) = self.names.and_then(|names| names.find(text)) {
+            return Ok(known);
+        }
+        let name = check(utf8(text, at)?)?;
+        if let Some(names) = self.names {
+            names.keep(&name);
+        }
+        Ok(name)
+    }
+
+    #[inline]
     pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Box<CodecError>> {
         let len = self.expect(major::BYTES, "a byte string")?;
         self.take(len)
     }
 
     /// Reads the head of an array: how many items come next.
+    #[inline]
     pub(crate) fn array(&mut self) -> Result<usize, Box<CodecError>> {
         let len = self.expect(major::ARRAY, "an array")?;
         self.within(len, 1)
     }
 
     /// Reads the head of a map: how many keys, each with its value, come next.
+    #[inline]
     pub(crate) fn map(&mut self) -> Result<usize, Box<CodecError>> {
         let len = self.expect(major::MAP, "a map")?;
         self.within(len, 2)
@@ -166,6 +191,7 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads whatever comes next.
+    #[inline]
     pub(crate) fn item(&mut self) -> Result<Item<'b>, Box<CodecError>> {
         let at = self.position;
         let (initial, argument) = self.head()?;
@@ -174,7 +200,7 @@ impl<'b> Reader<'b> {
             major::UNSIGNED => Item::Int(fits(argument)?),
             major::NEGATIVE => Item::Int(!fits(argument)?),
             major::BYTES => Item::Bytes(self.take(argument)?),
-            major::TEXT => Item::Text(self.utf8(argument, at)?),
+            major::TEXT => Item::Text(utf8(self.take(argument)?, at)?),
             major::ARRAY => Item::Array(self.within(argument, 1)?),
             major::MAP => Item::Map(self.within(argument, 2)?),
             _ => match initial {
@@ -206,58 +232,82 @@ impl<'b> Reader<'b> {
         Ok(())
     }
 
+    /// Reads the head of an item of one kind. Most arguments are small, and stand in the initial byte.
+    #[inline]
     fn expect(&mut self, major: u8, wanted: &'static str) -> Result<u64, Box<CodecError>> {
-        let at = self.position;
-        let (initial, argument) = self.head()?;
-        if initial & major::MASK != major {
-            return Err(misread(at, Why::Unexpected { found: initial, wanted }));
-        }
-        Ok(argument)
-    }
-
-    /// Reads an initial byte and its argument. Most arguments are small.
-    fn head(&mut self) -> Result<(u8, u64), Box<CodecError>> {
         match self.input.get(self.position) {
-            Some(&initial) if initial & !major::MASK < 24 && initial & major::MASK != major::TAG => {
+            Some(&initial) if initial.wrapping_sub(major) < 24 => {
                 self.position += 1;
-                Ok((initial, (initial & !major::MASK).into()))
+                Ok((initial - major).into())
             }
-            _ => self.long_head(),
+            Some(&initial) if initial & major::MASK == major => self.long_argument(initial),
+            _ => Err(self.unexpected(wanted)),
         }
     }
 
-    fn long_head(&mut self) -> Result<(u8, u64), Box<CodecError>> {
+    #[cold]
+    fn unexpected(&mut self, wanted: &'static str) -> Box<CodecError> {
         let at = self.position;
-        let initial = *self.input.get(at).ok_or_else(|| self.ended())?;
+        match self.head() {
+            Ok((found, _)) => misread(at, Why::Unexpected { found, wanted }),
+            Err(error) => error,
+        }
+    }
+
+    /// Reads an initial byte and its argument.
+    #[inline]
+    fn head(&mut self) -> Result<(u8, u64), Box<CodecError>> {
+        let initial = *self.input.get(self.position).ok_or_else(|| self.ended())?;
         let small = initial & !major::MASK;
-        let size = match small {
-            0..=23 => 0,
-            24..=27 => 1 << (small - 24),
+        if small < 24 && initial & major::MASK != major::TAG {
+            self.position += 1;
+            return Ok((initial, small.into()));
+        }
+        Ok((initial, self.long_argument(initial)?))
+    }
+
+    /// Reads the argument after an initial byte, and past both.
+    #[inline(never)]
+    fn long_argument(&mut self, initial: u8) -> Result<u64, Box<CodecError>> {
+        let at = self.position;
+        let size = match initial & !major::MASK {
+            // Of all others, the argument stands in the initial byte.
+            0..=23 => return Err(misread(at, Why::Tag)),
+            small @ 24..=27 => 1 << (small - 24),
             31 => return Err(misread(at, Why::Indefinite)),
             _ => return Err(misread(at, Why::Reserved)),
         };
-        let end = at + 1 + size;
-        let bytes = self.input.get(at + 1..end).ok_or_else(|| self.ended())?;
+        let rest = self.input.get(at + 1..).unwrap_or_default();
+        let argument = match rest.first_chunk() {
+            Some(eight) => u64::from_be_bytes(*eight) >> (64 - 8 * size),
+            None => {
+                let bytes = rest.get(..size).ok_or_else(|| self.ended())?;
+                bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+            }
+        };
         if initial & major::MASK == major::TAG {
             return Err(misread(at, Why::Tag));
         }
-        self.position = end;
-        let argument = bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        Ok((initial, if size == 0 { small.into() } else { argument }))
+        self.position = at + 1 + size;
+        Ok(argument)
     }
 
+    #[inline]
     fn take(&mut self, len: u64) -> Result<&'b [u8], Box<CodecError>> {
-        let len = self.within(len, 1)?;
-        let bytes = &self.rest()[..len];
-        self.position += len;
+        let bytes = usize::try_from(len).ok().and_then(|len| self.rest().get(..len)).ok_or_else(|| self.ended())?;
+        self.position += bytes.len();
         Ok(bytes)
     }
 
-    fn utf8(&mut self, len: u64, at: usize) -> Result<&'b str, Box<CodecError>> {
-        std::str::from_utf8(self.take(len)?).map_err(|_| misread(at, Why::NotUtf8))
+    /// Reads text that may not be UTF-8.
+    #[inline]
+    fn text(&mut self) -> Result<&'b [u8], Box<CodecError>> {
+        let len = self.expect(major::TEXT, "text")?;
+        self.take(len)
     }
 
     /// Checks that `count` things of at least `size` bytes can be in the rest of the input.
+    #[inline]
     fn within(&self, count: u64, size: usize) -> Result<usize, Box<CodecError>> {
         match usize::try_from(count) {
             Ok(count) if count <= self.rest().len() / size => Ok(count),
@@ -265,9 +315,14 @@ impl<'b> Reader<'b> {
         }
     }
 
+    #[cold]
     fn ended(&self) -> Box<CodecError> {
         misread(self.input.len(), Why::Ended)
     }
+}
+
+fn utf8(text: &[u8], at: usize) -> Result<&str, Box<CodecError>> {
+    std::str::from_utf8(text).map_err(|_| misread(at, Why::NotUtf8))
 }
 
 /// The number in a 16-bit float: a sign, 5 bits of exponent, 10 bits of fraction.
@@ -350,15 +405,8 @@ pub(crate) fn check_end(reader: &Reader<'_>, what: &'static str) -> Result<(), B
     }
 }
 
-/// A byte string and the input after it.
-pub(crate) type Split<'b> = (&'b [u8], &'b [u8]);
-
-/// Splits the first byte string off a run of them. `None` at the end.
-pub(crate) fn split_bytes(input: &[u8]) -> Result<Option<Split<'_>>, Box<CodecError>> {
-    if input.is_empty() {
-        return Ok(None);
-    }
+/// The byte strings of a run of them, up to what is none.
+pub(crate) fn byte_strings(input: &[u8]) -> impl Iterator<Item = Result<&[u8], Box<CodecError>>> {
     let mut reader = Reader::new(input);
-    let content = reader.bytes()?;
-    Ok(Some((content, reader.rest())))
+    std::iter::from_fn(move || if reader.rest().is_empty() { None } else { Some(reader.bytes()) })
 }

@@ -218,14 +218,11 @@ fn read_events(entries: &Entries<'_>) -> Result<Events, Box<CodecError>> {
     })
 }
 
-/// The items of an array of byte strings, as they are: events are read when they are played.
+/// The items of an array, as they are: that they are byte strings shows when they are counted, and events are read when
+/// they are played.
 fn read_run_of_bytes(reader: &mut Reader<'_>) -> Result<Vec<u8>, Box<CodecError>> {
-    let count = reader.array()?;
-    let start = reader.position();
-    for _ in 0..count {
-        reader.bytes()?;
-    }
-    Ok(reader.input()[start..reader.position()].to_vec())
+    reader.array()?;
+    Ok(reader.rest().to_vec())
 }
 
 fn read_ack(entries: &Entries<'_>) -> Result<ServerFrame, Box<CodecError>> {
