@@ -19,6 +19,10 @@ use crate::op::{Action, Edit, Op};
 use crate::part::could_become;
 use crate::ranges::SeqRanges;
 
+/// Events that are read before they are played. Reading and playing are each about as much code as a processor keeps at
+/// hand: it does many of the one, then many of the other.
+const READ_AHEAD: usize = 32;
+
 /// Digests that are waited for at once.
 const DIGESTS: usize = 64;
 
@@ -109,18 +113,31 @@ impl Replica {
             // The log is another one than was played. Opening it anew finds out since when.
             return self.reopen();
         }
+        let from = self.history.played;
         let mut overlap = FxHashSet::default();
-        for encoded in block.encoded() {
-            let Ok(event) = cbor::read_recorded(Reader::knowing(encoded, &self.names)) else {
-                self.stop_at_unknown();
-                break;
-            };
-            self.history.played = event.seq.next();
-            self.history.chain = self.history.chain.extend(encoded);
-            self.play_event(moment, &event, &mut overlap);
-            if !self.link.is_open() {
+        let mut encoded = block.encoded();
+        while self.link.is_open() {
+            let names = &self.names;
+            let next = encoded.by_ref().take(READ_AHEAD);
+            let events: Vec<_> = next.map(|event| cbor::read_recorded(Reader::knowing(event, names))).collect();
+            if events.is_empty() {
                 break;
             }
+            for event in events {
+                let Ok(event) = event else {
+                    self.stop_at_unknown();
+                    break;
+                };
+                self.history.played = event.seq.next();
+                self.play_event(moment, &event, &mut overlap);
+                if !self.link.is_open() {
+                    break;
+                }
+            }
+        }
+        // Where the objects turned out to be other ones, all that was played is forgotten.
+        if self.history.played > from {
+            self.history.chain = block.chain_at(self.history.played);
         }
         self.reapply(overlap);
         self.storing.meta();
@@ -142,13 +159,14 @@ impl Replica {
             Some(edit) => self.play_own(moment, edit, event, overlap),
             None => {
                 self.report_overwritten(event);
-                let assigned = if self.outbox.len() > 0 { self.assigned_by(event) } else { Vec::new() };
-                if self.outbox.len() > 0 || self.moves.are_wanted() {
+                let meets = event.body.ops.iter().any(|op| self.view.shown(&op.key).is_some());
+                let assigned = if meets { self.assigned_by(event) } else { Vec::new() };
+                if meets || self.moves.are_wanted() {
                     self.move_past(event, &assigned);
                 }
                 self.confirmed.play(event);
                 self.void_along(assigned);
-                self.meet(event, overlap);
+                self.take_in(event, meets.then_some(overlap));
             }
         }
         for op in &event.body.ops {
@@ -160,14 +178,19 @@ impl Replica {
         self.check_digest(moment);
     }
 
-    /// Notes what somebody else's event changes, and where pending edits touch the same.
-    fn meet(&mut self, event: &Recorded, overlap: &mut FxHashSet<Key>) {
+    /// Notes what somebody else's event changes, and where pending edits touch the same. `overlap`: `None` where none does.
+    fn take_in(&mut self, event: &Recorded, mut overlap: Option<&mut FxHashSet<Key>>) {
         for op in &event.body.ops {
-            match self.view.shown(&op.key).is_some() {
-                true => overlap.insert(op.key.clone()),
-                false => self.changed.insert(op.key.clone()),
-            };
-            self.note_met(op);
+            match &mut overlap {
+                Some(overlap) if self.view.shown(&op.key).is_some() => {
+                    overlap.insert(op.key.clone());
+                    self.note_met(op);
+                }
+                _ if self.changed.contains(&op.key) => {}
+                _ => {
+                    self.changed.insert(op.key.clone());
+                }
+            }
             self.disturb(&op.key, EditId::default());
         }
     }
