@@ -4,6 +4,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::limits::FEW_NAMES;
 use crate::name::{Collection, Key, ObjectId};
 
 /// The things of one collection.
@@ -72,6 +73,10 @@ impl<T> Tables<T> {
     }
 
     fn place(&self, collection: &Collection) -> Result<usize, usize> {
+        // As with the fields of an object.
+        if let Some(place) = self.0.iter().take(FEW_NAMES).position(|(other, _)| other == collection) {
+            return Ok(place);
+        }
         self.0.binary_search_by(|(other, _)| other.cmp(collection))
     }
 }

@@ -194,7 +194,7 @@ test("a window that is longer than one may be is refused at once", async () => {
   const window = issues.hold({ orderBy: "at", limit: 1_000 });
   assert.throws(() => window.more(1_001), /1,000 or fewer/);
   await window.ready();
-  const all = db.stream("all of it").collection<Issue>("issues");
+  const all = db.stream("all-of-it").collection<Issue>("issues");
   all.watch(long, () => {})();
   await db.close();
 });

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tapeline_core::codec::json;
 use tapeline_core::frame::{ClientFrame, Live, Open, Page, ServerFrame, Subscription};
+use tapeline_core::limits;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, ClientId, QueryNumber, Seq};
-use tapeline_core::limits;
 use tapeline_core::value::Value;
 use tokio::time::{Instant, sleep_until};
 

@@ -62,7 +62,10 @@ pub enum SubscribeError {
     #[error("a replica has at most {} queries: take some away first", limits::QUERIES)]
     TooMany,
     /// The window is longer than one may be.
-    #[error("a window has at most {} objects: ask for fewer, and for those behind them by another query", limits::WINDOW_ROWS)]
+    #[error(
+        "a window has at most {} objects: ask for fewer, and for those behind them by another query",
+        limits::WINDOW_ROWS
+    )]
     TooLong,
     /// The replica holds all of the stream.
     #[error("the replica holds all of the stream: there is nothing to subscribe to")]
