@@ -13,12 +13,13 @@ fn say(frame: &ClientFrame) -> i32 {
 }
 
 /// The first frame on a socket. Input: what the client is, then, after `agent` bytes of it, a token where there is one.
+/// `deflate`: whether it can inflate.
 #[unsafe(no_mangle)]
-extern "C" fn hello(agent: usize, bytes: usize) -> i32 {
+extern "C" fn hello(agent: usize, deflate: u32, bytes: usize) -> i32 {
     answer(bytes, &mut |_, input| {
         let (agent, token) = input.split_at_checked(agent).ok_or("the input is too short")?;
         let token = if token.is_empty() { None } else { Some(text(token)?.into()) };
-        let hello = Hello { protocol: PROTOCOL, agent: text(agent)?.into(), token, deflate: false };
+        let hello = Hello { protocol: PROTOCOL, agent: text(agent)?.into(), token, deflate: deflate != 0 };
         Ok(Answer::Bytes(cbor::encode_client_frame(&ClientFrame::Hello(hello))))
     })
 }

@@ -34,6 +34,8 @@ export const SLEPT = 10_000;
 export const ANSWER = 5_000;
 /** How often an open socket and a pause are looked after, at least. */
 export const TICK = 1_000;
+/** Bytes of a frame, inflated. */
+export const FRAME_BYTES = 4 << 20;
 /** Bytes of frames said in one POST, where WebSockets are blocked; a single frame may be larger. */
 export const POST_BYTES = 1 << 20;
 /** How often the same POST is tried, and the pause between. */

@@ -143,6 +143,25 @@ function clientsBy(transport: "websocket" | "sse"): void {
     await own.end();
   });
 
+  test("a first sync comes deflated, in its order, with what is said meanwhile", async () => {
+    const author = await open({ server: server.url });
+    const tasks = tasksOf(author, "deflated");
+    const title = "The same words in the title of each of them";
+    for (let n = 0; n < 20_000; n++) tasks.insert({ id: `t${n}`, title, done: n % 2 === 0 });
+    await author.stream("deflated").synced();
+    const line = await Line.to(server.url);
+    const newcomer = await open({ server: line.url });
+    const theirs = tasksOf(newcomer, "deflated");
+    for (let n = 0; n < 20; n++) tasks.update(`t${n}`, { title: `${n}` });
+    await author.stream("deflated").synced();
+    await rowsUntil(theirs, { where: { title: "19" } }, (rows) => rows.length === 1);
+    await newcomer.stream("deflated").synced();
+    assert.equal(newcomer.stream("deflated").digest(), author.stream("deflated").digest());
+    assert.ok(line.heard < (20_000 * title.length) / 2, `${line.heard} bytes came`);
+    await Promise.all([author.close(), newcomer.close()]);
+    line.end();
+  });
+
   test("random edits of three clients with lines that are cut at random converge", async () => {
     const random = seeded("three clients");
     const lines = [await Line.to(server.url), await Line.to(server.url), await Line.to(server.url)];

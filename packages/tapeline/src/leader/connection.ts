@@ -9,6 +9,7 @@ import * as core from "../core.js";
 import { ANSWER, SLEPT, SOCKET_BYTES, TICK } from "../limits.js";
 import type { Connection } from "../status.js";
 import { decode } from "../values.js";
+import { canInflate, Inflating } from "./inflate.js";
 
 const AGENT = "tapeline-js/0.1";
 
@@ -152,10 +153,12 @@ export class LineToServer {
   private connect(): void {
     const mine: { socket?: Socket } = {};
     const current = () => this.socket === mine.socket && mine.socket !== undefined;
+    const lost = (why: string) => current() && this.lost(why);
+    const inflating = new Inflating((frame) => current() && this.read(frame), lost);
     mine.socket = this.dial(this.server, {
       open: () => current() && void this.greet(mine.socket!),
-      frame: (bytes) => current() && this.read(bytes),
-      gone: (why) => current() && this.lost(why),
+      frame: (bytes) => current() && inflating.take(bytes),
+      gone: lost,
     });
     this.socket = mine.socket;
     this.events.changed();
@@ -165,7 +168,7 @@ export class LineToServer {
     this.link.connected(performance.now());
     try {
       const token = await this.token?.();
-      if (this.socket === socket) socket.send(core.hello(AGENT, token));
+      if (this.socket === socket) socket.send(core.hello(AGENT, token, canInflate()));
     } catch (error) {
       if (this.socket === socket) this.lost(`no token: ${error instanceof Error ? error.message : error}`);
     }

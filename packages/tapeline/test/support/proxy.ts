@@ -6,6 +6,8 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 export class Line {
   private readonly sockets = new Set<Socket>();
   private open = true;
+  /** Bytes that came from the server. */
+  heard = 0;
 
   private constructor(private readonly server: ReturnType<typeof createServer>) {}
 
@@ -65,6 +67,9 @@ export class Line {
       });
     }
     if (!this.open) near.resetAndDestroy();
+    far.on("data", (bytes) => {
+      this.heard += bytes.length;
+    });
     near.pipe(far).pipe(near);
   }
 }
