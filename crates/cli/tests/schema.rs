@@ -9,6 +9,7 @@ use tapeline_client::{Collection, Stream, Tapeline};
 const SCHEMA: &str = "
 [collections.tasks]
 update_after_delete = 'revive'
+indexes = ['due', ['done', 'title']]
 
 [collections.tasks.fields]
 title = 'ask'
@@ -30,14 +31,18 @@ fn a_schema_is_told_in_words_and_for_programs() {
     assert_eq!(code, Some(0));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "tasks: an update of an object deleted meanwhile brings it back");
-    assert!(lines[1].starts_with("  done              first   "), "{text}");
-    assert!(lines[2].starts_with("  title             ask     "), "{text}");
-    assert!(lines[3].starts_with("  all other fields  last    "), "{text}");
-    assert!(lines[5].starts_with("everything else: "), "{text}");
+    assert_eq!(lines[1..3], ["  has an index by due", "  has an index by done, then title"]);
+    assert!(lines[3].starts_with("  done              first   "), "{text}");
+    assert!(lines[4].starts_with("  title             ask     "), "{text}");
+    assert!(lines[5].starts_with("  all other fields  last    "), "{text}");
+    assert!(lines[7].starts_with("everything else: "), "{text}");
     let (code, text, _) = check(SCHEMA, &["--json"]);
     assert_eq!(code, Some(0));
     let fields = json!({ "title": "ask", "done": "first" });
-    let tasks = json!({ "policy": "last", "update_after_delete": "revive", "keep_events": false, "fields": fields });
+    let indexes = json!([["due"], ["done", "title"]]);
+    let tasks = json!({
+        "policy": "last", "update_after_delete": "revive", "keep_events": false, "indexes": indexes, "fields": fields,
+    });
     let expected = json!({ "collections": { "tasks": tasks }, "streams": {} });
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
 }
