@@ -194,8 +194,9 @@ test("a window that is longer than one may be is refused at once", async () => {
   const window = issues.hold({ orderBy: "at", limit: 1_000 });
   assert.throws(() => window.more(1_001), /1,000 or fewer/);
   await window.ready();
-  const all = db.stream("all-of-it").collection<Issue>("issues");
-  all.watch(long, () => {})();
+  const all = db.stream("all-of-it");
+  all.collection<Issue>("issues").watch(long, () => {})();
+  await all.synced();
   await db.close();
 });
 
