@@ -201,6 +201,17 @@ test("who listens to the status hears of the connection, though somebody else as
   assert.match(states.join(), /^connecting,.*offline$/);
 });
 
+test("a stream that is opened just before everything is closed leaves nothing behind", async () => {
+  for (let turns = 0; turns < 20; turns++) {
+    const short = await Tapeline.open({ server: "ws://127.0.0.1:9", name: `short ${turns}` });
+    short.stream("short");
+    for (let turn = 0; turn < turns; turn++) await undefined;
+    await short.close();
+    // Whatever is left behind would reject, with nobody to hear of it.
+    await soon();
+  }
+});
+
 test("a mistake in one listener keeps no other from being told", async () => {
   const { stream, tasks } = newTasks();
   const mistakes: unknown[] = [];

@@ -92,7 +92,7 @@ export class Leader {
     tape
       .load(() => this.tell(tape))
       .then(
-        (all) => all && this.loaded(tape),
+        (all) => all && !this.closed && this.loaded(tape),
         (error) => this.closed || this.home.failed(error),
       );
     return tape;
