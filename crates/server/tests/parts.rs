@@ -90,6 +90,17 @@ async fn who_writes_hears_that_it_is_done_though_it_concerns_no_query() {
 }
 
 #[tokio::test]
+async fn who_writes_hears_that_it_is_done_though_it_has_no_query() {
+    let world = World::new().await;
+    let (mut writer, mut held) = open(&world, 2, Vec::new()).await;
+    for n in 1..20u64 {
+        writer.push(0, vec![event(2, n, vec![make("notes", n, "b")])]).await;
+        held.hear_to(&mut writer, n).await;
+    }
+    assert!(held.objects.is_empty());
+}
+
+#[tokio::test]
 async fn queries_come_and_go() {
     let world = World::new().await;
     let mut author = Author::new(&world).await;

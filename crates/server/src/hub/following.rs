@@ -114,10 +114,12 @@ impl Tape {
         (routed, told)
     }
 
-    /// Somebody's own events were decided on: it is told how far the stream is, whether they concern it or not.
+    /// The events of somebody to whom not all are played were decided on: it is told how far the stream is, whether they
+    /// concern it or not, and whether it follows anything or not.
     pub(super) fn is_answered(&self, opening: &Arc<Opening>) {
-        if self.is_watched() {
-            lock(&self.following).answered.push(opening.clone());
+        let answered = &mut lock(&self.following).answered;
+        if !answered.iter().any(|known| known.id == opening.id) {
+            answered.push(opening.clone());
         }
     }
 }

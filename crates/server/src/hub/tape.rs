@@ -198,9 +198,11 @@ impl Tape {
     pub(crate) fn answer(&self, answers: Vec<(Peer, ServerFrame)>) {
         for (peer, frame) in answers {
             let id = OpeningId(peer.session);
-            let opening = lock(&self.audience).openings.get(&id).cloned();
+            let audience = lock(&self.audience);
+            let (opening, is_live) = (audience.openings.get(&id).cloned(), audience.live.contains_key(&id));
+            drop(audience);
             if let Some(opening) = opening {
-                if matches!(frame, ServerFrame::Ack { .. }) {
+                if matches!(frame, ServerFrame::Ack { .. }) && !is_live {
                     self.is_answered(&opening);
                 }
                 opening.answer(frame);
