@@ -16,7 +16,7 @@
 use std::cmp::Ordering;
 
 use super::filter::Test;
-use super::order::ID;
+use super::order::{ID, INT_END, rank};
 use super::{Direction, Filter, Order, Query};
 use crate::limits;
 use crate::name::{Collection, FieldName};
@@ -146,7 +146,7 @@ impl Plan {
 impl Stretch {
     /// All rows whose values begin so.
     fn of(from: Vec<u8>) -> Self {
-        Self { upto: past(&from), from }
+        Self { upto: past(from.clone()), from }
     }
 }
 
@@ -184,7 +184,7 @@ fn stretches(start: &[u8], filter: &Filter, field: &FieldName) -> Vec<Stretch> {
     tests(filter, field, &mut |test| match test {
         Test::In(values) => several = Some(values.iter().map(|value| at(start, value)).collect::<Vec<_>>()),
         Test::Compares(orders, with) => whole.compare(orders, &at(start, with), start, with),
-        Test::Prefix(prefix) => whole.clip(Stretch { upto: past(&begun(start, prefix)), from: begun(start, prefix) }),
+        Test::Prefix(prefix) => whole.clip(Stretch::of(begun(start, prefix))),
         _ => {}
     });
     let Some(mut several) = several else { return vec![whole] };
@@ -201,7 +201,7 @@ impl Stretch {
 
     /// Leaves what compares so with the values of a stretch, and is of the same kind.
     fn compare(&mut self, orders: &[Ordering], with: &Self, start: &[u8], value: &Value) {
-        let kind = Self::of([start, &[kind(value)]].concat());
+        let kind = Self::of([start, &[rank(value)]].concat());
         self.clip(kind);
         // What is equal in its bytes may be less or greater where something is cut.
         let (up, down) = (orders.contains(&Ordering::Greater), orders.contains(&Ordering::Less));
@@ -221,7 +221,7 @@ fn at(start: &[u8], value: &Value) -> Stretch {
 /// What the bytes of texts begin with that begin with this.
 fn begun(start: &[u8], prefix: &str) -> Vec<u8> {
     let mut bytes = start.to_vec();
-    bytes.push(kind::TEXT);
+    bytes.push(rank(&Value::text(prefix)));
     put_escaped(&mut bytes, &prefix.as_bytes()[..prefix.len().min(limits::INDEXED_BYTES)]);
     bytes
 }
@@ -244,33 +244,10 @@ fn run(order: &Order, fields: &[FieldName]) -> Option<Run> {
     }
 }
 
-/// The first byte of a value: kinds are in the order in which they sort.
-mod kind {
-    pub(super) const NULL: u8 = 1;
-    pub(super) const BOOL: u8 = 2;
-    pub(super) const NUMBER: u8 = 3;
-    pub(super) const TEXT: u8 = 4;
-    pub(super) const BYTES: u8 = 5;
-    pub(super) const LIST: u8 = 6;
-    pub(super) const MAP: u8 = 7;
-}
-
-fn kind(value: &Value) -> u8 {
-    match value {
-        Value::Null => kind::NULL,
-        Value::Bool(_) => kind::BOOL,
-        Value::Int(_) | Value::Float(_) => kind::NUMBER,
-        Value::Text(_) => kind::TEXT,
-        Value::Bytes(_) => kind::BYTES,
-        Value::List(_) => kind::LIST,
-        Value::Map(_) => kind::MAP,
-    }
-}
-
 impl Place {
     /// Puts a value behind those that are there. No value's bytes begin another's, so what follows sorts as it should.
     fn put(&mut self, value: &Value) {
-        self.bytes.push(kind(value));
+        self.bytes.push(rank(value));
         match value {
             Value::Null => {}
             Value::Bool(is) => self.bytes.push((*is).into()),
@@ -326,8 +303,7 @@ fn put_int(to: &mut Vec<u8>, int: i64) {
 }
 
 fn put_float(to: &mut Vec<u8>, float: f64) {
-    const END: f64 = 9_223_372_036_854_775_808.0;
-    if (-END..END).contains(&float) {
+    if (-INT_END..INT_END).contains(&float) {
         to.push(WITHIN);
         to.extend_from_slice(&(float.floor() as i64 ^ i64::MIN).to_be_bytes());
         to.push(1);
@@ -340,13 +316,12 @@ fn put_float(to: &mut Vec<u8>, float: f64) {
     to.extend_from_slice(&sorted.to_be_bytes());
 }
 
-/// The first bytes past all those that begin so. Nothing begins with the highest byte.
-fn past(start: &[u8]) -> Vec<u8> {
-    let mut past = start.to_vec();
-    while past.pop_if(|last| *last == u8::MAX).is_some() {}
-    match past.last_mut() {
+/// The first bytes past all those that begin so; the highest byte alone where that is anything.
+pub fn past(mut start: Vec<u8>) -> Vec<u8> {
+    while start.pop_if(|last| *last == u8::MAX).is_some() {}
+    match start.last_mut() {
         Some(last) => *last += 1,
-        None => past.push(u8::MAX),
+        None => start.push(u8::MAX),
     }
-    past
+    start
 }

@@ -25,6 +25,8 @@ pub enum Direction {
 pub struct Order(Vec<(FieldName, Direction)>);
 
 pub(super) const ID: &str = "id";
+/// The first float past all integers; below its negative there are none either.
+pub(super) const INT_END: f64 = 9_223_372_036_854_775_808.0;
 
 impl Order {
     /// Reads an order: a field, `-field` for the other way round, or a list of those.
@@ -94,7 +96,8 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
     }
 }
 
-fn rank(value: &Value) -> u8 {
+/// Which kind of value it is: kinds are in this order.
+pub(super) fn rank(value: &Value) -> u8 {
     match value {
         Value::Null => 0,
         Value::Bool(_) => 1,
@@ -109,11 +112,10 @@ fn rank(value: &Value) -> u8 {
 /// Exact where turning the integer into a float would round it. A float that is canonical is never equal to an integer
 /// of 64 bits: it has a fraction, or lies outside their range.
 fn compare_numbers(int: i64, float: f64) -> Ordering {
-    const END: f64 = 9_223_372_036_854_775_808.0;
-    if float >= END {
+    if float >= INT_END {
         return Ordering::Less;
     }
-    if float < -END {
+    if float < -INT_END {
         return Ordering::Greater;
     }
     int.cmp(&(float.floor() as i64)).then(Ordering::Less)

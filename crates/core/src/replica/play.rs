@@ -19,10 +19,6 @@ use crate::op::{Action, Edit, Op};
 use crate::part::could_become;
 use crate::ranges::SeqRanges;
 
-/// Events that are read before they are played. Reading and playing are each about as much code as a processor keeps at
-/// hand: it does many of the one, then many of the other.
-const READ_AHEAD: usize = 32;
-
 /// Digests that are waited for at once.
 const DIGESTS: usize = 64;
 
@@ -118,7 +114,7 @@ impl Replica {
         let mut encoded = block.encoded();
         while self.link.is_open() {
             let names = &self.names;
-            let next = encoded.by_ref().take(READ_AHEAD);
+            let next = encoded.by_ref().take(limits::READ_AHEAD);
             let events: Vec<_> = next.map(|event| cbor::read_recorded(Reader::knowing(event, names))).collect();
             if events.is_empty() {
                 break;

@@ -13,6 +13,8 @@
 //! the same: so a deletion before an insertion stays apart from it (`[2, 3, ""], [5, 0, "x"]`), where an insertion
 //! before a deletion is one splice (`[2, 3, "x"]`); and where two ops become one it matters whether they are recorded.
 
+mod parts;
+
 use std::sync::Arc;
 
 use crate::short_text::{SmolStr, SmolStrBuilder};
@@ -20,6 +22,7 @@ use crate::short_text::{SmolStr, SmolStrBuilder};
 use crate::limits;
 use crate::text::{self, Text};
 use crate::value::Value;
+use parts::{Builder, Part, Walk};
 
 /// The splices of one op: sorted, none within what another deletes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -438,118 +441,4 @@ fn common<T: PartialEq>(
 enum Side {
     Left,
     Right,
-}
-
-/// What an op does next to the content.
-#[derive(Clone, Debug)]
-enum Part {
-    Keep(u64),
-    Insert(Content),
-    Delete(u64),
-}
-
-impl Part {
-    /// How much of the content it goes over.
-    fn len(&self) -> u64 {
-        match self {
-            Self::Keep(count) | Self::Delete(count) => *count,
-            Self::Insert(_) => 0,
-        }
-    }
-}
-
-/// Walks over an op, part by part.
-struct Walk<'s> {
-    splices: &'s [Splice],
-    /// How far it is in the content.
-    at: u64,
-    /// How much of the insertion of the first splice is behind it; past its end: all of it.
-    inserted: u64,
-}
-
-impl<'s> Walk<'s> {
-    fn new(splices: &'s Splices) -> Self {
-        Self { splices: &splices.0, at: 0, inserted: 0 }
-    }
-
-    fn is_done(&self) -> bool {
-        self.splices.is_empty()
-    }
-
-    fn next(&self) -> Part {
-        let Some(Splice { offset, delete, insert }) = self.splices.first() else { return Part::Keep(u64::MAX) };
-        if self.at < *offset {
-            return Part::Keep(offset - self.at);
-        }
-        match self.inserted {
-            0 if !insert.is_empty() => Part::Insert(insert.clone()),
-            inserted if inserted < insert.len() => Part::Insert(insert.slice(inserted, insert.len())),
-            _ => Part::Delete(offset + delete - self.at),
-        }
-    }
-
-    /// Goes over so much of the content.
-    fn skip(&mut self, count: u64) {
-        self.at = self.at.saturating_add(count);
-        self.settle();
-    }
-
-    fn skip_insert(&mut self) {
-        self.inserted = u64::MAX;
-        self.settle();
-    }
-
-    fn skip_of_insert(&mut self, count: u64) {
-        self.inserted += count;
-        self.settle();
-    }
-
-    /// Leaves a splice that is done.
-    fn settle(&mut self) {
-        if let [Splice { offset, delete, insert }, rest @ ..] = self.splices
-            && self.at >= offset + delete
-            && (insert.is_empty() || self.inserted >= insert.len())
-        {
-            (self.splices, self.inserted) = (rest, 0);
-        }
-    }
-}
-
-/// Puts an op together, part by part.
-struct Builder {
-    splices: Vec<Splice>,
-    at: u64,
-    /// What a deletion alone inserts.
-    empty: Content,
-}
-
-impl Builder {
-    fn like(kind: Option<&Content>) -> Self {
-        let empty = kind.map_or(Content::Text(SmolStr::default()), Content::empty);
-        Self { splices: Vec::new(), at: 0, empty }
-    }
-
-    fn keep(&mut self, count: u64) {
-        self.at = self.at.saturating_add(count);
-    }
-
-    fn insert(&mut self, content: Content) {
-        match self.splices.last_mut() {
-            // What comes after a deletion stays apart from it.
-            Some(last) if last.offset == self.at && last.delete == 0 => last.insert = last.insert.plus(&content),
-            _ => self.splices.push(Splice { offset: self.at, delete: 0, insert: content }),
-        }
-    }
-
-    fn delete(&mut self, count: u64) {
-        match self.splices.last_mut() {
-            Some(last) if last.offset + last.delete == self.at => last.delete += count,
-            _ => self.splices.push(Splice { offset: self.at, delete: count, insert: self.empty.clone() }),
-        }
-        self.at = self.at.saturating_add(count);
-    }
-
-    fn finish(self) -> Result<Splices, SpliceError> {
-        Splices::new(self.splices)
-    }
 }

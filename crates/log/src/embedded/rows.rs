@@ -21,6 +21,7 @@ use lsm_tree::Slice;
 use tapeline_core::hash::{Chain, Digest};
 use tapeline_core::name::{Collection, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{ClientId, Incarnation, Position, Seq};
+pub(super) use tapeline_core::query::index::past;
 use tapeline_core::state::StreamState;
 
 use super::clients::Clients;
@@ -254,13 +255,6 @@ pub(super) fn text_key(number: u64, collection: &Collection, id: &str) -> Vec<u8
     let mut row = ids_prefix(number, collection, false);
     row.extend_from_slice(id.as_bytes());
     row
-}
-
-/// The first key past all those that begin with something, which is not all ones.
-pub(super) fn past(mut prefix: Vec<u8>) -> Vec<u8> {
-    while prefix.pop_if(|last| *last == u8::MAX).is_some() {}
-    prefix.last_mut().into_iter().for_each(|last| *last += 1);
-    prefix
 }
 
 /// The stream's number and the object's key in a key that [`entry_key`] made.

@@ -224,13 +224,14 @@ impl PartFill {
 
     /// What became of what is held.
     fn past(&mut self, pin: &dyn Pin, course: &mut Course, gathered: &mut Gathered) -> Result<Done, LogError> {
+        // Keys are those of what was touched; a scan finds everything.
         let is_scan = matches!(course, Course::Scan(_));
-        go_on(pin, course, None, gathered, &mut |key, entry, gathered| match entry
-            .as_ref()
-            .is_none_or(|entry| !is_scan || entry.version().last.seq >= self.played)
-        {
-            true => self.became(key, entry, gathered),
-            false => gathered.look(),
+        go_on(pin, course, None, gathered, &mut |key, entry, gathered| {
+            let is_old = |entry: &Entry| is_scan && entry.version().last.seq < self.played;
+            match entry.as_ref().is_some_and(is_old) {
+                true => gathered.look(),
+                false => self.became(key, entry, gathered),
+            }
         })
     }
 

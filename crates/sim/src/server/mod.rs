@@ -4,16 +4,15 @@
 //! an acknowledgement goes out before its events are played, only durable batches are played, and a subscriber is a
 //! position on the log, never a queue.
 
+mod session;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use fastrand::Rng;
 use tapeline_core::batch::Batch;
-use tapeline_core::catchup::{Fill, Plan};
 use tapeline_core::event::{Authored, Sealed, Verdict};
-use tapeline_core::frame::{
-    ClientFrame, ErrorCode, ErrorFrame, Events, Live, Open, PROTOCOL, ServerFrame, Subscription, Welcome,
-};
+use tapeline_core::frame::{ClientFrame, ErrorCode, Events, Open, PROTOCOL, ServerFrame, Welcome};
 use tapeline_core::limits;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Position, Seq};
@@ -26,6 +25,7 @@ use crate::network::ConnId;
 use crate::part::{Change, Part};
 use crate::sabotage::Sabotage;
 use crate::workload;
+use session::{Session, error};
 
 /// The session under which sabotage speaks to the sequencer; nobody hears the answers.
 const NOBODY: Peer = Peer { session: u64::MAX, channel: Channel(0) };
@@ -50,25 +50,6 @@ struct Process {
     sessions: BTreeMap<ConnId, Session>,
     /// Changes of the state that wait for their batches to be durable.
     waiting: VecDeque<StateChanges>,
-}
-
-#[derive(Debug)]
-struct Session {
-    heard: Millis,
-    client: Option<ClientId>,
-    channel: Channel,
-    /// Opens that were not yet answered.
-    opening: VecDeque<Open>,
-    /// The next event to play.
-    reader: Option<Seq>,
-    /// A filling that is to begin, and one that has begun.
-    to_fill: Option<Fill>,
-    filler: Option<Filler>,
-    /// The queries of a partial replica that is to be filled, and what is known of one that was.
-    to_part: Option<Vec<Subscription>>,
-    part: Option<Part>,
-    /// What it had played when it opened the stream.
-    played: Seq,
 }
 
 /// What the server does to a connection.
@@ -453,78 +434,6 @@ impl Process {
     }
 }
 
-impl Session {
-    fn new(heard: Millis) -> Self {
-        Self {
-            heard,
-            client: None,
-            channel: Channel(0),
-            opening: VecDeque::new(),
-            reader: None,
-            to_fill: None,
-            filler: None,
-            to_part: None,
-            part: None,
-            played: Seq::FIRST,
-        }
-    }
-
-    /// A partial replica wants something else.
-    fn change(&mut self, change: Change) {
-        match (&mut self.part, &mut self.to_part) {
-            (Some(part), _) => part.change(change),
-            (None, Some(queries)) => match change {
-                Change::Unsubscribe(number) => queries.retain(|query| query.number != number),
-                Change::Subscribe(query) => {
-                    queries.retain(|known| known.number != query.number);
-                    queries.push(query);
-                }
-            },
-            (None, None) => {}
-        }
-    }
-
-    /// Sends a partial replica what is to be told, a few pages at a time.
-    fn tell(&mut self, id: ConnId, disk: &Disk, random: &mut Rng, outs: &mut Vec<Out>) {
-        if let (Some(fill), Some(queries)) = (&self.to_fill, &self.to_part)
-            && let Some(part) = Part::opened(fill, queries, self.channel, disk, random)
-        {
-            (self.to_fill, self.to_part, self.part) = (None, None, Some(part));
-        }
-        for _ in 0..random.u8(0..4) {
-            let Some(page) = self.part.as_mut().and_then(|part| part.next(self.channel, disk, random)) else { break };
-            outs.push(Out::Send(id, self.client, ServerFrame::Page(page)));
-        }
-    }
-
-    /// Begins to play, or to fill, once the last open is answered. Answers what is to be said.
-    fn answered(&mut self, frame: ServerFrame, plan: impl FnOnce(&Open) -> Plan) -> ServerFrame {
-        match &frame {
-            ServerFrame::Opened(opened) => {
-                if let Some(open) = self.opening.pop_front()
-                    && self.opening.is_empty()
-                {
-                    match plan(&open) {
-                        Plan::Trimmed => return error(opened.channel, ErrorCode::UpgradeRequired),
-                        Plan::Fill(fill) => (self.to_fill, self.to_part) = (Some(fill), open.queries),
-                        Plan::Events => {
-                            self.reader = match open.live {
-                                Live::From(seq) => Some(seq),
-                                Live::Head => Some(opened.head),
-                                Live::No => None,
-                            };
-                        }
-                    }
-                }
-            }
-            ServerFrame::Resync(_) => drop(self.opening.pop_front()),
-            ServerFrame::Error(error) if error.n.is_none() => drop(self.opening.pop_front()),
-            _ => {}
-        }
-        frame
-    }
-}
-
 fn load_keys<'a>(sequencer: &mut Sequencer, disk: &Disk, keys: impl IntoIterator<Item = &'a Key>) {
     for key in keys {
         if !sequencer.knows_key(key) {
@@ -548,8 +457,4 @@ fn welcome() -> ServerFrame {
         silence: limits::SILENCE,
         frame_bytes: limits::FRAME_BYTES as u64,
     })
-}
-
-fn error(channel: Channel, code: ErrorCode) -> ServerFrame {
-    ServerFrame::Error(ErrorFrame { channel: Some(channel), code, message: code.code().into(), n: None, retry: None })
 }
