@@ -6,6 +6,7 @@
 //! Two replicas and a sequencer that come to agree, without a network or a disk:
 //!
 //! ```
+//! use tapeline_core::caller::Caller;
 //! use tapeline_core::event::Sealed;
 //! use tapeline_core::frame::{ClientFrame, Events, ServerFrame};
 //! use tapeline_core::hash::Chain;
@@ -32,7 +33,7 @@
 //!
 //! // They connect. What they say goes to the sequencer; what it decides is made durable; only then are they answered,
 //! // and the events played.
-//! let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)), std::sync::Arc::default());
+//! let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)), std::sync::Arc::default(), None);
 //! replicas.iter_mut().for_each(|replica| replica.connected(Channel(0)));
 //! for _round in 0..3 {
 //!     for (session, replica) in replicas.iter_mut().enumerate() {
@@ -46,7 +47,7 @@
 //!                 ClientFrame::Push { events, .. } => {
 //!                     for event in events {
 //!                         event.body.ops.iter().for_each(|op| sequencer.load_entry(op.key.clone(), None));
-//!                         assert!(sequencer.push(peer, None, &Sealed::new(event)));
+//!                         assert!(sequencer.push(peer, &Caller::default(), &Sealed::new(event)));
 //!                     }
 //!                 }
 //!                 _ => {}
@@ -71,6 +72,7 @@
 
 pub mod batch;
 pub mod block;
+pub mod caller;
 pub mod catchup;
 pub mod codec;
 pub mod difference;

@@ -3,6 +3,7 @@
 mod peers;
 
 use peers::*;
+use tapeline_core::caller::Caller;
 use tapeline_core::event::{LostReason, Read, RefusalCode, Sealed};
 use tapeline_core::frame::{ClientFrame, ErrorCode, ServerFrame};
 use tapeline_core::name::Subject;
@@ -191,9 +192,9 @@ fn a_client_id_belongs_to_who_used_it_first() {
     let mut server = Server::new();
     assert!(server.push(BEN, authored(2, 1, 0, vec![upsert("x", &[])])));
     server.settle();
-    let eve = Subject::new("eve").unwrap();
+    let eve = Caller { subject: Subject::new("eve").ok(), ..Caller::default() };
     let event = Sealed::new(authored(2, 2, 0, vec![upsert("x", &[])]));
-    assert!(!server.sequencer.push(ANN, Some(&eve), &event));
+    assert!(!server.sequencer.push(ANN, &eve, &event));
     assert_eq!(error(&server.settle()), (ErrorCode::Forbidden, Some(EventNumber(2))));
 }
 
@@ -236,7 +237,7 @@ fn a_replayed_log_gives_the_same_sequencer() {
     server.push(BEN, authored(2, 2, 1, vec![set("gone", "a", 1)]));
     let second = server.sequencer.stage().unwrap();
 
-    let mut twin = Sequencer::new(StreamState::empty(server.sequencer.staged().incarnation), std::sync::Arc::default());
+    let mut twin = Sequencer::new(StreamState::empty(server.sequencer.staged().incarnation), std::sync::Arc::default(), None);
     (1..=2).for_each(|client| twin.load_client(ClientId(client), None));
     twin.load_entry(key("x"), None);
     for staged in [first, second] {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
+use tapeline_core::caller::Caller;
 use tapeline_core::codec::Codec;
 use tapeline_core::event::Sealed;
 use tapeline_core::frame::{ClientFrame, Events, ServerFrame};
@@ -35,7 +36,7 @@ pub struct Desk {
 impl Desk {
     /// With nothing recorded.
     pub fn new() -> Self {
-        let sequencer = Sequencer::new(StreamState::empty(Incarnation(1)), Arc::default());
+        let sequencer = Sequencer::new(StreamState::empty(Incarnation(1)), Arc::default(), None);
         Self { sequencer, log: Vec::new() }
     }
 
@@ -50,7 +51,7 @@ impl Desk {
             ClientFrame::Push { events, .. } => {
                 for event in events {
                     event.body.ops.iter().for_each(|op| self.sequencer.load_entry(op.key.clone(), None));
-                    if !self.sequencer.push(peer, None, &Sealed::new(event)) {
+                    if !self.sequencer.push(peer, &Caller::default(), &Sealed::new(event)) {
                         return Err(Failure::Failed("the sequencer did not decide on an event".into()));
                     }
                 }

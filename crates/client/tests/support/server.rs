@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::{SinkExt, StreamExt};
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
+use tapeline_core::caller::Caller;
 use tapeline_core::codec::Codec;
 use tapeline_core::event::Sealed;
 use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Events, Live, Open, PROTOCOL, ServerFrame, Welcome};
@@ -265,7 +266,7 @@ impl World {
 impl Tape {
     fn new() -> Self {
         Self {
-            sequencer: Sequencer::new(StreamState::empty(Incarnation(1)), std::sync::Arc::default()),
+            sequencer: Sequencer::new(StreamState::empty(Incarnation(1)), std::sync::Arc::default(), None),
             batches: Vec::new(),
             events: EventBlock::empty(Seq::FIRST, Chain::EMPTY),
             readers: Vec::new(),
@@ -289,7 +290,7 @@ impl Tape {
         for sealed in &events {
             self.sequencer.load_client(sealed.event.client, None);
             sealed.event.body.ops.iter().for_each(|op| self.sequencer.load_entry(op.key.clone(), None));
-            if !self.sequencer.push(peer, None, sealed) {
+            if !self.sequencer.push(peer, &Caller::default(), sealed) {
                 break;
             }
         }

@@ -11,6 +11,7 @@
 
 mod answers;
 mod fields;
+mod gate;
 mod memory;
 mod resolve;
 mod texts;
@@ -22,10 +23,12 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use answers::Peer;
+pub use gate::{Change, Gate, Objection};
 pub use memory::Forgotten;
 pub use watch::Touched;
 
 use crate::batch::{Batch, ClientVerdict};
+use crate::caller::Caller;
 use crate::codec::{CodecError, cbor};
 use crate::event::{Body, OwnVerdict, Recorded, Refusal, RefusalCode, Sealed, Verdict};
 use crate::frame::{ErrorCode, ErrorFrame, Open, Opened, Resync, ResyncReason, ServerFrame};
@@ -39,7 +42,7 @@ use crate::op::Action;
 use crate::schema::Schema;
 use crate::state::{ClientState, StateChanges, StreamState, verdicts_of};
 use answers::{Answer, Answers};
-use resolve::{Effect, Ground, keep_last};
+use resolve::{Effect, Ground, Guard, keep_last};
 use texts::{Texts, splices};
 use watch::Watch;
 
@@ -53,6 +56,8 @@ pub struct Sequencer {
     objects: Objects,
     texts: Texts,
     schema: Arc<Schema>,
+    /// What may be done, where not everything may.
+    gate: Option<Arc<dyn Gate>>,
     clients: FxHashMap<ClientId, Option<ClientState>>,
     batch: Batch,
     answers: Answers,
@@ -88,15 +93,16 @@ pub struct Played {
 }
 
 impl Sequencer {
-    /// A sequencer that goes on from a stored state, for an app with this schema. What is on the log past it must be
-    /// played with [`replay`](Self::replay) before anything else.
-    pub fn new(state: StreamState, schema: Arc<Schema>) -> Self {
+    /// A sequencer that goes on from a stored state, for an app with this schema, where a gate says what may be done.
+    /// What is on the log past it must be played with [`replay`](Self::replay) before anything else.
+    pub fn new(state: StreamState, schema: Arc<Schema>, gate: Option<Arc<dyn Gate>>) -> Self {
         Self {
             staged: state,
             durable: state.position,
             objects: Objects::resume(state.live, state.digest),
             texts: Texts::new(state.head),
             schema,
+            gate,
             clients: FxHashMap::default(),
             batch: Batch::empty(state.head, state.chain),
             answers: Answers::default(),
@@ -214,8 +220,8 @@ impl Sequencer {
     ///
     /// Answers `false` where nothing was decided and nothing after it from this peer can be: the rest of its push is
     /// to be dropped.
-    pub fn push(&mut self, peer: Peer, subject: Option<&Subject>, sealed: &Sealed) -> bool {
-        let event = &sealed.event;
+    pub fn push(&mut self, peer: Peer, caller: &Caller, sealed: &Sealed) -> bool {
+        let (event, subject) = (&sealed.event, caller.subject.as_ref());
         let state = self.client(event.client, subject.cloned());
         if state.subject.as_ref() != subject {
             self.answer(peer, Answer::Frame(not_yours(peer.channel, Some(event.n))));
@@ -245,7 +251,7 @@ impl Sequencer {
         if last.0 - state.settled.0 >= limits::UNSETTLED_EVENTS as u64 {
             return self.reject(peer, ErrorCode::Later, event.n, "too many verdicts are not yet settled: settle some");
         }
-        let verdict = self.decide(subject, sealed);
+        let verdict = self.decide(caller, sealed);
         self.answer(peer, Answer::Verdict { n: event.n, verdict });
         true
     }
@@ -327,8 +333,8 @@ impl Sequencer {
         self.durable
     }
 
-    fn decide(&mut self, subject: Option<&Subject>, sealed: &Sealed) -> Verdict {
-        let event = &sealed.event;
+    fn decide(&mut self, caller: &Caller, sealed: &Sealed) -> Verdict {
+        let (event, subject) = (&sealed.event, caller.subject.as_ref());
         let seq = self.batch.block.end();
         let stamp = Stamp { seq, client: event.client };
         let write = Write { stamp, base: event.body.base, at: event.body.at, actor: subject };
@@ -337,13 +343,14 @@ impl Sequencer {
         }
         self.watch.look(&event.body.ops, &self.objects);
         let taken = self.check(sealed).and_then(|()| {
-            let Self { objects, texts, schema, horizon, .. } = self;
-            let mut ground = Ground { objects, texts, schema, horizon: *horizon };
+            let Self { objects, texts, schema, gate, horizon, .. } = self;
+            let guard = gate.as_deref().map(|gate| Guard { gate, caller });
+            let mut ground = Ground { objects, texts, schema, guard, horizon: *horizon };
             ground.take_effect(&event.body, &write)
         });
         let mut told = true;
         let verdict = match taken {
-            Err(refusal) => Verdict::Refused(Box::new(Refusal { head: seq, ..*refusal })),
+            Err(refusal) => Verdict::Refused(Box::new(Refusal { head: seq, ..*self.told(caller, refusal) })),
             Ok(effect) => {
                 told = effect.altered.is_some();
                 self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
@@ -358,6 +365,20 @@ impl Sequencer {
         self.client(event.client, None).decide(own);
         self.changed_clients.insert(event.client);
         verdict
+    }
+
+    /// A refusal as its author may hear it: of what they may not read they hear no more than where it is not there.
+    fn told(&self, caller: &Caller, refusal: Box<Refusal>) -> Box<Refusal> {
+        let (Some(gate), Some(key)) = (&self.gate, &refusal.about) else { return refusal };
+        let Some(object) = self.objects.get(key) else { return refusal };
+        if caller.is_trusted || gate.may_read(caller, key, object) {
+            return refusal;
+        }
+        let (code, reason) = match refusal.code {
+            RefusalCode::Exists => (RefusalCode::Exists, format!("{key}: the id is taken; insert under another one")),
+            _ => (RefusalCode::NotFound, resolve::not_found(key)),
+        };
+        Box::new(Refusal { code, reason, current: None, ..*refusal })
     }
 
     fn record(&mut self, subject: Option<&Subject>, sealed: &Sealed, seq: Seq, effect: Effect) -> Verdict {

@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use super::fields::{Fate, Fields};
+use super::gate::{Change, Gate, Objection};
 use super::texts::{Texts, Typed};
+use crate::caller::Caller;
 use crate::event::{Body, Lost, LostReason, Read, Refusal, RefusalCode};
 use crate::name::Key;
 use crate::numbers::{ClientId, Seq};
@@ -33,8 +35,17 @@ pub(super) struct Ground<'a> {
     pub(super) objects: &'a mut Objects,
     pub(super) texts: &'a mut Texts,
     pub(super) schema: &'a Schema,
+    /// Who has a say in it, where not everything may be done.
+    pub(super) guard: Option<Guard<'a>>,
     /// What is missing may have been deleted before it.
     pub(super) horizon: Seq,
+}
+
+/// A gate, and who wants to pass it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guard<'a> {
+    pub(super) gate: &'a dyn Gate,
+    pub(super) caller: &'a Caller,
 }
 
 /// What is decided on one op.
@@ -75,7 +86,7 @@ impl Ground<'_> {
                     return Err(refusal);
                 }
             };
-            if body.ops.len() > 1 {
+            if body.ops.len() > 1 || self.guard.is_some() {
                 before.push((&op.key, self.objects.entry(&op.key).cloned()));
             }
             let revived = matches!(decision, Decision::Revived { .. });
@@ -105,8 +116,32 @@ impl Ground<'_> {
                 }
             }
         }
+        if let Err(refusal) = self.pass(&before) {
+            self.undo(before);
+            self.texts.refused(&body.ops, write.stamp.seq);
+            return Err(refusal);
+        }
         typed.spliced.into_iter().for_each(|spliced| self.texts.push(spliced));
         Ok(effect)
+    }
+
+    /// Asks whether what has become of objects may be.
+    fn pass(&self, before: &[(&Key, Option<Entry>)]) -> Result<(), Box<Refusal>> {
+        let Some(Guard { gate, caller }) = self.guard else { return Ok(()) };
+        for (place, (key, entry)) in before.iter().enumerate() {
+            if before[..place].iter().any(|(earlier, _)| earlier == key) {
+                continue;
+            }
+            let (before, after) = (entry.as_ref().and_then(Entry::live), self.objects.get(key));
+            if before.is_none() && after.is_none() {
+                continue;
+            }
+            let change = Change { key, before: before.map(AsRef::as_ref), after: after.map(AsRef::as_ref) };
+            if let Some(Objection { code, reason }) = gate.objection(caller, &change) {
+                return Err(refuse(code, reason, key, change.before));
+            }
+        }
+        Ok(())
     }
 
     fn apply(&mut self, op: &Op, write: &Write<'_>) {
@@ -155,7 +190,7 @@ impl Ground<'_> {
                 None if base < self.horizon => Ok(Decision::lost(op, LostReason::Gone)),
                 _ => Err(refuse(
                     RefusalCode::NotFound,
-                    format!("{} does not exist; insert it, or use upsert", op.key),
+                    not_found(&op.key),
                     &op.key,
                     None,
                 )),
@@ -265,6 +300,10 @@ fn has_changed(entry: &Entry, read: &Read, base: Seq, client: ClientId) -> bool 
         }
         (entry, _) => entry.version().changed_since(base, client),
     }
+}
+
+pub(super) fn not_found(key: &Key) -> String {
+    format!("{key} does not exist; insert it, or use upsert")
 }
 
 /// A refusal; how far the stream was is told by whoever decides.

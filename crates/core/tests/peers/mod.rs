@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
+use tapeline_core::caller::Caller;
 use tapeline_core::event::{Authored, Body, Sealed};
 use tapeline_core::frame::{ClientFrame, Events, Live, ServerFrame};
 use tapeline_core::hash::Chain;
@@ -37,7 +38,7 @@ impl Server {
     /// A server for an app with this schema.
     pub fn with_schema(schema: Schema) -> Self {
         Self {
-            sequencer: Sequencer::new(StreamState::empty(Incarnation(7)), Arc::new(schema)),
+            sequencer: Sequencer::new(StreamState::empty(Incarnation(7)), Arc::new(schema), None),
             log: EventBlock::empty(Seq(0), Chain::EMPTY),
             batches: Vec::new(),
             readers: BTreeMap::new(),
@@ -114,7 +115,7 @@ impl Server {
                 events.events().map(Result::unwrap).take_while(|event| event.seq < needed.end).collect();
             self.sequencer.load_text_history(&events);
         }
-        self.sequencer.push(peer, None, &Sealed::new(event))
+        self.sequencer.push(peer, &Caller::default(), &Sealed::new(event))
     }
 
     /// Makes all decisions durable: gives the answers, then what is to be played.

@@ -101,6 +101,7 @@ fn take<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use tapeline_core::caller::Caller;
     use tapeline_core::event::{Authored, Body, Sealed};
     use tapeline_core::name::{Collection, ObjectId};
     use tapeline_core::numbers::{Channel, EventNumber, Incarnation};
@@ -119,12 +120,12 @@ mod tests {
         let op = Op { key: key.clone(), seen: None, action: Action::Upsert(FieldMap::default()) };
         let body = Body { ops: vec![op], ..Body::default() };
         let event = Authored { client: ClientId(7), n: EventNumber(n), settled: EventNumber(0), body };
-        assert!(sequencer.push(Peer { session: 0, channel: Channel(0) }, None, &Sealed::new(event)));
+        assert!(sequencer.push(Peer { session: 0, channel: Channel(0) }, &Caller::default(), &Sealed::new(event)));
     }
 
     #[test]
     fn what_was_packed_is_found_until_it_is_packed_anew() {
-        let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)), std::sync::Arc::default());
+        let mut sequencer = Sequencer::new(StreamState::empty(Incarnation(1)), std::sync::Arc::default(), None);
         let [uuid, text] = [ObjectId::from_uuid(5), ObjectId::new("five").unwrap()].map(key);
         let absent = key(ObjectId::new("none").unwrap());
         sequencer.load_entry(absent.clone(), None);

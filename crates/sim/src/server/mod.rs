@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use tapeline_core::batch::Batch;
+use tapeline_core::caller::Caller;
 use tapeline_core::event::{Authored, Sealed, Verdict};
 use tapeline_core::frame::{ClientFrame, ErrorCode, Events, Open, PROTOCOL, ServerFrame, Welcome};
 use tapeline_core::limits;
@@ -118,7 +119,7 @@ impl Server {
         let fresh = told.unwrap_or(Incarnation(self.random.u64(..)));
         let incarnation = self.disk.incarnation().unwrap_or(fresh);
         let state = self.disk.state().unwrap_or_else(|| StreamState::empty(incarnation));
-        let mut sequencer = Sequencer::new(state, Arc::new(workload::schema()));
+        let mut sequencer = Sequencer::new(state, Arc::new(workload::schema()), None);
         for batch in self.disk.durable(state.position) {
             let mut batch = Batch::clone(batch);
             if self.sabotage == Some(Sabotage::VerdictLost) {
@@ -217,13 +218,13 @@ impl Server {
             let client = ClientId(self.random.u128(..));
             let again = Authored { client, n: EventNumber::FIRST, settled: EventNumber(0), ..event.clone() };
             process.sequencer.load_client(client, None);
-            process.sequencer.push(NOBODY, None, &Sealed::new(again));
+            process.sequencer.push(NOBODY, &Caller::default(), &Sealed::new(again));
         }
         if let Some(needed) = process.sequencer.text_history_needed(&event.body) {
             let events = self.disk.events(needed);
             process.sequencer.load_text_history(&events);
         }
-        process.sequencer.push(peer, None, &Sealed::new(event))
+        process.sequencer.push(peer, &Caller::default(), &Sealed::new(event))
     }
 
     fn fetch(&self, id: ConnId, channel: Channel, from: Seq, to: Seq, outs: &mut Vec<Out>) {
