@@ -192,7 +192,7 @@ impl Extent {
     /// Whether a replica holds so much, or may from now on.
     fn check(self, replica: &mut Replica) -> Result<(), StreamError> {
         match self {
-            Self::Whole if replica.is_partial() => Err(StreamError::Part(replica.stream().clone())),
+            Self::Whole if !replica.is_whole() => Err(StreamError::Part(replica.stream().clone())),
             Self::Part if !replica.hold_part() => Err(StreamError::Whole(replica.stream().clone())),
             Self::Whole | Self::Part => Ok(()),
         }

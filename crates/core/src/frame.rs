@@ -8,7 +8,7 @@ use crate::block::EventBlock;
 use crate::event::{Authored, Lost, OwnVerdict, Refusal};
 use crate::hash::{Chain, Digest};
 use crate::name::{Collection, StreamName};
-use crate::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq};
+use crate::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq, View};
 use crate::value::Value;
 use crate::word::Word;
 
@@ -110,6 +110,8 @@ pub struct Open {
     /// The queries whose results a partial replica holds; `None` where all of the stream is held. At most
     /// [`QUERIES`](crate::limits::QUERIES).
     pub queries: Option<Vec<Subscription>>,
+    /// What of the stream could be read when it was last open, where that was not all.
+    pub view: View,
 }
 
 impl Open {
@@ -136,6 +138,7 @@ impl Open {
             first: Vec::new(),
             filling: None,
             queries: None,
+            view: View::ALL,
         }
     }
 }
@@ -212,6 +215,9 @@ pub struct Welcome {
     pub silence: Millis,
     /// Bytes of the largest frame the server takes.
     pub frame_bytes: u64,
+    /// How long the token is good that the client showed: a client that says hello again before, with a newer one, goes on
+    /// without a break. `None`: as long as it likes.
+    pub expires_in: Option<Millis>,
 }
 
 /// The answer to [`Open`].
@@ -229,6 +235,20 @@ pub struct Opened {
     pub last: Vec<EventNumber>,
     /// The verdicts on the client's own events past `settled`.
     pub verdicts: Vec<OwnVerdict>,
+    /// What of the stream can be read, where that is not all.
+    pub readable: Option<Readable>,
+}
+
+/// The part of a stream that can be read by somebody who may not read all of it.
+///
+/// A replica that opened the stream as a whole opens it again, with a query for each of these collections; one that holds
+/// the results of queries gets what it may read of them. Where the view is another one than it was, all of that comes anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readable {
+    /// Which part it is.
+    pub view: View,
+    /// The collections of which something can be read, sorted.
+    pub collections: Vec<Collection>,
 }
 
 /// A range of recorded events. What is in the range but not in the block does not concern this client.
@@ -335,6 +355,10 @@ pub enum ErrorCode {
     Later,
     /// The client id belongs to somebody else.
     Forbidden,
+    /// Nothing of the stream may be read by this client. What may be can change.
+    Denied,
+    /// The token is missing, has expired or is none of the server's: connect with another one. The socket is closed.
+    Unauthorized,
     /// The client speaks a protocol version that the server no longer does.
     UpgradeRequired,
     /// A newer socket of the same client took over. The socket is closed.
@@ -347,7 +371,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All that have a meaning here.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::BadFrame,
         Self::UnknownFrame,
         Self::NotOpen,
@@ -355,6 +379,8 @@ impl ErrorCode {
         Self::Forked,
         Self::Later,
         Self::Forbidden,
+        Self::Denied,
+        Self::Unauthorized,
         Self::UpgradeRequired,
         Self::Displaced,
         Self::Internal,
@@ -370,6 +396,8 @@ impl ErrorCode {
             Self::Forked => "forked",
             Self::Later => "later",
             Self::Forbidden => "forbidden",
+            Self::Denied => "denied",
+            Self::Unauthorized => "unauthorized",
             Self::UpgradeRequired => "upgrade_required",
             Self::Displaced => "displaced",
             Self::Internal => "internal",
@@ -384,6 +412,9 @@ impl ErrorCode {
 
     /// Whether the same may succeed when sent again.
     pub const fn is_retryable(self) -> bool {
-        matches!(self, Self::Resume | Self::Later | Self::Displaced | Self::Internal | Self::Other(_))
+        matches!(
+            self,
+            Self::Resume | Self::Later | Self::Denied | Self::Unauthorized | Self::Displaced | Self::Internal | Self::Other(_)
+        )
     }
 }

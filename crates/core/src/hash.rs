@@ -1,7 +1,10 @@
-//! The three hashes: an event's content, the chain over a log, and the digest of objects. All are xxh3, over the
+//! The hashes: an event's content, the chain over a log, the digest of objects, and a key's. All are xxh3, over the
 //! canonical CBOR of what they cover; none is meant to withstand someone who forges on purpose.
 
 use std::fmt;
+
+use crate::codec::cbor;
+use crate::name::Key;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
@@ -13,6 +16,17 @@ impl ContentHash {
     /// The hash of a body's canonical bytes.
     pub fn of(body: &[u8]) -> Self {
         Self(xxh3_64(body))
+    }
+}
+
+/// Stands for a key before somebody who may not know of it: it means something only to who holds the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyHash(pub u64);
+
+impl KeyHash {
+    /// The hash of a key.
+    pub fn of(key: &Key) -> Self {
+        Self(xxh3_64(&cbor::encode_key(key)))
     }
 }
 

@@ -140,6 +140,8 @@ pub const WEBSOCKET_ATTEMPTS: u32 = 2;
 pub const WEBSOCKET_AGAIN: Millis = Millis(10 * 60 * 1_000);
 /// How long a replica waits before it pushes again after `later`.
 pub const LATER_PAUSE: Millis = Millis(500);
+/// How long a replica waits before it asks again for a stream of which it may read nothing.
+pub const DENIED_PAUSE: Millis = Millis(10_000);
 /// Events that a replica reads before it plays them. Reading and playing are each about as much code as a processor keeps
 /// at hand: it does many of the one, then many of the other.
 pub const READ_AHEAD: usize = 32;

@@ -75,6 +75,15 @@ impl fmt::Display for Channel {
     }
 }
 
+/// Tells apart what somebody may read of a stream now and what it was before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct View(pub u64);
+
+impl View {
+    /// All of the stream.
+    pub const ALL: Self = Self(0);
+}
+
 /// The number under which a client speaks of a query on an open stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryNumber(pub u32);

@@ -72,7 +72,7 @@ impl StreamPattern {
     }
 
     /// Of two patterns that fit, the greater is the more exact.
-    pub(crate) fn exactness(&self) -> (bool, usize) {
+    pub fn exactness(&self) -> (bool, usize) {
         (self.whole, self.begins.len())
     }
 }

@@ -71,6 +71,7 @@ fn page(server: &Server, from: Seq, items: &[Item], gone: &[Key]) -> Page {
         query: None,
         items: items.to_vec(),
         gone: gone.to_vec(),
+        gone_unnamed: Vec::new(),
         after: None,
         end: Some(End { digest: None, purge: false }),
         progress: None,

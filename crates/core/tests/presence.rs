@@ -31,6 +31,7 @@ fn open(replica: &mut Replica) {
         digest: Digest::default(),
         last,
         verdicts: Vec::new(),
+        readable: None,
     };
     hear(replica, ServerFrame::Opened(opened));
 }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use tapeline_authority::Authority;
 use tapeline_core::name::StreamName;
 use tapeline_core::schema::Schema;
 
@@ -20,6 +21,8 @@ pub struct ServerConfig {
     pub unapplied: Vec<StreamName>,
     /// What the apps say of their data.
     pub schema: Arc<Schema>,
+    /// Who may do what.
+    pub authority: Arc<Authority>,
     /// What storage has to say in `/metrics`.
     pub readings: Option<Readings>,
     /// Documents to serve beside the API.
@@ -32,7 +35,15 @@ pub const PORT: u16 = 7070;
 impl Default for ServerConfig {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-        Self { listen, insecure: false, unapplied: Vec::new(), schema: Arc::default(), readings: None, pages: None }
+        Self {
+            listen,
+            insecure: false,
+            unapplied: Vec::new(),
+            schema: Arc::default(),
+            authority: Arc::default(),
+            readings: None,
+            pages: None,
+        }
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Mail {
     pub(crate) presence: Vec<(OpeningId, Channel)>,
     /// Pages that were made for it.
     pub(crate) filled: Vec<Filled>,
+    /// Who the client speaks for is to be looked at again.
+    pub(crate) is_to_look: bool,
     /// The server stops.
     pub(crate) stop: bool,
     /// The client gives no sign of life.
@@ -68,7 +70,7 @@ impl std::fmt::Debug for Inbox {
 impl Mail {
     fn is_empty(&self) -> bool {
         let has_none = self.answers.is_empty() && self.news.is_empty() && self.presence.is_empty();
-        has_none && self.filled.is_empty() && !self.stop && !self.end
+        has_none && self.filled.is_empty() && !self.is_to_look && !self.stop && !self.end
     }
 }
 
@@ -91,6 +93,11 @@ impl Inbox {
     /// A page was made, or could not be.
     pub(crate) fn fill(&self, filled: Filled) {
         self.put(|mail| mail.filled.push(filled));
+    }
+
+    /// Who the client speaks for is to be looked at again.
+    pub(crate) fn look(&self) {
+        self.put(|mail| mail.is_to_look = true);
     }
 
     /// The server stops.

@@ -46,9 +46,10 @@ impl Server {
         let cannot = |error| StartError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
-        let shared = Shared::new(log, store, &config.schema, config.readings, config.pages);
+        let shared = Shared::new(log, store, &config);
         tokio::spawn(bring_up(shared.clone(), config.unapplied));
         tokio::spawn(shared.sessions.clone().watch());
+        tokio::spawn(shared.clone().follow_auth());
         tokio::spawn(let_pins_go(Arc::downgrade(&shared)));
         tokio::spawn(retention::watch(Arc::downgrade(&shared)));
         let (stop, stopped) = watch::channel(false);

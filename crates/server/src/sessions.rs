@@ -58,6 +58,11 @@ impl Sessions {
         all.sessions.values().for_each(|known| known.inbox.stop());
     }
 
+    /// Has all sessions look again at who they speak for.
+    pub(crate) fn look(&self) {
+        lock(&self.0).sessions.values().for_each(|known| known.inbox.look());
+    }
+
     /// Tells sessions that give no sign of life to say goodbye, for as long as there can be any.
     pub(crate) async fn watch(self: Arc<Self>) {
         let mut looks = tokio::time::interval(EVERY);

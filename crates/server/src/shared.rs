@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
-use tapeline_core::schema::Schema;
+use tapeline_authority::Authority;
 
+use crate::auth::{AuthError, Authenticator, Verified};
 use crate::budget::Budget;
+use crate::config::ServerConfig;
 use crate::filling::Fillers;
 use crate::http::Pins;
 use crate::hub::Hub;
@@ -22,6 +25,10 @@ use crate::sse::Doors;
 pub(crate) struct Shared<L, S> {
     pub(crate) log: Arc<L>,
     pub(crate) store: Arc<S>,
+    /// Says who somebody is, where the server asks.
+    auth: Option<Arc<Authenticator>>,
+    /// Who may do what.
+    pub(crate) authority: Arc<Authority>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) shards: Shards,
     pub(crate) reader: Reader<L>,
@@ -46,16 +53,17 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
     pub(crate) fn new(
         log: Arc<L>,
         store: Arc<S>,
-        schema: &Arc<Schema>,
-        readings: Option<Readings>,
-        pages: Option<Pages>,
+        config: &ServerConfig,
     ) -> Arc<Self> {
+        let ServerConfig { schema, authority, auth, readings, pages, .. } = config.clone();
         let metrics = Arc::new(Metrics::new());
         Arc::new(Self {
-            shards: Shards::start(&log, &store, &metrics, schema),
+            shards: Shards::start(&log, &store, &metrics, &schema, &authority),
             reader: Reader::new(log.clone(), metrics.clone()),
             log,
             store,
+            auth,
+            authority,
             hub: Arc::default(),
             metrics,
             readings,
@@ -66,9 +74,34 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
             snapshots: Arc::default(),
-            retention: Retention::new(schema.clone()),
+            retention: Retention::new(schema),
             stopping: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the server asks who somebody is.
+    pub(crate) fn asks_who(&self) -> bool {
+        self.auth.is_some()
+    }
+
+    /// Who shows a token; nobody in particular where the server does not ask.
+    pub(crate) fn verify(&self, shown: Option<&str>) -> Result<Option<Verified>, AuthError> {
+        self.auth.as_ref().map(|auth| auth.verify(shown, SystemTime::now())).transpose()
+    }
+
+    /// Whether what was verified is still good.
+    pub(crate) fn check(&self, verified: &Verified) -> Result<(), AuthError> {
+        self.auth.as_ref().map_or(Ok(()), |auth| auth.check(verified, SystemTime::now()))
+    }
+
+    /// Has sessions look again at who they speak for whenever that may have changed.
+    pub(crate) async fn follow_auth(self: Arc<Self>) {
+        let Some(mut changes) = self.auth.as_ref().map(|auth| auth.changes()) else { return };
+        let sessions = self.sessions.clone();
+        drop(self);
+        while changes.changed().await.is_ok() {
+            sessions.look();
+        }
     }
 
     /// Whether nothing new is taken any more.

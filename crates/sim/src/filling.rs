@@ -95,6 +95,7 @@ impl Filler {
             query: None,
             items,
             gone,
+            gone_unnamed: Vec::new(),
             after,
             end: done.then_some(End { digest: Some(self.pinned.digest), purge: false }),
             progress: Some(Progress { objects: end as u64, of: self.entries.len() as u64, bytes: 0 }),

@@ -190,6 +190,7 @@ impl Part {
             query: None,
             items,
             gone,
+            gone_unnamed: Vec::new(),
             after: None,
             end: Some(End { digest: None, purge: false }),
             progress: None,

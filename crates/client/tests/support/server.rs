@@ -205,7 +205,8 @@ impl World {
         match frame {
             ClientFrame::Hello(_) => {
                 let (server, silence) = ("test".into(), Millis(40_000));
-                let welcome = Welcome { protocol: PROTOCOL, server, silence, frame_bytes: limits::FRAME_BYTES as u64 };
+                let frame_bytes = limits::FRAME_BYTES as u64;
+                let welcome = Welcome { protocol: PROTOCOL, server, silence, frame_bytes, expires_in: None };
                 self.send(session, ServerFrame::Welcome(welcome));
             }
             ClientFrame::Ping => self.send(session, ServerFrame::Pong),

@@ -5,7 +5,7 @@
 //! nothing. What a filling has done stands in its cursor: everything up to it is as of `to`, everything past it as of
 //! `from`. So it can be cut off anywhere, and goes on there.
 
-use crate::hash::{Chain, Digest};
+use crate::hash::{Chain, Digest, KeyHash};
 use crate::name::Key;
 use crate::numbers::{Channel, QueryNumber, Seq};
 use crate::value::Value;
@@ -31,6 +31,8 @@ pub struct Page {
     pub items: Vec<Item>,
     /// Objects that are no longer there, or in none of the receiver's queries.
     pub gone: Vec<Key>,
+    /// Such objects, too, where the receiver may not know of all that are.
+    pub gone_unnamed: Vec<KeyHash>,
     /// The cursor: everything up to this key is as of `to` now. `None` where all is.
     pub after: Option<Key>,
     /// With the last page.

@@ -38,6 +38,10 @@ pub enum Test {
     In(Vec<Value>),
     /// It is a list with this item, or a text with this part.
     Contains(Value),
+    /// It is a list with this item.
+    Has(Value),
+    /// It is a list.
+    IsList,
     /// It is a text that begins so.
     Prefix(String),
     /// Whether it is there at all, and not null.
@@ -100,6 +104,8 @@ impl Test {
             Self::Compares(orders, with) => comparable(value, with) && orders.contains(&compare(value, with)),
             Self::In(values) => values.contains(value),
             Self::Contains(part) => contains(value, part),
+            Self::Has(item) => matches!(value, Value::List(items) if items.contains(item)),
+            Self::IsList => matches!(value, Value::List(_)),
             Self::Prefix(prefix) => value.as_text().is_some_and(|text| text.starts_with(prefix)),
             Self::Exists(wanted) => (*value != Value::Null) == *wanted,
         }

@@ -25,7 +25,7 @@ use crate::limits;
 use crate::name::{Collection, NameError};
 use crate::value::Value;
 
-pub use filter::Filter;
+pub use filter::{Filter, Test};
 pub use live::{Found, LiveQuery, Moved};
 pub use order::{Direction, Order, compare};
 

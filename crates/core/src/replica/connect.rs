@@ -184,6 +184,7 @@ impl Replica {
             first: self.first_sent.first().to_vec(),
             filling: filling.map(|filled| filled.at.clone()),
             queries: self.part.as_mut().map(Part::opening),
+            view: self.part.as_ref().map(Part::view).unwrap_or_default(),
         }
     }
 
@@ -201,6 +202,10 @@ impl Replica {
                 Verdict::Recorded { seq, lost } => self.recorded(moment, own.n, seq, lost),
                 Verdict::Refused(refusal) => self.refused(own.n, *refusal),
             }
+        }
+        self.denied = None;
+        if !self.may_read(opened.readable) {
+            return self.reopen();
         }
         self.history.head = opened.head;
         self.history.live = match self.start {
@@ -249,6 +254,7 @@ impl Replica {
                 self.reopen();
                 self.pause(moment.now, error.retry.unwrap_or(limits::LATER_PAUSE));
             }
+            ErrorCode::Denied => self.is_denied(moment.now, error.message),
             ErrorCode::Forbidden | ErrorCode::Forked => self.take_new_identity(moment),
             ErrorCode::Resume | ErrorCode::NotOpen => self.reopen(),
             _ => {}
@@ -271,7 +277,7 @@ impl Replica {
         answered
     }
 
-    fn pause(&mut self, now: Millis, how_long: Millis) {
+    pub(super) fn pause(&mut self, now: Millis, how_long: Millis) {
         if let Link::Up { pause, .. } = &mut self.link {
             *pause = Some(Pause { since: now, until: now.plus(how_long) });
         }

@@ -25,6 +25,7 @@ use super::{Moment, Replica};
 use crate::catchup::KeyOrder;
 use crate::codec::{CodecError, cbor};
 use crate::frame::{End, Filling, Item, Page, Progress};
+use crate::hash::KeyHash;
 use crate::name::{Collection, Key};
 use crate::numbers::{EditId, Seq};
 use crate::object::{Entry, Object};
@@ -73,7 +74,7 @@ impl Replica {
                 None => {}
             }
         }
-        for key in &page.gone {
+        for key in page.gone.iter().chain(&self.named(&page.gone_unnamed)) {
             self.arrive(key, page.to, None);
         }
         self.let_void_go(&page);
@@ -89,6 +90,15 @@ impl Replica {
             self.purge_windows();
         }
         self.storing.meta();
+    }
+
+    /// Those of what is held that were not named.
+    fn named(&self, unnamed: &[KeyHash]) -> Vec<Key> {
+        if unnamed.is_empty() {
+            return Vec::new();
+        }
+        let unnamed: FxHashSet<KeyHash> = unnamed.iter().copied().collect();
+        self.confirmed.keys().filter(|key| unnamed.contains(&KeyHash::of(key))).collect()
     }
 
     /// All that is confirmed is void, as nobody can tell any more what has changed since. It shows until what is there

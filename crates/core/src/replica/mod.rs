@@ -16,7 +16,7 @@
 //!
 //! One file an idea: `outbox` holds what is not yet on the log, `view` shows it, `connect` opens the stream and finds
 //! out whether both sides still speak of the same history, `play` takes events in and `filling` what they came to,
-//! `part` holds the results of queries alone, `verdict` takes answers in, `identity` changes who the replica is where
+//! `part` holds the results of queries alone, `rights` no more than may be read, `verdict` takes answers in, `identity` changes who the replica is where
 //! its store was copied or the server restored, `storing` writes to the device and `restoring` reads back, `coalesce`
 //! keeps the outbox short, `texts` moves pending splices past what others have done, `trail` to what comes of the edits
 //! before them, `moves` tells cursors of it, `commands` has commands run again, `drafts` holds what never leaves the
@@ -36,6 +36,7 @@ mod part;
 mod play;
 mod presence;
 mod restoring;
+mod rights;
 mod rows;
 mod status;
 mod storing;
@@ -115,6 +116,8 @@ pub struct Replica {
     first_sent: KeyOrder,
     /// The events that it asked for are no longer there: it takes pages, whatever it would rather.
     trimmed: bool,
+    /// Why nothing of the stream may be read, where that is so.
+    denied: Option<Box<str>>,
     /// An event on the log says what this version does not know.
     outdated: bool,
     /// How many events were played when mirrors were last told.
@@ -237,6 +240,7 @@ impl Replica {
             first: KeyOrder::default(),
             first_sent: KeyOrder::default(),
             trimmed: false,
+            denied: None,
             outdated: false,
             told: Seq::FIRST,
             names: Names::default(),

@@ -15,7 +15,7 @@ use crate::event::Body;
 use crate::frame::{ClientFrame, Page, Subscription};
 use crate::limits;
 use crate::name::{Collection, Key, ObjectId};
-use crate::numbers::{Channel, QueryNumber, Seq};
+use crate::numbers::{Channel, QueryNumber, Seq, View};
 use crate::object::Object;
 use crate::op::Action;
 use crate::query::{Found, Query, QueryError};
@@ -26,6 +26,10 @@ use crate::value::{Entries, Value};
 pub(super) struct Part {
     all: Vec<Subscribed>,
     last: QueryNumber,
+    /// What could be read when the stream was last opened.
+    view: View,
+    /// Whether it is all that may be read, in place of all there is.
+    by_right: bool,
     /// What the server was not told since the stream was opened.
     unsaid: VecDeque<Unsaid>,
 }
@@ -52,6 +56,14 @@ enum Unsaid {
     Unsubscribe(QueryNumber),
 }
 
+/// A part as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoredPart {
+    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) view: View,
+    pub(super) by_right: bool,
+}
+
 /// Why a query was not subscribed to. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubscribeError {
@@ -74,16 +86,29 @@ pub enum SubscribeError {
 
 impl Part {
     /// Takes back what was stored. Nobody wants any of it yet.
-    pub(super) fn restored(stored: Vec<Subscription>) -> Self {
-        let last = stored.iter().map(|stored| stored.number).max().unwrap_or_default();
+    pub(super) fn restored(StoredPart { subscriptions, view, by_right }: StoredPart) -> Self {
+        let last = subscriptions.iter().map(|stored| stored.number).max().unwrap_or_default();
         let subscribed = |Subscription { number, query: value, ready }| {
             let query = Query::from_value(&value).ok()?;
-            Some(Subscribed { count: 0, ready, ..Subscribed::new(number, value, query) })
+            // What is all that may be read is wanted as long as the replica is.
+            let count = usize::from(by_right);
+            Some(Subscribed { count, ready, ..Subscribed::new(number, value, query) })
         };
-        Self { all: stored.into_iter().filter_map(subscribed).collect(), last, unsaid: VecDeque::new() }
+        let all = subscriptions.into_iter().filter_map(subscribed).collect();
+        Self { all, last, view, by_right, unsaid: VecDeque::new() }
     }
 
-    /// The queries as they are stored and as the stream is opened with them.
+    /// As it is stored.
+    pub(super) fn stored(&self) -> StoredPart {
+        StoredPart { subscriptions: self.subscriptions(), view: self.view, by_right: self.by_right }
+    }
+
+    /// What could be read when the stream was last opened.
+    pub(super) fn view(&self) -> View {
+        self.view
+    }
+
+    /// The queries as the stream is opened with them.
     pub(super) fn subscriptions(&self) -> Vec<Subscription> {
         self.all.iter().map(Subscribed::subscription).collect()
     }
@@ -103,6 +128,26 @@ impl Part {
     /// What was held is void.
     pub(super) fn forget(&mut self) {
         self.all.iter_mut().for_each(|subscribed| subscribed.ready = false);
+    }
+
+    /// All that may be read, where that is no more than a part.
+    pub(super) fn by_right(view: View) -> Self {
+        Self { view, by_right: true, ..Self::default() }
+    }
+
+    /// What can be read is this now. Answers whether it was something else, and all that is held is to come anew.
+    pub(super) fn sees(&mut self, view: View) -> bool {
+        let is_new = std::mem::replace(&mut self.view, view) != view;
+        if is_new {
+            self.all.iter_mut().for_each(|subscribed| (subscribed.ready, subscribed.asked) = (false, true));
+        }
+        is_new
+    }
+
+    /// The queries that are none of these.
+    pub(super) fn unlike(&self, queries: &[Query]) -> Vec<QueryNumber> {
+        let others = self.all.iter().filter(|subscribed| !queries.contains(&subscribed.query));
+        others.map(|subscribed| subscribed.number).collect()
     }
 
     fn next_frame(&mut self, channel: Channel) -> Option<ClientFrame> {
@@ -167,6 +212,12 @@ impl Query {
     }
 }
 
+/// The query for all of a collection.
+fn value_of_all(collection: &Collection) -> Value {
+    let parts = vec![("collection".into(), Value::text(collection.as_str()))];
+    Value::Map(Entries::new(parts).expect("one"))
+}
+
 impl Replica {
     /// Holds only what its queries find, from now on. Answers whether it does: what holds, or has held, a whole stream
     /// stays so.
@@ -176,12 +227,12 @@ impl Replica {
             self.part = Some(Part::default());
             self.storing.meta();
         }
-        self.part.is_some()
+        !self.is_whole()
     }
 
-    /// Holds all of the stream, from now on: what it held of it comes again, with the rest.
+    /// Holds all of the stream that may be read, from now on: what it held of it comes again, with the rest.
     pub fn hold_all(&mut self) {
-        if self.part.take().is_some() {
+        if self.part.take_if(|part| !part.by_right).is_some() {
             self.drop_confirmed();
             self.reopen();
         }
@@ -192,12 +243,33 @@ impl Replica {
         self.part.is_some()
     }
 
+    /// Whether it holds all of the stream that may be read, be that all there is or not.
+    pub fn is_whole(&self) -> bool {
+        self.part.as_ref().is_none_or(|part| part.by_right)
+    }
+
     /// Wants the result of a query. Whoever wants the same gets the same number, and each lets go of it by itself.
     ///
     /// # Errors
     /// Where the value is no query, there are too many, or the replica holds all there is.
     pub fn subscribe(&mut self, value: &Value) -> Result<QueryNumber, SubscribeError> {
         let query = Query::from_value(value)?;
+        match &self.part {
+            Some(part) if !part.by_right => self.want(value.clone(), query),
+            _ => Err(SubscribeError::Whole),
+        }
+    }
+
+    /// Holds all of a collection, where it does not.
+    pub(super) fn hold_query(&mut self, query: Query) -> Result<QueryNumber, SubscribeError> {
+        let known = self.part.as_ref().and_then(|part| part.all.iter().find(|known| known.query == query));
+        match known {
+            Some(known) => Ok(known.number),
+            None => self.want(value_of_all(&query.collection), query),
+        }
+    }
+
+    fn want(&mut self, value: Value, query: Query) -> Result<QueryNumber, SubscribeError> {
         let part = self.part.as_mut().ok_or(SubscribeError::Whole)?;
         if query.limit.is_some_and(|limit| limit > limits::WINDOW_ROWS) {
             return Err(SubscribeError::TooLong);
@@ -210,7 +282,7 @@ impl Replica {
             return Err(SubscribeError::TooMany);
         }
         part.last = QueryNumber(part.last.0 + 1);
-        let (number, value) = (part.last, value.clone());
+        let number = part.last;
         part.all.push(Subscribed::new(number, value, query));
         part.unsaid.push_back(Unsaid::Subscribe(number));
         self.storing.meta();
@@ -257,7 +329,7 @@ impl Replica {
 
     /// Whether the whole result of a query is held, as of what was played; where all of the stream is, whether that is.
     pub fn is_ready(&self, number: QueryNumber) -> bool {
-        let Some(part) = &self.part else { return self.is_caught_up() };
+        let Some(part) = self.part.as_ref().filter(|part| !part.by_right) else { return self.is_caught_up() };
         part.get(number).is_some_and(|subscribed| subscribed.ready)
     }
 
@@ -275,7 +347,7 @@ impl Replica {
         self.part.as_mut()?.next_frame(channel)
     }
 
-    fn drop_queries(&mut self, numbers: &[QueryNumber]) {
+    pub(super) fn drop_queries(&mut self, numbers: &[QueryNumber]) {
         let Some(part) = &mut self.part else { return };
         part.all.retain(|subscribed| !numbers.contains(&subscribed.number));
         part.unsaid.extend(numbers.iter().map(|&number| Unsaid::Unsubscribe(number)));

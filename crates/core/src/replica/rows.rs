@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::filling::Filled;
 use super::outbox::{Again, Kept, Parked, Pending, Seal};
+use super::part::StoredPart;
 use crate::catchup::KeyOrder;
 use crate::codec::CodecError;
 use crate::codec::cbor::{self, Reader, Writer, check_end};
 use crate::event::{Authored, Body, Lost};
-use crate::frame::Subscription;
 use crate::hash::Chain;
 use crate::limits;
 use crate::name::Key;
 use crate::names::Names;
-use crate::numbers::{ClientId, EditId, EventNumber, Incarnation, Seq, TabId};
+use crate::numbers::{ClientId, EditId, EventNumber, Incarnation, Seq, TabId, View};
 use crate::object::{Entry, Object};
 
 /// The version of these rows. A store of a newer one is left alone.
@@ -100,15 +100,15 @@ pub(super) struct Meta {
     pub(super) tabs: Vec<(TabId, EditId)>,
     pub(super) filling: Option<Filled>,
     /// The queries, where it holds only what they find.
-    pub(super) part: Option<Vec<Subscription>>,
+    pub(super) part: Option<StoredPart>,
 }
 
 impl Row {
     /// `[version, client, former, decided, incarnation | null, played, chain, head, last edit, [[tab, taken], …],
-    /// filling | null, [subscription, …] | null, sealed]`; a filling is `[[to, latest, chain, [collection, id]], [collection, …], [objects, of, bytes]]`
+    /// filling | null, [subscription, …] | null, sealed, [view, all that may be read] | null]`; a filling is `[[to, latest, chain, [collection, id]], [collection, …], [objects, of, bytes]]`
     pub(super) fn meta(meta: &Meta) -> Self {
         let mut writer = Writer::new();
-        writer.array(13).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
+        writer.array(14).uint(VERSION).client(meta.client).array(meta.former.len() as u64);
         for &client in &meta.former {
             writer.client(client);
         }
@@ -125,9 +125,16 @@ impl Row {
         writer.filled(meta.filling.as_ref());
         match &meta.part {
             None => writer.null(),
-            Some(all) => all.iter().fold(writer.array(all.len() as u64), Writer::subscription),
+            Some(part) => {
+                let all = &part.subscriptions;
+                all.iter().fold(writer.array(all.len() as u64), Writer::subscription)
+            }
         };
         writer.uint(meta.sealed.0);
+        match &meta.part {
+            None => writer.null(),
+            Some(part) => writer.array(2).uint(part.view.0).uint(part.by_right.into()),
+        };
         Self { table: Table::Meta, key: Vec::new(), value: Some(writer.finish()) }
     }
 
@@ -212,7 +219,7 @@ impl Row {
         self.read(|reader| {
             let parts = cbor::array_len(reader)?;
             reader.u64()?;
-            let meta = Meta {
+            let mut meta = Meta {
                 client: cbor::read_client(reader)?,
                 former: cbor::read_array(reader, "former clients", limits::FORMER_CLIENTS, cbor::read_client)?,
                 decided: EventNumber(reader.u64()?),
@@ -227,8 +234,15 @@ impl Row {
                 filling: if parts > 10 { read_filled(reader)? } else { None },
                 part: if parts > 10 { read_part(reader)? } else { None },
             };
-            let sealed = if parts > 12 { EventNumber(reader.u64()?) } else { meta.decided };
-            Ok(Meta { sealed, ..meta })
+            meta.sealed = if parts > 12 { EventNumber(reader.u64()?) } else { meta.decided };
+            if parts > 13
+                && !cbor::read_null(reader)?
+                && let Some(part) = &mut meta.part
+            {
+                cbor::read_tuple(reader, 2, "what may be read")?;
+                (part.view, part.by_right) = (View(reader.u64()?), reader.u64()? == 1);
+            }
+            Ok(meta)
         })
     }
 
@@ -349,11 +363,12 @@ fn read_filled(reader: &mut Reader<'_>) -> Result<Option<Filled>, Box<CodecError
     Ok(Some(Filled { at, order: KeyOrder::new(first), progress: cbor::read_progress(reader)? }))
 }
 
-fn read_part(reader: &mut Reader<'_>) -> Result<Option<Vec<Subscription>>, Box<CodecError>> {
+fn read_part(reader: &mut Reader<'_>) -> Result<Option<StoredPart>, Box<CodecError>> {
     if cbor::read_null(reader)? {
         return Ok(None);
     }
-    cbor::read_array(reader, "queries", limits::QUERIES, cbor::read_subscription).map(Some)
+    let subscriptions = cbor::read_array(reader, "queries", limits::QUERIES, cbor::read_subscription)?;
+    Ok(Some(StoredPart { subscriptions, view: View::ALL, by_right: false }))
 }
 
 fn maybe(reader: &mut Reader<'_>) -> Result<Option<u64>, Box<CodecError>> {

@@ -9,6 +9,8 @@ use crate::numbers::{Millis, Seq};
 pub struct Status {
     /// Whether the stream is open on a connection.
     pub open: bool,
+    /// Why nothing of the stream may be read, where the server said so.
+    pub denied: Option<Box<str>>,
     /// Whether the log says something that this version does not know: a newer program is needed to go on.
     pub outdated: bool,
     /// How many events were played.
@@ -41,6 +43,7 @@ impl Replica {
         let history = &self.history;
         Status {
             open: self.link.is_open(),
+            denied: self.denied.clone(),
             outdated: self.outdated,
             played: history.played,
             head: history.head.max(history.played),

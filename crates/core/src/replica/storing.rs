@@ -305,7 +305,7 @@ impl Replica {
             last_edit: self.outbox.last_edit(),
             tabs: self.tabs.taken(),
             filling: self.history.filling.clone(),
-            part: self.part.as_ref().map(Part::subscriptions),
+            part: self.part.as_ref().map(Part::stored),
         }
     }
 }

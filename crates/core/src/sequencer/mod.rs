@@ -192,6 +192,7 @@ impl Sequencer {
             digest: self.objects.digest(),
             last: self.last_of(open),
             verdicts: self.known_client(open.client).map_or_else(Vec::new, |state| state.verdicts().cloned().collect()),
+            readable: None,
         }
     }
 

@@ -14,12 +14,12 @@ use tapeline_core::event::{
 };
 use tapeline_core::frame::{
     AckRun, ClientFrame, End, ErrorCode, ErrorFrame, Events, Filling, Hello, Item, Live, LostOf, Open, Opened, Page,
-    Presence, Progress, Resync, ResyncReason, ServerFrame, Subscription, Welcome,
+    Presence, Progress, Readable, Resync, ResyncReason, ServerFrame, Subscription, Welcome,
 };
-use tapeline_core::hash::{Chain, ContentHash, Digest};
+use tapeline_core::hash::{Chain, ContentHash, Digest, KeyHash};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, StreamName, Subject};
-use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq};
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq, View};
 use tapeline_core::object::{Entry, Object, Stamp, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
 use tapeline_core::short_text::SmolStr;
@@ -84,6 +84,7 @@ pub fn client_frame(random: &mut Rng) -> ClientFrame {
                 after: key(random),
             }),
             queries: maybe(random, |random| some(random, 3, subscription)),
+            view: maybe(random, |random| View(random.u64(..))).unwrap_or_default(),
         }),
         2 => ClientFrame::Push { channel, events: some(random, 5, authored) },
         3 => ClientFrame::Fetch { channel, from: Seq(count(random)), to: Seq(count(random)) },
@@ -108,6 +109,7 @@ pub fn server_frame(random: &mut Rng) -> ServerFrame {
             server: text(random),
             silence: Millis(count(random)),
             frame_bytes: count(random),
+            expires_in: maybe(random, |random| Millis(count(random))),
         }),
         1 => ServerFrame::Opened(Opened {
             channel,
@@ -116,6 +118,10 @@ pub fn server_frame(random: &mut Rng) -> ServerFrame {
             digest: Digest(random.u128(..)),
             last: some(random, 9, |random| EventNumber(count(random))),
             verdicts: some(random, 4, verdict),
+            readable: maybe(random, |random| Readable {
+                view: View(random.u64(..)),
+                collections: some(random, 3, |random| key(random).collection),
+            }),
         }),
         2 => ServerFrame::Events(Events {
             channel,
@@ -164,6 +170,7 @@ pub fn page(random: &mut Rng) -> Page {
         query: maybe(random, |random| QueryNumber(random.u32(..))),
         items: some(random, 3, random_item).into_iter().flatten().collect(),
         gone: some(random, 3, key),
+        gone_unnamed: some(random, 3, |random| KeyHash(random.u64(..))),
         after: maybe(random, key),
         end: maybe(random, |random| End {
             digest: maybe(random, |random| Digest(random.u128(..))),

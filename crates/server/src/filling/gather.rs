@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tapeline_core::catchup::{self, Said};
 use tapeline_core::frame::Item;
+use tapeline_core::hash::KeyHash;
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::Seq;
@@ -20,6 +21,7 @@ const KEY_BYTES: usize = 40;
 pub(crate) struct Gathered {
     items: Vec<Item>,
     gone: Vec<Key>,
+    gone_unnamed: Vec<KeyHash>,
     bytes: usize,
     looked_at: usize,
 }
@@ -32,7 +34,7 @@ impl Gathered {
 
     /// Whether nothing is in it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.gone.is_empty()
+        self.items.is_empty() && self.gone.is_empty() && self.gone_unnamed.is_empty()
     }
 
     /// How many entries were looked at.
@@ -46,8 +48,8 @@ impl Gathered {
     }
 
     /// What is in it.
-    pub(crate) fn into_parts(self) -> (Vec<Item>, Vec<Key>) {
-        (self.items, self.gone)
+    pub(crate) fn into_parts(self) -> (Vec<Item>, Vec<Key>, Vec<KeyHash>) {
+        (self.items, self.gone, self.gone_unnamed)
     }
 
     /// Takes what somebody is to be told of an entry who has it as of `base`.
@@ -76,6 +78,12 @@ impl Gathered {
     pub(crate) fn is_gone(&mut self, key: Key) {
         self.bytes += KEY_BYTES;
         self.gone.push(key);
+    }
+
+    /// An object is gone, of which somebody may not know that it was there.
+    pub(crate) fn is_gone_unnamed(&mut self, key: &Key) {
+        self.bytes += size_of::<KeyHash>();
+        self.gone_unnamed.push(KeyHash::of(key));
     }
 
     /// An entry was looked at.

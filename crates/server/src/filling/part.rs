@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use tapeline_core::frame::{End, Page};
+use tapeline_core::frame::{End, Item, Page};
 use tapeline_core::hash::Chain;
-use tapeline_core::name::{Collection, Key};
+use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{Channel, QueryNumber, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::query::partial::{Changed, Difference, Held, Partial, Past, Subscribed};
@@ -27,6 +27,8 @@ pub(crate) struct PartFill {
     pub(crate) partial: Partial,
     /// How far it was told.
     pub(crate) played: Seq,
+    /// Whether its client may not know of all there is.
+    conceals: bool,
     /// Whether all that it held before is void.
     fresh: bool,
     /// Whether its windows are sent anew, so that it has to drop what is in none of its queries once they have come.
@@ -75,18 +77,30 @@ impl PartFill {
     pub(crate) fn new(partial: Partial, played: Seq) -> Self {
         let (steps, waiting) = Default::default();
         let (fresh, purge, planned, pinned, playing) = Default::default();
-        Self { partial, played, fresh, purge, planned, steps, waiting, pinned, playing }
+        Self { partial, played, conceals: false, fresh, purge, planned, steps, waiting, pinned, playing }
     }
 
-    /// Queries of somebody who comes back with what it was told as far as `played`, or with nothing that counts.
-    pub(crate) fn returning(partial: Partial, played: Seq, fresh: bool) -> Self {
+    /// Queries of somebody who comes back with what it was told as far as `played`, or with nothing that counts; who
+    /// may not know of all there is, where that is to be concealed.
+    pub(crate) fn returning(partial: Partial, played: Seq, fresh: bool, conceals: bool) -> Self {
         let purge = partial.all().iter().any(|subscribed| subscribed.query.limit.is_some());
-        Self { fresh, purge, ..Self::new(partial, played) }
+        Self { fresh, purge, conceals, ..Self::new(partial, played) }
     }
 
     /// Whether there is a query of which something is to be read.
     pub(crate) fn has_gaps(&self) -> bool {
         self.partial.all().iter().any(|one| one.is_short() || matches!(one.held, Held::Nothing))
+    }
+
+    /// The cursor of a page, as its receiver may know it: the last object in it, not the last one looked at.
+    fn cursor(&self, after: Option<Key>, items: &[Item]) -> Option<Key> {
+        let after = after?;
+        if !self.conceals {
+            return Some(after);
+        }
+        // Before all keys there can be.
+        let first = || Some(Key { collection: Collection::new(" ").ok()?, id: ObjectId::new(" ").ok()? });
+        items.last().map(|item| item.key.clone()).or_else(first)
     }
 
     /// What is read, where it is pinned.
@@ -132,7 +146,7 @@ impl PartFill {
             gathered.change(&changed, self.played);
             after = Some(changed.key);
         }
-        let (items, gone) = gathered.into_parts();
+        let (items, gone, gone_unnamed) = gathered.into_parts();
         let is_over = self.waiting.is_empty();
         let end = is_over.then_some(End { digest: None, purge: false });
         let page = Page {
@@ -145,6 +159,7 @@ impl PartFill {
             query: None,
             items,
             gone,
+            gone_unnamed,
             after: after.filter(|_| !is_over),
             end,
             progress: None,
@@ -181,10 +196,13 @@ impl PartFill {
         // Once: what enters a window later is not told as a part of it.
         let purge = is_over && self.steps.is_empty() && std::mem::take(&mut self.purge);
         let end = is_over.then_some(End { digest: None, purge });
-        let (items, gone) = gathered.into_parts();
+        let (items, gone, gone_unnamed) = gathered.into_parts();
         let fresh = std::mem::take(&mut self.fresh);
         let (head, to, chain) = (head.max(state.head), state.head, state.chain);
-        Ok(Some(Page { channel, head, from, to, chain, fresh, query, items, gone, after, end, progress: None }))
+        let after = self.cursor(after, &items);
+        let page =
+            Page { channel, head, from, to, chain, fresh, query, items, gone, gone_unnamed, after, end, progress: None };
+        Ok(Some(page))
     }
 
     /// Goes on with a step.
@@ -240,7 +258,12 @@ impl PartFill {
         gathered.look();
         let Difference { changed, gone } = self.partial.play(self.played, Past::Entries(&[(key, entry)]), Vec::new());
         changed.iter().for_each(|changed| gathered.change(changed, self.played));
-        gone.into_iter().for_each(|key| gathered.is_gone(key));
+        for key in gone {
+            match self.conceals {
+                true => gathered.is_gone_unnamed(&key),
+                false => gathered.is_gone(key),
+            }
+        }
     }
 
     /// All that a new query finds.

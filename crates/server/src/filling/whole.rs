@@ -174,7 +174,7 @@ impl WholeFill {
         self.progress.objects += gathered.looked_at() as u64;
         self.progress.bytes += gathered.bytes() as u64;
         let is_over = self.stretches.is_empty();
-        let (items, gone) = gathered.into_parts();
+        let (items, gone, gone_unnamed) = gathered.into_parts();
         Page {
             channel,
             head: head.max(state.head),
@@ -185,6 +185,7 @@ impl WholeFill {
             query: None,
             items,
             gone,
+            gone_unnamed,
             after: self.cursor.clone().filter(|_| !is_over),
             end: is_over.then_some(End { digest: Some(state.digest), purge: false }),
             progress: Some(self.progress),

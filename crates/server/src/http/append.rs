@@ -8,6 +8,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tapeline_core::caller::Caller;
 use tapeline_core::codec::json;
 use tapeline_core::event::{Authored, OwnVerdict, Sealed, Verdict};
 use tapeline_core::frame::ServerFrame;
@@ -41,6 +42,7 @@ struct Given<'t> {
 pub(super) async fn append<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     stream: StreamName,
+    caller: Arc<Caller>,
     request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
     if shared.is_stopping() {
@@ -54,7 +56,7 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
         return Err(Problem::bad_request("there are no events"));
     };
     let tape = shared.hub.tape(&stream);
-    let verdicts = push(shared, &tape, client, events, text.len()).await?;
+    let verdicts = push(shared, &tape, caller, events, text.len()).await?;
     if let [OwnVerdict { verdict: Verdict::Refused(refusal), .. }] = &*verdicts
         && is_one
     {
@@ -107,14 +109,15 @@ fn read_event(text: &str, client: ClientId, first: EventNumber, n: EventNumber, 
 async fn push<L: EventLog, S: StateStore>(
     shared: &Shared<L, S>,
     tape: &Arc<Tape>,
-    client: ClientId,
+    caller: Arc<Caller>,
     events: Vec<Sealed>,
     bytes: usize,
 ) -> Result<Vec<OwnVerdict>, Problem> {
+    let client = events.first().map(|sealed| sealed.event.client).unwrap_or_default();
     let listener = Listener::join(&shared.hub, tape, client);
     let mut hashes: BTreeMap<_, _> = events.iter().map(|sealed| (sealed.event.n, sealed.hash)).collect();
     let _room = shared.shards.room(tape.stream(), bytes).await.map_err(|Closed| Problem::stopping())?;
-    let push = Push { tape: tape.clone(), peer: listener.peer(), subject: None, events, _room };
+    let push = Push { tape: tape.clone(), peer: listener.peer(), caller, events, _room };
     shared.shards.send(tape.stream(), Command::Push(push));
     let mut verdicts = Vec::new();
     while !hashes.is_empty() {

@@ -11,6 +11,7 @@ mod parts;
 mod pinned;
 mod problem;
 mod query;
+mod rights;
 mod snapshot;
 mod streams;
 mod sync;
@@ -34,6 +35,7 @@ use crate::pages;
 use crate::shared::Shared;
 use crate::sse::Secret;
 use problem::Problem;
+use rights::Rights;
 pub(crate) use snapshot::Pins;
 use sync::Said;
 
@@ -91,28 +93,67 @@ async fn choose<L: EventLog, S: StateStore>(
         Err(problem) => return pages::answer(shared.pages.as_ref(), request.method(), path).ok_or(problem),
     };
     let query = request.uri().query().unwrap_or_default().to_owned();
+    // Who begins a session says who they are in it, and who asks for a sign of life need not.
+    let is_open = matches!(&resource, Resource::Sync | Resource::Session(..) | Resource::Health | Resource::Ready);
+    if is_open || request.method() == Method::OPTIONS {
+        return answer_anybody(resource, shared, place, request, &query).await;
+    }
+    let rights = Rights::of(&shared, request.headers())?;
     match (resource, request.method()) {
-        (Resource::Sync, &Method::GET) => sync::begin(shared, place, request, &query),
-        (Resource::Session(secret, said), &Method::POST) => sync::speak(&shared, secret, said, request).await,
-        (Resource::Streams, &Method::GET) => streams::list(&shared, &query).await,
-        (Resource::Stream(stream), &Method::GET) => streams::status(&shared, &stream).await,
-        (Resource::Events(stream), &Method::GET) => events::read(shared, stream, &query, request.headers()).await,
-        (Resource::Events(stream), &Method::POST) => append::append(&shared, stream, request).await,
-        (Resource::Objects(stream), &Method::GET) => objects::read(shared, stream, &query).await,
-        (Resource::Delta(stream), &Method::GET) => delta::read(shared, stream, &query).await,
-        (Resource::Snapshot(stream), &Method::GET) => snapshot::read(shared, stream, &query, request.headers()).await,
+        (Resource::Streams, &Method::GET) => {
+            rights.be_trusted()?;
+            streams::list(&shared, &query).await
+        }
+        (Resource::Stream(stream), &Method::GET) => {
+            rights.read_all(&stream)?;
+            streams::status(&shared, &stream).await
+        }
+        (Resource::Events(stream), &Method::GET) => {
+            rights.read_all(&stream)?;
+            events::read(shared, stream, &query, request.headers()).await
+        }
+        (Resource::Events(stream), &Method::POST) => append::append(&shared, stream, rights.caller(), request).await,
+        (Resource::Objects(stream), &Method::GET) => {
+            let reading = rights.reading(&stream)?;
+            objects::read(shared, stream, reading, &query).await
+        }
+        (Resource::Delta(stream), &Method::GET) => {
+            rights.read_all(&stream)?;
+            delta::read(shared, stream, &query).await
+        }
+        (Resource::Snapshot(stream), &Method::GET) => {
+            rights.read_all(&stream)?;
+            snapshot::read(shared, stream, &query, request.headers()).await
+        }
         (Resource::Compact, &Method::POST) => {
+            rights.be_trusted()?;
             shared.retention.look();
             Ok(empty(StatusCode::ACCEPTED))
         }
+        (Resource::Metrics, &Method::GET) => rights.be_trusted().map(|()| metrics(&shared)),
+        (Resource::Compact, _) => Err(Problem::method("POST")),
+        (Resource::Events(_), _) => Err(Problem::method("GET, POST")),
+        _ => Err(Problem::method("GET")),
+    }
+}
+
+/// What needs no right: sessions, whose clients say in them who they are, and signs of life.
+async fn answer_anybody<L: EventLog, S: StateStore>(
+    resource: Resource,
+    shared: Arc<Shared<L, S>>,
+    place: Place,
+    request: Request<Incoming>,
+    query: &str,
+) -> Result<Answer, Problem> {
+    match (resource, request.method()) {
+        (Resource::Sync, &Method::GET) => sync::begin(shared, place, request, query),
+        (Resource::Session(secret, said), &Method::POST) => sync::speak(&shared, secret, said, request).await,
         (Resource::Health, &Method::GET) => Ok(text("ok\n")),
         (Resource::Ready, &Method::GET) if shared.is_ready() => Ok(text("ready\n")),
         (Resource::Ready, &Method::GET) => Err(Problem::stopping()),
-        (Resource::Metrics, &Method::GET) => Ok(metrics(&shared)),
-        (Resource::Health | Resource::Ready | Resource::Metrics, _) => Err(Problem::method("GET")),
+        (Resource::Health | Resource::Ready, _) => Err(Problem::method("GET")),
         (_, &Method::OPTIONS) => Ok(cors::preflight()),
-        (Resource::Session(..) | Resource::Compact, _) => Err(Problem::method("POST")),
-        (Resource::Events(_), _) => Err(Problem::method("GET, POST")),
+        (Resource::Session(..), _) => Err(Problem::method("POST")),
         _ => Err(Problem::method("GET")),
     }
 }

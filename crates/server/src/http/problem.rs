@@ -76,6 +76,14 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", "The request cannot be read", detail)
     }
 
+    pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "The token is not accepted", detail)
+    }
+
+    pub(crate) fn denied(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "denied", "Not allowed", detail)
+    }
+
     pub(crate) fn too_large(most: usize) -> Self {
         let detail = format!("the body has more than {most} bytes; send several smaller ones");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large", detail)
@@ -200,6 +208,9 @@ impl Problem {
         }
         if let Some(Ok(of)) = self.of_bytes.map(|of| HeaderValue::from_str(&format!("bytes */{of}"))) {
             headers.insert(header::CONTENT_RANGE, of);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.retryable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use tapeline_authority::Reading;
 use tapeline_core::frame::{AckRun, ErrorCode, ErrorFrame, Live, Open, Opened, ServerFrame};
+use tapeline_core::hash::Digest;
 use tapeline_core::numbers::{Channel, EventNumber, Seq};
 use tapeline_log::{EventLog, StateStore};
 
@@ -22,6 +24,8 @@ pub(super) type Channels = FxHashMap<Channel, OpenChannel>;
 pub(super) struct OpenChannel {
     pub(super) tape: Arc<Tape>,
     pub(super) opening: Arc<Opening>,
+    /// What the client may read of the stream.
+    pub(super) reading: Arc<Reading>,
     pub(super) phase: Phase,
     /// Whether the client hears who is present, and how far it was told.
     pub(super) presence: Presence,
@@ -86,6 +90,14 @@ impl OpenChannel {
         (!std::mem::replace(&mut self.tells_presence, true)).then_some(job)
     }
 
+    /// What is said as the stream is open, without what the client may not know.
+    fn as_may_be_known(&self, opened: Opened) -> Opened {
+        match *self.reading {
+            Reading::Whole => opened,
+            _ => Opened { digest: Digest::EMPTY, readable: self.reading.readable(), ..opened },
+        }
+    }
+
     /// The opening, if it is still this one.
     pub(super) fn is(&self, opening: OpeningId) -> bool {
         self.opening.id() == opening
@@ -94,13 +106,14 @@ impl OpenChannel {
 
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Takes a channel into use.
-    pub(super) fn use_channel(&mut self, open: &Open, tape: Arc<Tape>, opening: Arc<Opening>) {
+    pub(super) fn use_channel(&mut self, open: &Open, tape: Arc<Tape>, opening: Arc<Opening>, reading: Reading) {
         self.close_channel(open.channel);
         tape.open(&opening);
         self.shared.metrics.openings.inc();
         let opened = OpenChannel {
             tape,
             opening,
+            reading: Arc::new(reading),
             phase: Phase::Opening(open.live),
             presence: Presence::Unused,
             tells_presence: false,
@@ -140,9 +153,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let was_opening = matches!(open.phase, Phase::Opening(_));
         match &frame {
             ServerFrame::Opened(opened) => {
+                let opened = open.as_may_be_known(opened.clone());
                 // What follows from it comes after it.
-                self.say(&frame);
-                return self.is_opened(opened);
+                self.say(&ServerFrame::Opened(opened.clone()));
+                return self.is_opened(&opened);
             }
             ServerFrame::Ack { runs, .. } => self.owes(channel, runs),
             ServerFrame::Resync(_) => self.close_channel(channel),
@@ -189,6 +203,11 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     fn is_opened(&mut self, opened: &Opened) {
         let Some(open) = self.channels.get_mut(&opened.channel) else { return };
         let Phase::Opening(live) = open.phase else { return };
+        if opened.readable.is_some() && !open.is_partial {
+            // It opens the stream again, with queries.
+            open.phase = Phase::Open(None);
+            return;
+        }
         let asked = open.asked.take().filter(|_| live != Live::No);
         if asked.is_some_and(|asked| self.begins_to_fill(&asked, opened)) {
             return;

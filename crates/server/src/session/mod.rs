@@ -5,7 +5,7 @@
 //! the client does not read, positions stay where they are.
 //!
 //! `requests` does what the client says, `channels` knows which streams it has open, `playing` sends it events, `filling`
-//! pages, `part` what becomes of its queries, `presence` says who is there.
+//! pages, `part` what becomes of its queries, `presence` says who is there, `rights` who the client speaks for.
 
 mod channels;
 mod filling;
@@ -13,16 +13,17 @@ mod part;
 mod playing;
 mod presence;
 mod requests;
+mod rights;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tapeline_core::caller::Caller;
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::limits as core_limits;
-use tapeline_core::name::Subject;
 use tapeline_core::numbers::{Channel, EventNumber};
 use tapeline_log::{EventLog, StateStore};
 
@@ -33,6 +34,7 @@ use crate::shared::Shared;
 use crate::wire::{Message, Tail, Wire};
 use channels::Channels;
 use playing::{Delivered, Job};
+use rights::Grant;
 
 /// One client that is connected.
 pub(crate) struct Session<L: EventLog, S: StateStore> {
@@ -45,7 +47,10 @@ pub(crate) struct Session<L: EventLog, S: StateStore> {
     greeted: bool,
     /// Whether the client can inflate.
     deflate: bool,
-    subject: Option<Subject>,
+    /// Who the client speaks for.
+    caller: Arc<Caller>,
+    /// How that is known, where the server asks.
+    grant: Option<Box<Grant>>,
     channels: Channels,
     /// What is to be played, one job for each stream with something new and for each range asked for.
     jobs: VecDeque<Job>,
@@ -84,6 +89,8 @@ enum Turn {
     Received(usize),
     /// There is mail.
     Mail,
+    /// What the client showed is over.
+    Over,
     /// More can be played.
     Room,
 }
@@ -100,7 +107,8 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             inbox,
             greeted: false,
             deflate: false,
-            subject: None,
+            caller: Arc::default(),
+            grant: None,
             channels: Channels::default(),
             jobs: VecDeque::new(),
             fetches: 0,
@@ -132,6 +140,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
                 Turn::Received(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Turn::Received(_) => self.take_messages().await,
                 Turn::Mail => self.take_mail(),
+                Turn::Over => self.look_at_grant(),
                 Turn::Room => {}
             }
             self.play().await;
@@ -149,6 +158,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             if self.wire.waiting() < waiting {
                 self.is_alive();
             }
+        }
+        if self.poll_over(cx).is_ready() {
+            return Poll::Ready(Ok(Turn::Over));
         }
         if self.inbox.poll(cx).is_ready() {
             return Poll::Ready(Ok(Turn::Mail));
@@ -221,6 +233,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         for (opening, channel) in mail.presence {
             let open = self.channels.get_mut(&channel).filter(|open| open.is(opening));
             self.jobs.extend(open.and_then(|open| open.presence_job(channel)));
+        }
+        if mail.is_to_look {
+            self.look_at_grant();
         }
         if mail.stop {
             self.take_leave();

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use tapeline_authority::Reading;
 use tapeline_core::catchup;
 use tapeline_core::frame::{ErrorCode, Open, Page, Subscription};
 use tapeline_core::limits as core_limits;
-use tapeline_core::numbers::{Channel, QueryNumber, Seq};
+use tapeline_core::numbers::{Channel, QueryNumber, Seq, View};
 use tapeline_core::query::Query;
 use tapeline_core::query::partial::{Held, Partial, Subscribed};
 use tapeline_log::{EventLog, StateStore};
@@ -29,23 +30,32 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     /// What a partial replica is to get as it opens a stream. `None`: its queries cannot be read, and it was told so.
     pub(super) fn part_of(&mut self, open: &Open, planned: &catchup::Fill) -> Option<PartFill> {
         let mut partial = Partial::default();
+        let reading = self.channels.get(&open.channel)?.reading.clone();
+        let view = reading.readable().map_or(View::ALL, |readable| readable.view);
         for subscription in open.queries.iter().flatten() {
-            let query = self.query(open.channel, subscription)?;
+            let query = self.query(open.channel, subscription, &reading)?;
             let channel = self.channels.get(&open.channel)?;
-            let is_held = subscription.ready && planned.from > Seq::FIRST && query.limit.is_none();
+            let is_held = subscription.ready && open.view == view && planned.from > Seq::FIRST && query.limit.is_none();
             let held = if is_held { Held::All } else { Held::Nothing };
             let route = channel.tape.follow(&channel.opening, &query);
             partial.remove(subscription.number);
             partial.add(Subscribed { number: subscription.number, query, route, held });
         }
-        Some(PartFill::returning(partial, planned.from, planned.fresh))
+        let conceals = *reading != Reading::Whole;
+        Some(PartFill::returning(partial, planned.from, planned.fresh, conceals))
     }
 
-    /// Reads a query. Says what is wrong with it where it is none.
-    pub(super) fn query(&mut self, channel: Channel, subscription: &Subscription) -> Option<Arc<Query>> {
+    /// Reads a query, of what may be read alone. Says what is wrong with it where it is none.
+    pub(super) fn query(
+        &mut self,
+        channel: Channel,
+        subscription: &Subscription,
+        reading: &Reading,
+    ) -> Option<Arc<Query>> {
         let wrong = match Query::from_value(&subscription.query) {
             Ok(query) if query.limit.is_none_or(|limit| limit <= core_limits::WINDOW_ROWS) => {
-                return Some(Arc::new(query));
+                let filter = reading.narrow(&query.collection, &query.filter);
+                return Some(Arc::new(Query { filter, ..query }));
             }
             Ok(_) => format!("a window has at most {} objects: ask for fewer", core_limits::WINDOW_ROWS),
             Err(error) => error.to_string(),
@@ -55,7 +65,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     pub(super) fn subscribe(&mut self, channel: Channel, subscription: &Subscription) {
-        let Some(query) = self.query(channel, subscription) else { return };
+        let Some(reading) = self.channels.get(&channel).map(|open| open.reading.clone()) else {
+            return self.say_error(Some(channel), ErrorCode::NotOpen, NOT_OPEN, None);
+        };
+        let Some(query) = self.query(channel, subscription, &reading) else { return };
         self.change_part(channel, Change::Subscribe(subscription.number, query));
     }
 

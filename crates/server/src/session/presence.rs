@@ -1,5 +1,6 @@
 //! Who is present: what the client says of its own peers, and what it is told of others.
 
+use tapeline_authority::Reading;
 use tapeline_core::codec::{Codec, cbor};
 use tapeline_core::frame::{ErrorCode, Presence as PresenceFrame, ServerFrame};
 use tapeline_core::limits as core_limits;
@@ -17,7 +18,8 @@ use crate::wire::Tail;
 impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Takes what the client's peers say of themselves.
     pub(super) fn present(&mut self, PresenceFrame { channel, anew, peers }: PresenceFrame) {
-        let Some(open) = self.channels.get_mut(&channel) else {
+        let known = self.channels.get_mut(&channel).filter(|open| *open.reading != Reading::Nothing);
+        let Some(open) = known else {
             return self.say_error(Some(channel), ErrorCode::NotOpen, NOT_OPEN, None);
         };
         if anew {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use tapeline_authority::Reading;
 use tapeline_core::codec::CodecError;
 use tapeline_core::event::{Authored, Sealed};
-use tapeline_core::frame::{ClientFrame, ErrorCode, Hello, Open, PROTOCOL, ServerFrame, Welcome};
+use tapeline_core::frame::{ClientFrame, ErrorCode, Hello, Live, Open, PROTOCOL, ServerFrame, Welcome};
 use tapeline_core::hash::Chain;
 use tapeline_core::limits as core_limits;
 use tapeline_core::numbers::{Channel, Seq};
@@ -48,7 +49,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     fn hello(&mut self, hello: &Hello) {
-        if self.greeted {
+        if self.greeted && !self.shared.asks_who() {
             return self.bad_frame(None, "hello was said already");
         }
         if hello.protocol < PROTOCOL {
@@ -56,6 +57,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             self.say_error(None, ErrorCode::UpgradeRequired, message.as_str(), None);
             return self.say_goodbye(close_code::POLICY, message);
         }
+        let Ok(expires_in) = self.introduce(hello) else { return };
         (self.greeted, self.deflate) = (true, hello.deflate);
         self.wire.take_whole_frames();
         self.say(&ServerFrame::Welcome(Welcome {
@@ -63,6 +65,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             server: concat!("tapeline ", env!("CARGO_PKG_VERSION")).into(),
             silence: core_limits::SILENCE,
             frame_bytes: core_limits::FRAME_BYTES as u64,
+            expires_in,
         }));
     }
 
@@ -81,12 +84,18 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         if open.queries.is_some() && !open.pages {
             return self.bad_frame(Some(channel), "who opens a stream with queries takes pages: say so");
         }
-        if open.queries.iter().flatten().any(|subscription| self.query(channel, subscription).is_none()) {
+        let reading = self.shared.authority.reading(&open.stream, &self.caller);
+        if reading == Reading::Nothing && open.live != Live::No {
+            let message = format!("nothing of the stream {} may be read by you", open.stream);
+            self.close_channel(channel);
+            return self.say_error(Some(channel), ErrorCode::Denied, message, None);
+        }
+        if open.queries.iter().flatten().any(|subscription| self.query(channel, subscription, &reading).is_none()) {
             return;
         }
         let tape = self.shared.hub.tape(&open.stream);
         let opening = Opening::new(&self.shared.hub, open.client, channel, self.inbox.clone());
-        self.use_channel(&open, tape.clone(), opening.clone());
+        self.use_channel(&open, tape.clone(), opening.clone(), reading);
         let is_of_the_log = match self.is_of_the_log(&tape, &open).await {
             Ok(is_so) => is_so,
             Err(error) => {
@@ -95,8 +104,8 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             }
         };
         let Ok(_room) = self.shared.shards.room(tape.stream(), 0).await else { return self.is_broken() };
-        let (peer, subject) = (opening.peer(), self.subject.clone());
-        let request = OpenStream { tape: tape.clone(), peer, subject, open, is_of_the_log, _room };
+        let (peer, caller) = (opening.peer(), self.caller.clone());
+        let request = OpenStream { tape: tape.clone(), peer, caller, open, is_of_the_log, _room };
         self.shared.shards.send(tape.stream(), Command::Open(Box::new(request)));
     }
 
@@ -134,11 +143,11 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         if self.shared.is_stopping() {
             return self.put_off(channel, first);
         }
-        let (tape, peer, subject) = (tape.clone(), opening.peer(), self.subject.clone());
+        let (tape, peer, caller) = (tape.clone(), opening.peer(), self.caller.clone());
         let events = events.into_iter().map(Sealed::new).collect();
         match self.shared.shards.room(tape.stream(), bytes).await {
             Ok(_room) => {
-                let push = Push { tape: tape.clone(), peer, subject, events, _room };
+                let push = Push { tape: tape.clone(), peer, caller, events, _room };
                 self.shared.shards.send(tape.stream(), Command::Push(push));
             }
             Err(Closed) => self.is_broken(),
@@ -146,9 +155,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 
     fn fetch(&mut self, channel: Channel, from: Seq, to: Seq) {
-        let Some(OpenChannel { opening, phase: Phase::Open(_), .. }) = self.channels.get(&channel) else {
+        let Some(OpenChannel { opening, phase: Phase::Open(_), reading, .. }) = self.channels.get(&channel) else {
             return self.say_error(Some(channel), ErrorCode::NotOpen, NOT_OPEN, None);
         };
+        if **reading != Reading::Whole {
+            return self.bad_frame(Some(channel), "events are for those who may read all of the stream");
+        }
         if to <= from || to.since(from) > core_limits::FETCH_EVENTS {
             let message = format!("a range has 1 to {} events", core_limits::FETCH_EVENTS);
             return self.bad_frame(Some(channel), &message);

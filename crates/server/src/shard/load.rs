@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tapeline_authority::StreamGate;
 use tapeline_core::batch::Batch;
 use tapeline_core::codec::CodecError;
 use tapeline_core::event::{Body, Sealed};
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::{Key, StreamName};
 use tapeline_core::numbers::{ClientId, Incarnation, Position};
-use tapeline_core::sequencer::Sequencer;
+use tapeline_core::sequencer::{Gate, Sequencer};
 use tapeline_core::state::StreamState;
 use tapeline_log::{EventLog, LogError, StateStore};
 
@@ -55,7 +56,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
                 StreamState::empty(head.map_or_else(new, |head| head.incarnation))
             }
         };
-        let mut sequencer = Sequencer::new(state, self.schema.clone());
+        let mut sequencer = Sequencer::new(state, self.schema.clone(), self.gate(stream));
         for batch in self.runtime.block_on(self.log.replay(stream, state.position))? {
             if state.position > Position::FIRST {
                 self.load_played(stream, &mut sequencer, &batch)?;
@@ -63,6 +64,12 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             sequencer.replay(&batch).map_err(|error| damaged(stream, &error))?;
         }
         Ok((sequencer, state.position))
+    }
+
+    /// What stands before a stream, where not everything is allowed.
+    fn gate(&self, stream: &StreamName) -> Option<Arc<dyn Gate>> {
+        let has_rules = !self.authority.is_empty();
+        has_rules.then(|| Arc::new(StreamGate::new(self.authority.clone(), stream.clone())) as Arc<dyn Gate>)
     }
 
     /// Brings into memory what a batch on the log touches.

@@ -26,9 +26,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHasher;
+use tapeline_authority::Authority;
+use tapeline_core::caller::Caller;
 use tapeline_core::event::Sealed;
 use tapeline_core::frame::Open;
-use tapeline_core::name::{StreamName, Subject};
+use tapeline_core::name::StreamName;
 use tapeline_core::numbers::Position;
 use tapeline_core::schema::Schema;
 use tapeline_core::sequencer::Peer;
@@ -85,7 +87,7 @@ pub(crate) struct OpenStream {
     /// Whom to answer.
     pub(crate) peer: Peer,
     /// Who the session speaks for.
-    pub(crate) subject: Option<Subject>,
+    pub(crate) caller: Arc<Caller>,
     /// What it holds.
     pub(crate) open: Open,
     /// Whether what it claims of the log is so.
@@ -101,7 +103,7 @@ pub(crate) struct Push {
     /// Whom to answer.
     pub(crate) peer: Peer,
     /// Who the session speaks for.
-    pub(crate) subject: Option<Subject>,
+    pub(crate) caller: Arc<Caller>,
     /// The events.
     pub(crate) events: Vec<Sealed>,
     /// Their room in the queue.
@@ -121,6 +123,7 @@ impl Shards {
         store: &Arc<S>,
         metrics: &Arc<Metrics>,
         schema: &Arc<Schema>,
+        authority: &Arc<Authority>,
     ) -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let count = (processors / 2).clamp(1, limits::SHARDS);
@@ -128,7 +131,8 @@ impl Shards {
         let threads = mailboxes.iter().enumerate().map(|(number, mailbox)| {
             let bounds = Bounds::share(count);
             let (log, store, metrics) = (log.clone(), store.clone(), metrics.clone());
-            let shard = Shard::new(log, store, metrics, schema.clone(), mailbox.clone(), bounds);
+            let rules = (schema.clone(), authority.clone());
+            let shard = Shard::new(log, store, metrics, rules, mailbox.clone(), bounds);
             let thread = thread::Builder::new().name(format!("shard-{number}"));
             thread.spawn(move || shard.run()).expect("a thread can be started")
         });
@@ -187,6 +191,7 @@ struct Shard<L, S> {
     runtime: Handle,
     metrics: Arc<Metrics>,
     schema: Arc<Schema>,
+    authority: Arc<Authority>,
     mailbox: Arc<Mailbox<Command>>,
     slots: Slots,
     /// Slots with something to stage at the end of this turn.
@@ -244,7 +249,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         log: Arc<L>,
         store: Arc<S>,
         metrics: Arc<Metrics>,
-        schema: Arc<Schema>,
+        (schema, authority): (Arc<Schema>, Arc<Authority>),
         mailbox: Arc<Mailbox<Command>>,
         bounds: Bounds,
     ) -> Self {
@@ -254,6 +259,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             runtime: Handle::current(),
             metrics,
             schema,
+            authority,
             mailbox,
             slots: Slots::default(),
             touched: Vec::new(),

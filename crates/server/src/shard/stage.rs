@@ -27,8 +27,8 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         if let Some(resting) = &mut slot.resting {
             return resting.push_back(Command::Open(request));
         }
-        let OpenStream { peer, subject, open, is_of_the_log, .. } = &*request;
-        slot.sequencer.open(*peer, subject.as_ref(), open, *is_of_the_log);
+        let OpenStream { peer, caller, open, is_of_the_log, .. } = &*request;
+        slot.sequencer.open(*peer, caller.subject.as_ref(), open, *is_of_the_log);
         self.touch(place);
     }
 
@@ -58,7 +58,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             slot.size.see(sealed.event.body.ops.len(), sealed.encoded.len());
             slot.gathered += sealed.encoded.len();
             slot.sequencer.watch(slot.tape.is_watched());
-            if !slot.sequencer.push(push.peer, push.subject.as_ref(), sealed) {
+            if !slot.sequencer.push(push.peer, &push.caller, sealed) {
                 return;
             }
             if slot.gathered >= limits::BATCH_BYTES {

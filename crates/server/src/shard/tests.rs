@@ -58,7 +58,7 @@ impl Bench {
             log.clone(),
             log.clone(),
             Arc::new(Metrics::new()),
-            Arc::default(),
+            (Arc::default(), Arc::default()),
             Arc::new(Mailbox::new()),
             bounds,
         );
@@ -74,7 +74,7 @@ impl Bench {
         let open = Open::new(Channel(0), stream, ClientId(client), Live::No);
         let _room = self.runtime.block_on(self.shard.mailbox.room(0)).unwrap();
         let (peer, is_of_the_log) = (opening.peer(), true);
-        let request = OpenStream { tape: tape.clone(), peer, subject: None, open, is_of_the_log, _room };
+        let request = OpenStream { tape: tape.clone(), peer, caller: Arc::default(), open, is_of_the_log, _room };
         self.shard.mailbox.post(Command::Open(Box::new(request)));
         Author { tape, opening, inbox, client: ClientId(client), last: 0, acknowledged: BTreeMap::new() }
     }
@@ -87,7 +87,7 @@ impl Bench {
         let event = Authored { client: author.client, n: EventNumber(author.last), settled, body };
         let _room = self.runtime.block_on(self.shard.mailbox.room(0)).unwrap();
         let (tape, peer) = (author.tape.clone(), author.opening.peer());
-        let push = Push { tape, peer, subject: None, events: vec![Sealed::new(event)], _room };
+        let push = Push { tape, peer, caller: Arc::default(), events: vec![Sealed::new(event)], _room };
         self.shard.mailbox.post(Command::Push(push));
     }
 

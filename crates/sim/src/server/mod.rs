@@ -457,5 +457,6 @@ fn welcome() -> ServerFrame {
         server: "sim".into(),
         silence: limits::SILENCE,
         frame_bytes: limits::FRAME_BYTES as u64,
+        expires_in: None,
     })
 }

@@ -11,7 +11,7 @@ use crate::frame::{ClientFrame, Hello, Live, Open};
 use crate::hash::Chain;
 use crate::limits;
 use crate::name::{Collection, StreamName};
-use crate::numbers::{EventNumber, Incarnation, QueryNumber, Seq};
+use crate::numbers::{EventNumber, Incarnation, QueryNumber, Seq, View};
 
 mod hello {
     pub(super) const PROTOCOL: u64 = 2;
@@ -33,6 +33,7 @@ mod open {
     pub(super) const FIRST: u64 = 11;
     pub(super) const FILLING: u64 = 12;
     pub(super) const QUERIES: u64 = 13;
+    pub(super) const VIEW: u64 = 14;
 }
 
 mod push {
@@ -96,6 +97,7 @@ impl Writer {
             !open.first.is_empty(),
             open.filling.is_some(),
             open.queries.is_some(),
+            open.view != View::ALL,
         ];
         self.frame(kind::OPEN, 6 + optional.into_iter().map(u64::from).sum::<u64>()).channel(open.channel);
         self.uint(open::STREAM).text(open.stream.as_str()).uint(open::CLIENT).client(open.client);
@@ -122,13 +124,11 @@ impl Writer {
         if let Some(filling) = &open.filling {
             self.uint(open::FILLING).filling(filling);
         }
-        match &open.queries {
-            None => self,
-            Some(queries) => {
-                let array = self.uint(open::QUERIES).array(queries.len() as u64);
-                queries.iter().fold(array, Self::subscription)
-            }
+        if let Some(queries) = &open.queries {
+            let array = self.uint(open::QUERIES).array(queries.len() as u64);
+            queries.iter().fold(array, Self::subscription);
         }
+        self.entry_if(open::VIEW, Some(open.view.0).filter(|view| *view != 0))
     }
 }
 
@@ -188,6 +188,7 @@ fn read_open(entries: &Entries<'_>) -> Result<Open, Box<CodecError>> {
         first: entries.get(open::FIRST, first)?.unwrap_or_default(),
         filling: entries.get(open::FILLING, read_filling)?,
         queries: entries.get(open::QUERIES, queries)?,
+        view: View(entries.get(open::VIEW, Reader::u64)?.unwrap_or_default()),
     })
 }
 

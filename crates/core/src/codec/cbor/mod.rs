@@ -28,7 +28,7 @@ pub use local::{
     encode_record, encode_row, encode_rows, encode_run,
 };
 pub(crate) use local::{read_commanded, read_ops};
-pub(crate) use op::{read_client, read_key};
+pub(crate) use op::{encode_key, read_client, read_key};
 pub(crate) use page::{read_filling, read_progress, read_subscription};
 pub use presence::{encode_peers, encode_presence_head};
 pub(crate) use reader::{Reader, array_len, byte_strings, check_end, read_array, read_map, read_null, read_tuple};

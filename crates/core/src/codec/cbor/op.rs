@@ -119,6 +119,13 @@ fn as_bits(bytes: &[u8], otherwise: &str) -> Result<u128, Box<CodecError>> {
     bytes.try_into().map(u128::from_be_bytes).map_err(|_| CodecError::Cbor(otherwise.into()).into())
 }
 
+/// `[collection, id]`
+pub(crate) fn encode_key(key: &Key) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.array(2).key(key);
+    writer.finish()
+}
+
 pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
     let collection = reader.collection()?;
     let id = match reader.item()? {

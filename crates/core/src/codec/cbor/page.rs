@@ -6,7 +6,7 @@ use super::server_frame::read_digest;
 use super::value::read_value;
 use super::{CodecError, Reader, Writer, read_array, read_null, read_tuple};
 use crate::frame::{End, Filling, Item, Page, Progress, Subscription};
-use crate::hash::Chain;
+use crate::hash::{Chain, KeyHash};
 use crate::name::Key;
 use crate::numbers::{QueryNumber, Seq};
 use crate::value::Value;
@@ -22,6 +22,7 @@ const AFTER: u64 = 9;
 const END: u64 = 10;
 const PROGRESS: u64 = 11;
 const CHAIN: u64 = 12;
+const GONE_UNNAMED: u64 = 13;
 
 impl Writer {
     pub(super) fn page(&mut self, page: &Page) -> &mut Self {
@@ -29,6 +30,7 @@ impl Writer {
             page.fresh,
             page.query.is_some(),
             !page.gone.is_empty(),
+            !page.gone_unnamed.is_empty(),
             page.after.is_some(),
             page.end.is_some(),
             page.progress.is_some(),
@@ -51,7 +53,12 @@ impl Writer {
         if let Some(progress) = &page.progress {
             self.uint(PROGRESS).progress(progress);
         }
-        self.uint(CHAIN).uint(page.chain.0)
+        self.uint(CHAIN).uint(page.chain.0);
+        if !page.gone_unnamed.is_empty() {
+            let gone = self.uint(GONE_UNNAMED).array(page.gone_unnamed.len() as u64);
+            page.gone_unnamed.iter().fold(gone, |gone, hash| gone.uint(hash.0));
+        }
+        self
     }
 
     /// `[collection, id, whole, entry]`
@@ -89,6 +96,8 @@ impl Writer {
 pub(super) fn read_page(entries: &Entries<'_>) -> Result<Page, Box<CodecError>> {
     let items = |reader: &mut _| read_array(reader, "items in one page", usize::MAX, read_item);
     let gone = |reader: &mut _| read_array(reader, "keys that are gone", usize::MAX, read_whole_key);
+    let hash = |reader: &mut Reader<'_>| Ok(KeyHash(reader.u64()?));
+    let gone_unnamed = |reader: &mut _| read_array(reader, "keys that are gone", usize::MAX, hash);
     Ok(Page {
         channel: entries.channel()?,
         head: Seq(entries.count(HEAD, "head")?),
@@ -99,6 +108,7 @@ pub(super) fn read_page(entries: &Entries<'_>) -> Result<Page, Box<CodecError>> 
         query: entries.get(QUERY, Reader::u32)?.map(QueryNumber),
         items: entries.get(ITEMS, items)?.unwrap_or_default(),
         gone: entries.get(GONE, gone)?.unwrap_or_default(),
+        gone_unnamed: entries.get(GONE_UNNAMED, gone_unnamed)?.unwrap_or_default(),
         after: entries.get(AFTER, read_whole_key)?,
         end: entries.get(END, read_end)?,
         progress: entries.get(PROGRESS, read_progress)?,

@@ -1,5 +1,6 @@
 //! What a server says, in CBOR.
 
+use super::client_frame::read_collection;
 use super::frame::{Entries, kind, read_numbers};
 use super::op::read_bits;
 use super::page::read_page;
@@ -8,16 +9,17 @@ use super::verdict::{read_lost, read_refusal, read_verdict, read_word};
 use super::{CodecError, Reader, Writer, read_array, read_tuple};
 use crate::block::EventBlock;
 use crate::codec::check_run;
-use crate::frame::{AckRun, ErrorCode, ErrorFrame, Events, LostOf, Opened, Resync, ResyncReason, ServerFrame, Welcome};
+use crate::frame::{AckRun, ErrorCode, ErrorFrame, Events, LostOf, Opened, Readable, Resync, ResyncReason, ServerFrame, Welcome};
 use crate::hash::{Chain, Digest};
 use crate::limits;
-use crate::numbers::{Channel, EventNumber, Incarnation, Millis, Seq};
+use crate::numbers::{Channel, EventNumber, Incarnation, Millis, Seq, View};
 
 mod welcome {
     pub(super) const PROTOCOL: u64 = 2;
     pub(super) const SERVER: u64 = 3;
     pub(super) const SILENCE: u64 = 4;
     pub(super) const FRAME_BYTES: u64 = 5;
+    pub(super) const EXPIRES_IN: u64 = 6;
 }
 
 mod opened {
@@ -26,6 +28,7 @@ mod opened {
     pub(super) const DIGEST: u64 = 4;
     pub(super) const LAST: u64 = 5;
     pub(super) const VERDICTS: u64 = 6;
+    pub(super) const READABLE: u64 = 7;
 }
 
 mod events {
@@ -107,16 +110,27 @@ pub fn encode_events_head(channel: Channel, head: Seq, digest: Option<Digest>, b
 
 impl Writer {
     fn welcome(&mut self, welcome: &Welcome) -> &mut Self {
-        self.frame(kind::WELCOME, 4).uint(welcome::PROTOCOL).uint(welcome.protocol.into());
+        self.frame(kind::WELCOME, 4 + u64::from(welcome.expires_in.is_some())).uint(welcome::PROTOCOL).uint(welcome.protocol.into());
         self.uint(welcome::SERVER).text(&welcome.server).uint(welcome::SILENCE).uint(welcome.silence.0);
-        self.uint(welcome::FRAME_BYTES).uint(welcome.frame_bytes)
+        self.uint(welcome::FRAME_BYTES).uint(welcome.frame_bytes);
+        self.entry_if(welcome::EXPIRES_IN, welcome.expires_in.map(|left| left.0))
     }
 
     fn opened(&mut self, opened: &Opened) -> &mut Self {
-        self.frame(kind::OPENED, 6).channel(opened.channel);
+        self.frame(kind::OPENED, 6 + u64::from(opened.readable.is_some())).channel(opened.channel);
         self.uint(opened::INCARNATION).uint(opened.incarnation.0).uint(opened::HEAD).uint(opened.head.0);
         self.uint(opened::DIGEST).bits(opened.digest.0).uint(opened::LAST).numbers(&opened.last);
-        self.uint(opened::VERDICTS).verdicts(opened.verdicts.iter())
+        self.uint(opened::VERDICTS).verdicts(opened.verdicts.iter());
+        match &opened.readable {
+            None => self,
+            Some(readable) => self.uint(opened::READABLE).readable(readable),
+        }
+    }
+
+    /// `[view, [collection, …]]`
+    fn readable(&mut self, readable: &Readable) -> &mut Self {
+        let collections = self.array(2).uint(readable.view.0).array(readable.collections.len() as u64);
+        readable.collections.iter().fold(collections, |list, collection| list.text(collection.as_str()))
     }
 
     fn ack(&mut self, runs: &[AckRun], lost: &[LostOf]) -> &mut Self {
@@ -192,6 +206,7 @@ fn read_welcome(entries: &Entries<'_>) -> Result<Welcome, Box<CodecError>> {
         server: entries.text(welcome::SERVER)?.unwrap_or_default(),
         silence: entries.get(welcome::SILENCE, Reader::count)?.map_or(limits::SILENCE, Millis),
         frame_bytes: entries.get(welcome::FRAME_BYTES, Reader::count)?.unwrap_or(limits::FRAME_BYTES as u64),
+        expires_in: entries.get(welcome::EXPIRES_IN, Reader::count)?.map(Millis),
     })
 }
 
@@ -204,7 +219,14 @@ fn read_opened(entries: &Entries<'_>) -> Result<Opened, Box<CodecError>> {
         digest: entries.need(opened::DIGEST, "digest", read_digest)?,
         last: entries.need(opened::LAST, "last", read_numbers)?,
         verdicts: entries.need(opened::VERDICTS, "verdicts", verdicts)?,
+        readable: entries.get(opened::READABLE, read_readable)?,
     })
+}
+
+fn read_readable(reader: &mut Reader<'_>) -> Result<Readable, Box<CodecError>> {
+    read_tuple(reader, 2, "what can be read")?;
+    let view = View(reader.u64()?);
+    Ok(Readable { view, collections: read_array(reader, "collections", limits::QUERIES, read_collection)? })
 }
 
 fn read_events(entries: &Entries<'_>) -> Result<Events, Box<CodecError>> {

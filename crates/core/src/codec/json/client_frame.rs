@@ -11,7 +11,7 @@ use crate::frame::{ClientFrame, Filling, Hello, Live, Open};
 use crate::hash::Chain;
 use crate::limits;
 use crate::name::{Collection, StreamName};
-use crate::numbers::{EventNumber, Incarnation, QueryNumber, Seq};
+use crate::numbers::{EventNumber, Incarnation, QueryNumber, Seq, View};
 
 /// Encodes what a client says.
 pub fn encode_client_frame(frame: &ClientFrame) -> Vec<u8> {
@@ -84,6 +84,9 @@ impl Writer {
         if let Some(queries) = &open.queries {
             self.key("queries").list_of(queries, Self::subscription);
         }
+        if open.view != View::ALL {
+            self.key("view").hex_64(open.view.0);
+        }
     }
 }
 
@@ -143,6 +146,7 @@ fn read_open(mut frame: Members) -> Result<Open, CodecError> {
         first: frame.read_if_any("first", first)?.unwrap_or_default(),
         filling: frame.read_if_any("filling", read_filling)?,
         queries: frame.read_if_any("queries", queries)?,
+        view: View(frame.read_if_any("view", |json| json.hex_64("view"))?.unwrap_or_default()),
     })
 }
 

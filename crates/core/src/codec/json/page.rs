@@ -12,7 +12,7 @@ use super::value::read_value;
 use super::{CodecError, Writer};
 use crate::codec::cbor::{decode_entry, encode_entry};
 use crate::frame::{End, ErrorCode, ErrorFrame, Filling, Item, Page, Progress, Subscription};
-use crate::hash::{Chain, Digest};
+use crate::hash::{Chain, Digest, KeyHash};
 use crate::limits;
 use crate::name::{FieldName, Key, Subject};
 use crate::numbers::{Millis, QueryNumber, Seq};
@@ -37,6 +37,9 @@ impl Writer {
         self.key("items").list_of(page.items.iter().zip(objects), |list, (item, object)| list.item(item, object));
         if !page.gone.is_empty() {
             self.key("gone").list_of(&page.gone, |list, key| list.place(key, None));
+        }
+        if !page.gone_unnamed.is_empty() {
+            self.key("gone_unnamed").list_of(&page.gone_unnamed, |list, hash| list.hex_64(hash.0));
         }
         if let Some(after) = &page.after {
             self.key("after").place(after, None);
@@ -141,6 +144,8 @@ fn unreadable(page: &Page, error: &CodecError) -> ErrorFrame {
 pub(super) fn read_page(mut frame: Members) -> Result<Page, CodecError> {
     let items = |json: Json| json.list_of("items in one page", usize::MAX, read_item);
     let gone = |json: Json| json.list_of("keys that are gone", usize::MAX, read_key);
+    let hash = |json: Json| Ok(KeyHash(json.hex_64("a hash")?));
+    let gone_unnamed = |json: Json| json.list_of("keys that are gone", usize::MAX, hash);
     let query = frame.has("query").then(|| frame.small("query")).transpose()?;
     Ok(Page {
         channel: frame.channel()?,
@@ -152,6 +157,7 @@ pub(super) fn read_page(mut frame: Members) -> Result<Page, CodecError> {
         query: query.map(QueryNumber),
         items: frame.read_if_any("items", items)?.unwrap_or_default(),
         gone: frame.read_if_any("gone", gone)?.unwrap_or_default(),
+        gone_unnamed: frame.read_if_any("gone_unnamed", gone_unnamed)?.unwrap_or_default(),
         after: frame.read_if_any("after", read_key)?,
         end: frame.read_if_any("end", read_end)?,
         progress: frame.read_if_any("progress", read_progress)?,

@@ -12,10 +12,11 @@ use crate::block::EventBlock;
 use crate::codec::cbor::encode_recorded;
 use crate::codec::check_run;
 use crate::event::Recorded;
-use crate::frame::{AckRun, ErrorCode, ErrorFrame, Events, LostOf, Opened, Resync, ResyncReason, ServerFrame, Welcome};
+use crate::frame::{AckRun, ErrorCode, ErrorFrame, Events, LostOf, Opened, Readable, Resync, ResyncReason, ServerFrame, Welcome};
 use crate::hash::{Chain, Digest};
 use crate::limits;
-use crate::numbers::{EventNumber, Incarnation, Millis, Seq};
+use crate::name::Collection;
+use crate::numbers::{EventNumber, Incarnation, Millis, Seq, View};
 
 /// Encodes what a server says.
 pub fn encode_server_frame(frame: &ServerFrame) -> Vec<u8> {
@@ -45,12 +46,21 @@ impl Writer {
     fn welcome(&mut self, welcome: &Welcome) {
         self.key("protocol").uint(welcome.protocol.into()).key("server").text(&welcome.server);
         self.key("silence").uint(welcome.silence.0).key("frame_bytes").uint(welcome.frame_bytes);
+        if let Some(left) = welcome.expires_in {
+            self.key("expires_in").uint(left.0);
+        }
     }
 
     fn opened(&mut self, opened: &Opened) {
         self.channel(opened.channel).key("incarnation").hex_64(opened.incarnation.0);
         self.key("head").uint(opened.head.0).key("digest").hex_128(opened.digest.0);
         self.key("last").numbers(&opened.last).key("verdicts").list_of(&opened.verdicts, Self::verdict);
+        if let Some(Readable { view, collections }) = &opened.readable {
+            self.key("readable").object(|readable| {
+                readable.key("view").hex_64(view.0).key("collections");
+                readable.list_of(collections, |list, collection| list.text(collection.as_str()));
+            });
+        }
     }
 
     /// Events are recorded as CBOR. Where one of them cannot be read, the client is told so in place of all.
@@ -147,6 +157,7 @@ fn read_welcome(mut frame: Members) -> Result<Welcome, CodecError> {
         server: frame.text_if_any("server")?.map(String::from).unwrap_or_default(),
         silence: frame.count_if_any("silence")?.map_or(limits::SILENCE, Millis),
         frame_bytes: frame.count_if_any("frame_bytes")?.unwrap_or(limits::FRAME_BYTES as u64),
+        expires_in: frame.count_if_any("expires_in")?.map(Millis),
     })
 }
 
@@ -158,6 +169,16 @@ fn read_opened(mut frame: Members) -> Result<Opened, CodecError> {
         digest: Digest(frame.need("digest")?.hex_128("digest")?),
         last: read_numbers(frame.need("last")?)?,
         verdicts: frame.need("verdicts")?.list_of("verdicts", limits::UNSETTLED_EVENTS, read_verdict)?,
+        readable: frame.read_if_any("readable", read_readable)?,
+    })
+}
+
+fn read_readable(json: Json) -> Result<Readable, CodecError> {
+    let mut readable = Members::of(json, "what can be read")?;
+    let collection = |json: Json| Ok(Collection::new(json.text("a collection")?)?);
+    Ok(Readable {
+        view: View(readable.need("view")?.hex_64("view")?),
+        collections: readable.need("collections")?.list_of("collections", limits::QUERIES, collection)?,
     })
 }
 

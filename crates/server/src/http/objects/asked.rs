@@ -1,5 +1,6 @@
 //! Which objects a request asks for. What is wrong with it is told with the part it is in.
 
+use tapeline_authority::Reading;
 use tapeline_core::codec::json;
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::query::{Query as Wanted, QueryError};
@@ -56,6 +57,21 @@ impl Asked {
                 "order_by needs a limit, {} at most; in the order of their ids, order_by=id or order_by=-id, all come",
                 limits::SORTED_OBJECTS
             ))),
+        }
+    }
+}
+
+impl Asked {
+    /// The same, of what may be read alone.
+    pub(super) fn narrowed(self, reading: &Reading) -> Self {
+        let narrow = |wanted: Wanted| {
+            let filter = reading.narrow(&wanted.collection, &wanted.filter);
+            Wanted { filter, ..wanted }
+        };
+        match self {
+            Self::Some(wanted) => Self::Some(narrow(wanted)),
+            Self::Sorted(wanted, limit) => Self::Sorted(narrow(wanted), limit),
+            other => other,
         }
     }
 }

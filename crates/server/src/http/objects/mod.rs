@@ -6,6 +6,7 @@ mod first;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use tapeline_authority::Reading;
 use tapeline_core::codec::json;
 use tapeline_core::name::{Key, ObjectId, StreamName};
 use tapeline_core::object::{Entry, Object};
@@ -25,21 +26,23 @@ use first::{First, TooLarge};
 pub(super) async fn read<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     stream: StreamName,
+    reading: Reading,
     query: &str,
 ) -> Result<Answer, Problem> {
-    let asked = Asked::read(&Query::new(query))?;
+    let asked = Asked::read(&Query::new(query))?.narrowed(&reading);
     let pin = pinned::pin(&shared, &stream).await?;
     match asked {
-        Asked::One(key) => one(&*pin, &key),
-        Asked::All => listed(&shared, pin, None),
-        Asked::Some(wanted) => listed(&shared, pin, Some(wanted)),
+        Asked::One(key) => one(&*pin, &key, &reading),
+        Asked::All => listed(&shared, pin, None, reading),
+        Asked::Some(wanted) => listed(&shared, pin, Some(wanted), reading),
         Asked::Sorted(wanted, limit) => sorted(shared, pin, wanted, limit).await,
     }
 }
 
-fn one(pin: &dyn Pin, key: &Key) -> Result<Answer, Problem> {
+fn one(pin: &dyn Pin, key: &Key, reading: &Reading) -> Result<Answer, Problem> {
     let entry = pin.entries(std::slice::from_ref(key))?.pop().flatten();
-    let line = entry.as_ref().and_then(Entry::live).map_or(String::new(), |object| line(key, object));
+    let found = entry.as_ref().and_then(Entry::live).filter(|object| reading.finds(key, object));
+    let line = found.map_or(String::new(), |object| line(key, object));
     Ok(lines(full(line.into()), pin.state().head.0))
 }
 
@@ -48,11 +51,15 @@ fn listed<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     pin: Arc<dyn Pin>,
     wanted: Option<Wanted>,
+    reading: Reading,
 ) -> Result<Answer, Problem> {
     let head = pin.state().head.0;
     let mut left = wanted.as_ref().and_then(|wanted| wanted.limit).unwrap_or(usize::MAX);
     parts::answer(shared, head, move |parts| {
         each(&*pin, wanted.as_ref(), &mut |key, object| {
+            if !reading.finds(key, object) {
+                return ControlFlow::Continue(());
+            }
             if left == 0 {
                 return ControlFlow::Break(());
             }

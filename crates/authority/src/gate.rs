@@ -1,0 +1,212 @@
+//! What may be written: the rules of one stream as a gate before its log.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cel::Value as Cel;
+use tapeline_core::caller::Caller;
+use tapeline_core::event::RefusalCode;
+use tapeline_core::name::{FieldName, Key, StreamName};
+use tapeline_core::object::Object;
+use tapeline_core::sequencer::{Change, Gate, Objection};
+
+use crate::expression::Rule;
+use crate::rules::{Access, Authority};
+use crate::vars;
+
+/// The rules of one stream, before its log.
+pub struct StreamGate {
+    authority: Arc<Authority>,
+    stream: StreamName,
+    vars: Cel,
+    /// Who passed last, as rules know them: most often they come again.
+    last: Mutex<Option<(Caller, Cel)>>,
+}
+
+/// What one rule says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// Which rule it is.
+    pub rule: String,
+    /// As it was written.
+    pub text: String,
+    /// Whether it says yes.
+    pub holds: bool,
+}
+
+/// Which rule it is.
+#[derive(Clone, Copy, Debug)]
+enum Of<'s> {
+    Stream,
+    Write,
+    Doing(Doing),
+    Field(&'s FieldName),
+}
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Insert,
+    Update,
+    Delete,
+}
+
+impl StreamGate {
+    /// A gate before a stream.
+    pub fn new(authority: Arc<Authority>, stream: StreamName) -> Self {
+        let vars = vars::stream(&stream);
+        Self { authority, stream, vars, last: Mutex::default() }
+    }
+
+    /// What each rule says that has a say in a change. Where there is none that does, the change is not allowed.
+    pub fn rulings(&self, caller: &Caller, change: &Change<'_>) -> Vec<Ruling> {
+        let mut rulings = Vec::new();
+        self.each(caller, change, &mut |of, rule, holds| {
+            rulings.push(Ruling { rule: of.name(change), text: rule.text().into(), holds });
+        });
+        rulings
+    }
+
+    /// Shows what each rule says.
+    fn each<'s>(&'s self, caller: &Caller, change: &Change<'_>, show: &mut dyn FnMut(Of<'s>, &Rule, bool)) {
+        let (auth, rules) = (self.auth(caller), self.authority.on(&self.stream));
+        let asked = Asked { auth: &auth, stream: &self.vars, change };
+        if let Some(rule) = rules.stream.and_then(|rules| rules.write.as_ref()) {
+            show(Of::Stream, rule, asked.whether(rule, &[]));
+        }
+        let Some(access) = rules.access(&change.key.collection) else { return };
+        let doing = Doing::of(change);
+        if let Some(rule) = &access.write {
+            show(Of::Write, rule, asked.both(rule));
+        }
+        if let Some(rule) = doing.rule(access) {
+            show(Of::Doing(doing), rule, asked.whether(rule, &asked.old_and_new(rule)));
+        }
+        let value = |object: Option<&Object>, field: &FieldName| object.and_then(|it| it.get(field.as_str())).cloned();
+        let is_set = |field: &FieldName| value(change.before, field) != value(change.after, field);
+        for (field, rule) in access.fields.iter().filter(|(field, _)| doing != Doing::Delete && is_set(field)) {
+            show(Of::Field(field), rule, asked.both(rule));
+        }
+    }
+
+    fn auth(&self, caller: &Caller) -> Cel {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, auth)) if known == caller => auth.clone(),
+            _ => {
+                let auth = vars::auth(caller);
+                *last = Some((caller.clone(), auth.clone()));
+                auth
+            }
+        }
+    }
+}
+
+impl Gate for StreamGate {
+    fn objection(&self, caller: &Caller, change: &Change<'_>) -> Option<Objection> {
+        if caller.is_trusted {
+            return None;
+        }
+        let (mut has_say, mut against) = (false, None);
+        self.each(caller, change, &mut |of, _, holds| {
+            // Rules of fields only ever narrow what others allow.
+            has_say |= !matches!(of, Of::Field(_));
+            if !holds {
+                against.get_or_insert(of);
+            }
+        });
+        let doing = Doing::of(change).name();
+        let reason = match (against, has_say) {
+            (Some(of), _) => format!("{}: you may not {doing} it (rule of {})", change.key, of.name(change)),
+            (None, true) => return None,
+            (None, false) => format!("{}: you may not {doing} it (no rule allows it)", change.key),
+        };
+        Some(Objection { code: RefusalCode::Forbidden, reason })
+    }
+
+    fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool {
+        self.authority.reading(&self.stream, caller).finds(key, object)
+    }
+}
+
+impl fmt::Debug for StreamGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StreamGate").field(&self.stream).finish()
+    }
+}
+
+impl Of<'_> {
+    fn name(self, change: &Change<'_>) -> String {
+        let collection = &change.key.collection;
+        match self {
+            Self::Stream => "the stream: write".into(),
+            Self::Write => format!("{collection}: write"),
+            Self::Doing(doing) => format!("{collection}: {}", doing.name()),
+            Self::Field(field) => format!("{collection}.{field}: write"),
+        }
+    }
+}
+
+impl Doing {
+    fn of(change: &Change<'_>) -> Self {
+        match (change.before, change.after) {
+            (None, _) => Self::Insert,
+            (Some(_), Some(_)) => Self::Update,
+            (Some(_), None) => Self::Delete,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+
+    fn rule(self, access: &Access) -> Option<&Rule> {
+        match self {
+            Self::Insert => access.insert.as_ref(),
+            Self::Update => access.update.as_ref(),
+            Self::Delete => access.delete.as_ref(),
+        }
+    }
+}
+
+/// A change that rules are asked about.
+struct Asked<'a> {
+    auth: &'a Cel,
+    stream: &'a Cel,
+    change: &'a Change<'a>,
+}
+
+impl Asked<'_> {
+    /// Whether a rule says yes, of these objects besides the caller and the stream.
+    fn whether(&self, rule: &Rule, objects: &[(&'static str, Cel)]) -> bool {
+        let is_long = |object: &Object| {
+            let mut fields = rule.fields().iter().filter_map(|field| object.get(field));
+            fields.any(vars::is_long)
+        };
+        if rule.loops() && [self.change.before, self.change.after].into_iter().flatten().any(is_long) {
+            return false;
+        }
+        let mut vars = vec![("auth", self.auth), ("stream", self.stream)];
+        vars.extend(objects.iter().map(|(name, object)| (*name, object)));
+        rule.holds(&vars)
+    }
+
+    /// Whether a rule says yes of the object as it was and as it is.
+    fn both(&self, rule: &Rule) -> bool {
+        let objects = [self.change.before, self.change.after].into_iter().flatten();
+        objects.map(|object| self.object(rule, object)).all(|object| self.whether(rule, &[("resource", object)]))
+    }
+
+    fn old_and_new(&self, rule: &Rule) -> Vec<(&'static str, Cel)> {
+        let named = [("old", self.change.before), ("new", self.change.after)];
+        named.into_iter().filter_map(|(name, object)| Some((name, self.object(rule, object?)))).collect()
+    }
+
+    fn object(&self, rule: &Rule, object: &Object) -> Cel {
+        vars::object(self.change.key, object, rule.fields())
+    }
+}

@@ -1,0 +1,10 @@
+//! The bounds of rules, so that none takes long however it is written.
+
+/// Bytes of one rule.
+pub const RULE_BYTES: usize = 4 * 1024;
+/// Parts of one rule.
+pub const RULE_PARTS: usize = 1_000;
+/// Items of a list that a rule may go over.
+pub const LIST_ITEMS: usize = 1_000;
+/// Collections with rules of their own that one stream can have.
+pub const COLLECTIONS: usize = 1_000;

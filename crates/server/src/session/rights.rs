@@ -1,0 +1,91 @@
+//! Who a session speaks for: verified when it says hello, looked at again when that is over or something has changed, and
+//! verified anew when the client says hello again.
+//!
+//! Where it is good no more, the session ends, and the client keeps what it has pending.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use tapeline_authority::Reading;
+use tapeline_core::frame::{ErrorCode, Hello};
+use tapeline_core::numbers::{Channel, Millis};
+use tapeline_log::{EventLog, StateStore};
+
+use super::{Session, close_code};
+use crate::auth::{AuthError, Verified};
+
+/// Who a session speaks for, and when it is to be looked at again.
+pub(super) struct Grant {
+    verified: Verified,
+    over: Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Grant {
+    fn new(verified: Verified) -> Self {
+        let left = verified.expires.map(|expires| expires.duration_since(SystemTime::now()).unwrap_or_default());
+        Self { verified, over: left.map(|left| Box::pin(tokio::time::sleep(left))) }
+    }
+
+    /// How long it is good for.
+    fn left(&self) -> Option<Millis> {
+        let left = self.verified.expires?.duration_since(SystemTime::now()).unwrap_or_default();
+        Some(Millis(left.as_millis() as u64))
+    }
+}
+
+impl<L: EventLog, S: StateStore> Session<L, S> {
+    /// Finds out who the client speaks for. Answers for how long, or `Err` where the session ends.
+    pub(super) fn introduce(&mut self, hello: &Hello) -> Result<Option<Millis>, ()> {
+        let verified = match self.shared.verify(hello.token.as_deref()) {
+            Ok(Some(verified)) => verified,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(self.is_unauthorized(&error)),
+        };
+        let is_other = self.greeted && verified.caller.subject != self.caller.subject;
+        if is_other {
+            return Err(self.is_unauthorized(&AuthError::OtherSubject));
+        }
+        self.caller = Arc::new(verified.caller.clone());
+        let grant = Grant::new(verified);
+        let left = grant.left();
+        self.grant = Some(Box::new(grant));
+        self.read_anew();
+        Ok(left)
+    }
+
+    /// Whether what the client showed is over by itself.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.grant.as_mut().and_then(|grant| grant.over.as_mut()) {
+            Some(over) => over.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Ends the session where what the client showed is good no more.
+    pub(super) fn look_at_grant(&mut self) {
+        let Some(grant) = &mut self.grant else { return };
+        match self.shared.check(&grant.verified) {
+            Ok(()) => grant.over = Grant::new(grant.verified.clone()).over,
+            Err(error) => self.is_unauthorized(&error),
+        }
+    }
+
+    /// What may be read may have changed: streams of which that is so are opened again.
+    fn read_anew(&mut self) {
+        let (authority, caller) = (&self.shared.authority, &self.caller);
+        let has_changed = |reading: &Reading, stream: &_| *reading != authority.reading(stream, caller);
+        let changed = self.channels.iter().filter(|(_, open)| has_changed(&open.reading, open.tape.stream()));
+        let changed: Vec<Channel> = changed.map(|(channel, _)| *channel).collect();
+        for channel in changed {
+            self.close_channel(channel);
+            self.say_error(Some(channel), ErrorCode::NotOpen, "what may be read has changed: open the stream again", None);
+        }
+    }
+
+    fn is_unauthorized(&mut self, error: &AuthError) {
+        let message = error.to_string();
+        self.say_error(None, ErrorCode::Unauthorized, message.as_str(), None);
+        self.say_goodbye(close_code::POLICY, message);
+    }
+}
