@@ -39,7 +39,10 @@ pub enum ExpressionError {
     #[error("{0}")]
     Syntax(String),
     /// It is too large.
-    #[error("the rule is too large; it has at most {} bytes and {} parts", limits::RULE_BYTES, limits::RULE_PARTS)]
+    #[error(
+        "the rule is too large; it has at most {} bytes and {} parts, {} deep",
+        limits::RULE_BYTES, limits::RULE_PARTS, limits::RULE_DEPTH
+    )]
     TooLarge,
     /// It speaks of what such a rule does not know.
     #[error("such a rule does not know {found:?}; it knows {known}")]
@@ -138,7 +141,7 @@ impl Rule {
         }
         let syntax = |errors: cel::ParseErrors| ExpressionError::Syntax(first_of(&errors));
         let program = LANGUAGE.compile(text).map_err(syntax)?;
-        let mut check = Check { kind, parts: 0, fields: Vec::new(), bound: Vec::new() };
+        let mut check = Check { kind, parts: 0, depth: 0, fields: Vec::new(), bound: Vec::new() };
         check.look(program.expression())?;
         let mut fields = check.fields;
         fields.sort_unstable();
@@ -195,6 +198,8 @@ fn first_of(errors: &cel::ParseErrors) -> String {
 struct Check {
     kind: Kind,
     parts: usize,
+    /// How many parts the one that is looked at is in.
+    depth: usize,
     fields: Vec<String>,
     /// The names that loops around a part give to the items.
     bound: Vec<String>,
@@ -202,10 +207,16 @@ struct Check {
 
 impl Check {
     fn look(&mut self, part: &IdedExpr) -> Result<(), ExpressionError> {
-        self.parts += 1;
-        if self.parts > limits::RULE_PARTS {
+        (self.parts, self.depth) = (self.parts + 1, self.depth + 1);
+        if self.parts > limits::RULE_PARTS || self.depth > limits::RULE_DEPTH {
             return Err(ExpressionError::TooLarge);
         }
+        self.look_into(part)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn look_into(&mut self, part: &IdedExpr) -> Result<(), ExpressionError> {
         match &part.expr {
             Expr::Literal(_) => Ok(()),
             Expr::Unspecified => Err(ExpressionError::Syntax("this is no expression".into())),

@@ -75,7 +75,7 @@ async fn what_is_held_by_an_index_is_what_is_there() {
         println!("seed {seed}");
         let (mut random, directory) = (Rng::with_seed(seed), tempfile::tempdir().unwrap());
         let log = Arc::new(Embedded::open(directory.path()).unwrap());
-        let schema = Arc::new(read_schema(SCHEMA).unwrap());
+        let schema = Arc::new(read_schema(SCHEMA).unwrap().schema);
         let config = ServerConfig { listen: "127.0.0.1:0".parse().unwrap(), schema, ..ServerConfig::default() };
         let server = Server::start_embedded(config, log.clone()).await.unwrap();
         let address = format!("ws://{}", server.address());

@@ -30,6 +30,7 @@ mod sessions;
 mod shard;
 mod shared;
 mod sse;
+mod toml_file;
 mod websocket;
 mod wire;
 
@@ -37,5 +38,5 @@ pub use config::{PORT, ServerConfig, StartError};
 pub use metrics::{Reading, Readings};
 pub use pages::{Page, Pages};
 pub use retention::{Ages, compact};
-pub use schema::{SchemaError, read_schema};
+pub use schema::{SchemaError, SchemaFile, read_schema};
 pub use server::{Server, Starting};

@@ -1,4 +1,5 @@
-//! Schema files: a [`Schema`] as people write it, in TOML, and where they went wrong.
+//! Schema files: a [`Schema`] and an [`Authority`] as people write them, in TOML, and where they went wrong. `rules`
+//! reads who may do what.
 //!
 //! ```toml
 //! [collections.tasks]
@@ -18,6 +19,7 @@
 //! retain = { events = 10000 }        # or { days = 30 }, or "all"
 //! ```
 
+use tapeline_authority::{Access, Authority, CollectionRules, StreamRules};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, FieldName, NameError};
 use tapeline_core::retention::{PatternError, Retain, StreamPattern};
@@ -25,12 +27,25 @@ use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+mod rules;
+
+use crate::toml_file::{Read, Value, Wrong, check_settings, read_flag, read_toml, read_word, table};
+
 /// How streams are named.
 const STREAMS: &str = "[streams.\"chat/*\"]";
 /// How a collection says its indexes.
 const INDEXES: &str = "[\"due\", [\"state\", \"position\"]]";
 /// What may stay of one.
 const RETAIN: &str = "\"all\", { events = 10000 } or { days = 30 }";
+
+/// What a schema file says.
+#[derive(Debug, Default)]
+pub struct SchemaFile {
+    /// Of an app's data.
+    pub schema: Schema,
+    /// Of who may do what with it.
+    pub authority: Authority,
+}
 
 /// What is wrong with a schema file, and where. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,65 +63,69 @@ pub struct SchemaError {
 ///
 /// # Errors
 /// Where the text is no TOML, or says something that a schema does not know.
-pub fn read_schema(text: &str) -> Result<Schema, SchemaError> {
-    let root = DeTable::parse(text).map_err(|error| {
-        let at = error.span().map_or(text.len(), |span| span.start);
-        Wrong { at, what: error.message().to_owned() }
-    });
-    root.and_then(|root| read_root(root.get_ref())).map_err(|wrong| wrong.place(text))
+pub fn read_schema(text: &str) -> Result<SchemaFile, SchemaError> {
+    read_toml(text, read_root).map_err(|(wrong, place)| {
+        SchemaError { line: place.line, column: place.column, what: wrong.what }
+    })
 }
 
-/// What is wrong, at a byte of the text.
-struct Wrong {
-    at: usize,
-    what: String,
-}
-
-type Read<T> = Result<T, Wrong>;
-type Value<'t> = Spanned<DeValue<'t>>;
-
-impl Wrong {
-    fn at<T>(thing: &Spanned<T>, what: impl Into<String>) -> Self {
-        Self { at: thing.span().start, what: what.into() }
-    }
-
-    fn place(self, text: &str) -> SchemaError {
-        let before = text.get(..self.at).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        SchemaError {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            what: self.what,
-        }
-    }
-}
-
-fn read_root(root: &DeTable<'_>) -> Read<Schema> {
+fn read_root(root: &DeTable<'_>) -> Read<SchemaFile> {
     check_settings(root, &["collections", "streams"])?;
-    let collections = root.get("collections").map(read_collections).transpose()?.unwrap_or_default();
-    let retention = root.get("streams").map(read_streams).transpose()?.unwrap_or_default();
-    Ok(Schema::new(collections).retaining(retention))
+    let mut said = Said::default();
+    let collections = root.get("collections").map(|value| read_collections(value, &mut said)).transpose()?;
+    let collections = collections.unwrap_or_default();
+    root.get("streams").map(|value| read_streams(value, &mut said)).transpose()?;
+    let known = collections.iter().map(|(collection, _)| collection.clone()).collect();
+    Ok(SchemaFile {
+        authority: Authority::new(said.streams, said.collections, known),
+        schema: Schema::new(collections).retaining(said.retention),
+    })
 }
 
-fn read_collections(collections: &Value<'_>) -> Read<Vec<(Collection, Rules)>> {
+/// What streams and rules say, gathered as the file is read.
+#[derive(Default)]
+struct Said {
+    retention: Vec<(StreamPattern, Retain)>,
+    streams: Vec<(StreamPattern, StreamRules)>,
+    collections: Vec<CollectionRules>,
+}
+
+fn read_collections(collections: &Value<'_>, said: &mut Said) -> Read<Vec<(Collection, Rules)>> {
     let collections = table(collections, "collections", "[collections.tasks]")?.iter();
     let collections = collections.map(|(name, rules)| {
         let collection = Collection::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
+        if let Some(access) = read_access_of(rules)? {
+            said.collections.push(CollectionRules { streams: None, collection: collection.clone(), access });
+        }
         Ok((collection, read_rules(rules)?))
     });
     collections.collect()
 }
 
-fn read_streams(streams: &Value<'_>) -> Read<Vec<(StreamPattern, Retain)>> {
-    let streams = table(streams, "streams", STREAMS)?.iter();
-    let streams = streams.map(|(name, settings)| {
-        let pattern = name.get_ref().parse().map_err(|error: PatternError| Wrong::at(name, error.to_string()))?;
+fn read_access_of(collection: &Value<'_>) -> Read<Option<Access>> {
+    let settings = table(collection, "a collection", "[collections.tasks]")?;
+    settings.get("rules").map(rules::read_access).transpose()
+}
+
+fn read_streams(streams: &Value<'_>, said: &mut Said) -> Read<()> {
+    for (name, settings) in table(streams, "streams", STREAMS)? {
+        let pattern: StreamPattern =
+            name.get_ref().parse().map_err(|error: PatternError| Wrong::at(name, error.to_string()))?;
         let settings_table = table(settings, "a stream", STREAMS)?;
-        check_settings(settings_table, &["retain"])?;
-        let missing = || Err(Wrong::at(settings, format!("a stream needs to say what stays: {RETAIN}")));
-        Ok((pattern, settings_table.get("retain").map_or_else(missing, read_retain)?))
-    });
-    streams.collect()
+        check_settings(settings_table, &["retain", "read", "write", "rules"])?;
+        if settings_table.is_empty() {
+            let what = format!("a stream needs to say what stays, {RETAIN}, or who may read and write it");
+            return Err(Wrong::at(settings, what));
+        }
+        if let Some(retain) = settings_table.get("retain") {
+            said.retention.push((pattern.clone(), read_retain(retain)?));
+        }
+        if let Some(rules) = settings_table.get("rules") {
+            said.collections.extend(rules::read_on_streams(&pattern, rules)?);
+        }
+        said.streams.extend(rules::read_stream(settings_table)?.map(|rules| (pattern, rules)));
+    }
+    Ok(())
 }
 
 fn read_retain(value: &Value<'_>) -> Read<Retain> {
@@ -131,7 +150,7 @@ fn read_retain(value: &Value<'_>) -> Read<Retain> {
 
 fn read_rules(rules: &Value<'_>) -> Read<Rules> {
     let rules = table(rules, "a collection", "[collections.tasks]")?;
-    check_settings(rules, &["policy", "update_after_delete", "keep_events", "indexes", "fields"])?;
+    check_settings(rules, &["policy", "update_after_delete", "keep_events", "indexes", "fields", "rules"])?;
     let update_after_delete = rules.get("update_after_delete").map(read_update_after_delete).transpose()?;
     Ok(Rules {
         policy: rules.get("policy").map(read_policy).transpose()?.unwrap_or_default(),
@@ -140,11 +159,6 @@ fn read_rules(rules: &Value<'_>) -> Read<Rules> {
         indexes: rules.get("indexes").map(read_indexes).transpose()?.unwrap_or_default(),
         fields: rules.get("fields").map(read_fields).transpose()?.unwrap_or_default(),
     })
-}
-
-fn read_flag(value: &Value<'_>) -> Read<bool> {
-    let found = value.get_ref();
-    found.as_bool().ok_or_else(|| Wrong::at(value, format!("this is true or false, no {}", found.type_str())))
 }
 
 /// Each is a field, or a list of fields.
@@ -196,63 +210,8 @@ fn read_update_after_delete(value: &Value<'_>) -> Read<UpdateAfterDelete> {
     read_word(value, "update_after_delete", UpdateAfterDelete::ALL.map(|rule| (rule.name(), rule)))
 }
 
-fn read_word<T, const N: usize>(value: &Value<'_>, what: &str, known: [(&str, T); N]) -> Read<T> {
-    let words = known.each_ref().map(|(word, _)| *word);
-    let Some(word) = value.get_ref().as_str() else {
-        let found = value.get_ref().type_str();
-        return Err(Wrong::at(value, format!("{what} is no {found}: it is {}", any_of(&words))));
-    };
-    let meant = known.into_iter().find(|(known, _)| *known == word).map(|(_, meant)| meant);
-    meant.ok_or_else(|| {
-        let hint = did_you_mean(word, &words);
-        Wrong::at(value, format!("there is no {what} {word:?}: it is {}{hint}", any_of(&words)))
-    })
-}
-
-fn table<'v, 't>(value: &'v Value<'t>, what: &str, example: &str) -> Read<&'v DeTable<'t>> {
-    let wrong = || {
-        let found = value.get_ref().type_str();
-        Wrong::at(value, format!("{what} is no {found}: it is a table, as in {example}"))
-    };
-    value.get_ref().as_table().ok_or_else(wrong)
-}
-
-/// Refuses settings that are none, the first in the text before the others.
-fn check_settings(table: &DeTable<'_>, known: &[&str]) -> Read<()> {
-    let unknown = table.keys().filter(|name| !known.contains(&name.get_ref().as_ref()));
-    match unknown.min_by_key(|name| name.span().start) {
-        None => Ok(()),
-        Some(name) => {
-            let hint = did_you_mean(name.get_ref(), known);
-            Err(Wrong::at(
-                name,
-                format!("there is no setting {:?} here: it is {}{hint}", name.get_ref(), any_of(known)),
-            ))
-        }
-    }
-}
-
 fn wrong_name<T>(name: &Spanned<T>, error: &NameError) -> Wrong {
     Wrong::at(name, error.to_string())
-}
-
-/// As in `"last", "first" or "ask"`.
-fn any_of(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// A hint at the word that differs least, where it differs little.
-fn did_you_mean(word: &str, words: &[&str]) -> String {
-    let least = words.iter().map(|known| (strsim::osa_distance(word, known), known)).min();
-    match least {
-        Some((distance, known)) if distance <= known.len().div_ceil(3) => format!("; did you mean {known:?}?"),
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]
@@ -293,7 +252,7 @@ mod tests {
             fields: fields.into_iter().map(|(name, policy)| (field(name), policy)).collect(),
         };
         let expected = Schema::new([(collection("tasks"), tasks), (collection("notes"), Rules::default())]);
-        assert_eq!(read_schema(text), Ok(expected));
+        assert_eq!(read_schema(text).map(|file| file.schema), Ok(expected));
     }
 
     #[test]
@@ -306,18 +265,19 @@ mod tests {
             [streams.'*']
             retain = { days = 30 }
         ";
-        let schema = read_schema(text).unwrap();
+        let schema = read_schema(text).unwrap().schema;
         let retain = |name: &str| schema.retain(&StreamName::new(name).unwrap());
         assert_eq!(retain("chat/a"), Retain::Events(1_000));
         assert_eq!(retain("chat/support"), Retain::All);
         assert_eq!(retain("chat"), Retain::Days(30));
-        assert_eq!(read_schema("").unwrap().retain(&StreamName::new("a").unwrap()), Retain::All);
+        assert_eq!(read_schema("").unwrap().schema.retain(&StreamName::new("a").unwrap()), Retain::All);
     }
 
     #[test]
     fn a_file_may_say_nothing() {
         for text in ["", "# nothing yet", "[collections]"] {
-            assert!(read_schema(text).unwrap().is_empty(), "{text}");
+            let file = read_schema(text).unwrap();
+            assert!(file.schema.is_empty() && file.authority.is_empty(), "{text}");
         }
     }
 
@@ -331,7 +291,7 @@ mod tests {
             (
                 "[collections.a]\nzzz = 'last'",
                 (2, 1),
-                "\"policy\", \"update_after_delete\", \"keep_events\", \"indexes\" or \"fields\"",
+                "\"keep_events\", \"indexes\", \"fields\" or \"rules\"",
             ),
             ("[collections.a]\nkeep_events = 'yes'", (2, 15), "true or false"),
             ("[collections.a]\nindexes = 'due'", (2, 11), "a list, of 16 at most"),
@@ -339,6 +299,12 @@ mod tests {
             ("[collections.a]\nindexes = ['due', []]", (2, 19), "at least one field"),
             ("[streams.'a*b']\nretain = 'all'", (1, 10), "a * stands at the end"),
             ("[streams.a]", (1, 1), "needs to say what stays"),
+            ("[streams.a]\nread = 'auth.sub == '", (2, 8), "expecting"),
+            ("[streams.a]\nread = 'resource.a'", (2, 8), "it knows auth, stream"),
+            ("[streams.a.rules.b]\nreed = 'true'", (2, 1), "did you mean \"read\"?"),
+            ("[collections.a.rules]\nread = true", (2, 8), "a rule is a text"),
+            ("[collections.a.rules]", (1, 1), "these are no rules"),
+            ("[collections.a.rules.fields]\nb = 'size(new.b) > 3'", (2, 5), "it knows auth, stream, resource"),
             ("[streams.a]\nretain = 'some'", (2, 10), "{ days = 30 }"),
             ("[streams.a]\nretain = { event = 3 }", (2, 12), "did you mean \"events\"?"),
             ("[streams.a]\nretain = { events = 0 }", (2, 21), "a positive number"),

@@ -17,7 +17,7 @@ const SCHEMA: &str = "[collections.tasks]\nindexes = ['owner', ['state', 'positi
 async fn start(schema: &str) -> (Server, Arc<Embedded>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let log = Arc::new(Embedded::open(directory.path()).unwrap());
-    let schema = Arc::new(read_schema(schema).unwrap());
+    let schema = Arc::new(read_schema(schema).unwrap().schema);
     let config = ServerConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), schema, ..ServerConfig::default() };
     (Server::start_embedded(config, log.clone()).await.unwrap(), log, directory)
 }

@@ -27,7 +27,7 @@ const SCHEMA: &str = "
 impl World {
     async fn retaining(schema: &str) -> Self {
         let log = Arc::new(MemoryLog::new());
-        let schema = Arc::new(read_schema(schema).unwrap());
+        let schema = Arc::new(read_schema(schema).unwrap().schema);
         let config = ServerConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), schema, ..ServerConfig::default() };
         let server = Server::start_in_memory(config, log.clone()).await.unwrap();
         Self { log, address: server.address(), server }

@@ -6,14 +6,14 @@ use serde_json::json;
 use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::retention::Retain;
 use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
-use tapeline_server::read_schema;
+use tapeline_server::{SchemaFile, read_schema};
 
 use crate::failure::Failure;
 use crate::output;
 
 /// Reads a schema file. No file is the schema that says nothing.
-pub fn read(path: Option<&Path>) -> Result<Schema, Failure> {
-    let Some(path) = path else { return Ok(Schema::default()) };
+pub fn read(path: Option<&Path>) -> Result<SchemaFile, Failure> {
+    let Some(path) = path else { return Ok(SchemaFile::default()) };
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Failure::File { place: path.display().to_string(), error })?;
     read_schema(&text).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
@@ -21,7 +21,7 @@ pub fn read(path: Option<&Path>) -> Result<Schema, Failure> {
 
 /// Checks a schema file and prints what it means.
 pub fn check(path: &Path, json: bool) -> Result<(), Failure> {
-    let schema = read(Some(path))?;
+    let SchemaFile { schema, .. } = read(Some(path))?;
     if json {
         return output::line(to_json(&schema));
     }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
-use tapeline_core::schema::Schema;
 use tapeline_log::embedded::{Embedded, OpenError, Stats};
 use tapeline_log::{EventLog, LogError};
-use tapeline_server::{Pages, Reading, Readings, Server, ServerConfig};
+use tapeline_server::{Pages, Reading, Readings, SchemaFile, Server, ServerConfig};
 
 use super::schema;
 use crate::arguments::Serve;
@@ -42,7 +41,7 @@ pub(super) struct Place<'p> {
     pub(super) data: &'p Path,
     pub(super) listen: SocketAddr,
     pub(super) insecure: bool,
-    pub(super) schema: Schema,
+    pub(super) schema: SchemaFile,
     pub(super) pages: Option<Pages>,
 }
 
@@ -58,8 +57,17 @@ pub(super) async fn host(
     };
     let unapplied = storage.unapplied_streams();
     let Place { listen, insecure, schema, pages, .. } = place;
-    let schema = Arc::new(schema);
-    let config = ServerConfig { listen, insecure, unapplied, schema, readings: Some(readings), pages };
+    let SchemaFile { schema, authority } = schema;
+    let config = ServerConfig {
+        listen,
+        insecure,
+        unapplied,
+        schema: schema.into(),
+        authority: authority.into(),
+        readings: Some(readings),
+        pages,
+        ..ServerConfig::default()
+    };
     let server = Server::start_embedded(config, storage.clone()).await.map_err(Failure::failed)?;
     let ended = match begun(server.address()).await {
         Ok(()) => stop::told().await,
