@@ -7,6 +7,7 @@ use tapeline_authority::Authority;
 use tapeline_core::name::StreamName;
 use tapeline_core::schema::Schema;
 
+use crate::auth::Authenticator;
 use crate::metrics::Readings;
 use crate::pages::Pages;
 
@@ -15,6 +16,8 @@ use crate::pages::Pages;
 pub struct ServerConfig {
     /// Where to listen; port 0 takes one that is free.
     pub listen: SocketAddr,
+    /// Who may connect; without it, whoever reaches the address.
+    pub auth: Option<Arc<Authenticator>>,
     /// Listen where other machines can connect though nothing asks who does.
     pub insecure: bool,
     /// Streams whose stored state is behind their log, to be brought up in the background.
@@ -37,6 +40,7 @@ impl Default for ServerConfig {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
         Self {
             listen,
+            auth: None,
             insecure: false,
             unapplied: Vec::new(),
             schema: Arc::default(),
@@ -52,7 +56,8 @@ impl Default for ServerConfig {
 pub enum StartError {
     /// The address is open to others and nothing would ask who connects.
     #[error(
-        "{0} can be reached from other machines, and nothing asks who connects: listen on 127.0.0.1, or allow it with insecure"
+        "{0} can be reached from other machines, and nothing asks who connects: say who may with an auth file, listen on \
+         127.0.0.1, or allow it with insecure"
     )]
     Insecure(SocketAddr),
     /// The address cannot be listened on.

@@ -9,6 +9,7 @@
 //! of what is behind them.
 
 mod accept;
+pub mod auth;
 mod budget;
 mod config;
 mod deflate;

@@ -20,6 +20,8 @@ struct State {
     /// Bytes that went to clients.
     bytes: AtomicU64,
     cut: AtomicUsize,
+    /// What went to clients.
+    heard: Mutex<Vec<u8>>,
 }
 
 impl Proxy {
@@ -28,7 +30,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("ws://{}", listener.local_addr().unwrap());
         let (server, cuts) = (Mutex::new(server), Mutex::new(cuts));
-        let state = Arc::new(State { server, cuts, bytes: AtomicU64::new(0), cut: AtomicUsize::new(0) });
+        let state = Arc::new(State { server, cuts, bytes: AtomicU64::new(0), cut: AtomicUsize::new(0), heard: Mutex::default() });
         let shared = state.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -50,6 +52,12 @@ impl Proxy {
         self.state.bytes.swap(0, Ordering::Relaxed)
     }
 
+    /// Whether something went to clients.
+    pub fn carried(&self, text: &str) -> bool {
+        let heard = self.state.heard.lock().unwrap();
+        heard.windows(text.len()).any(|part| part == text.as_bytes())
+    }
+
     /// How many connections were cut.
     pub fn cut(&self) -> usize {
         self.state.cut.load(Ordering::Relaxed)
@@ -69,6 +77,7 @@ impl State {
                 let Ok(read @ 1..) = from_server.read(&mut buffer[..most]).await else { return };
                 left -= read as u64;
                 self.bytes.fetch_add(read as u64, Ordering::Relaxed);
+                self.heard.lock().unwrap().extend_from_slice(&buffer[..read]);
                 if to_client.write_all(&buffer[..read]).await.is_err() {
                     return;
                 }

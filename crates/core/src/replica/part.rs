@@ -144,6 +144,11 @@ impl Part {
         is_new
     }
 
+    /// Whether it is not what holds all that may be read and has yet to get some of that.
+    pub(super) fn has_all_it_may(&self) -> bool {
+        !self.by_right || self.all.iter().all(|subscribed| subscribed.ready)
+    }
+
     /// The queries that are none of these.
     pub(super) fn unlike(&self, queries: &[Query]) -> Vec<QueryNumber> {
         let others = self.all.iter().filter(|subscribed| !queries.contains(&subscribed.query));

@@ -1,6 +1,7 @@
 //! The status that tells the truth.
 
 use super::Replica;
+use super::part::Part;
 use crate::frame::Progress;
 use crate::numbers::{Millis, Seq};
 
@@ -71,6 +72,7 @@ impl Replica {
 
     /// Whether all that the server was last heard to have is played, and the stream is open.
     pub fn is_caught_up(&self) -> bool {
-        self.link.is_open() && self.history.played >= self.history.head
+        let is_filled = self.part.as_ref().is_none_or(Part::has_all_it_may);
+        self.link.is_open() && is_filled && self.history.played >= self.history.head
     }
 }

@@ -1,0 +1,332 @@
+//! Reading and writing no more than the rules allow, with a real server that asks who connects.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fastrand::Rng;
+use serde_json::json;
+use support::proxy::Proxy;
+use support::{builder, soon};
+use tapeline_client::{Builder, ObjectId, Outcome, Stream, Tapeline, Transport};
+use tapeline_core::codec::Codec;
+use tapeline_core::value::Value;
+use tapeline_log::memory::MemoryLog;
+use tapeline_server::auth::Authenticator;
+use tapeline_server::{Server, ServerConfig, read_schema};
+use tempfile::TempDir;
+
+/// Everybody reads and edits the tasks that they own or are members of.
+const SCHEMA: &str = r#"
+    [collections.tasks.rules]
+    read = "resource.owner == auth.sub || auth.sub in resource.members"
+    insert = "new.owner == auth.sub"
+    update = "old.owner == auth.sub || auth.sub in old.members && old.owner == new.owner"
+    delete = "old.owner == auth.sub"
+    fields = { verdict = "auth.role == 'judge'" }
+
+    [streams."teams/*"]
+    read = "stream.parts[1] in auth.teams"
+    write = "stream.parts[1] in auth.teams"
+"#;
+
+/// A server that asks who connects, and makes tokens for whoever the tests speak for.
+struct Asking {
+    server: Server,
+    auth: Arc<Authenticator>,
+    key: String,
+    _directory: TempDir,
+}
+
+impl Asking {
+    async fn start() -> Self {
+        let directory = TempDir::new().unwrap();
+        std::fs::write(directory.path().join("secret"), "0123456789abcdef0123456789abcdef").unwrap();
+        let new = tapeline_server::auth::new_api_key("backend").unwrap();
+        let text = format!(
+            "[[tokens.keys]]\nid = 'k'\nalgorithm = 'HS256'\nsecret_file = 'secret'\n\
+             [[keys]]\nname = 'backend'\nhash = '{}'\nsubject = 'backend'\ntrusted = true\n",
+            new.hash
+        );
+        let auth = Arc::new(Authenticator::read(&text, Path::new(directory.path())).unwrap());
+        let file = read_schema(SCHEMA).unwrap();
+        let config = ServerConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            auth: Some(auth.clone()),
+            schema: file.schema.into(),
+            authority: file.authority.into(),
+            ..ServerConfig::default()
+        };
+        let server = Server::start_in_memory(config, Arc::new(MemoryLog::new())).await.unwrap();
+        Self { server, auth, key: new.key, _directory: directory }
+    }
+
+    fn token(&self, subject: &str, claims: serde_json::Value) -> String {
+        let serde_json::Value::Object(mut claims) = claims else { panic!("claims are a map") };
+        let now = SystemTime::now();
+        let expires = now.duration_since(UNIX_EPOCH).unwrap().as_secs() + 3_600;
+        claims.insert("sub".into(), subject.into());
+        claims.entry("exp").or_insert_with(|| expires.into());
+        self.auth.issue(claims, None, now).unwrap()
+    }
+
+    fn address(&self) -> String {
+        format!("ws://{}", self.server.address())
+    }
+
+    /// Somebody whose lines the test can look into.
+    fn client(&self, proxy: &Proxy, subject: &str) -> Builder {
+        let token = self.token(subject, json!({}));
+        builder(&proxy.address, Transport::WebSocket).codec(Codec::Json).subject(subject).token(token)
+    }
+
+    async fn backend(&self) -> (Tapeline, Stream) {
+        let client = builder(self.address(), Transport::WebSocket).token(&self.key).open().await.unwrap();
+        let stream = client.stream("list").await.unwrap();
+        (client, stream)
+    }
+
+    async fn proxy(&self) -> Proxy {
+        Proxy::new(self.server.address(), Vec::new()).await
+    }
+}
+
+fn members(names: &[&str]) -> Value {
+    Value::List(names.iter().map(Value::text).collect())
+}
+
+fn tasks(stream: &Stream) -> BTreeMap<ObjectId, Value> {
+    let all = stream.collection("tasks").unwrap().all();
+    all.into_iter().map(|(id, object)| (id, object.to_value())).collect()
+}
+
+/// Waits until a stream shows what it should.
+async fn shows(stream: &Stream, what: impl Fn() -> bool) {
+    let mut changes = stream.changes();
+    soon(async {
+        while !what() {
+            changes.next().await.unwrap();
+        }
+    })
+    .await;
+}
+
+fn may_read(subject: &str, task: &Value) -> bool {
+    let Value::Map(task) = task else { return false };
+    let is_member = |value: &Value| matches!(value, Value::List(members) if members.contains(&Value::text(subject)));
+    task.get("owner") == Some(&Value::text(subject)) || task.get("members").is_some_and(is_member)
+}
+
+/// What the test keeps in mind of all that was ever written: who could read it while it stood.
+#[derive(Default)]
+struct Written {
+    readers: BTreeMap<String, BTreeSet<&'static str>>,
+}
+
+const PEOPLE: [&str; 3] = ["ana", "ben", "cem"];
+
+impl Written {
+    /// Every text in a task is marked, its id as well.
+    fn stands(&mut self, id: &ObjectId, task: &Value) {
+        let Value::Map(fields) = task else { return };
+        let title = fields.get("title").and_then(Value::as_text).map(ToString::to_string);
+        for mark in [Some(id.to_string()), title].into_iter().flatten() {
+            let readers = self.readers.entry(mark).or_default();
+            readers.extend(PEOPLE.into_iter().filter(|person| may_read(person, task)));
+        }
+    }
+}
+
+async fn random_history(seed: u64) {
+    let mut random = Rng::with_seed(seed);
+    let asking = Asking::start().await;
+    let (_backend, all) = asking.backend().await;
+    let everything = all.collection("tasks").unwrap();
+    let proxies = [asking.proxy().await, asking.proxy().await];
+    let people = [
+        asking.client(&proxies[0], "ana").open().await.unwrap(),
+        asking.client(&proxies[1], "ben").open().await.unwrap(),
+    ];
+    let whole = people[0].stream("list").await.unwrap();
+    let part = people[1].part("list").await.unwrap();
+    let mut held = vec![part.hold(&json!({ "collection": "tasks", "where": { "open": true } })).unwrap()];
+    held.push(part.hold(&json!({ "collection": "tasks", "orderBy": "-rank", "limit": 4 })).unwrap());
+    let (mut written, mut count) = (Written::default(), 0);
+    for _ in 0..120 {
+        count += 1;
+        let known = tasks(&all);
+        let ids: Vec<&ObjectId> = known.keys().collect();
+        let one = random.choice(&ids).map(|id| (*id).clone());
+        let someone = || *Rng::with_seed(seed ^ count).choice(&PEOPLE).unwrap();
+        let some = members(&PEOPLE[random.usize(..3)..]);
+        let title = Value::text(format!("mark-{count}-mark"));
+        match (random.u8(0..12), one) {
+            (0..=3, _) | (_, None) => {
+                let id = ObjectId::new(format!("task-{count}-task")).unwrap();
+                let fields = [
+                    ("owner", Value::text(someone())),
+                    ("members", if random.bool() { some } else { members(&[]) }),
+                    ("title", title),
+                    ("open", random.bool().into()),
+                    ("rank", i64::from(random.u8(..)).into()),
+                ];
+                everything.insert_as(id, fields).unwrap();
+            }
+            (4, Some(id)) => drop(everything.update(&id, [("owner", Value::text(someone()))]).unwrap()),
+            (5, Some(id)) => drop(everything.update(&id, [("members", some)]).unwrap()),
+            (6, Some(id)) => drop(everything.delete(&id).unwrap()),
+            (7, _) => people[random.usize(..2)].go_offline(),
+            (8, _) => people[random.usize(..2)].go_online(),
+            (9, Some(id)) => {
+                let fields = [("title", title), ("owner", Value::text(someone())), ("open", random.bool().into())];
+                everything.update(&id, fields).unwrap();
+            }
+            (_, Some(id)) => {
+                everything.update(&id, [("title", title), ("open", random.bool().into())]).unwrap();
+            }
+        }
+        for (id, task) in tasks(&all) {
+            written.stands(&id, &task);
+        }
+        if random.u8(0..4) == 0 {
+            soon(all.synced()).await.unwrap();
+        }
+    }
+    soon(all.synced()).await.unwrap();
+    people.iter().for_each(Tapeline::go_online);
+    let is_open = |task: &Value| matches!(task, Value::Map(fields) if fields.get("open") == Some(&Value::Bool(true)));
+    let of = |person: &str| -> BTreeMap<ObjectId, Value> {
+        tasks(&all).into_iter().filter(|(_, task)| may_read(person, task)).collect()
+    };
+    let expected = of("ana");
+    shows(&whole, || tasks(&whole) == expected).await;
+    let (bens, open) = (of("ben"), of("ben").into_iter().filter(|(_, task)| is_open(task)).collect::<BTreeMap<_, _>>());
+    let as_map = |at: usize| -> BTreeMap<ObjectId, Value> {
+        held[at].objects().into_iter().map(|(id, object)| (id, object.to_value())).collect()
+    };
+    let rank = |task: &Value| match task {
+        Value::Map(fields) => fields.get("rank").and_then(Value::as_int),
+        _ => None,
+    };
+    let mut highest: Vec<_> = bens.iter().collect();
+    highest.sort_by(|a, b| rank(b.1).cmp(&rank(a.1)).then_with(|| a.0.cmp(b.0)));
+    let highest: BTreeMap<_, _> = highest.into_iter().take(4).map(|(id, task)| (id.clone(), task.clone())).collect();
+    shows(&part, || as_map(0) == open && as_map(1) == highest).await;
+    assert!(tasks(&part).keys().all(|id| open.contains_key(id) || highest.contains_key(id)), "nothing else is held");
+    for (mark, readers) in &written.readers {
+        for (person, proxy) in ["ana", "ben"].iter().zip(&proxies) {
+            assert!(readers.contains(person) || !proxy.carried(mark), "{person} was sent {mark}");
+        }
+    }
+    assert!(whole.status().replica.diverged == 0 && part.status().replica.diverged == 0);
+}
+
+/// With random owners, members, edits, deletes and times offline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_holds_or_is_ever_sent_what_they_may_not_read() {
+    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    for round in 0..12 {
+        let seed = seed.wrapping_add(round);
+        println!("SEED={seed}");
+        random_history(seed).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_no_rule_allows_is_refused_and_parked_without_a_word_of_what_may_not_be_read() {
+    let asking = Asking::start().await;
+    let (_backend, all) = asking.backend().await;
+    let of_ben = ObjectId::new("of-ben").unwrap();
+    let fields = [("owner", Value::text("ben")), ("members", members(&["cem"])), ("title", Value::text("secret"))];
+    all.collection("tasks").unwrap().insert_as(of_ben.clone(), fields).unwrap();
+    soon(all.synced()).await.unwrap();
+    let proxy = asking.proxy().await;
+    let ana = asking.client(&proxy, "ana").open().await.unwrap();
+    let list = ana.stream("list").await.unwrap();
+    let mine = list.collection("tasks").unwrap();
+    soon(list.caught_up()).await.unwrap();
+    let refused = async |receipt: tapeline_client::Receipt| match soon(receipt.recorded()).await.unwrap() {
+        Outcome::Refused(refusal) => (refusal.code.code().to_owned(), refusal.reason.clone(), refusal.current.clone()),
+        other => panic!("{other:?}"),
+    };
+    let update = mine.update(&of_ben, [("title", Value::text("mine"))]).unwrap();
+    let (code, reason, current) = refused(update).await;
+    assert_eq!((code.as_str(), current), ("not_found", None), "{reason}");
+    let for_ben = [("owner", Value::text("ben")), ("title", Value::text("a gift"))];
+    let (code, reason, _) = refused(mine.insert(for_ben).unwrap().1).await;
+    assert_eq!(code, "forbidden");
+    assert!(reason.contains("you may not insert it (rule of tasks: insert)"), "{reason}");
+    let own = [("owner", Value::text("ana")), ("title", Value::text("own")), ("verdict", Value::text("good"))];
+    assert!(refused(mine.insert(own).unwrap().1).await.1.contains("tasks.verdict"));
+    assert_eq!(list.parked().len(), 3);
+    let (id, receipt) = mine.insert([("owner", Value::text("ana")), ("title", Value::text("own"))]).unwrap();
+    assert!(matches!(soon(receipt.recorded()).await, Ok(Outcome::Recorded { .. })), "nothing is blocked by it");
+    assert_eq!(tasks(&list).keys().collect::<Vec<_>>(), [&id]);
+    assert!(!proxy.carried("secret") && !proxy.carried("cem"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_becomes_a_member_gets_exactly_that_and_who_is_none_any_more_has_it_no_longer() {
+    let asking = Asking::start().await;
+    let (_backend, all) = asking.backend().await;
+    let everything = all.collection("tasks").unwrap();
+    let ids: Vec<ObjectId> = (0..40).map(|at| ObjectId::new(format!("t{at:02}")).unwrap()).collect();
+    for id in &ids {
+        everything.insert_as(id.clone(), [("owner", Value::text("cem")), ("members", members(&[]))]).unwrap();
+    }
+    let proxy = asking.proxy().await;
+    let ana = asking.client(&proxy, "ana").open().await.unwrap();
+    let list = ana.stream("list").await.unwrap();
+    soon(list.caught_up()).await.unwrap();
+    let share = |range: std::ops::Range<usize>, with: &[&str]| {
+        ids[range].iter().for_each(|id| drop(everything.update(id, [("members", members(with))]).unwrap()));
+    };
+    let holds = async |range: std::ops::Range<usize>| {
+        shows(&list, || tasks(&list).keys().eq(&ids[range.clone()])).await;
+    };
+    share(0..10, &["ana"]);
+    holds(0..10).await;
+    share(0..5, &["ben"]);
+    holds(5..10).await;
+    ana.go_offline();
+    share(20..30, &["ana", "ben"]);
+    share(5..10, &[]);
+    soon(all.synced()).await.unwrap();
+    ana.go_online();
+    holds(20..30).await;
+    assert!(ids[30..].iter().all(|id| !proxy.carried(&id.to_string())), "what was never shared");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_which_nothing_may_be_read_is_denied_and_what_was_held_of_it_goes() {
+    let asking = Asking::start().await;
+    let directory = TempDir::new().unwrap();
+    let open = |teams: serde_json::Value| {
+        let token = asking.token("ana", json!({ "teams": teams }));
+        builder(asking.address(), Transport::WebSocket).store(directory.path().join("ana")).subject("ana").token(token)
+    };
+    let ana = open(json!(["red"])).open().await.unwrap();
+    let red = ana.stream("teams/red").await.unwrap();
+    red.collection("notes").unwrap().insert([("text", Value::text("ours"))]).unwrap();
+    soon(red.synced()).await.unwrap();
+    soon(red.stored()).await.unwrap();
+    let blue = ana.stream("teams/blue").await.unwrap();
+    let mut changes = blue.status_changes();
+    soon(async {
+        while blue.status().replica.denied.is_none() {
+            changes.next().await.unwrap();
+        }
+    })
+    .await;
+    assert!(blue.status().replica.denied.unwrap().contains("teams/blue"));
+    ana.close().await.unwrap();
+    drop((red, blue, changes, ana));
+
+    let ana = open(json!([])).open().await.unwrap();
+    let red = ana.stream("teams/red").await.unwrap();
+    let notes = red.collection("notes").unwrap();
+    shows(&red, || notes.all().is_empty()).await;
+}
