@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tapeline_core::name::StreamName;
 use tapeline_core::schema::Schema;
 
+use crate::auth::Authenticator;
 use crate::metrics::Readings;
 use crate::pages::Pages;
 
@@ -14,6 +15,8 @@ use crate::pages::Pages;
 pub struct ServerConfig {
     /// Where to listen; port 0 takes one that is free.
     pub listen: SocketAddr,
+    /// Who may connect; without it, whoever reaches the address.
+    pub auth: Option<Arc<Authenticator>>,
     /// Listen where other machines can connect though nothing asks who does.
     pub insecure: bool,
     /// Streams whose stored state is behind their log, to be brought up in the background.
@@ -32,7 +35,15 @@ pub const PORT: u16 = 7070;
 impl Default for ServerConfig {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-        Self { listen, insecure: false, unapplied: Vec::new(), schema: Arc::default(), readings: None, pages: None }
+        Self {
+            listen,
+            auth: None,
+            insecure: false,
+            unapplied: Vec::new(),
+            schema: Arc::default(),
+            readings: None,
+            pages: None,
+        }
     }
 }
 
@@ -41,7 +52,8 @@ impl Default for ServerConfig {
 pub enum StartError {
     /// The address is open to others and nothing would ask who connects.
     #[error(
-        "{0} can be reached from other machines, and nothing asks who connects: listen on 127.0.0.1, or allow it with insecure"
+        "{0} can be reached from other machines, and nothing asks who connects: say who may with an auth file, listen on \
+         127.0.0.1, or allow it with insecure"
     )]
     Insecure(SocketAddr),
     /// The address cannot be listened on.

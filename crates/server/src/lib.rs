@@ -9,6 +9,7 @@
 //! of what is behind them.
 
 mod accept;
+pub mod auth;
 mod budget;
 mod config;
 mod deflate;
@@ -30,6 +31,7 @@ mod sessions;
 mod shard;
 mod shared;
 mod sse;
+mod toml_file;
 mod websocket;
 mod wire;
 

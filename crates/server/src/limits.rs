@@ -36,6 +36,35 @@ pub const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 /// Streams open at once on all sockets together, past which opening one is answered `later`.
 pub const OPENINGS: i64 = 400_000;
 
+// Who connects.
+
+/// Bytes of a token or API key.
+pub const TOKEN_BYTES: usize = 8 << 10;
+/// How far the clocks of issuers may be apart from ours, where an auth file does not say it.
+pub const LEEWAY: Duration = Duration::from_secs(30);
+/// How far at most.
+pub const LEEWAY_MOST: Duration = Duration::from_secs(10 * 60);
+/// Keys that tokens are verified with: so many in an auth file, and so many that an issuer publishes.
+pub const TOKEN_KEYS: usize = 16;
+/// API keys in an auth file.
+pub const API_KEYS: usize = 1_000;
+/// Bytes of an auth file.
+pub const AUTH_FILE_BYTES: usize = 1 << 20;
+/// Bytes of a file with a key or certificates.
+pub const KEY_FILE_BYTES: usize = 64 << 10;
+/// Bytes of the list of what is revoked.
+pub const REVOKED_BYTES: usize = 16 << 20;
+/// How often these files are looked at.
+pub const AUTH_LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// Bytes of the keys that an issuer publishes.
+pub const JWKS_BYTES: usize = 256 << 10;
+/// How long an issuer may take to answer.
+pub const JWKS_WITHIN: Duration = Duration::from_secs(5);
+/// How often an issuer is asked.
+pub const JWKS_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long an issuer is left alone whoever shows tokens of keys that are not known.
+pub const JWKS_PAUSE: Duration = Duration::from_secs(5);
+
 // Reading what is behind.
 
 /// Reads of the log that run at once.

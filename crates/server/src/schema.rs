@@ -25,6 +25,8 @@ use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::toml_file::{Read, Value, Wrong, check_settings, read_flag, read_toml, read_word, table};
+
 /// How streams are named.
 const STREAMS: &str = "[streams.\"chat/*\"]";
 /// How a collection says its indexes.
@@ -49,36 +51,11 @@ pub struct SchemaError {
 /// # Errors
 /// Where the text is no TOML, or says something that a schema does not know.
 pub fn read_schema(text: &str) -> Result<Schema, SchemaError> {
-    let root = DeTable::parse(text).map_err(|error| {
-        let at = error.span().map_or(text.len(), |span| span.start);
-        Wrong { at, what: error.message().to_owned() }
-    });
-    root.and_then(|root| read_root(root.get_ref())).map_err(|wrong| wrong.place(text))
-}
-
-/// What is wrong, at a byte of the text.
-struct Wrong {
-    at: usize,
-    what: String,
-}
-
-type Read<T> = Result<T, Wrong>;
-type Value<'t> = Spanned<DeValue<'t>>;
-
-impl Wrong {
-    fn at<T>(thing: &Spanned<T>, what: impl Into<String>) -> Self {
-        Self { at: thing.span().start, what: what.into() }
-    }
-
-    fn place(self, text: &str) -> SchemaError {
-        let before = text.get(..self.at).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        SchemaError {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            what: self.what,
-        }
-    }
+    read_toml(text, read_root).map_err(|(wrong, place)| SchemaError {
+        line: place.line,
+        column: place.column,
+        what: wrong.what,
+    })
 }
 
 fn read_root(root: &DeTable<'_>) -> Read<Schema> {
@@ -142,11 +119,6 @@ fn read_rules(rules: &Value<'_>) -> Read<Rules> {
     })
 }
 
-fn read_flag(value: &Value<'_>) -> Read<bool> {
-    let found = value.get_ref();
-    found.as_bool().ok_or_else(|| Wrong::at(value, format!("this is true or false, no {}", found.type_str())))
-}
-
 /// Each is a field, or a list of fields.
 fn read_indexes(value: &Value<'_>) -> Read<Vec<Vec<FieldName>>> {
     let indexes = list(value)?.iter().map(|index| match index.get_ref().as_array() {
@@ -196,63 +168,8 @@ fn read_update_after_delete(value: &Value<'_>) -> Read<UpdateAfterDelete> {
     read_word(value, "update_after_delete", UpdateAfterDelete::ALL.map(|rule| (rule.name(), rule)))
 }
 
-fn read_word<T, const N: usize>(value: &Value<'_>, what: &str, known: [(&str, T); N]) -> Read<T> {
-    let words = known.each_ref().map(|(word, _)| *word);
-    let Some(word) = value.get_ref().as_str() else {
-        let found = value.get_ref().type_str();
-        return Err(Wrong::at(value, format!("{what} is no {found}: it is {}", any_of(&words))));
-    };
-    let meant = known.into_iter().find(|(known, _)| *known == word).map(|(_, meant)| meant);
-    meant.ok_or_else(|| {
-        let hint = did_you_mean(word, &words);
-        Wrong::at(value, format!("there is no {what} {word:?}: it is {}{hint}", any_of(&words)))
-    })
-}
-
-fn table<'v, 't>(value: &'v Value<'t>, what: &str, example: &str) -> Read<&'v DeTable<'t>> {
-    let wrong = || {
-        let found = value.get_ref().type_str();
-        Wrong::at(value, format!("{what} is no {found}: it is a table, as in {example}"))
-    };
-    value.get_ref().as_table().ok_or_else(wrong)
-}
-
-/// Refuses settings that are none, the first in the text before the others.
-fn check_settings(table: &DeTable<'_>, known: &[&str]) -> Read<()> {
-    let unknown = table.keys().filter(|name| !known.contains(&name.get_ref().as_ref()));
-    match unknown.min_by_key(|name| name.span().start) {
-        None => Ok(()),
-        Some(name) => {
-            let hint = did_you_mean(name.get_ref(), known);
-            Err(Wrong::at(
-                name,
-                format!("there is no setting {:?} here: it is {}{hint}", name.get_ref(), any_of(known)),
-            ))
-        }
-    }
-}
-
 fn wrong_name<T>(name: &Spanned<T>, error: &NameError) -> Wrong {
     Wrong::at(name, error.to_string())
-}
-
-/// As in `"last", "first" or "ask"`.
-fn any_of(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// A hint at the word that differs least, where it differs little.
-fn did_you_mean(word: &str, words: &[&str]) -> String {
-    let least = words.iter().map(|known| (strsim::osa_distance(word, known), known)).min();
-    match least {
-        Some((distance, known)) if distance <= known.len().div_ceil(3) => format!("; did you mean {known:?}?"),
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

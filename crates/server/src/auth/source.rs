@@ -1,0 +1,55 @@
+//! Where what an authenticator knows comes from, and whether that has changed since.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::error::AuthFileError;
+use super::file::{Settings, read_bounded};
+use super::revoked::Revoked;
+use crate::limits;
+
+/// Where an auth file is.
+#[derive(Debug)]
+pub(super) enum Source {
+    File(PathBuf),
+    /// Nowhere: what it says was given, and where the files are that it names.
+    Text {
+        text: Box<str>,
+        directory: PathBuf,
+    },
+}
+
+/// What tells that a file is another one.
+pub(super) type Stamp = Option<(SystemTime, u64)>;
+
+impl Source {
+    /// Reads all of it.
+    pub(super) fn read(&self) -> Result<(Settings, Revoked), AuthFileError> {
+        let settings = match self {
+            Self::Text { text, directory } => Settings::read(text, directory)?,
+            Self::File(path) => Settings::read(&read_text(path)?, path.parent().unwrap_or(Path::new("")))?,
+        };
+        let revoked = settings.revoked_file.as_deref().map(Revoked::read).transpose()?.unwrap_or_default();
+        Ok((settings, revoked))
+    }
+
+    /// What is to be looked at.
+    pub(super) fn stamps(&self, settings: &Settings) -> Vec<Stamp> {
+        let file = match self {
+            Self::File(path) => Some(path),
+            Self::Text { .. } => None,
+        };
+        file.into_iter().chain(&settings.files).map(|path| stamp(path)).collect()
+    }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn read_text(path: &Path) -> Result<String, AuthFileError> {
+    let bytes = read_bounded(path, limits::AUTH_FILE_BYTES);
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+    text.map_err(|error| AuthFileError::Unreadable { path: path.to_owned(), error })
+}

@@ -1,0 +1,103 @@
+//! Reading TOML that people write: where they went wrong, and what would be right.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What is wrong, at a byte of the text.
+pub(crate) struct Wrong {
+    at: usize,
+    pub(crate) what: String,
+}
+
+/// A place in a text. Lines and columns count from 1, columns in characters.
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+pub(crate) type Read<T> = Result<T, Wrong>;
+pub(crate) type Value<'t> = Spanned<DeValue<'t>>;
+
+impl Wrong {
+    pub(crate) fn at<T>(thing: &Spanned<T>, what: impl Into<String>) -> Self {
+        Self { at: thing.span().start, what: what.into() }
+    }
+
+    fn place(&self, text: &str) -> Place {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+    }
+}
+
+/// Reads a file by what reads its root.
+pub(crate) fn read_toml<T>(text: &str, read_root: impl FnOnce(&DeTable<'_>) -> Read<T>) -> Result<T, (Wrong, Place)> {
+    let root = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(text.len(), |span| span.start);
+        Wrong { at, what: error.message().to_owned() }
+    });
+    root.and_then(|root| read_root(root.get_ref())).map_err(|wrong| {
+        let place = wrong.place(text);
+        (wrong, place)
+    })
+}
+
+pub(crate) fn read_flag(value: &Value<'_>) -> Read<bool> {
+    let found = value.get_ref();
+    found.as_bool().ok_or_else(|| Wrong::at(value, format!("this is true or false, no {}", found.type_str())))
+}
+
+pub(crate) fn read_word<T, const N: usize>(value: &Value<'_>, what: &str, known: [(&str, T); N]) -> Read<T> {
+    let words = known.each_ref().map(|(word, _)| *word);
+    let Some(word) = value.get_ref().as_str() else {
+        let found = value.get_ref().type_str();
+        return Err(Wrong::at(value, format!("{what} is no {found}: it is {}", any_of(&words))));
+    };
+    let meant = known.into_iter().find(|(known, _)| *known == word).map(|(_, meant)| meant);
+    meant.ok_or_else(|| {
+        let hint = did_you_mean(word, &words);
+        Wrong::at(value, format!("there is no {what} {word:?}: it is {}{hint}", any_of(&words)))
+    })
+}
+
+pub(crate) fn table<'v, 't>(value: &'v Value<'t>, what: &str, example: &str) -> Read<&'v DeTable<'t>> {
+    let wrong = || {
+        let found = value.get_ref().type_str();
+        Wrong::at(value, format!("{what} is no {found}: it is a table, as in {example}"))
+    };
+    value.get_ref().as_table().ok_or_else(wrong)
+}
+
+/// Refuses settings that are none, the first in the text before the others.
+pub(crate) fn check_settings(table: &DeTable<'_>, known: &[&str]) -> Read<()> {
+    let unknown = table.keys().filter(|name| !known.contains(&name.get_ref().as_ref()));
+    match unknown.min_by_key(|name| name.span().start) {
+        None => Ok(()),
+        Some(name) => {
+            let hint = did_you_mean(name.get_ref(), known);
+            Err(Wrong::at(
+                name,
+                format!("there is no setting {:?} here: it is {}{hint}", name.get_ref(), any_of(known)),
+            ))
+        }
+    }
+}
+
+/// As in `"last", "first" or "ask"`.
+fn any_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// A hint at the word that differs least, where it differs little.
+fn did_you_mean(word: &str, words: &[&str]) -> String {
+    let least = words.iter().map(|known| (strsim::osa_distance(word, known), known)).min();
+    match least {
+        Some((distance, known)) if distance <= known.len().div_ceil(3) => format!("; did you mean {known:?}?"),
+        _ => String::new(),
+    }
+}
