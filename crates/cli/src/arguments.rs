@@ -40,6 +40,7 @@ pub enum Command {
   tapeline serve
   tapeline serve --data /var/lib/tapeline --listen 127.0.0.1:0     takes a free port and prints it
   tapeline serve --schema schema.toml                              says how concurrent edits meet
+  tapeline serve --auth auth.toml --listen 0.0.0.0:7070            asks who connects
   tapeline serve --config tapeline.toml                            data = \"…\", listen = \"…\", insecure = false, schema = \"…\"")]
     Serve(Serve),
     /// Run a server with the example apps on it, ready to be opened in browsers.
@@ -177,6 +178,9 @@ pub struct Serve {
     /// Listen on an address that others reach though nothing asks who they are.
     #[arg(long, env = "TAPELINE_INSECURE")]
     pub insecure: bool,
+    /// A TOML file that says who may connect; without it, whoever reaches the address.
+    #[arg(long, env = "TAPELINE_AUTH", value_name = "FILE")]
+    pub auth: Option<PathBuf>,
     /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
     #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
     pub schema: Option<PathBuf>,

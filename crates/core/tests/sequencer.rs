@@ -237,7 +237,8 @@ fn a_replayed_log_gives_the_same_sequencer() {
     server.push(BEN, authored(2, 2, 1, vec![set("gone", "a", 1)]));
     let second = server.sequencer.stage().unwrap();
 
-    let mut twin = Sequencer::new(StreamState::empty(server.sequencer.staged().incarnation), std::sync::Arc::default(), None);
+    let mut twin =
+        Sequencer::new(StreamState::empty(server.sequencer.staged().incarnation), std::sync::Arc::default(), None);
     (1..=2).for_each(|client| twin.load_client(ClientId(client), None));
     twin.load_entry(key("x"), None);
     for staged in [first, second] {

@@ -40,13 +40,16 @@ impl Server {
         S: StateStore,
     {
         let address = config.listen;
-        if !address.ip().is_loopback() && !config.insecure {
+        if !address.ip().is_loopback() && !config.insecure && config.auth.is_none() {
             return Err(StartError::Insecure(address));
         }
         let cannot = |error| StartError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let shared = Shared::new(log, store, &config);
+        if let Some(auth) = &config.auth {
+            auth.keep_up();
+        }
         tokio::spawn(bring_up(shared.clone(), config.unapplied));
         tokio::spawn(shared.sessions.clone().watch());
         tokio::spawn(shared.clone().follow_auth());

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::json;
 use tapeline_log::embedded::{Embedded, OpenError, Stats};
 use tapeline_log::{EventLog, LogError};
+use tapeline_server::auth::Authenticator;
 use tapeline_server::{Pages, Reading, Readings, SchemaFile, Server, ServerConfig};
 
-use super::schema;
+use super::{auth, schema};
 use crate::arguments::Serve;
 use crate::failure::Failure;
 use crate::{output, stop};
@@ -23,6 +24,7 @@ struct File {
     listen: Option<SocketAddr>,
     insecure: Option<bool>,
     schema: Option<PathBuf>,
+    auth: Option<PathBuf>,
 }
 
 /// Runs a server until it is told to stop.
@@ -32,14 +34,17 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let schema = schema::read(serve.schema.or(file.schema).as_deref())?;
-    let place = Place { data: &data, listen, insecure, schema, pages: None };
-    host(place, async |address| announce(address, &data, json)).await
+    let auth = serve.auth.or(file.auth).map(|path| auth::read(&path)).transpose()?;
+    let asks = auth.is_some();
+    let place = Place { data: &data, listen, auth, insecure, schema, pages: None };
+    host(place, async |address| announce(address, &data, asks, json)).await
 }
 
 /// Where a server keeps things, and where it is found.
 pub(super) struct Place<'p> {
     pub(super) data: &'p Path,
     pub(super) listen: SocketAddr,
+    pub(super) auth: Option<Authenticator>,
     pub(super) insecure: bool,
     pub(super) schema: SchemaFile,
     pub(super) pages: Option<Pages>,
@@ -56,10 +61,11 @@ pub(super) async fn host(
         Arc::new(move || readings(&storage.stats()))
     };
     let unapplied = storage.unapplied_streams();
-    let Place { listen, insecure, schema, pages, .. } = place;
+    let Place { listen, auth, insecure, schema, pages, .. } = place;
     let SchemaFile { schema, authority } = schema;
     let config = ServerConfig {
         listen,
+        auth: auth.map(Arc::new),
         insecure,
         unapplied,
         schema: schema.into(),
@@ -115,14 +121,15 @@ fn readings(stats: &Stats) -> Vec<Reading> {
     ]
 }
 
-fn announce(address: SocketAddr, data: &Path, json: bool) -> Result<(), Failure> {
+fn announce(address: SocketAddr, data: &Path, asks: bool, json: bool) -> Result<(), Failure> {
     if json {
         let address = format!("ws://{address}");
         return output::line(json!({ "listening": address, "data": data, "pid": std::process::id() }));
     }
     output::line(format!("tapeline is listening on ws://{address}, data in {}", data.display()))?;
-    if address.ip().is_loopback() {
-        output::line("nothing asks who connects, so only this machine can")?;
+    match (asks, address.ip().is_loopback()) {
+        (true, _) => Ok(()),
+        (false, true) => output::line("nothing asks who connects, so only this machine can: --auth FILE says who may"),
+        (false, false) => output::line("nothing asks who connects: whoever reaches this address can do everything"),
     }
-    Ok(())
 }

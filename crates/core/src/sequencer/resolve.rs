@@ -188,12 +188,7 @@ impl Ground<'_> {
                 Some(gone) if !knew(gone.version().last, base, stamp.client) => self.revive(op, gone, &mut fields),
                 // Nobody remembers whether it was deleted since.
                 None if base < self.horizon => Ok(Decision::lost(op, LostReason::Gone)),
-                _ => Err(refuse(
-                    RefusalCode::NotFound,
-                    not_found(&op.key),
-                    &op.key,
-                    None,
-                )),
+                _ => Err(refuse(RefusalCode::NotFound, not_found(&op.key), &op.key, None)),
             },
             (Action::Delete, None) => Ok(Decision::Instead { ops: Vec::new(), lost: Vec::new() }),
             (Action::Upsert(_), None) if entry.is_some_and(|gone| !knew(gone.version().last, base, stamp.client)) => {

@@ -100,7 +100,8 @@ fn read_tokens(tokens: &Value<'_>, directory: &Path) -> Read<Settings> {
 }
 
 fn read_leeway(value: &Value<'_>) -> Read<Duration> {
-    let seconds = value.get_ref().as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+    let seconds =
+        value.get_ref().as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
     let leeway = seconds.map(Duration::from_secs).filter(|leeway| *leeway <= limits::LEEWAY_MOST);
     let most = limits::LEEWAY_MOST.as_secs();
     leeway.ok_or_else(|| Wrong::at(value, format!("this is a number of seconds, {most} at most")))
@@ -148,7 +149,10 @@ fn read_key(
     let bytes = bytes.map_err(|error| Wrong::at(file, format!("{} cannot be read: {error}", path.display())))?;
     files.push(path);
     if algorithm != Algorithm::HS256 && bytes.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
-        return Err(Wrong::at(file, "this is a private key: the server verifies with the public one, and is safer without"));
+        return Err(Wrong::at(
+            file,
+            "this is a private key: the server verifies with the public one, and is safer without",
+        ));
     }
     Key::read(id, algorithm, bytes.trim_ascii_end()).ok_or_else(|| Wrong::at(file, what_a_key_is(algorithm)))
 }
@@ -158,7 +162,9 @@ const PRIVATE: &[u8] = b"PRIVATE KEY";
 
 fn what_a_key_is(algorithm: Algorithm) -> String {
     match algorithm {
-        Algorithm::HS256 => format!("a secret has at least {SECRET_BYTES} bytes, as openssl rand -hex {SECRET_BYTES} makes"),
+        Algorithm::HS256 => {
+            format!("a secret has at least {SECRET_BYTES} bytes, as openssl rand -hex {SECRET_BYTES} makes")
+        }
         Algorithm::RS256 => "this is no public RSA key in a PEM file".into(),
         Algorithm::ES256 => "this is no public key on P-256 in a PEM file".into(),
         _ => "this is no public Ed25519 key in a PEM file".into(),

@@ -1,0 +1,16 @@
+//! Auth files: who may connect.
+
+use std::path::Path;
+
+use tapeline_server::auth::{AuthFileError, Authenticator};
+
+use crate::failure::Failure;
+
+/// Reads an auth file.
+pub(super) fn read(path: &Path) -> Result<Authenticator, Failure> {
+    Authenticator::open(path).map_err(|error| match error {
+        AuthFileError::Unreadable { path, error } => Failure::File { place: path.display().to_string(), error },
+        AuthFileError::Wrong { .. } => Failure::Failed(format!("{}: {error}", path.display())),
+        AuthFileError::Revoked { .. } => Failure::failed(error),
+    })
+}
