@@ -121,7 +121,11 @@ impl Gate for StreamGate {
             (None, true) => return None,
             (None, false) => format!("{}: you may not {doing} it (no rule allows it)", change.key),
         };
-        Some(Objection { code: RefusalCode::Forbidden, reason })
+        let field = match against {
+            Some(Of::Field(field)) => Some(field.clone()),
+            _ => None,
+        };
+        Some(Objection { code: RefusalCode::Forbidden, field, reason })
     }
 
     fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool {

@@ -10,6 +10,7 @@ use tapeline_core::object::Object;
 use tapeline_core::query::Filter;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::gate::Ruling;
 use crate::rules::Authority;
 use crate::translate::{all, is_nothing, translate};
 use crate::vars;
@@ -54,6 +55,28 @@ impl Authority {
             _ if parts.is_empty() => Reading::Nothing,
             _ => Reading::Part(parts),
         }
+    }
+}
+
+impl Authority {
+    /// What each rule says that has a say in whether an object may be read. Where there is none, it may not be, unless there
+    /// are no rules at all.
+    pub fn read_rulings(&self, stream: &StreamName, caller: &Caller, key: &Key, object: &Object) -> Vec<Ruling> {
+        let rules = self.on(stream);
+        let (auth, of) = (vars::auth(caller), vars::stream(stream));
+        let own = rules.stream.and_then(|rules| rules.read.as_ref());
+        let own = own.map(|rule| Ruling {
+            rule: "the stream: read".into(),
+            text: rule.text().into(),
+            holds: rule.holds(&[("auth", &auth), ("stream", &of)]),
+        });
+        let ruled = rules.access(&key.collection).and_then(|access| access.read.as_ref());
+        let ruled = ruled.map(|rule| {
+            let resource = vars::object(key, object, rule.fields());
+            let holds = rule.holds(&[("auth", &auth), ("stream", &of), ("resource", &resource)]);
+            Ruling { rule: format!("{}: read", key.collection), text: rule.text().into(), holds }
+        });
+        own.into_iter().chain(ruled).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use tapeline_core::name::{Collection, FieldName, ObjectId, StreamName};
+use tapeline_core::name::{Collection, FieldName, ObjectId, StreamName, Subject};
 use tapeline_core::numbers::Seq;
 
 /// Streams of small events, ordered by a server, kept the same on every device.
@@ -27,6 +27,8 @@ Examples:
   tapeline insert lists/home tasks t1 '{\"title\":\"Buy milk\"}'
   tapeline tail lists/home --follow    events as they are recorded
   tapeline objects lists/home | jq .fields.title
+
+A server that asks who connects is shown what TAPELINE_TOKEN holds: a token, or an API key.
 
 Exit codes:
   0 done                         3 the server cannot be reached
@@ -56,6 +58,18 @@ pub enum Command {
         #[command(subcommand)]
         command: SchemaCommand,
     },
+    /// Look at the rules of a schema file: who may read and write what.
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// Say what somebody may do with an object, and by which rules.
+    ///
+    /// The object is read from the server, as whoever TAPELINE_TOKEN speaks for; the rules are those of the file.
+    #[command(after_help = "Examples:
+  tapeline why ana lists/home tasks t1 --schema schema.toml
+  tapeline why ana lists/home tasks t1 --schema schema.toml --claim 'teams=[\"red\"]'")]
+    Why(Why),
     /// List the streams of the server: head, objects, bytes, subscribers.
     Streams,
     /// Show one stream's figures with its digest.
@@ -165,6 +179,56 @@ pub enum SchemaCommand {
         /// The TOML file.
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Check that the rules allow and refuse what a file of cases says.
+    #[command(after_help = "Example:
+  tapeline rules test cases.toml --schema schema.toml
+
+A case, of as many as you like; without old it is an insert, without new a delete:
+  [[cases]]
+  name = \"an owner may close a task\"
+  auth = { sub = \"ana\" }
+  stream = \"lists/home\"
+  collection = \"tasks\"
+  old = { owner = \"ana\", state = \"open\" }
+  new = { owner = \"ana\", state = \"closed\" }
+  read = true
+  write = true")]
+    Test {
+        /// The TOML file with the cases.
+        file: PathBuf,
+        /// The TOML file with the rules.
+        #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
+        schema: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct Why {
+    /// Who: the subject of their token.
+    pub subject: Subject,
+    /// The stream.
+    pub stream: StreamName,
+    /// The collection.
+    pub collection: Collection,
+    /// The object's id.
+    pub id: ObjectId,
+    /// The TOML file with the rules.
+    #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
+    pub schema: PathBuf,
+    /// What else their token claims, each as NAME=JSON.
+    #[arg(long = "claim", value_name = "NAME=JSON", value_parser = claim)]
+    pub claims: Vec<(String, serde_json::Value)>,
+}
+
+/// Reads a claim.
+fn claim(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, json) = text.split_once('=').ok_or("a claim is written NAME=JSON, like role=\"editor\"")?;
+    let value = serde_json::from_str(json).map_err(|error| format!("{json} is not JSON: {error}"))?;
+    Ok((name.into(), value))
 }
 
 #[derive(Args, Debug)]

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 
 use serde::Deserialize;
+use tapeline_client::Tapeline;
 
 use crate::failure::Failure;
 
@@ -12,6 +13,21 @@ struct Problem {
     title: String,
     #[serde(default)]
     detail: String,
+}
+
+/// What the server is shown, where it asks who somebody is: a token or an API key, from the environment, where other
+/// people on the machine do not see it.
+pub fn token() -> Option<String> {
+    std::env::var("TAPELINE_TOKEN").ok().filter(|token| !token.is_empty())
+}
+
+/// A client of a server, as whoever runs this.
+pub fn client(server: &str) -> tapeline_client::Builder {
+    let builder = Tapeline::builder(server);
+    match token() {
+        Some(token) => builder.token(token),
+        None => builder,
+    }
 }
 
 /// Asks whether the server is there: before a client is started, which would try again and again.
@@ -49,12 +65,20 @@ pub fn encode(text: &str) -> String {
 /// Asks the server to do something that needs no more words.
 pub fn post(server: &str, path: &str) -> Result<(), Failure> {
     let url = format!("{}{path}", base(server)?);
-    read(server, path, agent().post(&url).send_empty()).map(drop)
+    let request = agent().post(&url);
+    let request = token().iter().fold(request, |request, token| request.header("authorization", bearer(token)));
+    read(server, path, request.send_empty()).map(drop)
 }
 
 fn get(server: &str, path: &str) -> Result<impl Read + use<>, Failure> {
     let url = format!("{}{path}", base(server)?);
-    read(server, path, agent().get(&url).call())
+    let request = agent().get(&url);
+    let request = token().iter().fold(request, |request, token| request.header("authorization", bearer(token)));
+    read(server, path, request.call())
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
 }
 
 fn agent() -> ureq::Agent {

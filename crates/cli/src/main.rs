@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command, SchemaCommand};
+use arguments::{Arguments, Command, RulesCommand, SchemaCommand};
 use failure::Failure;
 
 #[global_allocator]
@@ -51,6 +51,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(demo) => commands::demo::run(demo, json).await,
         Command::Serve(serve) => commands::serve::run(serve, json).await,
         Command::Schema { command: SchemaCommand::Check { file } } => commands::schema::check(&file, json),
+        Command::Rules { command: RulesCommand::Test { file, schema } } => commands::rules::test(&file, &schema, json),
+        Command::Why(why) => commands::rules::why(&server, why, json),
         Command::Streams => commands::streams::run(&server, json),
         Command::Status { stream } => commands::streams::status(&server, &stream, json),
         Command::Tail(tail) => commands::tail::run(&server, tail).await,

@@ -1,8 +1,10 @@
 //! The line to the server: one socket after another, by the rules of the core's [`Link`].
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Hello, PROTOCOL, ServerFrame};
@@ -20,7 +22,9 @@ use crate::transport::{Choice, End, Transport};
 pub(crate) struct Line {
     address: Address,
     choice: Choice,
-    token: Option<String>,
+    tokens: Option<Tokens>,
+    /// Brings a newer token while the one that was shown is still good.
+    renewal: Option<Shown>,
     began: Instant,
     link: Link,
     state: State,
@@ -37,8 +41,40 @@ pub(crate) struct Line {
 
 enum State {
     Down,
-    Connecting(Pin<Box<dyn Future<Output = Result<Socket, SocketError>> + Send>>),
+    Connecting(Attempt),
     Up(Socket),
+}
+
+/// An attempt to connect, with what there is to show.
+type Attempt = Pin<Box<dyn Future<Output = (Result<Socket, SocketError>, Option<String>)> + Send>>;
+
+/// A token that is on its way.
+type Shown = Pin<Box<dyn Future<Output = String> + Send>>;
+
+/// How long a newer token is waited for at least: an app may have none.
+const RENEW_AFTER: Duration = Duration::from_secs(1);
+
+/// Gives tokens, each newer than the last.
+#[derive(Clone)]
+pub(crate) struct Tokens(Arc<dyn Fn() -> Shown + Send + Sync>);
+
+impl Tokens {
+    pub(crate) fn new<T>(newest: impl Fn() -> T + Send + Sync + 'static) -> Self
+    where
+        T: Future<Output = String> + Send + 'static,
+    {
+        Self(Arc::new(move || Box::pin(newest())))
+    }
+
+    fn newest(&self) -> Shown {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens")
+    }
 }
 
 /// What the line brings.
@@ -52,11 +88,12 @@ pub(crate) enum Heard {
 }
 
 impl Line {
-    pub(crate) fn new(address: Address, transport: Transport, token: Option<String>) -> Self {
+    pub(crate) fn new(address: Address, transport: Transport, tokens: Option<Tokens>) -> Self {
         Self {
             address,
             choice: Choice::new(transport),
-            token,
+            tokens,
+            renewal: None,
             began: Instant::now(),
             link: Link::new(Millis(0)),
             state: State::Down,
@@ -83,7 +120,14 @@ impl Line {
         match self.link.poll(self.now()) {
             LinkAction::Connect => {
                 let attempt = Socket::connect(self.address.clone(), self.choice.next(self.now()));
-                self.state = State::Connecting(Box::pin(attempt));
+                let token = self.tokens.as_ref().map(Tokens::newest);
+                self.state = State::Connecting(Box::pin(async move {
+                    let socket = attempt.await;
+                    match (token, &socket) {
+                        (Some(token), Ok(_)) => (socket, Some(token.await)),
+                        _ => (socket, None),
+                    }
+                }));
             }
             LinkAction::Ping => self.say(ClientFrame::Ping),
             LinkAction::Drop => {
@@ -109,15 +153,23 @@ impl Line {
         match &mut self.state {
             State::Down => std::future::pending().await,
             State::Connecting(attempt) => {
-                let attempt = attempt.as_mut().await;
-                self.attempted(attempt)
+                let (attempt, token) = attempt.as_mut().await;
+                self.attempted(attempt, token)
             }
             State::Up(socket) => {
-                let heard = tokio::select! {
-                    heard = socket.incoming.recv() => heard,
+                let next = tokio::select! {
+                    heard = socket.incoming.recv() => Ok(heard),
                     Ok(_) = socket.outgoing.reserve(), if wants_room => return Heard::Room,
+                    token = renewed(&mut self.renewal) => Err(token),
                 };
-                self.heard(heard.unwrap_or(Err(SocketError::Closed)))
+                match next {
+                    Ok(heard) => self.heard(heard.unwrap_or(Err(SocketError::Closed))),
+                    Err(token) => {
+                        self.renewal = None;
+                        self.say_hello(Some(token));
+                        Heard::Turn
+                    }
+                }
             }
         }
     }
@@ -131,7 +183,7 @@ impl Line {
 
     /// Takes an error of the server. Answers whether it ends the socket.
     pub(crate) fn complain(&mut self, error: &ErrorFrame) -> bool {
-        if !matches!(error.code, ErrorCode::Displaced | ErrorCode::UpgradeRequired) {
+        if !matches!(error.code, ErrorCode::Displaced | ErrorCode::UpgradeRequired | ErrorCode::Unauthorized) {
             return false;
         }
         if error.code == ErrorCode::UpgradeRequired {
@@ -147,7 +199,7 @@ impl Line {
             self.choice.ended(self.now(), End::Welcomed);
         }
         let was = std::mem::replace(&mut self.state, State::Down);
-        (self.link, self.welcome, self.trouble) = (Link::new(self.now()), false, None);
+        (self.link, self.welcome, self.trouble, self.renewal) = (Link::new(self.now()), false, None, None);
         !matches!(was, State::Down)
     }
 
@@ -173,27 +225,41 @@ impl Line {
         }
     }
 
-    fn attempted(&mut self, attempt: Result<Socket, SocketError>) -> Heard {
+    fn attempted(&mut self, attempt: Result<Socket, SocketError>, token: Option<String>) -> Heard {
         match attempt {
             Err(error) => self.failed(&error),
             Ok(socket) => {
                 self.sockets += 1;
                 self.link.connected(self.now());
                 self.state = State::Up(socket);
-                let agent = concat!("tapeline-client/", env!("CARGO_PKG_VERSION")).into();
-                let (token, deflate) = (self.token.clone(), self.address.codec == Codec::Cbor);
-                self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token, deflate }));
+                self.say_hello(token);
             }
         }
         Heard::Turn
+    }
+
+    fn say_hello(&self, token: Option<String>) {
+        let agent = concat!("tapeline-client/", env!("CARGO_PKG_VERSION")).into();
+        let deflate = self.address.codec == Codec::Cbor;
+        self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token, deflate }));
+    }
+
+    /// A newer token is asked for before the one that was shown is over.
+    fn renew_in_time(&mut self, expires_in: Option<Millis>) {
+        let Some((tokens, left)) = self.tokens.clone().zip(expires_in) else { return };
+        self.renewal = Some(Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(left.0 / 5 * 4).max(RENEW_AFTER)).await;
+            tokens.newest().await
+        }));
     }
 
     fn heard(&mut self, heard: Result<ServerFrame, SocketError>) -> Heard {
         match heard {
             Ok(frame) => {
                 self.link.heard(self.now());
-                if let ServerFrame::Welcome(_) = frame {
+                if let ServerFrame::Welcome(welcome) = &frame {
                     self.welcome = true;
+                    self.renew_in_time(welcome.expires_in);
                 }
                 Heard::Frame(Box::new(frame))
             }
@@ -213,7 +279,7 @@ impl Line {
     fn lost(&mut self, end: End, why: Arc<str>) {
         let now = self.now();
         self.choice.ended(now, if self.welcome { End::Welcomed } else { end });
-        (self.state, self.welcome) = (State::Down, false);
+        (self.state, self.welcome, self.renewal) = (State::Down, false, None);
         self.link.lost(now, chance::random() as u64);
         if let LinkAction::Wait(next) = self.link.poll(now) {
             self.trouble = Some((chance::now().plus(next.since(now)), why));
@@ -229,5 +295,13 @@ impl Line {
 
     fn now(&self) -> Millis {
         Millis(self.began.elapsed().as_millis() as u64)
+    }
+}
+
+/// The newer token, once it is due and there.
+async fn renewed(renewal: &mut Option<Shown>) -> String {
+    match renewal {
+        Some(renewal) => renewal.as_mut().await,
+        None => std::future::pending().await,
     }
 }

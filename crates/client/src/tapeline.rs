@@ -13,7 +13,7 @@ use crate::command::{Refused, Transaction};
 use crate::driver::Driver;
 use crate::error::{OpenError, StoreError, StreamError};
 use crate::hub::{Extent, Hub, Shared};
-use crate::line::Line;
+use crate::line::{Line, Tokens};
 use crate::socket::Address;
 use crate::status::Connection;
 use crate::store::{Owner, Store};
@@ -35,7 +35,7 @@ pub struct Builder {
     address: String,
     path: Option<PathBuf>,
     owner: Owner,
-    token: Option<String>,
+    tokens: Option<Tokens>,
     codec: Codec,
     transport: Transport,
     online: bool,
@@ -56,7 +56,7 @@ impl Tapeline {
             address: address.into(),
             path: None,
             owner: Owner::default(),
-            token: None,
+            tokens: None,
             codec: Codec::Cbor,
             transport: Transport::Auto,
             online: true,
@@ -182,8 +182,17 @@ impl Builder {
     }
 
     /// Shows the server a token that says who this is.
-    pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
+    pub fn token(self, token: impl Into<String>) -> Self {
+        let token = token.into();
+        self.tokens(move || std::future::ready(token.clone()))
+    }
+
+    /// Shows the server tokens that say who this is: a newer one whenever it connects, and before the last one expires.
+    pub fn tokens<T>(mut self, newest: impl Fn() -> T + Send + Sync + 'static) -> Self
+    where
+        T: Future<Output = String> + Send + 'static,
+    {
+        self.tokens = Some(Tokens::new(newest));
         self
     }
 
@@ -219,7 +228,7 @@ impl Builder {
             Some(path) => Some(Store::open(&path, self.owner).await?),
         };
         let hub = Arc::new(Hub::new(store, self.online));
-        let driver = Driver::new(hub.clone(), Line::new(address, self.transport, self.token));
+        let driver = Driver::new(hub.clone(), Line::new(address, self.transport, self.tokens));
         let driver = tokio::spawn(driver.run());
         Ok(Tapeline { shared: Arc::new(Shared::new(hub, driver)) })
     }

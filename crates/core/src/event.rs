@@ -163,6 +163,8 @@ pub struct Refusal {
     pub reason: String,
     /// The object the reason is about.
     pub about: Option<Key>,
+    /// The field of it, where it is about one.
+    pub field: Option<FieldName>,
     /// Its fields as they are on the server, where it exists: a map.
     pub current: Option<Value>,
     /// How many events were on the stream when this was decided: who has played that many has seen why.

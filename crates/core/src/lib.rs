@@ -98,6 +98,7 @@ pub mod replica;
 pub mod retention;
 pub mod schema;
 pub mod sequencer;
+pub mod shape;
 pub mod short_text;
 pub mod splice;
 pub mod state;

@@ -6,6 +6,7 @@
 use crate::name::{Collection, FieldName, StreamName};
 use crate::query::index::Index;
 use crate::retention::{Retain, StreamPattern};
+use crate::shape::Shape;
 
 /// How a write of a field and a concurrent one by another client meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct Rules {
     pub indexes: Vec<Vec<FieldName>>,
     /// For single fields.
     pub fields: Vec<(FieldName, Policy)>,
+    /// Which values fields take.
+    pub shapes: Vec<(FieldName, Shape)>,
 }
 
 /// What an app says of its data.
@@ -140,6 +143,16 @@ impl Schema {
     /// All collections it names, sorted.
     pub fn collections(&self) -> impl ExactSizeIterator<Item = (&Collection, &Rules)> {
         self.collections.iter().map(|(collection, rules)| (collection, rules))
+    }
+
+    /// Which values the fields of a collection take.
+    pub fn shapes(&self, collection: &Collection) -> &[(FieldName, Shape)] {
+        self.rules(collection).map_or(&[], |rules| &rules.shapes)
+    }
+
+    /// Whether it says of any field which values it takes.
+    pub fn has_shapes(&self) -> bool {
+        self.collections.iter().any(|(_, rules)| !rules.shapes.is_empty())
     }
 
     /// How concurrent writes of a field meet.

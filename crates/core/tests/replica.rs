@@ -308,7 +308,7 @@ fn what_a_newer_server_says_is_understood_as_far_as_it_goes() {
     while ann.store() {}
     assert!(ann.frame().is_some());
     let code = RefusalCode::Other(newer);
-    let refusal = Refusal { code, reason: "full".into(), about: None, current: None, head: Seq::FIRST };
+    let refusal = Refusal { code, reason: "full".into(), about: None, field: None, current: None, head: Seq::FIRST };
     ann.receive(ServerFrame::Refused { channel: Channel(1), n: EventNumber(3), refusal });
     assert_eq!(refusals(&mut ann), [code]);
     while ann.store() {}

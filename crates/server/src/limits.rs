@@ -185,3 +185,6 @@ pub const OBJECT_LISTS: usize = 16;
 
 /// How long stopping may take in all.
 pub const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long what a client showed is taken for good before it is looked at again, at least.
+pub const LOOK_AGAIN_IN: Duration = Duration::from_millis(100);

@@ -263,7 +263,7 @@ extern "C" fn replica_poll_peers(replica: u32) -> i32 {
     gives(replica, &mut |replica| replica.take_peers_changed().then(|| peers(replica)))
 }
 
-/// How the replica stands: `{open, outdated, played, head, behind, pending, oldestPending?, parked, drafts, stored, agreedSeq?,
+/// How the replica stands: `{open, denied?, outdated, played, head, behind, pending, oldestPending?, parked, drafts, stored, agreedSeq?,
 /// agreedAt?, diverged, caughtUp, client, filling?}`, where `filling` is `[objects, of, bytes]`.
 #[unsafe(no_mangle)]
 extern "C" fn replica_status(replica: u32) -> i32 {
@@ -371,6 +371,7 @@ fn peers(replica: &CoreReplica) -> Vec<u8> {
 fn status(replica: &CoreReplica) -> Vec<u8> {
     let Status {
         open,
+        denied,
         outdated,
         played,
         head,
@@ -386,6 +387,7 @@ fn status(replica: &CoreReplica) -> Vec<u8> {
     } = replica.status();
     record(&[
         ("open", open.into()),
+        ("denied", denied.map_or(Value::Null, |why| Value::text(why))),
         ("outdated", outdated.into()),
         ("played", number(played.0)),
         ("head", number(head.0)),

@@ -36,7 +36,7 @@ extern "C" fn close(channel: u32) -> i32 {
     say(&ClientFrame::Close { channel: Channel(channel) })
 }
 
-/// What a frame of the server is about: `{kind, channel?, code?, message?}`; `kind` is `welcome`, `error`, `stream` for
+/// What a frame of the server is about: `{kind, channel?, code?, message?, expiresIn?}`; `kind` is `welcome`, `error`, `stream` for
 /// what a replica takes, or `other`.
 #[unsafe(no_mangle)]
 extern "C" fn about(bytes: usize) -> i32 {
@@ -46,7 +46,11 @@ extern "C" fn about(bytes: usize) -> i32 {
 fn about_frame(frame: Glance) -> Vec<u8> {
     match frame {
         Glance::Whole(ServerFrame::Error(error)) => about_error(error),
-        Glance::Whole(_) => record(&[("kind", "welcome".into())]),
+        Glance::Whole(ServerFrame::Welcome(welcome)) => {
+            let expires_in = welcome.expires_in.map_or(Value::Null, |left| Value::Int(left.0 as i64));
+            record(&[("kind", "welcome".into()), ("expiresIn", expires_in)])
+        }
+        Glance::Whole(_) => record(&[("kind", "other".into())]),
         Glance::Stream(None) => record(&[("kind", "other".into())]),
         Glance::Stream(channel) => record(&[("kind", "stream".into()), ("channel", channel_value(channel))]),
     }

@@ -43,3 +43,10 @@ export const POST_TRIES = 4;
 export const POST_PAUSE = 250;
 /** After what time a connection of that kind that breaks makes way for a WebSocket again. */
 export const SSE_HELD = 600_000;
+
+/** After which part of its time a token is renewed. */
+export const RENEW_AFTER = 0.8;
+/** How long it is waited at least, in milliseconds: the app may have no newer one. */
+export const RENEW_PAUSE = 1_000;
+/** The longest that a timer waits, in milliseconds. */
+export const TIMER_MOST = 2 ** 31 - 1;

@@ -24,6 +24,8 @@ export interface ParkedEdit {
   readonly at: Date;
   readonly code: string;
   readonly reason: string;
+  /** The field that the reason is about, where it is about one. */
+  readonly field?: string;
   /** What the server had, where it said so. */
   readonly current?: Value;
   /** What was to be done. */
@@ -98,6 +100,7 @@ export function readParked(bytes: Uint8Array): Parked {
       code: refusal[0],
       reason: refusal[1] ?? "",
       ...(refusal[3] === undefined ? {} : { current: refusal[3] }),
+      ...(refusal[5] === undefined ? {} : { field: refusal[5] }),
       ops: decode(raw).map(editOp),
       ...(command && { command: { name: command[0], args: command[1] } }),
     });

@@ -12,6 +12,7 @@ export interface Connection {
 /** How a stream's replica stands, as the core says it. */
 export interface ReplicaStatus {
   readonly open: boolean;
+  readonly denied?: string;
   readonly played: number;
   readonly head: number;
   readonly behind: number;
@@ -39,6 +40,8 @@ export interface Status {
   readonly loaded: boolean;
   /** The stream is open at the server. */
   readonly open: boolean;
+  /** Why nothing of the stream may be read, where the server said so. */
+  readonly denied?: string;
   /** How many events were played, of how many. */
   readonly played: number;
   readonly head: number;

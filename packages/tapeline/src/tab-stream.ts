@@ -298,12 +298,13 @@ export class TabStream implements View {
 
   private makeStatus(): Status {
     const { replica } = this;
-    const { oldestPending, agreedAt, storageWhy, filling } = replica;
+    const { oldestPending, agreedAt, storageWhy, filling, denied } = replica;
     const untaken = this.mirror.lastEdit() - this.mirror.takenThrough();
     return {
       connection: this.tab.connection,
       loaded: this.mirror.isComplete(),
       open: replica.open,
+      ...(denied === undefined ? {} : { denied }),
       played: replica.played,
       head: replica.head,
       behind: replica.behind,

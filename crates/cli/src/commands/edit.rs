@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tapeline_client::{Outcome, Tapeline};
+use tapeline_client::Outcome;
 use tapeline_core::codec::json;
 use tapeline_core::name::{FieldName, Key};
 use tapeline_core::op::{self, Action, FieldMap, Op};
@@ -66,7 +66,7 @@ fn map(fields: &FieldMap<Value>, of: fn(Value) -> op::Edit) -> Vec<(FieldName, o
 
 async fn make(server: &str, object: Object, action: Action) -> Result<(), Failure> {
     http::check(server)?;
-    let tapeline = Tapeline::builder(server).open().await.map_err(Failure::failed)?;
+    let tapeline = http::client(server).open().await.map_err(Failure::failed)?;
     let stream = tapeline.stream(object.stream.as_str()).await.map_err(Failure::failed)?;
     coming::all(server, &stream).await?;
     let key = Key { collection: object.collection, id: object.id };

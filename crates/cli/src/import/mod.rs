@@ -12,7 +12,7 @@ mod tables;
 
 use std::path::Path;
 
-use tapeline_client::{Others, Tapeline};
+use tapeline_client::Others;
 
 use crate::arguments::{Format, Import};
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ use tables::{Tables, Wrong};
 pub async fn run(server: &str, import: Import, json: bool) -> Result<(), Failure> {
     let tables = read(&import)?;
     http::check(server)?;
-    let tapeline = Tapeline::builder(server).open().await.map_err(Failure::failed)?;
+    let tapeline = http::client(server).open().await.map_err(Failure::failed)?;
     let stream = tapeline.stream(import.stream.as_str()).await.map_err(Failure::failed)?;
     coming::all(server, &stream).await?;
     let others = if import.keep { Others::Keep } else { Others::Delete };

@@ -11,6 +11,7 @@ use tapeline_core::value::Value;
 
 use super::recording::RecordedEdit;
 use crate::failure::Failure;
+use crate::http;
 
 /// How long one sync may take before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,7 +55,7 @@ impl Counts {
 impl Player {
     /// A replica with nothing in it, offline.
     pub async fn new(server: &str, stream: &StreamName) -> Result<Self, Failure> {
-        let tapeline = Tapeline::builder(server).offline().open().await.map_err(Failure::failed)?;
+        let tapeline = http::client(server).offline().open().await.map_err(Failure::failed)?;
         let stream = tapeline.stream(stream.as_str()).await.map_err(Failure::failed)?;
         Ok(Self { tapeline, stream, receipts: Vec::new(), counts: Counts::default() })
     }

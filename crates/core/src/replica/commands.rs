@@ -158,7 +158,7 @@ impl Replica {
             Ran::Failed(reason) => (RefusalCode::Failed, reason),
             Ran::Bug(reason) => (RefusalCode::Bug, reason),
         };
-        self.park(edit, Refusal { code, reason, about: None, current: None, head: self.history.played });
+        self.park(edit, Refusal { code, reason, about: None, field: None, current: None, head: self.history.played });
     }
 
     /// A pending edit says something else from now on.

@@ -83,7 +83,7 @@ impl Replica {
     pub(super) fn park_torn(&mut self, edit: EditId) {
         let (code, head) = (RefusalCode::Rebase, self.history.played);
         let reason = "one of the texts was set anew meanwhile: move the edit to what is there".into();
-        self.park(edit, Refusal { code, reason, about: None, current: None, head });
+        self.park(edit, Refusal { code, reason, about: None, field: None, current: None, head });
     }
 
     /// Whether a text that an edit splices is set anew by a later edit that is on its way already.

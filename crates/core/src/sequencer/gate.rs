@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::caller::Caller;
 use crate::event::RefusalCode;
-use crate::name::Key;
+use crate::name::{FieldName, Key};
 use crate::object::Object;
 
 /// Decides what may be done on one stream, and who may know of what. The same question gets the same answer.
@@ -32,6 +32,8 @@ pub struct Change<'a> {
 pub struct Objection {
     /// The kind of reason, for programs.
     pub code: RefusalCode,
+    /// The field that it is about, where it is one.
+    pub field: Option<FieldName>,
     /// The reason, for people, without what the caller may not know.
     pub reason: String,
 }

@@ -18,6 +18,7 @@ use crate::object::{Entry, Object, Stamp, Write, apply};
 use crate::objects::Objects;
 use crate::op::{Action, Edit, FieldMap, Op};
 use crate::schema::Schema;
+use crate::shape;
 use crate::value::Value;
 
 /// How an event took effect.
@@ -86,7 +87,7 @@ impl Ground<'_> {
                     return Err(refusal);
                 }
             };
-            if body.ops.len() > 1 || self.guard.is_some() {
+            if body.ops.len() > 1 || self.is_guarded() {
                 before.push((&op.key, self.objects.entry(&op.key).cloned()));
             }
             let revived = matches!(decision, Decision::Revived { .. });
@@ -116,7 +117,9 @@ impl Ground<'_> {
                 }
             }
         }
-        if let Err(refusal) = self.pass(&before) {
+        if self.is_guarded()
+            && let Err(refusal) = self.pass(&before)
+        {
             self.undo(before);
             self.texts.refused(&body.ops, write.stamp.seq);
             return Err(refusal);
@@ -125,9 +128,13 @@ impl Ground<'_> {
         Ok(effect)
     }
 
+    /// Whether somebody has a say in what becomes of objects.
+    fn is_guarded(&self) -> bool {
+        self.guard.is_some() || self.schema.has_shapes()
+    }
+
     /// Asks whether what has become of objects may be.
     fn pass(&self, before: &[(&Key, Option<Entry>)]) -> Result<(), Box<Refusal>> {
-        let Some(Guard { gate, caller }) = self.guard else { return Ok(()) };
         for (place, (key, entry)) in before.iter().enumerate() {
             if before[..place].iter().any(|(earlier, _)| earlier == key) {
                 continue;
@@ -137,11 +144,22 @@ impl Ground<'_> {
                 continue;
             }
             let change = Change { key, before: before.map(AsRef::as_ref), after: after.map(AsRef::as_ref) };
-            if let Some(Objection { code, reason }) = gate.objection(caller, &change) {
-                return Err(refuse(code, reason, key, change.before));
+            if let Some(Objection { code, field, reason }) = self.objection(&change) {
+                return Err(Box::new(Refusal { field, ..*refuse(code, reason, key, change.before) }));
             }
         }
         Ok(())
+    }
+
+    /// What stands against a change: what its author may do, then what a field may be.
+    fn objection(&self, change: &Change<'_>) -> Option<Objection> {
+        if let Some(objection) = self.guard.and_then(|Guard { gate, caller }| gate.objection(caller, change)) {
+            return Some(objection);
+        }
+        let shapes = self.schema.shapes(&change.key.collection);
+        let (field, misfit) = shape::misfit(shapes, change.before, change.after?)?;
+        let reason = format!("{}, field {field}: {misfit}", change.key);
+        Some(Objection { code: RefusalCode::Invalid, field: Some(field.clone()), reason })
     }
 
     fn apply(&mut self, op: &Op, write: &Write<'_>) {
@@ -304,5 +322,5 @@ pub(super) fn not_found(key: &Key) -> String {
 /// A refusal; how far the stream was is told by whoever decides.
 pub(super) fn refuse(code: RefusalCode, reason: String, about: &Key, current: Option<&Object>) -> Box<Refusal> {
     let current = current.map(Object::to_value);
-    Box::new(Refusal { code, reason, about: Some(about.clone()), current, head: Seq::FIRST })
+    Box::new(Refusal { code, reason, about: Some(about.clone()), field: None, current, head: Seq::FIRST })
 }

@@ -48,7 +48,12 @@ impl Server {
 
     /// A server restored from an image of this one's first batches.
     pub fn restored(&self, batches: usize) -> Self {
-        let mut restored = Self::new();
+        self.restored_with(batches, Schema::default())
+    }
+
+    /// The same, for an app that has this schema now.
+    pub fn restored_with(&self, batches: usize, schema: Schema) -> Self {
+        let mut restored = Self::with_schema(schema);
         for batch in &self.batches[..batches] {
             let events = batch.events().unwrap();
             let clients = events.iter().map(|event| event.client);

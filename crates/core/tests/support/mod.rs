@@ -304,6 +304,7 @@ pub fn refusal(random: &mut Rng) -> Refusal {
         code: RefusalCode::from_code(random.choice(&codes).unwrap()).unwrap(),
         reason: text(random),
         about: maybe(random, key),
+        field: maybe(random, |random| FieldName::new(format!("f{}", random.u8(..))).unwrap()),
         current: maybe(random, value),
         head: Seq(random.u64(0..1_000)),
     }

@@ -73,6 +73,7 @@ impl Writer {
             code: RefusalCode::Stale,
             reason: "it changed".into(),
             about: None,
+            field: None,
             current: None,
             head: Seq::FIRST,
         };

@@ -163,6 +163,9 @@ impl Problem {
         if let Some(key) = &refusal.about {
             problem.more.push(("about", json!({ "collection": key.collection.as_str(), "id": key.id.to_string() })));
         }
+        if let Some(field) = &refusal.field {
+            problem.more.push(("field", json!(field.as_str())));
+        }
         if let Some(Ok(current)) =
             refusal.current.as_ref().map(|value| serde_json::from_str(&json::value_to_json(value)))
         {

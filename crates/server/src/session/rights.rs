@@ -14,6 +14,7 @@ use tapeline_log::{EventLog, StateStore};
 
 use super::{Session, close_code};
 use crate::auth::{AuthError, Verified};
+use crate::limits;
 
 /// Who a session speaks for, and when it is to be looked at again.
 pub(super) struct Grant {
@@ -24,7 +25,9 @@ pub(super) struct Grant {
 impl Grant {
     fn new(verified: Verified) -> Self {
         let left = verified.expires.map(|expires| expires.duration_since(SystemTime::now()).unwrap_or_default());
-        Self { verified, over: left.map(|left| Box::pin(tokio::time::sleep(left))) }
+        // The clock that says so is looked at again then, and may be a little behind the timer.
+        let look_in = left.map(|left| left.max(limits::LOOK_AGAIN_IN));
+        Self { verified, over: look_in.map(|left| Box::pin(tokio::time::sleep(left))) }
     }
 
     /// How long it is good for.

@@ -6,12 +6,14 @@
  */
 
 import * as core from "../core.js";
-import { ANSWER, SLEPT, SOCKET_BYTES, TICK } from "../limits.js";
+import { ANSWER, RENEW_AFTER, RENEW_PAUSE, SLEPT, SOCKET_BYTES, TICK, TIMER_MOST } from "../limits.js";
 import type { Connection } from "../status.js";
 import { decode } from "../values.js";
 import { canInflate, Inflating } from "./inflate.js";
 
 const AGENT = "tapeline-js/0.1";
+/** Errors with which the server ends the socket. */
+const ENDING = ["upgrade_required", "displaced", "unauthorized"];
 
 /** One way of carrying frames: a WebSocket, or what stands in for it. */
 export interface Socket {
@@ -49,6 +51,7 @@ export class LineToServer {
   private refused: string | undefined;
   private ticked = Date.now();
   private suspectedAt: number | undefined;
+  private renewal: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
   offline = false;
 
@@ -156,7 +159,7 @@ export class LineToServer {
     const lost = (why: string) => current() && this.lost(why);
     const inflating = new Inflating((frame) => current() && this.read(frame), lost);
     mine.socket = this.dial(this.server, {
-      open: () => current() && void this.greet(mine.socket!),
+      open: () => current() && this.greet(mine.socket!),
       frame: (bytes) => current() && inflating.take(bytes),
       gone: lost,
     });
@@ -164,8 +167,13 @@ export class LineToServer {
     this.events.changed();
   }
 
-  private async greet(socket: Socket): Promise<void> {
+  private greet(socket: Socket): void {
     this.link.connected(performance.now());
+    void this.show(socket);
+  }
+
+  /** Shows the server a token, where there is one: the app's newest. */
+  private async show(socket: Socket): Promise<void> {
     try {
       const token = await this.token?.();
       if (this.socket === socket) socket.send(core.hello(AGENT, token, canInflate()));
@@ -188,9 +196,7 @@ export class LineToServer {
     const about = decode(core.about(frame));
     switch (about.kind) {
       case "welcome":
-        this.welcomed = true;
-        this.events.turned(true);
-        return this.events.changed();
+        return this.welcome(about.expiresIn);
       case "error":
         return this.complain(about, frame);
       case "stream":
@@ -198,9 +204,22 @@ export class LineToServer {
     }
   }
 
+  /** The server says welcome, also when it was shown a newer token. */
+  private welcome(expiresIn: number | undefined): void {
+    clearTimeout(this.renewal);
+    const { socket } = this;
+    if (expiresIn !== undefined && socket && this.token) {
+      this.renewal = setTimeout(() => void this.show(socket), Math.min(Math.max(expiresIn * RENEW_AFTER, RENEW_PAUSE), TIMER_MOST));
+    }
+    if (this.welcomed) return;
+    this.welcomed = true;
+    this.events.turned(true);
+    this.events.changed();
+  }
+
   private complain(error: { channel?: number; code: string; message: string }, frame: Uint8Array): void {
     if (error.code === "upgrade_required") this.refused = error.message;
-    if (error.code === "upgrade_required" || error.code === "displaced") return this.lost(error.message);
+    if (ENDING.includes(error.code)) return this.lost(error.message);
     if (error.channel !== undefined) this.events.frame(error.channel, frame);
   }
 
@@ -218,6 +237,7 @@ export class LineToServer {
     this.socket = undefined;
     this.welcomed = false;
     this.suspectedAt = undefined;
+    clearTimeout(this.renewal);
     socket?.close();
     if (welcomed) this.events.turned(false);
   }

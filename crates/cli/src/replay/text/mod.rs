@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use serde_json::json;
-use tapeline_client::Tapeline;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{ClientId, Millis};
 use tapeline_core::replica::Moment;
@@ -53,7 +52,7 @@ pub async fn run(recording: &TextRecording, server: &str, arguments: &Replay, js
 
 /// Makes the object to be typed in.
 async fn make(recording: &TextRecording, server: &str, stream: &StreamName) -> Result<(), Failure> {
-    let tapeline = Tapeline::builder(server).open().await.map_err(Failure::failed)?;
+    let tapeline = http::client(server).open().await.map_err(Failure::failed)?;
     let replica = tapeline.stream(stream.as_str()).await.map_err(Failure::failed)?;
     tokio::time::timeout(PATIENCE, replica.caught_up()).await.map_err(Failure::failed)?.map_err(Failure::failed)?;
     let made = replica.edit(vec![insert(&recording.start)?]);

@@ -6,6 +6,7 @@ use super::{CodecError, Reader, Writer, read_array, read_map, read_tuple};
 use crate::event::{Lost, LostReason, OwnVerdict, Refusal, RefusalCode, Verdict};
 use crate::hash::ContentHash;
 use crate::limits;
+use crate::name::FieldName;
 use crate::numbers::{EventNumber, Seq};
 
 mod outcome {
@@ -19,6 +20,7 @@ mod refusal {
     pub(super) const ABOUT: u64 = 2;
     pub(super) const CURRENT: u64 = 3;
     pub(super) const HEAD: u64 = 4;
+    pub(super) const FIELD: u64 = 5;
 }
 
 impl Writer {
@@ -30,7 +32,7 @@ impl Writer {
 
     pub(crate) fn refusal(&mut self, refusal: &Refusal) -> &mut Self {
         let head = refusal.head > Seq::FIRST;
-        let optional = [refusal.about.is_some(), refusal.current.is_some(), head];
+        let optional = [refusal.about.is_some(), refusal.current.is_some(), head, refusal.field.is_some()];
         self.map(2 + optional.into_iter().map(u64::from).sum::<u64>());
         self.uint(refusal::CODE).text(refusal.code.code()).uint(refusal::REASON).text(&refusal.reason);
         if let Some(key) = &refusal.about {
@@ -41,6 +43,9 @@ impl Writer {
         }
         if head {
             self.uint(refusal::HEAD).uint(refusal.head.0);
+        }
+        if let Some(field) = &refusal.field {
+            self.uint(refusal::FIELD).text(field.as_str());
         }
         self
     }
@@ -70,7 +75,8 @@ pub(crate) fn read_lost(reader: &mut Reader<'_>) -> Result<Vec<Lost>, Box<CodecE
 }
 
 pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, Box<CodecError>> {
-    let (mut code, mut reason, mut about, mut current, mut head) = (None, String::new(), None, None, Seq::FIRST);
+    let (mut code, mut reason, mut about, mut field) = (None, String::new(), None, None);
+    let (mut current, mut head) = (None, Seq::FIRST);
     read_map(reader, |key, reader| {
         match key {
             refusal::CODE => code = Some(read_word(reader, "refusal code", RefusalCode::from_code)?),
@@ -81,12 +87,13 @@ pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, Box<Codec
             }
             refusal::CURRENT => current = Some(read_value(reader)?),
             refusal::HEAD => head = Seq(reader.count()?),
+            refusal::FIELD => field = Some(FieldName::new(reader.str()?)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
     let code = code.ok_or(CodecError::Missing { what: "a refusal", part: "code" })?;
-    Ok(Refusal { code, reason, about, current, head })
+    Ok(Refusal { code, reason, about, field, current, head })
 }
 
 pub(super) fn read_verdict(reader: &mut Reader<'_>) -> Result<OwnVerdict, Box<CodecError>> {

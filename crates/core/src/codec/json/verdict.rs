@@ -6,6 +6,7 @@ use super::tree::Json;
 use super::value::read_value;
 use super::{CodecError, Writer};
 use crate::event::{Lost, LostReason, OwnVerdict, Refusal, RefusalCode, Verdict};
+use crate::name::FieldName;
 use crate::hash::ContentHash;
 use crate::limits;
 use crate::numbers::{EventNumber, Seq};
@@ -25,6 +26,9 @@ impl Writer {
         self.key("code").text(refusal.code.code()).key("reason").text(&refusal.reason);
         if let Some(key) = &refusal.about {
             self.key("about").place(key, None);
+        }
+        if let Some(field) = &refusal.field {
+            self.key("field").text(field.as_str());
         }
         if let Some(current) = &refusal.current {
             self.key("current").value(current);
@@ -67,6 +71,7 @@ pub(super) fn read_refusal(refusal: &mut Members) -> Result<Refusal, CodecError>
         code: refusal.word("code", RefusalCode::from_code)?,
         reason: refusal.text_if_any("reason")?.map(String::from).unwrap_or_default(),
         about: refusal.read_if_any("about", about)?,
+        field: refusal.text_if_any("field")?.map(FieldName::new).transpose()?,
         current: refusal.read_if_any("current", read_value)?,
         head: refusal.count_if_any("head")?.map(Seq).unwrap_or_default(),
     })

@@ -1,0 +1,72 @@
+//! Shapes in a schema file: which values fields take.
+//!
+//! ```toml
+//! [collections.tasks.fields]
+//! title = { type = "text", required = true, min_length = 1, max_length = 200 }
+//! state = { one_of = ["open", "closed"] }
+//! effort = { type = "int", min = 0, max = 100 }
+//! ```
+
+use tapeline_core::name::FieldName;
+use tapeline_core::shape::{Kind, Shape};
+use tapeline_core::value::Value as Known;
+use toml::de::{DeTable, DeValue};
+
+use super::wrong_name;
+use crate::toml_file::{Read, Value, Wrong, read_flag, read_word, table};
+
+/// The settings of a field that are about its shape.
+pub(super) const SETTINGS: [&str; 7] = ["type", "required", "min", "max", "min_length", "max_length", "one_of"];
+
+/// Reads the shapes of those fields that have any.
+pub(super) fn read(fields: &Value<'_>) -> Read<Vec<(FieldName, Shape)>> {
+    let mut shapes = Vec::new();
+    for (name, field) in table(fields, "fields", "[collections.tasks.fields]")? {
+        let Some(settings) = field.get_ref().as_table() else { continue };
+        if SETTINGS.iter().any(|setting| settings.contains_key(*setting)) {
+            let name = FieldName::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
+            shapes.push((name, read_shape(settings)?));
+        }
+    }
+    Ok(shapes)
+}
+
+fn read_shape(settings: &DeTable<'_>) -> Read<Shape> {
+    let kind = |value: &_| read_word(value, "type", Kind::ALL.map(|kind| (kind.name(), kind)));
+    Ok(Shape {
+        kind: settings.get("type").map(kind).transpose()?,
+        required: settings.get("required").map(read_flag).transpose()?.unwrap_or_default(),
+        min: settings.get("min").map(read_number).transpose()?,
+        max: settings.get("max").map(read_number).transpose()?,
+        min_length: settings.get("min_length").map(read_length).transpose()?,
+        max_length: settings.get("max_length").map(read_length).transpose()?,
+        one_of: settings.get("one_of").map(read_values).transpose()?.unwrap_or_default(),
+    })
+}
+
+fn read_number(value: &Value<'_>) -> Read<Known> {
+    let number = read_value(value).filter(|number| matches!(number, Known::Int(_) | Known::Float(_)));
+    number.ok_or_else(|| Wrong::at(value, "this is a number"))
+}
+
+fn read_length(value: &Value<'_>) -> Read<usize> {
+    let length = read_value(value).and_then(|length| usize::try_from(length.as_int()?).ok());
+    length.ok_or_else(|| Wrong::at(value, "a length is a whole number, 0 or more"))
+}
+
+fn read_values(value: &Value<'_>) -> Read<Vec<Known>> {
+    let wanted = || Wrong::at(value, "one_of is a list of texts, numbers, true or false, as in [\"open\", \"closed\"]");
+    let values = value.get_ref().as_array().filter(|values| !values.is_empty()).ok_or_else(wanted)?;
+    values.iter().map(|value| read_value(value).ok_or_else(wanted)).collect()
+}
+
+/// A value that stands for itself.
+fn read_value(value: &Value<'_>) -> Option<Known> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(Known::text(text)),
+        DeValue::Boolean(truth) => Some(Known::Bool(*truth)),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(Known::Int),
+        DeValue::Float(number) => Known::number(number.as_str().parse().ok()?).ok(),
+        _ => None,
+    }
+}
