@@ -12,7 +12,7 @@ use rustc_hash::FxHashSet;
 
 use super::Replica;
 use crate::event::Body;
-use crate::frame::{ClientFrame, Page, Subscription};
+use crate::frame::{ClientFrame, Page, Progress, Subscription};
 use crate::limits;
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbers::{Channel, QueryNumber, Seq};
@@ -28,6 +28,8 @@ pub(super) struct Part {
     last: QueryNumber,
     /// What the server was not told since the stream was opened.
     unsaid: VecDeque<Unsaid>,
+    /// How far it is with the query whose result is coming, where that is known.
+    pub(super) coming: Option<Progress>,
 }
 
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl Part {
             let query = Query::from_value(&value).ok()?;
             Some(Subscribed { count: 0, ready, ..Subscribed::new(number, value, query) })
         };
-        Self { all: stored.into_iter().filter_map(subscribed).collect(), last, unsaid: VecDeque::new() }
+        Self { all: stored.into_iter().filter_map(subscribed).collect(), last, ..Self::default() }
     }
 
     /// The queries as they are stored and as the stream is opened with them.
@@ -93,6 +95,7 @@ impl Part {
     /// The stream is opened with all of them.
     pub(super) fn opening(&mut self) -> Vec<Subscription> {
         self.unsaid.clear();
+        self.coming = None;
         for subscribed in &mut self.all {
             subscribed.came.clear();
             // A window comes anew.
@@ -321,8 +324,9 @@ impl Replica {
 
     /// Notes what a page says of a newly added query, and that it is all there.
     pub(super) fn note_query(&mut self, page: &Page) {
-        let subscribed = self.part.as_mut().zip(page.query).and_then(|(part, number)| part.get_mut(number));
-        if let Some(subscribed) = subscribed {
+        let Some((part, number)) = self.part.as_mut().zip(page.query) else { return };
+        part.coming = page.progress.filter(|_| page.after.is_some());
+        if let Some(subscribed) = part.get_mut(number) {
             subscribed.came.extend(page.items.iter().map(|item| item.key.id.clone()));
         }
     }
