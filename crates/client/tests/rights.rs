@@ -173,7 +173,7 @@ async fn random_history(seed: u64) {
                     ("open", random.bool().into()),
                     ("rank", i64::from(random.u8(..)).into()),
                 ];
-                everything.insert_as(id, fields).unwrap();
+                everything.insert_as(&id, fields).unwrap();
             }
             (4, Some(id)) => drop(everything.update(&id, [("owner", Value::text(someone()))]).unwrap()),
             (5, Some(id)) => drop(everything.update(&id, [("members", some)]).unwrap()),
@@ -241,7 +241,7 @@ async fn a_write_that_no_rule_allows_is_refused_and_parked_without_a_word_of_wha
     let (_backend, all) = asking.backend().await;
     let of_ben = ObjectId::new("of-ben").unwrap();
     let fields = [("owner", Value::text("ben")), ("members", members(&["cem"])), ("title", Value::text("secret"))];
-    all.collection("tasks").unwrap().insert_as(of_ben.clone(), fields).unwrap();
+    all.collection("tasks").unwrap().insert_as(&of_ben, fields).unwrap();
     soon(all.synced()).await.unwrap();
     let proxy = asking.proxy().await;
     let ana = asking.client(&proxy, "ana").open().await.unwrap();
@@ -275,7 +275,7 @@ async fn who_becomes_a_member_gets_exactly_that_and_who_is_none_any_more_has_it_
     let everything = all.collection("tasks").unwrap();
     let ids: Vec<ObjectId> = (0..40).map(|at| ObjectId::new(format!("t{at:02}")).unwrap()).collect();
     for id in &ids {
-        everything.insert_as(id.clone(), [("owner", Value::text("cem")), ("members", members(&[]))]).unwrap();
+        everything.insert_as(id, [("owner", Value::text("cem")), ("members", members(&[]))]).unwrap();
     }
     let proxy = asking.proxy().await;
     let ana = asking.client(&proxy, "ana").open().await.unwrap();

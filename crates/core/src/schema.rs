@@ -1,5 +1,6 @@
 //! What an app says of its data, beside the data: how concurrent writes of a field meet, what an update of a deleted
-//! object does, and which indexes help its queries. Without a schema everything is `last`.
+//! object does, which fields refer to other objects, and which indexes help its queries. Without a schema everything is
+//! `last`.
 //!
 //! Only the server reads it. What is on the log needs no schema to be played.
 
@@ -47,6 +48,8 @@ pub struct Rules {
     pub fields: Vec<(FieldName, Policy)>,
     /// Which values fields take.
     pub shapes: Vec<(FieldName, Shape)>,
+    /// Fields that refer to objects of another collection, by id or by a list of ids.
+    pub refs: Vec<(FieldName, Collection)>,
 }
 
 /// What an app says of its data.
@@ -153,6 +156,12 @@ impl Schema {
     /// Whether it says of any field which values it takes.
     pub fn has_shapes(&self) -> bool {
         self.collections.iter().any(|(_, rules)| !rules.shapes.is_empty())
+    }
+
+    /// The collection whose objects a field refers to.
+    pub fn referred(&self, collection: &Collection, field: &FieldName) -> Option<&Collection> {
+        let (_, referred) = self.rules(collection)?.refs.iter().find(|(name, _)| name == field)?;
+        Some(referred)
     }
 
     /// How concurrent writes of a field meet.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use tapeline_authority::Authority;
+use tapeline_core::schema::Schema;
 
 use crate::auth::{AuthError, Authenticator, Verified};
 use crate::budget::Budget;
@@ -46,6 +47,7 @@ pub(crate) struct Shared<L, S> {
     /// The snapshots that are read over plain HTTP.
     pub(crate) snapshots: Arc<Pins>,
     pub(crate) retention: Retention,
+    pub(crate) schema: Arc<Schema>,
     stopping: AtomicBool,
 }
 
@@ -74,7 +76,8 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
             snapshots: Arc::default(),
-            retention: Retention::new(schema),
+            retention: Retention::new(schema.clone()),
+            schema,
             stopping: AtomicBool::new(false),
         })
     }

@@ -149,8 +149,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
   }
 
   /** @internal */
-  encode({ where, orderBy, limit }: Query<Fields>): Uint8Array {
-    const query = { collection: this.name, where: where ?? null, orderBy: orderBy ?? null, limit: limit ?? null };
-    return encode(query, "the query");
+  encode({ where = null, orderBy = null, limit = null, with: related = null }: Query<Fields>): Uint8Array {
+    return encode({ collection: this.name, where, orderBy, limit, with: related }, "the query");
   }
 }

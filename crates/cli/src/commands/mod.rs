@@ -6,6 +6,7 @@ pub mod demo;
 pub mod diff;
 pub mod edit;
 pub mod objects;
+pub mod part;
 pub mod rules;
 pub mod schema;
 mod seeds;
