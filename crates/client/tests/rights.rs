@@ -3,20 +3,13 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use fastrand::Rng;
 use serde_json::json;
-use support::proxy::Proxy;
+use support::asking::Asking;
 use support::{builder, soon};
-use tapeline_client::{Builder, ObjectId, Outcome, Stream, Tapeline, Transport};
-use tapeline_core::codec::Codec;
+use tapeline_client::{ObjectId, Outcome, Stream, Tapeline, Transport};
 use tapeline_core::value::Value;
-use tapeline_log::memory::MemoryLog;
-use tapeline_server::auth::Authenticator;
-use tapeline_server::{Server, ServerConfig, read_schema};
 use tempfile::TempDir;
 
 /// Everybody reads and edits the tasks that they own or are members of.
@@ -32,67 +25,6 @@ const SCHEMA: &str = r#"
     read = "stream.parts[1] in auth.teams"
     write = "stream.parts[1] in auth.teams"
 "#;
-
-/// A server that asks who connects, and makes tokens for whoever the tests speak for.
-struct Asking {
-    server: Server,
-    auth: Arc<Authenticator>,
-    key: String,
-    _directory: TempDir,
-}
-
-impl Asking {
-    async fn start() -> Self {
-        let directory = TempDir::new().unwrap();
-        std::fs::write(directory.path().join("secret"), "0123456789abcdef0123456789abcdef").unwrap();
-        let new = tapeline_server::auth::new_api_key("backend").unwrap();
-        let text = format!(
-            "[[tokens.keys]]\nid = 'k'\nalgorithm = 'HS256'\nsecret_file = 'secret'\n\
-             [[keys]]\nname = 'backend'\nhash = '{}'\nsubject = 'backend'\ntrusted = true\n",
-            new.hash
-        );
-        let auth = Arc::new(Authenticator::read(&text, Path::new(directory.path())).unwrap());
-        let file = read_schema(SCHEMA).unwrap();
-        let config = ServerConfig {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            auth: Some(auth.clone()),
-            schema: file.schema.into(),
-            authority: file.authority.into(),
-            ..ServerConfig::default()
-        };
-        let server = Server::start_in_memory(config, Arc::new(MemoryLog::new())).await.unwrap();
-        Self { server, auth, key: new.key, _directory: directory }
-    }
-
-    fn token(&self, subject: &str, claims: serde_json::Value) -> String {
-        let serde_json::Value::Object(mut claims) = claims else { panic!("claims are a map") };
-        let now = SystemTime::now();
-        let expires = now.duration_since(UNIX_EPOCH).unwrap().as_secs() + 3_600;
-        claims.insert("sub".into(), subject.into());
-        claims.entry("exp").or_insert_with(|| expires.into());
-        self.auth.issue(claims, None, now).unwrap()
-    }
-
-    fn address(&self) -> String {
-        format!("ws://{}", self.server.address())
-    }
-
-    /// Somebody whose lines the test can look into.
-    fn client(&self, proxy: &Proxy, subject: &str) -> Builder {
-        let token = self.token(subject, json!({}));
-        builder(&proxy.address, Transport::WebSocket).codec(Codec::Json).subject(subject).token(token)
-    }
-
-    async fn backend(&self) -> (Tapeline, Stream) {
-        let client = builder(self.address(), Transport::WebSocket).token(&self.key).open().await.unwrap();
-        let stream = client.stream("list").await.unwrap();
-        (client, stream)
-    }
-
-    async fn proxy(&self) -> Proxy {
-        Proxy::new(self.server.address(), Vec::new()).await
-    }
-}
 
 fn members(names: &[&str]) -> Value {
     Value::List(names.iter().map(Value::text).collect())
@@ -142,7 +74,7 @@ impl Written {
 
 async fn random_history(seed: u64) {
     let mut random = Rng::with_seed(seed);
-    let asking = Asking::start().await;
+    let asking = Asking::start(SCHEMA).await;
     let (_backend, all) = asking.backend().await;
     let everything = all.collection("tasks").unwrap();
     let proxies = [asking.proxy().await, asking.proxy().await];
@@ -237,7 +169,7 @@ async fn nobody_holds_or_is_ever_sent_what_they_may_not_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_no_rule_allows_is_refused_and_parked_without_a_word_of_what_may_not_be_read() {
-    let asking = Asking::start().await;
+    let asking = Asking::start(SCHEMA).await;
     let (_backend, all) = asking.backend().await;
     let of_ben = ObjectId::new("of-ben").unwrap();
     let fields = [("owner", Value::text("ben")), ("members", members(&["cem"])), ("title", Value::text("secret"))];
@@ -270,7 +202,7 @@ async fn a_write_that_no_rule_allows_is_refused_and_parked_without_a_word_of_wha
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_becomes_a_member_gets_exactly_that_and_who_is_none_any_more_has_it_no_longer() {
-    let asking = Asking::start().await;
+    let asking = Asking::start(SCHEMA).await;
     let (_backend, all) = asking.backend().await;
     let everything = all.collection("tasks").unwrap();
     let ids: Vec<ObjectId> = (0..40).map(|at| ObjectId::new(format!("t{at:02}")).unwrap()).collect();
@@ -302,7 +234,7 @@ async fn who_becomes_a_member_gets_exactly_that_and_who_is_none_any_more_has_it_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_which_nothing_may_be_read_is_denied_and_what_was_held_of_it_goes() {
-    let asking = Asking::start().await;
+    let asking = Asking::start(SCHEMA).await;
     let directory = TempDir::new().unwrap();
     let open = |teams: serde_json::Value| {
         let token = asking.token("ana", json!({ "teams": teams }));

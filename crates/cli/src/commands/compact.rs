@@ -15,7 +15,7 @@ pub async fn run(data: &Path, schema: Option<&Path>, json: bool) -> Result<(), F
     if !data.is_dir() {
         return Err(Failure::Usage(format!("there is no directory {}: name one with --data", data.display())));
     }
-    let (schema, log) = (schema::read(schema)?, serve::open(data)?);
+    let (schema, log) = (schema::read(schema)?.schema, serve::open(data)?);
     let before = log.stats().store_bytes;
     let spinner = output::spinner("streams compacted");
     let mut ages = Ages::default();

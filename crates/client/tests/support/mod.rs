@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
+pub mod asking;
 pub mod proxy;
 mod server;
 mod sse;
@@ -88,4 +89,15 @@ pub async fn converged(a: &Stream, b: &Stream) {
         };
         assert!(shown(a) == shown(b), "{name} differs where the digests agree");
     }
+}
+
+/// The answer to a plain request, head and body.
+pub async fn get(server: &str, path: &str, headers: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket = tokio::net::TcpStream::connect(server).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n{headers}\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(socket.read_to_string(&mut answer)).await.unwrap();
+    answer
 }
