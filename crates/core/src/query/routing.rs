@@ -1,13 +1,14 @@
 //! Routing: which of many filters an object meets, without trying all of them.
 //!
-//! A filter that wants one field to have a certain value is looked up by that value; so an object costs the same
-//! however many filters there are that want another value. The others are tried one after the other.
+//! A filter that wants one field to have a certain value, or a list to have a certain item, is looked up by that value, and
+//! one that wants one of several such things by each of them; so an object costs the same however many filters there are
+//! that want other values. The others are tried one after the other.
 
 #![allow(clippy::mutable_key_type, reason = "to join a text that is kept in pieces does not change it")]
 
 use rustc_hash::FxHashMap;
 
-use super::Filter;
+use super::{Filter, Test};
 use crate::name::{Collection, FieldName, Key, ObjectId};
 use crate::object::Object;
 use crate::sequencer::Touched;
@@ -48,7 +49,12 @@ struct Table {
 enum Place {
     Id,
     Field(FieldName),
+    /// Among the items of a list.
+    Item(FieldName),
 }
+
+/// A place, and the values of which a filter wants one there.
+type Wanted<'f> = (Place, &'f [Value]);
 
 /// A filter that an object met or meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +160,9 @@ impl Routes {
     fn met(&self, table: &Table, id: &ObjectId, object: Option<&Object>) -> Vec<Route> {
         let Some(object) = object else { return Vec::new() };
         let mut met: Vec<Route> = table.candidates(id, object).filter(|&route| self.holds(route, id, object)).collect();
+        // One that wants this or that may be found by both.
         met.sort_unstable();
+        met.dedup();
         met
     }
 
@@ -166,26 +174,27 @@ impl Routes {
 
 impl Table {
     fn add(&mut self, filter: &Filter, route: Route) {
-        let Some((place, values)) = wanted(filter) else { return self.others.push(route) };
-        let known = self.by_value.iter().position(|(known, _)| *known == place);
-        let known = known.unwrap_or_else(|| {
-            self.by_value.push((place, FxHashMap::default()));
-            self.by_value.len() - 1
-        });
-        for value in values {
-            let routes = self.by_value[known].1.entry(value.clone()).or_default();
-            // A list may name a value twice.
-            if routes.last() != Some(&route) {
-                routes.push(route);
+        let Some(wanted) = wanted(filter) else { return self.others.push(route) };
+        for (place, values) in wanted {
+            let known = self.by_value.iter().position(|(known, _)| *known == place);
+            let known = known.unwrap_or_else(|| {
+                self.by_value.push((place, FxHashMap::default()));
+                self.by_value.len() - 1
+            });
+            for value in values {
+                let routes = self.by_value[known].1.entry(value.clone()).or_default();
+                // A list may name a value twice.
+                if routes.last() != Some(&route) {
+                    routes.push(route);
+                }
             }
         }
     }
 
     /// Answers whether nothing is left.
     fn remove(&mut self, filter: &Filter, route: Route) -> bool {
-        if let Some((place, values)) = wanted(filter)
-            && let Some((_, by_value)) = self.by_value.iter_mut().find(|(known, _)| *known == place)
-        {
+        for (place, values) in wanted(filter).into_iter().flatten() {
+            let Some((_, by_value)) = self.by_value.iter_mut().find(|(known, _)| *known == place) else { continue };
             for value in values {
                 let Some(routes) = by_value.get_mut(value) else { continue };
                 routes.retain(|known| *known != route);
@@ -199,30 +208,44 @@ impl Table {
         self.by_value.is_empty() && self.others.is_empty()
     }
 
-    /// The filters that an object may meet, each once.
+    /// The filters that an object may meet.
     fn candidates(&self, id: &ObjectId, object: &Object) -> impl Iterator<Item = Route> {
-        let by_value = self.by_value.iter().filter_map(|(place, by_value)| match place {
-            Place::Id => by_value.get(&Value::text(id.to_string())),
-            Place::Field(field) => by_value.get(object.get(field.as_str()).unwrap_or(&Value::Null)),
+        let value = |field: &FieldName| object.get(field.as_str()).unwrap_or(&Value::Null);
+        let by_value = self.by_value.iter().flat_map(move |(place, by_value)| {
+            let (one, items) = match place {
+                Place::Id => (by_value.get(&Value::text(id.to_string())), None),
+                Place::Field(field) => (by_value.get(value(field)), None),
+                Place::Item(field) => (None, Some(value(field))),
+            };
+            let items = match items {
+                Some(Value::List(items)) => &items[..],
+                _ => &[],
+            };
+            let of_items = items.iter().filter_map(|item| by_value.get(item));
+            one.into_iter().chain(of_items)
         });
         by_value.flatten().chain(&self.others).copied()
     }
 }
 
-/// The condition of a filter that says most: a field and the values it must have one of.
-fn wanted(filter: &Filter) -> Option<(Place, &[Value])> {
+/// The conditions of a filter that say most, one of which an object must meet: a field and the values it must have one of.
+fn wanted(filter: &Filter) -> Option<Vec<Wanted<'_>>> {
     match filter {
-        Filter::Id(test) => Some((Place::Id, test.values()?)),
-        Filter::Field(field, test) => Some((Place::Field(field.clone()), test.values()?)),
-        Filter::All(filters) => filters.iter().filter_map(wanted).max_by_key(|(place, values)| says(place, values)),
-        _ => None,
+        Filter::Id(test) => Some(vec![(Place::Id, test.values()?)]),
+        Filter::Field(field, Test::Has(item)) => Some(vec![(Place::Item(field.clone()), std::slice::from_ref(item))]),
+        Filter::Field(field, test) => Some(vec![(Place::Field(field.clone()), test.values()?)]),
+        Filter::All(filters) => filters.iter().filter_map(wanted).max_by_key(|wanted| says(wanted)),
+        Filter::Any(filters) => filters.iter().map(wanted).collect::<Option<Vec<_>>>().map(|all| all.concat()),
+        Filter::Everything | Filter::Not(_) => None,
     }
 }
 
-/// How much a condition says: an id more than a field, a name more than a truth value, one value more than many.
-fn says(place: &Place, values: &[Value]) -> (bool, bool, std::cmp::Reverse<usize>) {
-    let names = !values.iter().any(|value| matches!(value, Value::Null | Value::Bool(_)));
-    (*place == Place::Id, names, std::cmp::Reverse(values.len()))
+/// How much conditions say: an id more than a field, a name more than a truth value, one value more than many.
+fn says(wanted: &[Wanted<'_>]) -> (bool, bool, std::cmp::Reverse<usize>) {
+    let mut values = wanted.iter().flat_map(|(_, values)| values.iter());
+    let names = !values.any(|value| matches!(value, Value::Null | Value::Bool(_)));
+    let count = wanted.iter().map(|(_, values)| values.len()).sum();
+    (wanted.iter().all(|(place, _)| *place == Place::Id), names, std::cmp::Reverse(count))
 }
 
 /// Joins two sorted lists.
@@ -267,7 +290,23 @@ mod tests {
         assert_eq!(routes.tables[&issues].candidates(&key.id, object).count(), 1);
         let found = routes.of(&key, None, Some(object));
         assert_eq!(found, [Match { route: all[77], before: false, after: true }]);
-        all.into_iter().for_each(|route| routes.remove(route));
+        let owned = |number: usize| {
+            let owner = Filter::Field(FieldName::new("assignee").unwrap(), Test::Equal(Value::text(format!("u{number}"))));
+            let member = Filter::Field(FieldName::new("members").unwrap(), Test::Has(Value::text(format!("u{number}"))));
+            Filter::Any(vec![owner, member])
+        };
+        let readers: Vec<Route> = (0..1_000).map(|number| routes.add(&issues, &owned(number))).collect();
+        let update = |name: &str, value: Value| {
+            let fields = vec![(FieldName::new(name).unwrap(), value)];
+            Op { key: key.clone(), seen: None, action: Action::Upsert(FieldMap::new(fields).unwrap()) }
+        };
+        let members = Value::List(["u5", "u77", "u9"].map(Value::text).into());
+        apply(&mut entry, &update("members", members), &Write::pending(ClientId(1), Seq(1), Millis(0)));
+        let object = entry.as_ref().and_then(Entry::live).unwrap();
+        assert_eq!(routes.tables[&issues].candidates(&key.id, object).count(), 5, "u77 by two of its fields");
+        let found: Vec<Route> = routes.of(&key, None, Some(object)).into_iter().map(|found| found.route).collect();
+        assert_eq!(found, [all[77], readers[5], readers[9], readers[77]]);
+        all.into_iter().chain(readers).for_each(|route| routes.remove(route));
         assert!(routes.is_empty() && routes.tables.is_empty());
     }
 }
