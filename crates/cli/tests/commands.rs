@@ -98,10 +98,11 @@ fn what_a_query_finds_is_followed_as_it_enters_changes_and_leaves() {
     server.lines(&["insert", "s", "tasks", "t1", r#"{"title":"Milk","done":false}"#]);
     server.lines(&["insert", "s", "tasks", "t2", r#"{"title":"Bread","done":true}"#]);
     let (mut tail, mut next) = followed(&server, &["--where", r#"{"done":false}"#]);
-    let (mut newest, mut next_json) = followed(&server, &["--order-by=-id", "--limit", "1", "--json"]);
+    let (mut newest, mut next_json) = followed(&server, &["--order-by=-id", "--limit", "2", "--json"]);
     let mut next_json = || serde_json::from_str::<Value>(&next_json()).expect("JSON");
     assert_eq!(next(), r#"+ tasks/t1  done: false, title: "Milk""#);
     assert_eq!(next_json()["enters"]["fields"], json!({ "title": "Bread", "done": true }));
+    assert_eq!(next_json()["enters"]["id"], json!("t1"));
     server.lines(&["update", "s", "tasks", "t2", r#"{"done":false}"#]);
     assert_eq!(next(), r#"+ tasks/t2  done: false, title: "Bread""#);
     assert_eq!(next_json()["changes"]["fields"]["done"], json!(false));
@@ -110,7 +111,7 @@ fn what_a_query_finds_is_followed_as_it_enters_changes_and_leaves() {
     server.lines(&["insert", "s", "tasks", "t3", r#"{"title":"Soap","done":true}"#]);
     let mut moved = [next_json(), next_json()];
     moved.sort_by_key(|line| line["leaves"].is_null());
-    assert_eq!(moved[0], json!({ "leaves": { "collection": "tasks", "id": "t2" } }));
+    assert_eq!(moved[0], json!({ "leaves": { "collection": "tasks", "id": "t1" } }));
     assert_eq!(moved[1]["enters"]["id"], json!("t3"));
     server.lines(&["update", "s", "tasks", "t1", r#"{"title":"Oat milk"}"#]);
     assert_eq!(next(), r#"~ tasks/t1  title: "Milk" → "Oat milk""#);

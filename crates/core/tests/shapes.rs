@@ -8,11 +8,14 @@ use peers::*;
 use tapeline_core::event::{Refusal, RefusalCode};
 use tapeline_core::frame::ServerFrame;
 use tapeline_core::name::FieldName;
-use tapeline_core::numbers::Seq;
+use tapeline_core::numbers::{Channel, Seq};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::schema::{Rules, Schema};
+use tapeline_core::sequencer::Peer;
 use tapeline_core::shape::{Kind, Misfit, Shape};
 use tapeline_core::value::Value;
+
+const ANN: Peer = Peer { session: 0, channel: Channel(0) };
 
 fn field(name: &str) -> FieldName {
     FieldName::new(name).unwrap()

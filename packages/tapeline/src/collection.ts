@@ -149,7 +149,8 @@ export class Collection<Fields extends object> extends Edits<Fields> {
   }
 
   /** @internal */
-  encode({ where = null, orderBy = null, limit = null, with: related = null }: Query<Fields>): Uint8Array {
-    return encode({ collection: this.name, where, orderBy, limit, with: related }, "the query");
+  encode({ where, orderBy, limit, with: related }: Query<Fields>): Uint8Array {
+    const query = { collection: this.name, where: where ?? null, orderBy: orderBy ?? null, limit: limit ?? null };
+    return encode(related ? { ...query, with: related } : query, "the query");
   }
 }

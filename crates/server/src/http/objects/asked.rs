@@ -56,16 +56,17 @@ impl Asked {
         if let Some(with) = with {
             wanted.with = referred(&wanted.collection, with, schema)?;
         }
+        let most = limits::SORTED_OBJECTS;
         let needs_limit = match (wanted.order.of_ids(), &*wanted.with) {
             (Some(_), []) => return Ok(Self::Some(wanted)),
-            (None, _) => {
-                "order_by needs a limit, LIMIT at most; in the order of their ids, order_by=id or order_by=-id, all come"
-            }
-            (Some(_), _) => "with needs a limit, LIMIT at most",
+            (Some(_), _) => format!("with needs a limit, {most} at most"),
+            (None, _) => format!(
+                "order_by needs a limit, {most} at most; in the order of their ids, order_by=id or order_by=-id, all come"
+            ),
         };
         match limit {
-            Some(limit) if limit <= limits::SORTED_OBJECTS => Ok(Self::First(wanted, limit)),
-            _ => Err(Problem::bad_request(needs_limit.replace("LIMIT", &limits::SORTED_OBJECTS.to_string()))),
+            Some(limit) if limit <= most => Ok(Self::First(wanted, limit)),
+            _ => Err(Problem::bad_request(needs_limit)),
         }
     }
 }
