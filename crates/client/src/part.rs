@@ -27,7 +27,8 @@ pub struct Held {
 impl Stream {
     /// Holds what a query finds, of a stream that was opened [in part](crate::Tapeline::part). What enters it comes, what
     /// leaves it goes, for as long as the answer lives. A query is a map: `collection`, and perhaps `where`, `orderBy`
-    /// and `limit`; one with a limit is a window, which [`more`](Held::more) makes longer.
+    /// and `limit`; one with a limit is a window, which [`more`](Held::more) makes longer. `with` names fields and the
+    /// collections of the objects that those refer to: they are held with what is found.
     ///
     /// ```no_run
     /// # async fn example(tapeline: tapeline_client::Tapeline) -> Result<(), Box<dyn std::error::Error>> {

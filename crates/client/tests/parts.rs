@@ -2,11 +2,15 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use fastrand::Rng;
 use serde_json::json;
 use support::{builder, soon};
-use tapeline_client::{HoldError, ObjectId, Outcome, Stream, StreamError, SubscribeError, Tapeline, Transport};
+use tapeline_client::{
+    HoldError, Object, ObjectId, Outcome, Stream, StreamError, SubscribeError, Tapeline, Transport, Value,
+};
 use tapeline_log::memory::MemoryLog;
 use tapeline_server::{Server, ServerConfig};
 use tempfile::TempDir;
@@ -148,4 +152,75 @@ async fn what_is_no_query_or_no_part_is_refused() {
     assert!(matches!(room.hold(&long), Err(HoldError::Refused(SubscribeError::TooLong))));
     assert!(!room.hold(&json!({ "collection": "messages", "limit": 1_000 })).unwrap().more(1_001));
     assert!(matches!(room.hold(&"all"), Err(HoldError::Shape(_) | HoldError::Refused(_))));
+}
+
+/// A comment on one of ten tasks, or on none, with some of four readers.
+fn comment(random: &mut Rng) -> [(&'static str, Value); 3] {
+    let task = if random.u8(0..6) == 0 { Value::Null } else { Value::text(format!("t{}", random.u8(0..10))) };
+    let readers = (0..4).filter(|_| random.bool()).map(|reader| Value::text(format!("p{reader}"))).collect();
+    [("task", task), ("readers", Value::List(readers)), ("open", random.bool().into())]
+}
+
+fn upsert(stream: &Stream, collection: &str, id: &str, fields: impl IntoIterator<Item = (&'static str, Value)>) {
+    stream.collection(collection).unwrap().upsert(&ObjectId::new(id).unwrap(), fields).unwrap();
+}
+
+fn ids(stream: &Stream, collection: &str) -> BTreeSet<String> {
+    stream.collection(collection).unwrap().all().iter().map(|(id, _)| id.to_string()).collect()
+}
+
+/// What rows refer to in a field, of what is there.
+fn referred(rows: &[(ObjectId, Arc<Object>)], field: &str, there: &BTreeSet<String>) -> BTreeSet<String> {
+    let values = rows.iter().filter_map(|(_, row)| row.get(field));
+    values.flat_map(Value::ids).map(|id| id.to_string()).filter(|id| there.contains(id)).collect()
+}
+
+/// On lines that are cut, with edits of both sides.
+#[tokio::test]
+async fn what_the_rows_of_a_query_refer_to_is_held_with_them_and_nothing_else() {
+    let (_server, address) = start().await;
+    for seed in 0..6 {
+        println!("seed {seed}");
+        let mut random = Rng::with_seed(seed);
+        let name = format!("talk/{seed}");
+        let (all, mine) = (builder(&address, Transport::Auto), builder(&address, Transport::Auto));
+        let (all, mine) = (all.open().await.unwrap(), mine.open().await.unwrap());
+        let (whole, part) = (all.stream(&name).await.unwrap(), mine.part(&name).await.unwrap());
+        (0..10).for_each(|task| upsert(&whole, "tasks", &format!("t{task}"), [("n", 0.into())]));
+        (0..3).for_each(|person| upsert(&whole, "people", &format!("p{person}"), [("n", 0.into())]));
+        let mut query = json!({
+            "collection": "comments", "where": { "open": true }, "with": { "task": "tasks", "readers": "people" },
+        });
+        if seed % 2 == 1 {
+            query["limit"] = 3.into();
+        }
+        let held = part.hold(&query).unwrap();
+        for _ in 0..60 {
+            let (author, id) = (if random.u8(0..4) == 0 { &part } else { &whole }, format!("c{}", random.u8(0..8)));
+            match random.u8(0..10) {
+                0..7 => upsert(author, "comments", &id, comment(&mut random)),
+                7 => upsert(&whole, "tasks", &format!("t{}", random.u8(0..10)), [("n", random.i64(0..9).into())]),
+                8 => mine.go_offline(),
+                _ => mine.go_online(),
+            }
+            if random.u8(0..4) == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        mine.go_online();
+        soon(part.synced()).await.unwrap();
+        soon(whole.synced()).await.unwrap();
+        soon(part.synced()).await.unwrap();
+        soon(held.ready()).await.unwrap();
+        let rows = held.objects();
+        for (field, collection) in [("task", "tasks"), ("readers", "people")] {
+            let found = referred(&rows, field, &ids(&whole, collection));
+            assert_eq!(ids(&part, collection), found, "seed {seed}: {collection} of {rows:?}");
+        }
+        for (id, task) in part.collection("tasks").unwrap().all() {
+            assert_eq!(task.get("n"), whole.collection("tasks").unwrap().get(&id).unwrap().get("n"), "seed {seed}");
+        }
+        drop(held);
+        assert_eq!((ids(&part, "tasks").len(), ids(&part, "people").len()), (0, 0), "seed {seed}");
+    }
 }

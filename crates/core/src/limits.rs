@@ -40,6 +40,10 @@ pub const FORMER_CLIENTS: usize = 8;
 pub const FIRST_COLLECTIONS: usize = 16;
 /// Queries of one partial replica.
 pub const QUERIES: usize = 1_000;
+/// Queries over which the ids are spread that the rows of a query refer to in one field.
+pub const RELATED_QUERIES: usize = 8;
+/// Ids in each of them.
+pub const RELATED_OBJECTS: usize = 1_000;
 /// Objects of one window of a partial replica.
 pub const WINDOW_ROWS: usize = 1_000;
 

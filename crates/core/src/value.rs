@@ -7,8 +7,8 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::name::ObjectId;
 use crate::short_text::SmolStr;
-
 use crate::text::Text;
 
 /// One value of a field.
@@ -141,6 +141,12 @@ impl Value {
             Self::Bool(truth) => Some(*truth),
             _ => None,
         }
+    }
+
+    /// The objects that it refers to: a text is the id of one, a list has those of several.
+    pub fn ids(&self) -> impl Iterator<Item = ObjectId> {
+        let values = if let Self::List(items) = self { items } else { std::slice::from_ref(self) };
+        values.iter().filter_map(|id| ObjectId::new(id.as_text()?).ok())
     }
 
     /// The sum of two numbers, canonical.

@@ -9,13 +9,15 @@ use peers::*;
 use support::for_seeds;
 use tapeline_core::catchup::{self, Fill, KeyOrder, Plan, Said};
 use tapeline_core::codec::json::value_from_json;
-use tapeline_core::frame::{ClientFrame, End, ErrorCode, ErrorFrame, Item, Open, Page, ServerFrame};
+use tapeline_core::frame::{ClientFrame, End, ErrorCode, ErrorFrame, Item, Open, Page, Progress, ServerFrame};
 use tapeline_core::name::{Collection, Key};
 use tapeline_core::numbers::{Channel, EventNumber, Millis, QueryNumber, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::objects::Objects;
-use tapeline_core::op::{Action, Op};
+use tapeline_core::op::{Action, FieldMap, Op};
+use tapeline_core::query::Query;
 use tapeline_core::replica::{Notice, SubscribeError};
+use tapeline_core::value::Value;
 
 /// All that the log of a server comes to.
 fn replayed(server: &Server) -> Objects {
@@ -272,6 +274,70 @@ fn a_part_is_what_its_queries_find_and_what_none_finds_goes() {
     // What the server said before it heard of that is not wanted.
     ben.receive(ServerFrame::Page(page(&server, Seq(1), &items, &[])));
     assert_eq!(ben.int("a", "n"), None);
+}
+
+fn refer(id: &str, to: &[&str]) -> Op {
+    let ids = Value::List(to.iter().map(Value::text).collect());
+    let fields = FieldMap::new(vec![("of".parse().unwrap(), ids)]).unwrap();
+    Op { key: key(id), seen: None, action: Action::Upsert(fields) }
+}
+
+/// The ids that a device asks for of another collection.
+fn asked(device: &Device) -> Vec<String> {
+    let queries = device.replica.subscriptions().into_iter().map(|held| Query::from_value(&held.query).unwrap());
+    let others = queries.filter(|query| query.collection.as_str() == "others");
+    let mut ids: Vec<String> = others.flat_map(|query| query.filter.ids().unwrap()).map(|id| id.to_string()).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn what_rows_refer_to_is_asked_for_as_long_as_they_do() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![refer("a", &["x", "y"]), refer("b", &["y"])]);
+    talk(&mut server, &mut [&mut ann]);
+    let query = r#"{"collection":"things","with":{"of":"others"}}"#;
+    let (mut ben, number) = partial(&mut server, query);
+    let result = page(&server, Seq(0), &[whole(&server, "a"), whole(&server, "b")], &[]);
+    ben.receive(ServerFrame::Page(Page { query: Some(number), ..result }));
+    assert_eq!((asked(&ben), ben.replica.is_ready(number)), (vec!["x".to_owned(), "y".to_owned()], false));
+    while let Some(frame) = ben.frame() {
+        let ClientFrame::Subscribe { subscription, .. } = frame else { panic!("it asks for no more: {frame:?}") };
+        let nothing = Page { query: Some(subscription.number), ..page(&server, Seq(1), &[], &[]) };
+        ben.receive(ServerFrame::Page(nothing));
+    }
+    assert!(ben.replica.is_ready(number));
+    // Somebody else wants the same; each lets go for itself.
+    assert_eq!(ben.replica.subscribe(&value_from_json(query).unwrap()), Ok(number));
+    ben.replica.unsubscribe(number);
+    ann.edit(vec![refer("a", &["z", ""])]);
+    talk(&mut server, &mut [&mut ann]);
+    ben.receive(ServerFrame::Page(page(&server, Seq(1), &[whole(&server, "a")], &[])));
+    assert_eq!(asked(&ben), ["y", "z"]);
+    ben.receive(ServerFrame::Page(page(&server, Seq(2), &[], &[key("b")])));
+    assert_eq!(asked(&ben), ["z"]);
+    ben.replica.unsubscribe(number);
+    assert!(ben.replica.subscriptions().is_empty());
+}
+
+#[test]
+fn how_far_the_result_of_a_query_is_shows_where_it_is_known() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)]), insert("b", &[("n", 1)])]);
+    talk(&mut server, &mut [&mut ann]);
+    let (mut ben, number) = partial(&mut server, r#"{"collection":"things"}"#);
+    let progress = Some(Progress { objects: 1, of: 2, bytes: 9 });
+    let first = Page { query: Some(number), ..page(&server, Seq(0), &[whole(&server, "a")], &[]) };
+    let first = Page { after: Some(key("a")), end: None, ..first };
+    ben.receive(ServerFrame::Page(first.clone()));
+    assert_eq!(ben.replica.status().filling, None);
+    ben.receive(ServerFrame::Page(Page { progress, ..first }));
+    assert_eq!(ben.replica.status().filling, progress);
+    let last = page(&server, Seq(1), &[whole(&server, "b")], &[]);
+    ben.receive(ServerFrame::Page(Page { query: Some(number), progress, ..last }));
+    assert_eq!(ben.replica.status().filling, None);
 }
 
 #[test]

@@ -65,6 +65,9 @@ fn what_is_no_query_says_what_to_write() {
         (r#"{"collection":"t","where":{"a":{"in":3}}}"#, "list of values"),
         (r#"{"collection":"t","where":{"or":{}}}"#, "list of conditions"),
         (r#"{"collection":"t","orderBy":[1]}"#, "a field"),
+        (r#"{"collection":"t","with":["a"]}"#, "a map of fields to the collections"),
+        (r#"{"collection":"t","with":{"a":1}}"#, "a map of fields to the collections"),
+        (r#"{"collection":"t","with":{"a":""}}"#, "empty"),
     ] {
         let error = query(wrong).unwrap_err().to_string();
         assert!(error.contains(says), "{wrong}: {error}");

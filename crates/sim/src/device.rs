@@ -6,7 +6,7 @@ use fastrand::Rng;
 use tapeline_core::codec::Codec;
 use tapeline_core::link::Link;
 use tapeline_core::name::{Key, StreamName};
-use tapeline_core::numbers::{Channel, ClientId, EditId, Millis};
+use tapeline_core::numbers::{Channel, ClientId, EditId, Millis, QueryNumber};
 use tapeline_core::replica::{Keeping, Moment, Replica, Row, Start, StoreBatch, Table};
 use tapeline_core::undo::History;
 
@@ -57,6 +57,8 @@ pub struct Device {
     pub drafts: BTreeMap<Key, Draft>,
     /// It holds only what its queries find.
     pub partial: bool,
+    /// Those that are wanted since the process started, each as often as it is.
+    pub wanted: Vec<QueryNumber>,
     start: Start,
     codec: Codec,
     skew: i64,
@@ -102,6 +104,7 @@ impl Device {
             diary: Diary::default(),
             drafts: BTreeMap::new(),
             partial: false,
+            wanted: Vec::new(),
             start,
             codec,
             skew: 0,
@@ -121,6 +124,7 @@ impl Device {
         self.life += 1;
         self.link = Link::new(now);
         self.wakes_at = None;
+        self.wanted.clear();
         (self.history, self.diary) = Default::default();
         let client = ClientId(self.random.u128(..));
         let stream = StreamName::new("sim/stream").expect("a name");

@@ -60,6 +60,9 @@ pub fn query(random: &mut Rng) -> Value {
         parts.push(("orderBy", Value::text(["n", "-n", "a", "-id"][random.usize(0..4)])));
         parts.push(("limit", Value::Int(random.i64(1..6))));
     }
+    if random.u8(0..3) == 0 {
+        parts.push(("with", map(vec![("a", Value::text("tasks")), ("b", Value::text("notes"))])));
+    }
     map(parts)
 }
 
@@ -277,7 +280,7 @@ fn value(random: &mut Rng) -> Value {
         1 => Value::Bool(random.bool()),
         2 => Value::number(random.f64()).expect("finite"),
         3 => Value::Bytes(vec![random.u8(..); random.usize(0..4)].into()),
-        4 => Value::text("é😀\n"),
+        4 => Value::text(["é😀\n", "k0", "k1", "k3", "k4"][random.usize(0..5)]),
         _ => Value::Int(random.i64(-5..5)),
     }
 }

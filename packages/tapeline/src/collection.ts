@@ -149,8 +149,8 @@ export class Collection<Fields extends object> extends Edits<Fields> {
   }
 
   /** @internal */
-  encode({ where, orderBy, limit }: Query<Fields>): Uint8Array {
+  encode({ where, orderBy, limit, with: related }: Query<Fields>): Uint8Array {
     const query = { collection: this.name, where: where ?? null, orderBy: orderBy ?? null, limit: limit ?? null };
-    return encode(query, "the query");
+    return encode(related ? { ...query, with: related } : query, "the query");
   }
 }

@@ -38,4 +38,6 @@ export interface Query<Fields> {
   /** Ties, and rows without an order, are in the order of their ids. */
   readonly orderBy?: OrderBy<Fields> | readonly OrderBy<Fields>[] | undefined;
   readonly limit?: number | undefined;
+  /** Of a part: what the rows refer to in these fields, by an id or a list of ids, in these collections, is held with them. */
+  readonly with?: { readonly [Field in keyof Fields]?: string } | undefined;
 }

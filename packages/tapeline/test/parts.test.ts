@@ -200,6 +200,64 @@ test("a window that is longer than one may be is refused at once", async () => {
   await db.close();
 });
 
+interface Comment {
+  issue: string | null;
+  readers: readonly string[];
+  open: boolean;
+}
+
+test("what the rows of a query refer to is held with them, and nothing else", async () => {
+  const random = seeded("related");
+  const all = await whole("related", 10);
+  const some = await part("related");
+  const [theirs, mine] = [all.stream.collection<Comment>("comments"), some.stream.collection<Comment>("comments")];
+  const comment = (): Comment => ({
+    issue: random() < 0.2 ? null : id(Math.floor(random() * 12)),
+    readers: [id(100), id(Math.floor(random() * 10))],
+    open: random() < 0.6,
+  });
+  const held = mine.hold({ where: { open: true }, with: { issue: "issues" } });
+  const newest = mine.hold({ orderBy: "-id", limit: 2, with: { readers: "issues" } });
+  for (let round = 0; round < 80; round++) {
+    const turn = random();
+    if (turn < 0.1) some.db.goOffline();
+    else if (turn < 0.2) some.db.goOnline();
+    else if (turn < 0.3) all.issues.increment(id(Math.floor(random() * 10)), { at: 100 });
+    else (turn < 0.8 ? theirs : mine).upsert(`c${Math.floor(random() * 8)}`, comment());
+    if (turn > 0.7) await some.stream.stored();
+  }
+  some.db.goOnline();
+  const inStep = async () => {
+    await some.stream.synced();
+    await all.stream.synced();
+    await statusUntil(some.stream, ({ played }) => played >= all.stream.status().head);
+    await Promise.all([held.ready(), newest.ready()]);
+  };
+  await inStep();
+  const wanted = () => {
+    const ids = [...held.rows().map(({ issue }) => issue), ...newest.rows().flatMap(({ readers }) => readers)];
+    return [...new Set(ids)].filter((of) => of !== null && all.issues.get(of)).sort();
+  };
+  // What was asked for before it has come by then.
+  await some.issues.load("another");
+  assert.deepEqual(
+    some.issues.all(),
+    wanted().map((of) => all.issues.get(of!)),
+  );
+  const [first] = held.rows();
+  theirs.update(first!.id, { issue: id(9), open: true });
+  all.issues.update(id(9), { title: "Asked about" });
+  await rowsUntil(some.issues, { where: { id: id(9) } }, ([row]) => row?.title === "Asked about");
+  newest.release();
+  held.release();
+  await rowsUntil(some.issues, { where: { id: "nothing" } }, () => some.issues.count() === 0);
+  assert.throws(
+    () => mine.hold({ with: { issue: 3 as unknown as string } }),
+    /with is a map of fields to the collections/,
+  );
+  await Promise.all([all.db.close(), some.db.close()]);
+});
+
 test("parts that come and go at random, on lines that are cut, are what their queries find", async () => {
   const random = seeded("parts");
   const all = await whole("random", 60);

@@ -6,8 +6,12 @@
 //! { collection: "tasks",
 //!   where:      { done: false, priority: { ge: 2 }, or: [{ owner: "ana" }, { owner: { exists: false } }] },
 //!   orderBy:    ["-priority", "title"],
-//!   limit:      50 }
+//!   limit:      50,
+//!   with:       { owner: "people" } }
 //! ```
+//!
+//! `with` is for replicas that hold a part of a stream: what the fields refer to in other collections, by id or by a list of
+//! ids, is held too.
 //!
 //! `filter` says which objects, `order` how values compare, `live` keeps the answer up to date as objects change,
 //! `routing` finds the queries that an object concerns, `window` keeps the first objects of a query, `index` finds them
@@ -22,7 +26,7 @@ pub mod routing;
 pub mod window;
 
 use crate::limits;
-use crate::name::{Collection, NameError};
+use crate::name::{Collection, FieldName, NameError};
 use crate::value::Value;
 
 pub use filter::Filter;
@@ -40,6 +44,9 @@ pub struct Query {
     pub order: Order,
     /// How many at most.
     pub limit: Option<usize>,
+    /// Fields that refer to objects, and the collections of those: they are held with the rows. They say nothing of which
+    /// rows there are.
+    pub with: Vec<(FieldName, Collection)>,
 }
 
 /// Why a value is not a query. Asking again gives the same answer.
@@ -54,7 +61,7 @@ pub enum QueryError {
         wanted: &'static str,
     },
     /// A part that no query has.
-    #[error("a query has no \"{0}\"; it has collection, where, orderBy and limit")]
+    #[error("a query has no \"{0}\"; it has collection, where, orderBy, limit and with")]
     UnknownPart(String),
     /// A comparison that there is not.
     #[error(
@@ -73,7 +80,7 @@ pub enum QueryError {
 impl Query {
     /// All objects of a collection.
     pub fn all(collection: Collection) -> Self {
-        Self { collection, filter: Filter::Everything, order: Order::default(), limit: None }
+        Self { collection, filter: Filter::Everything, order: Order::default(), limit: None, with: Vec::new() }
     }
 
     /// Reads a query.
@@ -94,9 +101,21 @@ impl Query {
                     let limit = value.as_int().and_then(|limit| usize::try_from(limit).ok());
                     query.limit = Some(limit.ok_or(shape("limit", "a whole number, 0 or more"))?);
                 }
+                "with" => query.with = read_with(value)?,
                 other => return Err(QueryError::UnknownPart(other.into())),
             }
         }
         Ok(query)
     }
+}
+
+fn read_with(value: &Value) -> Result<Vec<(FieldName, Collection)>, QueryError> {
+    let shape = QueryError::Shape { what: "with", wanted: "a map of fields to the collections that they refer to" };
+    let Value::Map(fields) = value else { return Err(shape) };
+    let mut with = Vec::new();
+    for (field, collection) in fields.iter() {
+        let Some(collection) = collection.as_text() else { return Err(shape) };
+        with.push((FieldName::new(field)?, Collection::new(collection)?));
+    }
+    Ok(with)
 }

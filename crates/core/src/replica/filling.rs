@@ -88,6 +88,7 @@ impl Replica {
         if page.end.is_some_and(|end| end.purge) {
             self.purge_windows();
         }
+        self.follow_all();
         self.storing.meta();
     }
 
@@ -297,9 +298,10 @@ impl Replica {
         self.history.filling.is_some() && pending.is_some_and(|pending| pending.ops().iter().any(splices))
     }
 
-    /// How far the replica is with being filled, where it is.
+    /// How far the replica is with being filled, where it is; or with the result of a query, where that is known.
     pub fn filling(&self) -> Option<Progress> {
-        self.history.filling.as_ref().map(|filled| filled.progress)
+        let filled = self.history.filling.as_ref().map(|filled| filled.progress);
+        filled.or(self.part.as_ref()?.coming)
     }
 }
 

@@ -16,7 +16,7 @@
 //!
 //! One file an idea: `outbox` holds what is not yet on the log, `view` shows it, `connect` opens the stream and finds
 //! out whether both sides still speak of the same history, `play` takes events in and `filling` what they came to,
-//! `part` holds the results of queries alone, `verdict` takes answers in, `identity` changes who the replica is where
+//! `part` holds the results of queries alone, `related` what those refer to, `verdict` takes answers in, `identity` changes who the replica is where
 //! its store was copied or the server restored, `storing` writes to the device and `restoring` reads back, `coalesce`
 //! keeps the outbox short, `texts` moves pending splices past what others have done, `trail` to what comes of the edits
 //! before them, `moves` tells cursors of it, `commands` has commands run again, `drafts` holds what never leaves the
@@ -35,6 +35,7 @@ mod overwritten;
 mod part;
 mod play;
 mod presence;
+mod related;
 mod restoring;
 mod rows;
 mod status;

@@ -12,7 +12,7 @@ use rustc_hash::FxHashSet;
 
 use super::Replica;
 use crate::event::Body;
-use crate::frame::{ClientFrame, Page, Subscription};
+use crate::frame::{ClientFrame, Page, Progress, Subscription};
 use crate::limits;
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbers::{Channel, QueryNumber, Seq};
@@ -28,6 +28,8 @@ pub(super) struct Part {
     last: QueryNumber,
     /// What the server was not told since the stream was opened.
     unsaid: VecDeque<Unsaid>,
+    /// How far it is with the query whose result is coming, where that is known.
+    pub(super) coming: Option<Progress>,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,8 @@ struct Subscribed {
     again: bool,
     /// What came of it since the stream was opened: of a window, and of any other query until it is ready.
     came: FxHashSet<ObjectId>,
+    /// The queries that hold what its rows refer to.
+    related: Vec<QueryNumber>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +84,7 @@ impl Part {
             let query = Query::from_value(&value).ok()?;
             Some(Subscribed { count: 0, ready, ..Subscribed::new(number, value, query) })
         };
-        Self { all: stored.into_iter().filter_map(subscribed).collect(), last, unsaid: VecDeque::new() }
+        Self { all: stored.into_iter().filter_map(subscribed).collect(), last, ..Self::default() }
     }
 
     /// The queries as they are stored and as the stream is opened with them.
@@ -91,6 +95,7 @@ impl Part {
     /// The stream is opened with all of them.
     pub(super) fn opening(&mut self) -> Vec<Subscription> {
         self.unsaid.clear();
+        self.coming = None;
         for subscribed in &mut self.all {
             subscribed.came.clear();
             // A window comes anew.
@@ -103,6 +108,17 @@ impl Part {
     /// What was held is void.
     pub(super) fn forget(&mut self) {
         self.all.iter_mut().for_each(|subscribed| subscribed.ready = false);
+    }
+
+    /// The queries that somebody wants with what their rows refer to.
+    pub(super) fn followed(&self) -> impl Iterator<Item = QueryNumber> {
+        let followed = self.all.iter().filter(|subscribed| subscribed.count > 0 && !subscribed.query.with.is_empty());
+        followed.map(|subscribed| subscribed.number)
+    }
+
+    /// Other queries hold what the rows of this one refer to. Answers which did before.
+    pub(super) fn relate(&mut self, number: QueryNumber, related: Vec<QueryNumber>) -> Option<Vec<QueryNumber>> {
+        Some(std::mem::replace(&mut self.get_mut(number)?.related, related))
     }
 
     fn next_frame(&mut self, channel: Channel) -> Option<ClientFrame> {
@@ -141,8 +157,8 @@ impl Part {
 
 impl Subscribed {
     fn new(number: QueryNumber, value: Value, query: Query) -> Self {
-        let (ready, asked, again) = Default::default();
-        Self { number, value, query, count: 1, ready, asked, again, came: FxHashSet::default() }
+        let (ready, asked, again, came, related) = Default::default();
+        Self { number, value, query, count: 1, ready, asked, again, came, related }
     }
 
     fn subscription(&self) -> Subscription {
@@ -204,7 +220,9 @@ impl Replica {
         }
         if let Some(known) = part.all.iter_mut().find(|known| known.query == query) {
             known.count += 1;
-            return Ok(known.number);
+            let number = known.number;
+            self.follow(number);
+            return Ok(number);
         }
         if part.all.len() >= limits::QUERIES {
             return Err(SubscribeError::TooMany);
@@ -214,6 +232,7 @@ impl Replica {
         part.all.push(Subscribed::new(number, value, query));
         part.unsaid.push_back(Unsaid::Subscribe(number));
         self.storing.meta();
+        self.follow(number);
         Ok(number)
     }
 
@@ -233,16 +252,29 @@ impl Replica {
             false => part.unsaid.push_back(Unsaid::Subscribe(number)),
         }
         self.storing.meta();
+        self.follow(number);
         true
     }
 
     /// Lets go of a query. With the last who does, what it alone holds goes.
     pub fn unsubscribe(&mut self, number: QueryNumber) {
+        self.release(vec![number]);
+    }
+
+    /// Lets go of queries, and with them of those that hold what their rows refer to.
+    pub(super) fn release(&mut self, mut numbers: Vec<QueryNumber>) {
         let Some(part) = &mut self.part else { return };
-        let Some(subscribed) = part.get_mut(number) else { return };
-        subscribed.count = subscribed.count.saturating_sub(1);
-        if subscribed.count == 0 {
-            self.drop_queries(&[number]);
+        let mut unwanted = Vec::new();
+        while let Some(number) = numbers.pop() {
+            let Some(subscribed) = part.get_mut(number) else { continue };
+            subscribed.count = subscribed.count.saturating_sub(1);
+            if subscribed.count == 0 {
+                numbers.append(&mut subscribed.related);
+                unwanted.push(number);
+            }
+        }
+        if !unwanted.is_empty() {
+            self.drop_queries(&unwanted);
         }
     }
 
@@ -255,10 +287,12 @@ impl Replica {
         }
     }
 
-    /// Whether the whole result of a query is held, as of what was played; where all of the stream is, whether that is.
+    /// Whether the whole result of a query is held, as of what was played, with what its rows refer to where that is
+    /// wanted; where all of the stream is, whether that is.
     pub fn is_ready(&self, number: QueryNumber) -> bool {
         let Some(part) = &self.part else { return self.is_caught_up() };
-        part.get(number).is_some_and(|subscribed| subscribed.ready)
+        let is_ready = |number: &QueryNumber| part.get(*number).is_some_and(|subscribed| subscribed.ready);
+        is_ready(&number) && part.get(number).is_some_and(|subscribed| subscribed.related.iter().all(is_ready))
     }
 
     /// A query whose result is held.
@@ -290,8 +324,9 @@ impl Replica {
 
     /// Notes what a page says of a newly added query, and that it is all there.
     pub(super) fn note_query(&mut self, page: &Page) {
-        let subscribed = self.part.as_mut().zip(page.query).and_then(|(part, number)| part.get_mut(number));
-        if let Some(subscribed) = subscribed {
+        let Some((part, number)) = self.part.as_mut().zip(page.query) else { return };
+        part.coming = page.progress.filter(|_| page.after.is_some());
+        if let Some(subscribed) = part.get_mut(number) {
             subscribed.came.extend(page.items.iter().map(|item| item.key.id.clone()));
         }
     }
@@ -352,7 +387,7 @@ impl Replica {
     }
 
     /// The first objects that a window finds among what is held.
-    fn first_of(&self, query: &Query) -> Vec<Found> {
+    pub(super) fn first_of(&self, query: &Query) -> Vec<Found> {
         let found = self.confirmed.collection(&query.collection);
         let found = found.filter(|(id, object)| query.filter.matches(id, object));
         let mut found: Vec<Found> = found.map(|(id, object)| (id.clone(), Arc::clone(object))).collect();

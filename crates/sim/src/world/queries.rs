@@ -1,6 +1,7 @@
 //! What people want to see: devices that hold a part of the stream subscribe to queries, and let go of them.
 
 use super::World;
+use crate::device::Device;
 use crate::workload;
 
 /// Queries that one device wants at most.
@@ -18,13 +19,15 @@ impl World {
     }
 
     fn change_queries_of(&mut self, device: usize) -> Result<(), String> {
-        let Some(replica) = &mut self.devices[device].replica else { return Ok(()) };
-        let held = replica.subscriptions();
-        let one = self.random.choice(&held).map(|held| held.number);
+        let Device { replica: Some(replica), wanted, .. } = &mut self.devices[device] else { return Ok(()) };
+        let one = self.random.choice(&*wanted).copied();
         match (self.random.u8(0..6), one) {
-            (0..=2, _) | (_, None) if held.len() < MOST_QUERIES => {
-                let query = workload::query(&mut self.random);
+            (0..=2, _) | (_, None) if wanted.len() < MOST_QUERIES => {
+                // Somebody may want the same already, or have wanted it before the process started.
+                let same = self.random.choice(replica.subscriptions()).filter(|_| self.random.bool());
+                let query = same.map_or_else(|| workload::query(&mut self.random), |same| same.query);
                 let number = replica.subscribe(&query).map_err(|error| error.to_string())?;
+                wanted.push(number);
                 self.trace.note(format!("d{device}"), || format!("wants q{number}: {query:?}"));
             }
             (3, Some(number)) => {
@@ -32,6 +35,7 @@ impl World {
                 self.trace.note(format!("d{device}"), || format!("wants more of q{number}: {more}"));
             }
             (4, Some(number)) => {
+                wanted.remove(wanted.iter().position(|wanted| *wanted == number).expect("it is one of them"));
                 replica.unsubscribe(number);
                 self.trace.note(format!("d{device}"), || format!("lets go of q{number}"));
             }

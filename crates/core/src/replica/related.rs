@@ -1,0 +1,65 @@
+//! Holding what the rows of a query refer to: queries by ids, which follow the rows as those come, change and go.
+//!
+//! What is recorded counts: an edit that is pending moves nothing yet, as it may be refused. The ids are spread over a few
+//! queries by what they are. Where one comes or goes, the query that it belongs to makes way for another, and only what
+//! that finds is sent again.
+
+use std::hash::BuildHasher;
+
+use rustc_hash::FxBuildHasher;
+
+use super::Replica;
+use super::part::Part;
+use crate::limits;
+use crate::name::ObjectId;
+use crate::numbers::QueryNumber;
+use crate::query::{Found, Query};
+use crate::value::Value;
+
+impl Replica {
+    /// Follows the rows of all queries that want it: something came.
+    pub(super) fn follow_all(&mut self) {
+        let followed: Vec<QueryNumber> = self.part.iter().flat_map(Part::followed).collect();
+        followed.into_iter().for_each(|number| self.follow(number));
+    }
+
+    /// Holds what the rows of a query refer to now, and no more what they referred to before. Where there are too many
+    /// queries for that, the next change tries again.
+    pub(super) fn follow(&mut self, number: QueryNumber) {
+        let Some(query) = self.query(number).filter(|query| !query.with.is_empty()) else { return };
+        let mut related = Vec::new();
+        for query in self.related(query) {
+            related.extend(self.subscribe(&query).ok());
+        }
+        let before = self.part.as_mut().and_then(|part| part.relate(number, related));
+        // What is wanted still was held twice until here.
+        self.release(before.unwrap_or_default());
+    }
+
+    /// The queries that find what the rows of a query refer to.
+    fn related(&self, query: &Query) -> Vec<Value> {
+        let (rows, mut related) = (self.first_of(query), Vec::new());
+        for (field, collection) in &query.with {
+            for mut ids in spread(&rows, field.as_str()) {
+                ids.sort_unstable();
+                ids.dedup();
+                ids.truncate(limits::RELATED_OBJECTS);
+                if !ids.is_empty() {
+                    related.push(Query::value_of_ids(collection, ids.iter()));
+                }
+            }
+        }
+        related
+    }
+}
+
+/// What rows refer to in a field, for each query.
+fn spread(rows: &[Found], field: &str) -> [Vec<ObjectId>; limits::RELATED_QUERIES] {
+    let mut queries = <[Vec<ObjectId>; limits::RELATED_QUERIES]>::default();
+    for (_, row) in rows {
+        for id in row.get(field).unwrap_or(&Value::Null).ids() {
+            queries[FxBuildHasher.hash_one(&id) as usize % limits::RELATED_QUERIES].push(id);
+        }
+    }
+    queries
+}
