@@ -34,8 +34,15 @@ export interface Found<T> {
   readonly isReady: boolean;
 }
 
-/** The rows of a query on a part of a stream, held and kept live, and whether all of them are here. */
-export function useHeld<T extends object>(collection: Collection<T> | undefined, query: Query<T> = {}): Found<T> {
+/**
+ * The rows of a query on a part of a stream, held and kept live, and whether all of them are here. With `suspend` the
+ * component suspends until they are; so that something shows offline, do without.
+ */
+export function useHeld<T extends object>(
+  collection: Collection<T> | undefined,
+  query: Query<T> = {},
+  { suspend = false } = {},
+): Found<T> {
   const key = keyOf(query);
   const found = useMemo(
     () =>
@@ -47,7 +54,9 @@ export function useHeld<T extends object>(collection: Collection<T> | undefined,
       })),
     [collection, key],
   );
-  return useShared(found, NOTHING);
+  const value = useShared(found, NOTHING);
+  if (suspend && found && !value.isReady) throw found.until(({ isReady }) => isReady);
+  return value;
 }
 
 function hold<T extends object>(collection: Collection<T>, query: Query<T>, changed: (found: Found<T>) => void) {

@@ -12,12 +12,17 @@ export interface Source<T> {
   same(one: T, other: T): boolean;
 }
 
+/** How long a component that suspends is waited for before it has to ask again, and how long it may take to be committed. */
+const WAITED_FOR = 5_000;
+const COMMITTED_IN = 1_000;
+
 /** A source and those who look at it. It reads nothing before somebody asks, and watches nothing before a commit. */
 export class Shared<T> {
   readonly #source: Source<T>;
   readonly #listeners = new Set<() => void>();
   #value: { is: T } | undefined;
   #stop: (() => void) | undefined;
+  #waiting: Promise<void> | undefined;
 
   constructor(source: Source<T>) {
     this.#source = source;
@@ -37,6 +42,25 @@ export class Shared<T> {
       queueMicrotask(() => this.#rest());
     };
   };
+
+  /**
+   * What a component waits for that suspends until `isSo`: it is watched though nothing was committed. One that went away
+   * meanwhile does not ask again, and leaves nothing behind.
+   */
+  until(isSo: (value: T) => boolean): Promise<void> {
+    this.#waiting ??= this.#wait(isSo);
+    return this.#waiting;
+  }
+
+  async #wait(isSo: (value: T) => boolean): Promise<void> {
+    let stop = () => {};
+    await new Promise<void>((resolve) => {
+      stop = this.subscribe(() => isSo(this.snapshot()) && resolve());
+      setTimeout(resolve, WAITED_FOR);
+    });
+    this.#waiting = undefined;
+    setTimeout(stop, COMMITTED_IN);
+  }
 
   #hear(value: T): void {
     if (this.#value && this.#source.same(this.#value.is, value)) return;

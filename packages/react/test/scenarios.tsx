@@ -16,7 +16,7 @@ import {
   useTapeline,
   useUndo,
 } from "@tapeline/react";
-import { memo, type ReactNode, StrictMode, startTransition, useEffect, useState } from "react";
+import { memo, type ReactNode, StrictMode, Suspense, startTransition, useEffect, useState } from "react";
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 import { Collection, type Row, Tapeline } from "tapeline";
 
@@ -157,6 +157,43 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     same("what is held", db.part(stream).collection("tasks").count(), 2);
     root.unmount();
     await until("all is let go of", () => db.part(stream).collection("tasks").count() === 0);
+    await Promise.all([whole.close(), db.close()]);
+  },
+
+  async "a component that suspends shows once all is here, with what it refers to, and lets go of it"(server) {
+    const [whole, db] = [await open(server), await open(server)];
+    const tasks = tasksOf(whole);
+    const comments = whole.stream(stream).collection<{ task: string }>("comments");
+    tasks.insert({ id: "a", title: "Ale", done: false });
+    tasks.insert({ id: "b", title: "Bread", done: false });
+    comments.insert({ id: "c", task: "b" });
+    await whole.stream(stream).synced();
+    const seen: string[] = [];
+    const Title = ({ id }: { id: string }) => <b>{useObject(usePart(stream)?.collection<Task>("tasks"), id)?.title}</b>;
+    const Comments = () => {
+      const of = usePart(stream)?.collection<{ task: string }>("comments");
+      const { rows, isReady } = useHeld(of, { with: { task: "tasks" } }, { suspend: true });
+      seen.push(`${isReady} ${rows.map(({ task }) => db.part(stream).collection<Task>("tasks").get(task)?.title)}`);
+      return rows.map(({ id, task }) => <Title key={id} id={task} />);
+    };
+    const { root, place } = show(
+      <StrictMode>
+        <TapelineProvider db={db}>
+          <Suspense fallback="…">
+            <Comments />
+          </Suspense>
+        </TapelineProvider>
+      </StrictMode>,
+    );
+    await until("it waits", () => place.textContent === "…");
+    await until("all is here", () => place.textContent === "Bread");
+    same("what was rendered first", seen[0], "true Bread");
+    comments.insert({ id: "d", task: "a" });
+    await until("another came, and what it refers to", () => place.textContent === "BreadAle");
+    same("what is held", db.part(stream).collection("tasks").count(), 2);
+    root.unmount();
+    await until("all is let go of", () => db.part(stream).collection("comments").count() === 0);
+    await until("and what they refer to", () => db.part(stream).collection("tasks").count() === 0);
     await Promise.all([whole.close(), db.close()]);
   },
 
