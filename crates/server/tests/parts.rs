@@ -7,7 +7,7 @@ use support::author::{Author, delete, edit, make};
 use support::pages::{Held, expected, key_of};
 use support::{Client, World, event};
 use tapeline_core::codec::json;
-use tapeline_core::frame::{ClientFrame, ErrorCode, Live, Open, ServerFrame, Subscription};
+use tapeline_core::frame::{ClientFrame, ErrorCode, Live, Open, Progress, ServerFrame, Subscription};
 use tapeline_core::limits;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{Channel, ClientId, QueryNumber, Seq};
@@ -98,6 +98,40 @@ async fn who_writes_hears_that_it_is_done_though_it_has_no_query() {
         held.hear_to(&mut writer, n).await;
     }
     assert!(held.objects.is_empty());
+}
+
+/// How far each page of a query's result says that it is.
+async fn told(world: &World, query: Subscription) -> Vec<Option<Progress>> {
+    let (mut reader, mut held) = open(world, 2, Vec::new()).await;
+    reader.say(ClientFrame::Subscribe { channel: CHANNEL, subscription: query }).await;
+    let mut told = Vec::new();
+    loop {
+        let ServerFrame::Page(page) = reader.hear().await else { continue };
+        let (is_of_query, is_last) = (page.query.is_some(), page.after.is_none());
+        told.extend(is_of_query.then_some(page.progress));
+        held.take_page(page);
+        if is_of_query && is_last {
+            return told;
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_say_how_far_they_are_where_it_is_known_how_much_there_is() {
+    let world = World::new().await;
+    let mut author = Author::new(&world).await;
+    let text = "long ".repeat(200);
+    author.push((0..900).map(|number| make("notes", number, &text))).await;
+    let ids: Vec<String> = (100..1_000).map(|number| format!(r#""{number:08}""#)).collect();
+    let by_ids = format!(r#"{{"collection":"notes","where":{{"id":{{"in":[{}]}}}}}}"#, ids.join(","));
+    let window = r#"{"collection":"notes","orderBy":"-number","limit":700}"#;
+    for (text, of) in [(by_ids.as_str(), 900), (window, 700)] {
+        let told: Vec<Progress> = told(&world, query(0, text)).await.into_iter().map(Option::unwrap).collect();
+        assert!(told.len() > 2 && told.is_sorted_by(|a, b| a.objects < b.objects && a.bytes < b.bytes), "{told:?}");
+        assert!(told.iter().all(|told| told.of == of) && told.last().unwrap().objects == of, "{told:?}");
+    }
+    let all = told(&world, query(0, r#"{"collection":"notes"}"#)).await;
+    assert!(all.len() > 2 && all.iter().all(Option::is_none), "{all:?}");
 }
 
 #[tokio::test]

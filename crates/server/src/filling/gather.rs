@@ -40,6 +40,11 @@ impl Gathered {
         self.looked_at
     }
 
+    /// How many entries were looked at, or told without a look.
+    pub(crate) fn dealt_with(&self) -> usize {
+        self.looked_at.max(self.items.len() + self.gone.len())
+    }
+
     /// Bytes of the objects in it.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

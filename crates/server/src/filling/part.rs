@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use tapeline_core::frame::{End, Page};
+use tapeline_core::frame::{End, Page, Progress};
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, Key};
 use tapeline_core::numbers::{Channel, QueryNumber, Seq};
@@ -36,6 +36,8 @@ pub(crate) struct PartFill {
     steps: VecDeque<Step>,
     /// Objects that wait for room in a page.
     waiting: VecDeque<Changed>,
+    /// How much was done of the step under way.
+    done: Progress,
     pinned: Option<Arc<Pinned>>,
     /// Where the stream is with what waits, where that was played rather than read.
     playing: Option<(Seq, Chain)>,
@@ -74,8 +76,8 @@ impl PartFill {
     /// Queries of somebody who was told as far as `played`.
     pub(crate) fn new(partial: Partial, played: Seq) -> Self {
         let (steps, waiting) = Default::default();
-        let (fresh, purge, planned, pinned, playing) = Default::default();
-        Self { partial, played, fresh, purge, planned, steps, waiting, pinned, playing }
+        let (fresh, purge, planned, done, pinned, playing) = Default::default();
+        Self { partial, played, fresh, purge, planned, steps, waiting, done, pinned, playing }
     }
 
     /// Queries of somebody who comes back with what it was told as far as `played`, or with nothing that counts.
@@ -100,6 +102,7 @@ impl PartFill {
         self.planned = false;
         self.steps.clear();
         self.waiting.clear();
+        self.done = Progress::default();
     }
 
     /// Whether all is done that there was to do with what is pinned. That is then let go.
@@ -167,6 +170,7 @@ impl PartFill {
             Done::Over => (true, None),
             Done::Later(after) => (false, after),
         };
+        let progress = self.progress(&step, is_over, &gathered);
         match step {
             step if !is_over => self.steps.push_front(step),
             Step::Past(_) => {
@@ -184,7 +188,24 @@ impl PartFill {
         let (items, gone) = gathered.into_parts();
         let fresh = std::mem::take(&mut self.fresh);
         let (head, to, chain) = (head.max(state.head), state.head, state.chain);
-        Ok(Some(Page { channel, head, from, to, chain, fresh, query, items, gone, after, end, progress: None }))
+        Ok(Some(Page { channel, head, from, to, chain, fresh, query, items, gone, after, end, progress }))
+    }
+
+    /// How far a step is, where it is known how much is left of it: of what was found by ids, by an index or by reading a
+    /// window, but not of a look at all.
+    fn progress(&mut self, step: &Step, is_over: bool, gathered: &Gathered) -> Option<Progress> {
+        let left = match step {
+            Step::Past(Course::Keys(keys)) | Step::All(_, Some(Course::Keys(keys))) => Some(keys.len()),
+            Step::Window(_, None) => Some(self.waiting.len()),
+            Step::Past(_) | Step::All(..) | Step::Window(..) => None,
+        };
+        self.done.objects += gathered.dealt_with() as u64;
+        self.done.bytes += gathered.bytes() as u64;
+        let done = self.done;
+        if is_over {
+            self.done = Progress::default();
+        }
+        left.map(|left| Progress { of: done.objects + left as u64, ..done })
     }
 
     /// Goes on with a step.
