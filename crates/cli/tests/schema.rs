@@ -14,6 +14,7 @@ indexes = ['due', ['done', 'title']]
 [collections.tasks.fields]
 title = 'ask'
 done = { policy = 'first' }
+owner = { ref = 'people' }
 ";
 
 fn check(text: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -32,16 +33,18 @@ fn a_schema_is_told_in_words_and_for_programs() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "tasks: an update of an object deleted meanwhile brings it back");
     assert_eq!(lines[1..3], ["  has an index by due", "  has an index by done, then title"]);
-    assert!(lines[3].starts_with("  done              first   "), "{text}");
-    assert!(lines[4].starts_with("  title             ask     "), "{text}");
-    assert!(lines[5].starts_with("  all other fields  last    "), "{text}");
-    assert!(lines[7].starts_with("everything else: "), "{text}");
+    assert_eq!(lines[3], "  owner refers to people, by id or a list of ids");
+    assert!(lines[4].starts_with("  done              first   "), "{text}");
+    assert!(lines[5].starts_with("  title             ask     "), "{text}");
+    assert!(lines[6].starts_with("  all other fields  last    "), "{text}");
+    assert!(lines[8].starts_with("everything else: "), "{text}");
     let (code, text, _) = check(SCHEMA, &["--json"]);
     assert_eq!(code, Some(0));
     let fields = json!({ "title": "ask", "done": "first" });
     let indexes = json!([["due"], ["done", "title"]]);
     let tasks = json!({
         "policy": "last", "update_after_delete": "revive", "keep_events": false, "indexes": indexes, "fields": fields,
+        "refs": { "owner": "people" },
     });
     let expected = json!({ "collections": { "tasks": tasks }, "streams": {} });
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
@@ -87,6 +90,20 @@ fn a_server_starts_with_a_good_schema_alone() {
     std::fs::write(&path, SCHEMA).expect("written");
     server.restart_with(&["--schema", path.to_str().expect("a path in UTF-8")]);
     assert_eq!(server.lines(&["insert", "s", "tasks", "1"]).len(), 1);
+}
+
+#[test]
+fn objects_come_with_what_they_refer_to() {
+    let mut server = Server::start();
+    server.kill();
+    let path = server.directory.path().join("schema.toml");
+    std::fs::write(&path, SCHEMA).expect("written");
+    server.restart_with(&["--schema", path.to_str().expect("a path in UTF-8")]);
+    server.lines(&["insert", "s", "people", "ana", "{}"]);
+    server.lines(&["insert", "s", "tasks", "t", r#"{"owner":"ana"}"#]);
+    let asked = ["objects", "s", "--collection", "tasks", "--limit", "9", "--with", "owner"];
+    let ids: Vec<Value> = server.lines(&asked).into_iter().map(|line| line["id"].clone()).collect();
+    assert_eq!(ids, ["t", "ana"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What an app says of its data, beside the data: how concurrent writes of a field meet, what an update of a deleted
-//! object does, and which indexes help its queries. Without a schema everything is `last`.
+//! object does, which fields refer to other objects, and which indexes help its queries. Without a schema everything is
+//! `last`.
 //!
 //! Only the server reads it. What is on the log needs no schema to be played.
 
@@ -44,6 +45,8 @@ pub struct Rules {
     pub indexes: Vec<Vec<FieldName>>,
     /// For single fields.
     pub fields: Vec<(FieldName, Policy)>,
+    /// Fields that refer to objects of another collection, by id or by a list of ids.
+    pub refs: Vec<(FieldName, Collection)>,
 }
 
 /// What an app says of its data.
@@ -140,6 +143,12 @@ impl Schema {
     /// All collections it names, sorted.
     pub fn collections(&self) -> impl ExactSizeIterator<Item = (&Collection, &Rules)> {
         self.collections.iter().map(|(collection, rules)| (collection, rules))
+    }
+
+    /// The collection whose objects a field refers to.
+    pub fn referred(&self, collection: &Collection, field: &FieldName) -> Option<&Collection> {
+        let (_, referred) = self.rules(collection)?.refs.iter().find(|(name, _)| name == field)?;
+        Some(referred)
     }
 
     /// How concurrent writes of a field meet.

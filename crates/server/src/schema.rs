@@ -10,6 +10,7 @@
 //! [collections.tasks.fields]
 //! title = "ask"
 //! done = { policy = "first" }        # the same, with room for more
+//! owner = { ref = "people" }         # the id of an object there, or a list of ids
 //!
 //! [collections.payments]
 //! keep_events = true                 # stay readable where others are let go
@@ -17,6 +18,8 @@
 //! [streams."chat/*"]                 # a name, or how names begin
 //! retain = { events = 10000 }        # or { days = 30 }, or "all"
 //! ```
+
+mod refs;
 
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, FieldName, NameError};
@@ -139,6 +142,7 @@ fn read_rules(rules: &Value<'_>) -> Read<Rules> {
         keep_events: rules.get("keep_events").map(read_flag).transpose()?.unwrap_or_default(),
         indexes: rules.get("indexes").map(read_indexes).transpose()?.unwrap_or_default(),
         fields: rules.get("fields").map(read_fields).transpose()?.unwrap_or_default(),
+        refs: rules.get("fields").map(refs::read).transpose()?.unwrap_or_default(),
     })
 }
 
@@ -172,20 +176,21 @@ fn read_indexed(field: &Value<'_>) -> Read<FieldName> {
 
 fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
     let fields = table(fields, "fields", "[collections.tasks.fields]")?.iter();
-    let fields = fields.map(|(name, field)| {
-        let name = FieldName::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
-        Ok((name, read_field(field)?))
+    let fields = fields.filter_map(|(name, field)| {
+        let name = FieldName::new(name.get_ref()).map_err(|error| wrong_name(name, &error));
+        name.and_then(|name| Ok(read_field(field)?.map(|policy| (name, policy)))).transpose()
     });
     fields.collect()
 }
 
-/// A field is its policy, or a table with it.
-fn read_field(field: &Value<'_>) -> Read<Policy> {
-    let Some(settings) = field.get_ref().as_table() else { return read_policy(field) };
-    check_settings(settings, &["policy"])?;
-    settings
-        .get("policy")
-        .map_or_else(|| Err(Wrong::at(field, "a field needs a policy: policy = \"last\"")), read_policy)
+/// A field is its policy, or a table with it. `None`: it has that of its collection.
+fn read_field(field: &Value<'_>) -> Read<Option<Policy>> {
+    let Some(settings) = field.get_ref().as_table() else { return read_policy(field).map(Some) };
+    check_settings(settings, &["policy", "ref"])?;
+    if settings.is_empty() {
+        return Err(Wrong::at(field, "a field needs a policy or a ref: policy = \"last\""));
+    }
+    settings.get("policy").map(read_policy).transpose()
 }
 
 fn read_policy(value: &Value<'_>) -> Read<Policy> {
@@ -279,7 +284,8 @@ mod tests {
             indexes = ['due date', ['done', 'title']]
             [collections.tasks.fields]
             title = 'ask'
-            done = { policy = 'first' }
+            done = { policy = 'first', ref = 'states' }
+            owner = { ref = 'people' }
             [collections.tasks.fields.'due date']
             policy = 'last'
             [collections.notes]
@@ -291,6 +297,7 @@ mod tests {
             keep_events: true,
             indexes: vec![vec![field("due date")], vec![field("done"), field("title")]],
             fields: fields.into_iter().map(|(name, policy)| (field(name), policy)).collect(),
+            refs: vec![(field("done"), collection("states")), (field("owner"), collection("people"))],
         };
         let expected = Schema::new([(collection("tasks"), tasks), (collection("notes"), Rules::default())]);
         assert_eq!(read_schema(text), Ok(expected));
@@ -349,7 +356,9 @@ mod tests {
             ("[collections.a]\nupdate_after_delete = 'drp'", (2, 23), "did you mean \"drop\"?"),
             ("[collections.a]\nfields = 'ask'", (2, 10), "[collections.tasks.fields]"),
             ("[collections.a.fields]\n'é' = {policy = 'x'}", (2, 17), "there is no policy \"x\""),
-            ("[collections.a.fields]\nx = {}", (2, 5), "needs a policy"),
+            ("[collections.a.fields]\nx = {}", (2, 5), "needs a policy or a ref"),
+            ("[collections.a.fields]\nx = {ref = ''}", (2, 12), "the collection name is empty"),
+            ("[collections.a.fields]\nx = {ref = ['b']}", (2, 12), "ref names a collection"),
             ("[collections.a.fields]\nx = {type = 'text'}", (2, 6), "no setting \"type\""),
             ("[collections.'']", (1, 14), "the collection name is empty"),
             ("[collections.a.fields]\n\"a\\u0007\" = 'ask'", (2, 1), "the field name has the character"),

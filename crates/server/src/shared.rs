@@ -39,6 +39,7 @@ pub(crate) struct Shared<L, S> {
     /// The snapshots that are read over plain HTTP.
     pub(crate) snapshots: Arc<Pins>,
     pub(crate) retention: Retention,
+    pub(crate) schema: Arc<Schema>,
     stopping: AtomicBool,
 }
 
@@ -67,6 +68,7 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
             snapshots: Arc::default(),
             retention: Retention::new(schema.clone()),
+            schema: schema.clone(),
             stopping: AtomicBool::new(false),
         })
     }

@@ -83,6 +83,73 @@ async fn the_first_come_in_the_order_that_is_asked_for() {
     assert_eq!(ids(&world, &[tasks, ("limit", "0")]).await, [""; 0]);
 }
 
+/// The objects as `collection/id`.
+async fn names(world: &World, query: &[(&str, &str)]) -> Vec<String> {
+    let name = |line: &Value| format!("{}/{}", line["collection"].as_str().unwrap(), line["id"].as_str().unwrap());
+    let reply = get(world, query).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.lines().iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn what_objects_refer_to_comes_once_after_them() {
+    let schema = "
+        [collections.tasks.fields]
+        owner = { ref = 'people' }
+        after = { ref = 'tasks' }
+    ";
+    let world = World::with_schema(schema).await;
+    let task = |id: &str, set: Value| json!({"insert": "tasks", "id": id, "set": set});
+    let person = |id: &str| json!({"insert": "people", "id": id, "set": {}});
+    let ops = [
+        task("t1", json!({"owner": ["ben", "ana"], "after": "t3", "n": 3})),
+        task("t2", json!({"owner": "ana", "after": null, "n": 2})),
+        task("t3", json!({"owner": "nobody", "after": "t1", "n": 1})),
+        task("t4", json!({"owner": 7, "n": 0})),
+        person("ana"),
+        person("ben"),
+        person("cyn"),
+    ];
+    assert_eq!(world.post("/v1/streams/s/events", &json!({ "ops": ops }).to_string()).await.status, 200);
+    let tasks = ("collection", "tasks");
+    for (order, limit, with, wanted) in [
+        ("id", "9", "owner", &["tasks/t1", "tasks/t2", "tasks/t3", "tasks/t4", "people/ana", "people/ben"][..]),
+        ("id", "1", "after, owner", &["tasks/t1", "people/ana", "people/ben", "tasks/t3"]),
+        ("-id", "3", "owner", &["tasks/t4", "tasks/t3", "tasks/t2", "people/ana"]),
+        ("n", "2", "owner", &["tasks/t4", "tasks/t3"]),
+        ("-n", "3", "after", &["tasks/t1", "tasks/t2", "tasks/t3"]),
+    ] {
+        let query = [tasks, ("order_by", order), ("limit", limit), ("with", with)];
+        assert_eq!(names(&world, &query).await, wanted, "{order} {limit} {with}");
+    }
+    let one = [tasks, ("where", r#"{"id":"t2"}"#), ("limit", "1"), ("with", "owner")];
+    assert_eq!(names(&world, &one).await, ["tasks/t2", "people/ana"]);
+    for (query, said) in [
+        (&[tasks, ("with", "owner")][..], "with needs a limit, 10000 at most"),
+        (&[tasks, ("with", "owner"), ("limit", "10001")], "with needs a limit, 10000 at most"),
+        (&[tasks, ("with", "n"), ("limit", "1")], "with: the schema says of no n of tasks to what it refers"),
+        (&[("collection", "people"), ("with", "owner"), ("limit", "1")], "no owner of people"),
+        (&[tasks, ("with", ""), ("limit", "1")], "with: "),
+        (&[tasks, ("id", "t1"), ("with", "owner")], "an id names one object"),
+        (&[("with", "owner")], "name it, too"),
+    ] {
+        let problem = get(&world, query).await.problem(400, "bad_request", false);
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{query:?}: {problem}");
+    }
+}
+
+/// Nobody makes the server hold more than there may be for one answer.
+#[tokio::test]
+async fn more_than_there_may_be_is_refused() {
+    let world = World::with_schema("[collections.tasks.fields]\nafter = { ref = 'tasks' }").await;
+    let after: Vec<String> = (0..10_001).map(|id| id.to_string()).collect();
+    let ops = json!([{"insert": "tasks", "id": "t", "set": {"after": after}}]);
+    assert_eq!(world.post("/v1/streams/s/events", &json!({ "ops": ops }).to_string()).await.status, 200);
+    let reply = get(&world, &[("collection", "tasks"), ("limit", "1"), ("with", "after")]).await;
+    let problem = reply.problem(400, "bad_request", false);
+    assert!(problem["detail"].as_str().unwrap().contains("they refer to more than 10000 objects"), "{problem}");
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_told_with_its_part() {
     let world = world().await;

@@ -46,6 +46,9 @@ fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
     for fields in &rules.indexes {
         output::line(format!("  has an index by {}", joined(fields, ", then ")))?;
     }
+    for (field, referred) in &rules.refs {
+        output::line(format!("  {field} refers to {referred}, by id or a list of ids"))?;
+    }
     let others = if rules.fields.is_empty() { "all fields" } else { "all other fields" };
     let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), *policy)).chain([(others, rules.policy)]);
     let width = fields.clone().map(|(field, _)| field.chars().count()).max().unwrap_or_default();
@@ -97,12 +100,14 @@ fn retain_to_json(retain: Retain) -> serde_json::Value {
 fn to_json(schema: &Schema) -> serde_json::Value {
     let rules = |rules: &Rules| {
         let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), policy.name()));
+        let refs = rules.refs.iter().map(|(field, referred)| (field.as_str(), referred.as_str()));
         json!({
             "policy": rules.policy.name(),
             "update_after_delete": rules.update_after_delete.name(),
             "keep_events": rules.keep_events,
             "indexes": rules.indexes.iter().map(|fields| fields.iter().map(FieldName::as_str).collect()).collect::<Vec<Vec<_>>>(),
             "fields": fields.collect::<std::collections::BTreeMap<_, _>>(),
+            "refs": refs.collect::<std::collections::BTreeMap<_, _>>(),
         })
     };
     let collections = schema.collections().map(|(collection, of)| (collection.as_str(), rules(of)));

@@ -21,7 +21,7 @@ use tapeline_core::numbers::{Channel, ClientId, EventNumber, Seq};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::value::Value;
 use tapeline_log::memory::MemoryLog;
-use tapeline_server::{Server, ServerConfig};
+use tapeline_server::{Server, ServerConfig, read_schema};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -45,8 +45,18 @@ impl World {
     }
 
     pub async fn on(log: Arc<MemoryLog>) -> Self {
+        Self::start(log, "").await
+    }
+
+    /// One for an app with this schema.
+    pub async fn with_schema(schema: &str) -> Self {
+        Self::start(Arc::new(MemoryLog::new()), schema).await
+    }
+
+    async fn start(log: Arc<MemoryLog>, schema: &str) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = ServerConfig { listen, ..ServerConfig::default() };
+        let schema = Arc::new(read_schema(schema).unwrap());
+        let config = ServerConfig { listen, schema, ..ServerConfig::default() };
         let server = Server::start_in_memory(config, log.clone()).await.unwrap();
         Self { log, address: server.address(), server }
     }

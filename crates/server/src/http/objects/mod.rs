@@ -2,6 +2,7 @@
 
 mod asked;
 mod first;
+mod related;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -27,13 +28,13 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     stream: StreamName,
     query: &str,
 ) -> Result<Answer, Problem> {
-    let asked = Asked::read(&Query::new(query))?;
+    let asked = Asked::read(&Query::new(query), &shared.schema)?;
     let pin = pinned::pin(&shared, &stream).await?;
     match asked {
         Asked::One(key) => one(&*pin, &key),
         Asked::All => listed(&shared, pin, None),
         Asked::Some(wanted) => listed(&shared, pin, Some(wanted)),
-        Asked::Sorted(wanted, limit) => sorted(shared, pin, wanted, limit).await,
+        Asked::First(wanted, limit) => first(shared, pin, wanted, limit).await,
     }
 }
 
@@ -93,8 +94,8 @@ fn each(
     Ok(())
 }
 
-/// The first objects of a collection in another order than that of their keys.
-async fn sorted<L: EventLog, S: StateStore>(
+/// The first objects of a collection in some order, and what they refer to where that is asked for.
+async fn first<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     pin: Arc<dyn Pin>,
     wanted: Wanted,
@@ -103,20 +104,23 @@ async fn sorted<L: EventLog, S: StateStore>(
     let busy = |_| Problem::busy("too many lists are under way; ask again later");
     let permit = shared.lists.clone().try_acquire_owned().map_err(busy)?;
     let head = pin.state().head.0;
-    let sorting = tokio::task::spawn_blocking(move || {
+    let reading = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        sort(&*pin, &wanted, limit)
+        let rows = sort(&*pin, &wanted, limit)?;
+        let mut text: String = rows.iter().map(|(key, object)| line(key, object)).collect();
+        related::write(&*pin, &wanted.with, &rows, &mut text)?;
+        Ok::<_, Problem>(text)
     });
-    let text = sorting.await.map_err(|_| Problem::stopping())??;
+    let text = reading.await.map_err(|_| Problem::stopping())??;
     Ok(lines(full(text.into()), head))
 }
 
-fn sort(pin: &dyn Pin, wanted: &Wanted, limit: usize) -> Result<String, Problem> {
+fn sort(pin: &dyn Pin, wanted: &Wanted, limit: usize) -> Result<Vec<(Key, Arc<Object>)>, Problem> {
     let mut first = First::new(&wanted.order, limit);
-    let mut shown = Ok(());
+    let (mut shown, mut count) = (Ok(()), 0);
     match Walk::of(pin, wanted)? {
         Some(mut walk) => {
-            let (is_in_order, mut count) = (walk.is_in_order(), 0);
+            let is_in_order = walk.is_in_order();
             let mut show = |id: &ObjectId, object: &Arc<Object>| {
                 let key = Key { collection: wanted.collection.clone(), id: id.clone() };
                 shown = shown.and_then(|()| first.show(&key, object));
@@ -128,7 +132,9 @@ fn sort(pin: &dyn Pin, wanted: &Wanted, limit: usize) -> Result<String, Problem>
         }
         None => each(pin, Some(wanted), &mut |key, object| {
             shown = first.show(key, object);
-            if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            count += 1;
+            let is_enough = shown.is_err() || wanted.order.of_ids().is_some() && count >= limit;
+            if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?,
     }
     let too_large = |TooLarge| {
@@ -136,7 +142,7 @@ fn sort(pin: &dyn Pin, wanted: &Wanted, limit: usize) -> Result<String, Problem>
         Problem::bad_request(format!("limit: the first {limit} objects take more than {most} MB; ask for fewer"))
     };
     shown.map_err(too_large)?;
-    Ok(first.into_sorted().map(|(key, object)| line(&key, &object)).collect())
+    Ok(first.into_sorted().collect())
 }
 
 /// One object on one line.
