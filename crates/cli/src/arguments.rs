@@ -62,16 +62,19 @@ pub enum Command {
         /// The stream.
         stream: StreamName,
     },
-    /// Print recorded events, one JSON a line.
+    /// Print recorded events, one JSON a line; or follow what a query finds.
     #[command(after_help = "Examples:
   tapeline tail lists/home
-  tapeline tail lists/home --from 100 --follow | jq -c .ops")]
+  tapeline tail lists/home --from 100 --follow | jq -c .ops
+  tapeline tail lists/home --collection tasks --where '{\"done\":false}'     what is open: + enters, ~ changes, - leaves
+  tapeline tail rooms/kitchen --collection messages --order-by=-id --limit 20 --json | jq .enters.fields")]
     Tail(Tail),
     /// Print objects, one JSON a line, sorted by collection and id.
     #[command(after_help = "Examples:
   tapeline objects lists/home
   tapeline objects lists/home --collection tasks --where '{\"done\":false,\"priority\":{\"ge\":2}}'
   tapeline objects lists/home --collection tasks --order-by=-priority,title --limit 10
+  tapeline objects lists/home --collection tasks --limit 10 --with owner     and whom they refer to, as the schema says
   tapeline objects lists/home --at 100                   as they were when the stream had 100 events")]
     Objects(Objects),
     /// Print what changed between two places of a stream, object by object and field by field.
@@ -209,17 +212,18 @@ pub struct Tail {
     /// The stream.
     pub stream: StreamName,
     /// The first event to print.
-    #[arg(long, default_value = "0", value_name = "SEQ", value_parser = parse_seq)]
+    #[arg(long, default_value = "0", value_name = "SEQ", value_parser = parse_seq, conflicts_with = "collection")]
     pub from: Seq,
-    /// Go on with what is recorded from now on, also across restarts of the server.
+    /// Go on with what is recorded from now on, also across restarts of the server. What a query finds is followed anyway.
     #[arg(long, short)]
     pub follow: bool,
+    #[command(flatten)]
+    pub query: Query,
 }
 
+/// Which objects of one collection.
 #[derive(Args, Debug)]
-pub struct Objects {
-    /// The stream.
-    pub stream: StreamName,
+pub struct Query {
     /// Only the objects of this collection.
     #[arg(long, value_name = "C")]
     pub collection: Option<Collection>,
@@ -233,6 +237,17 @@ pub struct Objects {
     /// Only the first so many.
     #[arg(long, value_name = "N", requires = "collection")]
     pub limit: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+pub struct Objects {
+    /// The stream.
+    pub stream: StreamName,
+    #[command(flatten)]
+    pub query: Query,
+    /// And what they refer to in these fields, with a comma between them, as the server's schema says; with a limit.
+    #[arg(long, value_name = "F", requires = "limit", conflicts_with = "at")]
+    pub with: Option<String>,
     /// As they were when the stream had so many events: plays its log to there.
     #[arg(long, value_name = "SEQ", value_parser = parse_seq)]
     pub at: Option<Seq>,

@@ -53,7 +53,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Schema { command: SchemaCommand::Check { file } } => commands::schema::check(&file, json),
         Command::Streams => commands::streams::run(&server, json),
         Command::Status { stream } => commands::streams::status(&server, &stream, json),
-        Command::Tail(tail) => commands::tail::run(&server, tail).await,
+        Command::Tail(tail) => match &tail.query.collection {
+            Some(collection) => commands::part::tail(&server, &tail.stream, collection, &tail.query, json).await,
+            None => commands::tail::run(&server, tail).await,
+        },
         Command::Objects(objects) => commands::objects::run(&server, objects).await,
         Command::Diff(diff) => commands::diff::run(&server, diff, json).await,
         Command::Insert(edit) => commands::edit::run(&server, commands::edit::Verb::Insert, edit).await,

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 use support::{Server, fixture, free_address, tapeline};
@@ -82,6 +82,48 @@ fn following_goes_on_across_restarts() {
     server.lines(&["insert", "s", "c", "3"]);
     assert_eq!(next(), Some(2));
     tail.kill().and_then(|()| tail.wait()).unwrap();
+}
+
+/// A process that follows a query, and the next line that it prints.
+fn followed(server: &Server, more: &[&str]) -> (Child, impl FnMut() -> String + use<>) {
+    let arguments = ["--server", &server.url, "tail", "s", "--collection", "tasks"];
+    let mut tail = tapeline().args(arguments).args(more).stdout(Stdio::piped()).spawn().expect("the binary runs");
+    let mut lines = BufReader::new(tail.stdout.take().expect("piped")).lines();
+    (tail, move || lines.next().expect("another line").expect("text"))
+}
+
+#[test]
+fn what_a_query_finds_is_followed_as_it_enters_changes_and_leaves() {
+    let mut server = Server::start();
+    server.lines(&["insert", "s", "tasks", "t1", r#"{"title":"Milk","done":false}"#]);
+    server.lines(&["insert", "s", "tasks", "t2", r#"{"title":"Bread","done":true}"#]);
+    let (mut tail, mut next) = followed(&server, &["--where", r#"{"done":false}"#]);
+    let (mut newest, mut next_json) = followed(&server, &["--order-by=-id", "--limit", "2", "--json"]);
+    let mut next_json = || serde_json::from_str::<Value>(&next_json()).expect("JSON");
+    assert_eq!(next(), r#"+ tasks/t1  done: false, title: "Milk""#);
+    assert_eq!(next_json()["enters"]["fields"], json!({ "title": "Bread", "done": true }));
+    assert_eq!(next_json()["enters"]["id"], json!("t1"));
+    server.lines(&["update", "s", "tasks", "t2", r#"{"done":false}"#]);
+    assert_eq!(next(), r#"+ tasks/t2  done: false, title: "Bread""#);
+    assert_eq!(next_json()["changes"]["fields"]["done"], json!(false));
+    server.kill();
+    server.restart();
+    server.lines(&["insert", "s", "tasks", "t3", r#"{"title":"Soap","done":true}"#]);
+    let mut moved = [next_json(), next_json()];
+    moved.sort_by_key(|line| line["leaves"].is_null());
+    assert_eq!(moved[0], json!({ "leaves": { "collection": "tasks", "id": "t1" } }));
+    assert_eq!(moved[1]["enters"]["id"], json!("t3"));
+    server.lines(&["update", "s", "tasks", "t1", r#"{"title":"Oat milk"}"#]);
+    assert_eq!(next(), r#"~ tasks/t1  title: "Milk" → "Oat milk""#);
+    server.lines(&["delete", "s", "tasks", "t1"]);
+    assert_eq!(next(), r#"- tasks/t1  done: false, title: "Oat milk""#);
+    for process in [&mut tail, &mut newest] {
+        process.kill().and_then(|()| process.wait()).expect("ended");
+    }
+    let wrong = server.run(&["tail", "s", "--collection", "tasks", "--where", r#"{"done":{"is":1}}"#]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
+    let both = server.run(&["tail", "s", "--collection", "tasks", "--from", "3"]);
+    assert_eq!(both.status.code(), Some(2), "{}", String::from_utf8_lossy(&both.stderr));
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod diff;
 pub mod edit;
 pub mod objects;
+pub mod part;
 pub mod schema;
 mod seeds;
 pub mod serve;

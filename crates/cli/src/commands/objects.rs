@@ -7,7 +7,7 @@ use tapeline_core::objects::Objects as Tables;
 use tapeline_core::query::{LiveQuery, Query};
 use tapeline_core::value::{Entries, Value};
 
-use crate::arguments::{Object, Objects};
+use crate::arguments::{self, Object, Objects};
 use crate::failure::Failure;
 use crate::{http, output, past};
 
@@ -20,11 +20,13 @@ pub async fn run(server: &str, asked: Objects) -> Result<(), Failure> {
 }
 
 fn print_present(server: &str, asked: &Objects) -> Result<(), Failure> {
+    let query = &asked.query;
     let parts = [
-        ("collection", asked.collection.as_ref().map(ToString::to_string)),
-        ("where", asked.filter.clone()),
-        ("order_by", asked.order_by.clone()),
-        ("limit", asked.limit.map(|limit| limit.to_string())),
+        ("collection", query.collection.as_ref().map(ToString::to_string)),
+        ("where", query.filter.clone()),
+        ("order_by", query.order_by.clone()),
+        ("limit", query.limit.map(|limit| limit.to_string())),
+        ("with", asked.with.clone()),
     ];
     let parts = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", http::encode(&value?))));
     let query = parts.collect::<Vec<_>>().join("&");
@@ -34,7 +36,7 @@ fn print_present(server: &str, asked: &Objects) -> Result<(), Failure> {
 
 /// Plays the log up to `at`, and prints what was there then.
 async fn print_past(server: &str, asked: &Objects, at: Seq) -> Result<(), Failure> {
-    let queries = asked.collection.clone().map(|name| query(asked, name)).transpose()?;
+    let queries = asked.query.collection.clone().map(|name| query(&asked.query, name)).transpose()?;
     let mut objects = Tables::default();
     past::play(server, &asked.stream, at, |event| objects.play(event)).await?;
     let queries = match queries {
@@ -53,7 +55,7 @@ async fn print_past(server: &str, asked: &Objects, at: Seq) -> Result<(), Failur
 }
 
 /// What is asked for of a collection.
-fn query(asked: &Objects, collection: Collection) -> Result<Query, Failure> {
+fn query(asked: &arguments::Query, collection: Collection) -> Result<Query, Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
     let mut parts = vec![("collection".into(), Value::text(&collection))];
     if let Some(text) = &asked.filter {
