@@ -51,6 +51,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(demo) => commands::demo::run(demo, json).await,
         Command::Serve(serve) => commands::serve::run(serve, json).await,
         Command::Schema { command: SchemaCommand::Check { file } } => commands::schema::check(&file, json),
+        Command::Token(token) => commands::token::run(&token, json),
+        Command::Key { name } => commands::key::run(&name, json),
         Command::Streams => commands::streams::run(&server, json),
         Command::Status { stream } => commands::streams::status(&server, &stream, json),
         Command::Tail(tail) => commands::tail::run(&server, tail).await,
