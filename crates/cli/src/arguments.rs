@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use tapeline_core::name::{Collection, FieldName, ObjectId, StreamName, Subject};
 use tapeline_core::numbers::Seq;
+use tapeline_server::Origin;
 
 /// Streams of small events, ordered by a server, kept the same on every device.
 #[derive(Debug, Parser)]
@@ -43,6 +45,7 @@ pub enum Command {
   tapeline serve --data /var/lib/tapeline --listen 127.0.0.1:0     takes a free port and prints it
   tapeline serve --schema schema.toml                              says how concurrent edits meet
   tapeline serve --auth auth.toml --listen 0.0.0.0:7070            asks who connects
+  tapeline serve --tls-cert cert.pem --tls-key key.pem             encrypts
   tapeline serve --config tapeline.toml                            data = \"…\", listen = \"…\", insecure = false, schema = \"…\"")]
     Serve(Serve),
     /// Run a server with the example apps on it, ready to be opened in browsers.
@@ -70,6 +73,18 @@ pub enum Command {
   tapeline why ana lists/home tasks t1 --schema schema.toml
   tapeline why ana lists/home tasks t1 --schema schema.toml --claim 'teams=[\"red\"]'")]
     Why(Why),
+    /// Make a token that a server with this auth file takes, for development. People get theirs from whoever signs them in.
+    #[command(after_help = "Examples:
+  tapeline token --auth auth.toml --sub ana
+  tapeline token --auth auth.toml --sub ana --claim 'teams=[\"blue\"]' --claim role=admin --for 8h
+  tapeline token --auth auth.toml --sub ana --key-file private.pem       of one of its public keys")]
+    Token(Token),
+    /// Make an API key for a server of yours, and print what the auth file has of it: its hash.
+    #[command(after_help = "Example:\n  tapeline key backend")]
+    Key {
+        /// What it is called: letters, digits and -.
+        name: String,
+    },
     /// List the streams of the server: head, objects, bytes, subscribers.
     Streams,
     /// Show one stream's figures with its digest.
@@ -248,12 +263,41 @@ pub struct Serve {
     /// A TOML file that says who may connect; without it, whoever reaches the address.
     #[arg(long, env = "TAPELINE_AUTH", value_name = "FILE")]
     pub auth: Option<PathBuf>,
+    /// Encrypt with this chain of certificates in PEM, the server's own first. Read again when it changes.
+    #[arg(long, env = "TAPELINE_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    #[arg(long, env = "TAPELINE_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// The web pages that may use the server from browsers, as in https://app.example.com; may be given several times. Without
+    /// it, all may: what counts is the token that they show.
+    #[arg(long = "origin", env = "TAPELINE_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub origins: Vec<Origin>,
     /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
     #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
     pub schema: Option<PathBuf>,
     /// A TOML file with these settings. What is said here or in the environment goes first.
     #[arg(long, env = "TAPELINE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Token {
+    /// The auth file of the server.
+    #[arg(long, env = "TAPELINE_AUTH", value_name = "FILE")]
+    pub auth: PathBuf,
+    /// Whom it speaks for.
+    #[arg(long = "sub", value_name = "NAME")]
+    pub subject: Subject,
+    /// What else it says, as name=value, with JSON or text; may be given several times.
+    #[arg(long = "claim", value_name = "NAME=VALUE")]
+    pub claims: Vec<String>,
+    /// How long it is good: a number of s, m, h or d.
+    #[arg(long = "for", default_value = "1h", value_name = "TIME", value_parser = parse_time)]
+    pub lifetime: Duration,
+    /// The private key of one of the auth file's public keys, in PEM; without it, the auth file's secret signs.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -450,6 +494,8 @@ pub enum Measure {
     Offline,
     /// Updates of registers applied by a replica.
     Apply,
+    /// Tokens verified.
+    Auth,
     /// A thousand events taken in over a thousand pending edits.
     Rebase,
     /// Texts typed, taken in elsewhere, and sequenced.
@@ -463,6 +509,21 @@ pub fn print_completions(shell: clap_complete::Shell) {
 
 fn parse_count(text: &str) -> Result<usize, std::num::ParseIntError> {
     text.parse().map(std::num::NonZeroUsize::get)
+}
+
+fn parse_time(text: &str) -> Result<Duration, &'static str> {
+    const WANTED: &str = "this is a number of seconds, minutes, hours or days, as in 90s, 15m, 8h or 7d";
+    let unit = text.chars().last().map_or(0, char::len_utf8);
+    let (number, unit) = text.split_at(text.len() - unit);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(WANTED),
+    };
+    let number: u32 = number.parse().map_err(|_| WANTED)?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
 fn parse_seq(text: &str) -> Result<Seq, std::num::ParseIntError> {

@@ -53,6 +53,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Schema { command: SchemaCommand::Check { file } } => commands::schema::check(&file, json),
         Command::Rules { command: RulesCommand::Test { file, schema } } => commands::rules::test(&file, &schema, json),
         Command::Why(why) => commands::rules::why(&server, why, json),
+        Command::Token(token) => commands::token::run(&token, json),
+        Command::Key { name } => commands::key::run(&name, json),
         Command::Streams => commands::streams::run(&server, json),
         Command::Status { stream } => commands::streams::status(&server, &stream, json),
         Command::Tail(tail) => match &tail.query.collection {

@@ -1,9 +1,13 @@
 //! Taking connections, as many as there may be, and serving HTTP on them until they become WebSockets.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -11,9 +15,12 @@ use tapeline_log::{EventLog, StateStore};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::http;
+use crate::addresses::Guest;
+use crate::door::Door;
+use crate::http::{self, Answer};
 use crate::limits;
 use crate::shared::Shared;
+use crate::transport::Transport;
 
 /// The places of the connections there may be.
 pub(crate) struct Places(Arc<Semaphore>);
@@ -82,6 +89,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) async fn accept<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     listener: TcpListener,
+    door: Arc<Door>,
     places: &Places,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -90,8 +98,8 @@ pub(crate) async fn accept<L: EventLog, S: StateStore>(
             () = has_stopped(&mut stopped) => return,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "no connection can be taken");
                 tokio::time::sleep(PAUSE).await;
@@ -99,26 +107,47 @@ pub(crate) async fn accept<L: EventLog, S: StateStore>(
             }
         };
         // One too many is closed at once; the client sees it and backs off.
+        let Ok(guest) = door.let_in(address.ip()) else { continue };
         let Some(place) = places.take() else { continue };
-        tokio::spawn(serve(shared.clone(), stream, place, stopped.clone()));
+        tokio::spawn(greet(shared.clone(), stream, door.clone(), guest, place, stopped.clone()));
     }
 }
 
-/// Serves HTTP on one connection.
-async fn serve<L: EventLog, S: StateStore>(
+/// Greets one connection and serves it.
+async fn greet<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     stream: TcpStream,
+    door: Arc<Door>,
+    guest: Option<Arc<Guest>>,
     place: Place,
     mut stopped: watch::Receiver<bool>,
 ) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    shared.metrics.connections.inc();
+    let greeted = tokio::select! {
+        () = has_stopped(&mut stopped) => return,
+        greeted = door.greet(stream, guest.clone()) => greeted,
+    };
+    if let Some(stream) = greeted {
+        shared.metrics.connections.inc();
+        serve(&shared, stream, (door, guest), place, stopped).await;
+        shared.metrics.connections.dec();
+    }
+}
+
+/// Serves HTTP on one connection.
+async fn serve<L: EventLog, S: StateStore>(
+    shared: &Arc<Shared<L, S>>,
+    stream: Transport,
+    (door, guest): (Arc<Door>, Option<Arc<Guest>>),
+    place: Place,
+    mut stopped: watch::Receiver<bool>,
+) {
     let state = place.connection.clone();
     let service = service_fn({
         let shared = shared.clone();
-        move |request| http::answer(shared.clone(), place.clone(), request)
+        move |request| answer(shared.clone(), door.clone(), guest.clone(), place.clone(), request)
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits::REQUEST_HEAD_WITHIN);
@@ -137,7 +166,23 @@ async fn serve<L: EventLog, S: StateStore>(
             }
         }
     }
-    shared.metrics.connections.dec();
+}
+
+/// Answers one request, where it may be asked.
+async fn answer<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    door: Arc<Door>,
+    guest: Option<Arc<Guest>>,
+    place: Place,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    if let Err(problem) = door.ask(guest.as_deref(), request.headers()) {
+        return Ok(problem.into_response());
+    }
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut answer = http::answer(shared, place, request).await?;
+    door.show_to(origin, &mut answer);
+    Ok(answer)
 }
 
 /// Waits until the server is told to stop, or dropped.

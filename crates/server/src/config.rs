@@ -9,7 +9,9 @@ use tapeline_core::schema::Schema;
 
 use crate::auth::Authenticator;
 use crate::metrics::Readings;
+use crate::origin::Origin;
 use crate::pages::Pages;
+use crate::tls::Tls;
 
 /// What a server is told when it starts.
 #[derive(Clone)]
@@ -20,6 +22,10 @@ pub struct ServerConfig {
     pub auth: Option<Arc<Authenticator>>,
     /// Listen where other machines can connect though nothing asks who does.
     pub insecure: bool,
+    /// What connections are encrypted with; without it, nothing.
+    pub tls: Option<Arc<Tls>>,
+    /// The web pages that may use the server from browsers; without any, all may. What is no page may always.
+    pub origins: Vec<Origin>,
     /// Streams whose stored state is behind their log, to be brought up in the background.
     pub unapplied: Vec<StreamName>,
     /// What the apps say of their data.
@@ -42,6 +48,8 @@ impl Default for ServerConfig {
             listen,
             auth: None,
             insecure: false,
+            tls: None,
+            origins: Vec::new(),
             unapplied: Vec::new(),
             schema: Arc::default(),
             authority: Arc::default(),

@@ -9,10 +9,12 @@
 //! of what is behind them.
 
 mod accept;
+mod addresses;
 pub mod auth;
 mod budget;
 mod config;
 mod deflate;
+mod door;
 mod filling;
 mod finding;
 mod http;
@@ -21,6 +23,8 @@ mod inbox;
 pub mod limits;
 mod lock;
 mod metrics;
+mod origin;
+mod pace;
 mod pages;
 mod reader;
 mod retention;
@@ -31,13 +35,18 @@ mod sessions;
 mod shard;
 mod shared;
 mod sse;
+mod stamp;
+mod tls;
 mod toml_file;
+mod transport;
 mod websocket;
 mod wire;
 
 pub use config::{PORT, ServerConfig, StartError};
 pub use metrics::{Reading, Readings};
+pub use origin::{Origin, OriginError};
 pub use pages::{Page, Pages};
 pub use retention::{Ages, compact};
 pub use schema::{SchemaError, SchemaFile, read_schema};
 pub use server::{Server, Starting};
+pub use tls::{Tls, TlsError};

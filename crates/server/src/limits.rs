@@ -2,10 +2,24 @@
 
 use std::time::Duration;
 
+use crate::pace::Rate;
+
 // Sockets.
 
 /// Connections at once, WebSocket and plain HTTP together.
 pub const CONNECTIONS: usize = 65_536;
+/// Connections of one address, or one IPv6 network of 64 bits.
+pub const ADDRESS_CONNECTIONS: usize = 2_048;
+/// Requests of one address; a session is one.
+pub(crate) const ADDRESS_REQUESTS: Rate = Rate { per_second: 200, at_once: 2_000 };
+/// Bytes that are read from one address.
+pub(crate) const ADDRESS_BYTES: Rate = Rate { per_second: 16 << 20, at_once: 64 << 20 };
+/// Addresses that are remembered though they have no connection.
+pub const ADDRESSES: usize = 65_536;
+/// How long a client may take to agree on encryption.
+pub const TLS_WITHIN: Duration = Duration::from_secs(10);
+/// How often certificates are looked at.
+pub const TLS_LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of the largest message before the hello.
 pub const HELLO_BYTES: usize = 16 << 10;
 /// Bytes taken from a socket in one go.

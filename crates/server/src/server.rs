@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::accept::{Places, accept};
 use crate::config::{ServerConfig, StartError};
+use crate::door::Door;
 use crate::limits;
 use crate::retention;
 use crate::shared::Shared;
@@ -50,13 +51,17 @@ impl Server {
         if let Some(auth) = &config.auth {
             auth.keep_up();
         }
+        if let Some(tls) = &config.tls {
+            tls.keep_up();
+        }
+        let door = Arc::new(Door::new(config.tls, config.origins));
         tokio::spawn(bring_up(shared.clone(), config.unapplied));
         tokio::spawn(shared.sessions.clone().watch());
         tokio::spawn(shared.clone().follow_auth());
         tokio::spawn(let_pins_go(Arc::downgrade(&shared)));
         tokio::spawn(retention::watch(Arc::downgrade(&shared)));
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(serve(shared, listener, stopped));
+        let task = tokio::spawn(serve(shared, listener, door, stopped));
         Ok(Self { address, stop, task })
     }
 
@@ -95,10 +100,11 @@ impl Server {
 async fn serve<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     listener: TcpListener,
+    door: Arc<Door>,
     stopped: watch::Receiver<bool>,
 ) {
     let places = Places::default();
-    accept(&shared, listener, &places, stopped).await;
+    accept(&shared, listener, door, &places, stopped).await;
     shared.refuse_new();
     let finish = async {
         let shards = shared.clone();

@@ -2,6 +2,7 @@
 
 mod append;
 mod apply;
+mod auth;
 mod cold;
 mod crowd;
 mod desk;
@@ -87,6 +88,7 @@ async fn measure(
             Measure::Offline => offline::run(against, size, figures).await?,
             Measure::Apply => apply::run(size, figures)?,
             Measure::Rebase => rebase::run(figures)?,
+            Measure::Auth => auth::run(size, figures)?,
             Measure::Text => text::run(recordings, size, figures).await?,
         }
     }

@@ -39,7 +39,8 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
         Some(file) => schema::read(Some(file))?,
         None => read_schema(SCHEMA).map_err(Failure::failed)?,
     };
-    let place = Place { data, listen: demo.listen, auth: None, insecure: true, schema, pages };
+    let (auth, tls, origins) = (None, None, Vec::new());
+    let place = Place { data, listen: demo.listen, auth, tls, origins, insecure: true, schema, pages };
     host(place, async |address| begin(address, &demo, json).await).await
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tapeline_log::embedded::{Embedded, OpenError, Stats};
 use tapeline_log::{EventLog, LogError};
 use tapeline_server::auth::Authenticator;
-use tapeline_server::{Pages, Reading, Readings, SchemaFile, Server, ServerConfig};
+use tapeline_server::{Origin, OriginError, Pages, Reading, Readings, SchemaFile, Server, ServerConfig, Tls};
 
 use super::{auth, schema};
 use crate::arguments::Serve;
@@ -25,6 +25,9 @@ struct File {
     insecure: Option<bool>,
     schema: Option<PathBuf>,
     auth: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    origins: Option<Vec<String>>,
 }
 
 /// Runs a server until it is told to stop.
@@ -35,9 +38,14 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let schema = schema::read(serve.schema.or(file.schema).as_deref())?;
     let auth = serve.auth.or(file.auth).map(|path| auth::read(&path)).transpose()?;
-    let asks = auth.is_some();
-    let place = Place { data: &data, listen, auth, insecure, schema, pages: None };
-    host(place, async |address| announce(address, &data, asks, json)).await
+    let tls = read_tls(serve.tls_cert.or(file.tls_cert), serve.tls_key.or(file.tls_key))?;
+    let origins = match serve.origins.is_empty() {
+        true => read_origins(&file.origins.unwrap_or_default())?,
+        false => serve.origins,
+    };
+    let announced = Announced { asks: auth.is_some(), encrypts: tls.is_some(), json };
+    let place = Place { data: &data, listen, auth, tls, origins, insecure, schema, pages: None };
+    host(place, async |address| announce(address, &data, announced)).await
 }
 
 /// Where a server keeps things, and where it is found.
@@ -45,6 +53,8 @@ pub(super) struct Place<'p> {
     pub(super) data: &'p Path,
     pub(super) listen: SocketAddr,
     pub(super) auth: Option<Authenticator>,
+    pub(super) tls: Option<Tls>,
+    pub(super) origins: Vec<Origin>,
     pub(super) insecure: bool,
     pub(super) schema: SchemaFile,
     pub(super) pages: Option<Pages>,
@@ -61,18 +71,19 @@ pub(super) async fn host(
         Arc::new(move || readings(&storage.stats()))
     };
     let unapplied = storage.unapplied_streams();
-    let Place { listen, auth, insecure, schema, pages, .. } = place;
+    let Place { listen, auth, tls, origins, insecure, schema, pages, .. } = place;
     let SchemaFile { schema, authority } = schema;
     let config = ServerConfig {
         listen,
         auth: auth.map(Arc::new),
+        tls: tls.map(Arc::new),
+        origins,
         insecure,
         unapplied,
         schema: schema.into(),
         authority: authority.into(),
         readings: Some(readings),
         pages,
-        ..ServerConfig::default()
     };
     let server = Server::start_embedded(config, storage.clone()).await.map_err(Failure::failed)?;
     let ended = match begun(server.address()).await {
@@ -121,13 +132,33 @@ fn readings(stats: &Stats) -> Vec<Reading> {
     ]
 }
 
-fn announce(address: SocketAddr, data: &Path, asks: bool, json: bool) -> Result<(), Failure> {
-    if json {
-        let address = format!("ws://{address}");
-        return output::line(json!({ "listening": address, "data": data, "pid": std::process::id() }));
+fn read_tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Tls>, Failure> {
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Tls::open(&certificate, &key).map(Some).map_err(Failure::failed),
+        _ => Err(Failure::Usage("--tls-cert and --tls-key go together: name both or neither".into())),
     }
-    output::line(format!("tapeline is listening on ws://{address}, data in {}", data.display()))?;
-    match (asks, address.ip().is_loopback()) {
+}
+
+fn read_origins(origins: &[String]) -> Result<Vec<Origin>, Failure> {
+    let origins = origins.iter().map(|text| text.parse());
+    origins.map(|origin| origin.map_err(|error: OriginError| Failure::Usage(error.to_string()))).collect()
+}
+
+/// What there is to say once a server listens.
+struct Announced {
+    asks: bool,
+    encrypts: bool,
+    json: bool,
+}
+
+fn announce(address: SocketAddr, data: &Path, announced: Announced) -> Result<(), Failure> {
+    let url = format!("{}://{address}", if announced.encrypts { "wss" } else { "ws" });
+    if announced.json {
+        return output::line(json!({ "listening": url, "data": data, "pid": std::process::id() }));
+    }
+    output::line(format!("tapeline is listening on {url}, data in {}", data.display()))?;
+    match (announced.asks, address.ip().is_loopback()) {
         (true, _) => Ok(()),
         (false, true) => output::line("nothing asks who connects, so only this machine can: --auth FILE says who may"),
         (false, false) => output::line("nothing asks who connects: whoever reaches this address can do everything"),

@@ -19,6 +19,10 @@ pub fn tapeline() -> Command {
         "TAPELINE_INSECURE",
         "TAPELINE_CONFIG",
         "TAPELINE_SCHEMA",
+        "TAPELINE_AUTH",
+        "TAPELINE_TLS_CERT",
+        "TAPELINE_TLS_KEY",
+        "TAPELINE_ORIGINS",
     ] {
         command.env_remove(variable);
     }

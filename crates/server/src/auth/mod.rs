@@ -39,11 +39,12 @@ pub use error::{AuthError, AuthFileError, IssueError, NewKeyError};
 
 use crate::limits;
 use crate::lock::lock;
+use crate::stamp::Stamp;
 use api_key::ApiKey;
 use file::Settings;
 use keys::{Fingerprint, Key};
 use revoked::Revoked;
-use source::{Source, Stamp};
+use source::Source;
 
 /// Says who somebody is. Shared by all that a server does.
 #[derive(Debug)]

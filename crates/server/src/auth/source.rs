@@ -1,12 +1,12 @@
 //! Where what an authenticator knows comes from, and whether that has changed since.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use super::error::AuthFileError;
 use super::file::{Settings, read_bounded};
 use super::revoked::Revoked;
 use crate::limits;
+use crate::stamp::{Stamp, stamp};
 
 /// Where an auth file is.
 #[derive(Debug)]
@@ -18,9 +18,6 @@ pub(super) enum Source {
         directory: PathBuf,
     },
 }
-
-/// What tells that a file is another one.
-pub(super) type Stamp = Option<(SystemTime, u64)>;
 
 impl Source {
     /// Reads all of it.
@@ -41,11 +38,6 @@ impl Source {
         };
         file.into_iter().chain(&settings.files).map(|path| stamp(path)).collect()
     }
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 fn read_text(path: &Path) -> Result<String, AuthFileError> {

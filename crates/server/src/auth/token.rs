@@ -43,6 +43,8 @@ fn refusal(error: &ErrorKind) -> AuthError {
 fn read_claims(text: &str) -> Result<Entries, AuthError> {
     match json::value_from_json(text) {
         Ok(Value::Map(claims)) => Ok(claims),
-        _ => Err(AuthError::Malformed("its claims are no JSON object, have a name twice, or nest too deep")),
+        _ => Err(AuthError::Malformed(
+            "its claims are no object, have a name twice, a number past 2^53, or nest too deep",
+        )),
     }
 }

@@ -34,7 +34,7 @@ use crate::limits;
 use crate::pages;
 use crate::shared::Shared;
 use crate::sse::Secret;
-use problem::Problem;
+pub(crate) use problem::Problem;
 use rights::Rights;
 pub(crate) use snapshot::Pins;
 use sync::Said;

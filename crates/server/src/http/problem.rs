@@ -115,6 +115,21 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "no_upgrade", "Not a WebSocket handshake", error.to_string())
     }
 
+    /// More requests came than might.
+    pub(crate) fn too_many_requests() -> Self {
+        let detail = "this address sends more requests than it may: go on in a moment, and then more slowly";
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "later", "Too many requests", detail);
+        Self { retryable: true, ..problem }
+    }
+
+    /// A page may not ask here.
+    pub(crate) fn origin(origin: &HeaderValue) -> Self {
+        let origin = String::from_utf8_lossy(origin.as_bytes());
+        let detail =
+            format!("pages of {origin} may not use this server: it is started with --origin for those that may");
+        Self::new(StatusCode::FORBIDDEN, "wrong_origin", "Not from this page", detail)
+    }
+
     pub(crate) fn stopping() -> Self {
         let detail = "the server stops; send the request again to its successor";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "later", "Not now", detail)

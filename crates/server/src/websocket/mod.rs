@@ -1,4 +1,4 @@
-//! WebSockets (RFC 6455), the server's end, over a bare TCP stream.
+//! WebSockets (RFC 6455), the server's end, over the bytes of a connection.
 //!
 //! Written here rather than taken from a library for what ten thousand quiet sockets and a thousand subscribers of one
 //! stream need: no buffer is held while nothing comes or goes, and what many get is sent from one place in memory.
@@ -13,9 +13,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::limits;
+use crate::transport::Transport;
 use crate::wire::Tail;
 use incoming::Incoming;
 use outgoing::{Kind, Outgoing};
@@ -29,14 +29,14 @@ thread_local! {
 /// One socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Transport,
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
 }
 
 impl Socket {
     /// A socket after its handshake, and what of it was read already.
-    pub(crate) fn new(stream: TcpStream, read: &[u8]) -> Self {
+    pub(crate) fn new(stream: Transport, read: &[u8]) -> Self {
         let mut incoming = Incoming::new(limits::HELLO_BYTES);
         incoming.extend(read);
         Self { stream, incoming, outgoing: Outgoing::default() }
@@ -67,7 +67,8 @@ impl Socket {
             }
             self.outgoing.advance(written);
         }
-        Poll::Ready(Ok(()))
+        // What is encrypted and not yet on its way.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Answers a ping.

@@ -8,7 +8,8 @@ use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 use tapeline_core::codec::Codec;
-use tokio::net::TcpStream;
+
+use crate::transport::Transport;
 
 /// The handshake of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +62,8 @@ impl Upgrade {
 }
 
 /// The stream beneath an upgraded connection, and what of it was read already.
-pub(crate) fn downcast(upgraded: Upgraded) -> Option<(TcpStream, Vec<u8>)> {
-    let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+pub(crate) fn downcast(upgraded: Upgraded) -> Option<(Transport, Vec<u8>)> {
+    let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<Transport>>().ok()?;
     Some((io.into_inner(), read_buf.to_vec()))
 }
 

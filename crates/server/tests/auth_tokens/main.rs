@@ -57,10 +57,8 @@ fn an_audience_may_be_one_of_several_and_times_may_have_parts_of_seconds() {
     said["exp"] = json!(NOW as f64 + 60.5);
     let verified = keys.auth.verify(Some(&keys.all[0].token(None, &said)), at(NOW)).unwrap();
     assert_eq!(verified.expires, Some(at(NOW + 90)));
-    for far in [json!(1e300), json!(i64::MAX)] {
-        said["exp"] = far;
-        keys.auth.verify(Some(&keys.all[0].token(None, &said)), at(NOW)).unwrap();
-    }
+    said["exp"] = json!((1_u64 << 53) - 1);
+    keys.auth.verify(Some(&keys.all[0].token(None, &said)), at(NOW)).unwrap();
 }
 
 #[test]

@@ -22,6 +22,7 @@ use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::value::Value;
 use tapeline_log::memory::MemoryLog;
 use tapeline_server::{Server, ServerConfig, read_schema};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -55,7 +56,7 @@ impl World {
 
     async fn start(log: Arc<MemoryLog>, schema: &str) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let schema = Arc::new(read_schema(schema).unwrap());
+        let schema = Arc::new(read_schema(schema).unwrap().schema);
         let config = ServerConfig { listen, schema, ..ServerConfig::default() };
         let server = Server::start_in_memory(config, log.clone()).await.unwrap();
         Self { log, address: server.address(), server }
@@ -75,17 +76,23 @@ impl World {
 }
 
 /// A raw client.
-pub struct Client {
-    pub socket: WebSocketStream<TcpStream>,
+pub struct Client<S = TcpStream> {
+    pub socket: WebSocketStream<S>,
     pub codec: Codec,
 }
 
 impl Client {
     pub async fn connect(address: SocketAddr, codec: Codec) -> Self {
-        let mut request = format!("ws://{address}/v1/sync").into_client_request().unwrap();
-        request.headers_mut().insert("sec-websocket-protocol", codec.subprotocol().parse().unwrap());
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream, address, codec).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub async fn over(stream: S, address: SocketAddr, codec: Codec) -> Self {
+        let mut request = format!("ws://{address}/v1/sync").into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", codec.subprotocol().parse().unwrap());
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let connected = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
         let (socket, response) = connected.unwrap();
