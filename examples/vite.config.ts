@@ -4,7 +4,14 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { defineConfig, type Plugin } from "vite";
 
-const pages = ["index.html", "lightswitch/index.html", "todo/index.html", "board/index.html", "chat/index.html"];
+const pages = [
+  "index.html",
+  "lightswitch/index.html",
+  "todo/index.html",
+  "board/index.html",
+  "chat/index.html",
+  "lists/index.html",
+];
 
 const file = (name: string) => readFileSync(new URL(name, import.meta.url), "utf8");
 

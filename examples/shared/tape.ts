@@ -4,7 +4,7 @@ import type { Connection, Status, Stream, Tapeline } from "tapeline";
 import { add, part, type Recorded, ROWS, read, rowOf } from "./recorded.js";
 import "./tape.css";
 
-const panel = `
+const standing = `
   <header>
     <span class="stands" role="status"></span>
     <button class="toggle" role="switch" aria-checked="false">Go offline</button>
@@ -14,19 +14,22 @@ const panel = `
     <div><dt>behind</dt><dd data-of="behind">0</dd></div>
     <div><dt>pending</dt><dd data-of="pending">0</dd></div>
     <div><dt>parked</dt><dd data-of="parked">0</dd></div>
-  </dl>
+  </dl>`;
+const events = `
   <ol tabindex="0" aria-label="Events of the stream, newest first">
     <li class="nothing">Nothing is on this tape yet. Change something.</li>
   </ol>`;
 
 /** Fills the page's panel with the tape of a stream. */
 export function showTape(host: HTMLElement, db: Tapeline, stream: Stream): void {
-  host.innerHTML = panel;
   showStanding(host, db, stream);
+  host.insertAdjacentHTML("beforeend", events);
   showEvents(host.querySelector("ol") as HTMLOListElement, stream);
 }
 
-function showStanding(host: HTMLElement, db: Tapeline, stream: Stream): void {
+/** Fills it with how the app stands alone: the events of a stream are for who may see all of them. */
+export function showStanding(host: HTMLElement, db: Tapeline, stream: Stream): void {
+  host.innerHTML = standing;
   const offline = host.querySelector("button") as HTMLButtonElement;
   const stands = host.querySelector(".stands") as HTMLElement;
   const show = () => {

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { barriers, Demo, launch, Person } from "./support.js";
 
-const paths = ["/", "/lightswitch/", "/todo/", "/board/", "/chat/"];
+const paths = ["/", "/lightswitch/", "/todo/", "/board/", "/chat/", "/lists/"];
 
 let browser: Browser;
 let demo: Demo;
@@ -55,7 +55,10 @@ for (const colorScheme of ["light", "dark"] as const) {
       for (const width of [390, 1280]) {
         const options = { colorScheme, viewport: { width, height: 800 }, reducedMotion: "reduce" } as const;
         const person = await Person.open(browser, demo.url + path, { ...options, bypassCSP: true });
-        await person.page.locator(".tape li").first().waitFor();
+        await person.page
+          .locator(path === "/lists/" ? ".door" : ".tape li")
+          .first()
+          .waitFor();
         if (path === "/board/") await person.page.locator(".issue").first().waitFor();
         if (path === "/chat/") await person.page.locator(".message").first().waitFor();
         if (path === "/todo/") await person.page.locator(".task").first().waitFor();

@@ -6,7 +6,7 @@ use rust_embed::Embed;
 use serde_json::json;
 use tapeline_server::{Page, read_schema};
 
-use super::schema;
+use super::{accounts, schema};
 use super::seeds::Seeds;
 use super::serve::{Place, host};
 use crate::arguments::Demo;
@@ -34,12 +34,17 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
     let forgotten =
         tempfile::tempdir().map_err(|error| Failure::File { place: "temporary directory".into(), error })?;
     let data = demo.data.as_deref().unwrap_or(forgotten.path());
-    let pages = Some(std::sync::Arc::new(page) as tapeline_server::Pages);
+    let accounts = accounts::open(forgotten.path())?;
+    let pages = {
+        let accounts = accounts.clone();
+        let find = move |path: &str| accounts::sign_in(&accounts, path).or_else(|| page(path));
+        Some(std::sync::Arc::new(find) as tapeline_server::Pages)
+    };
     let schema = match &demo.schema {
         Some(file) => schema::read(Some(file))?,
         None => read_schema(SCHEMA).map_err(Failure::failed)?,
     };
-    let (auth, tls, origins) = (None, None, Vec::new());
+    let (auth, tls, origins) = (Some(accounts), None, Vec::new());
     let place = Place { data, listen: demo.listen, auth, tls, origins, insecure: true, schema, pages };
     host(place, async |address| begin(address, &demo, json).await).await
 }

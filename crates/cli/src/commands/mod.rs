@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod accounts;
 mod auth;
 pub mod compact;
 pub mod demo;

@@ -37,7 +37,7 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let schema = schema::read(serve.schema.or(file.schema).as_deref())?;
-    let auth = serve.auth.or(file.auth).map(|path| auth::read(&path)).transpose()?;
+    let auth = serve.auth.or(file.auth).map(|path| auth::read(&path).map(Arc::new)).transpose()?;
     let tls = read_tls(serve.tls_cert.or(file.tls_cert), serve.tls_key.or(file.tls_key))?;
     let origins = match serve.origins.is_empty() {
         true => read_origins(&file.origins.unwrap_or_default())?,
@@ -52,7 +52,7 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
 pub(super) struct Place<'p> {
     pub(super) data: &'p Path,
     pub(super) listen: SocketAddr,
-    pub(super) auth: Option<Authenticator>,
+    pub(super) auth: Option<Arc<Authenticator>>,
     pub(super) tls: Option<Tls>,
     pub(super) origins: Vec<Origin>,
     pub(super) insecure: bool,
@@ -75,7 +75,7 @@ pub(super) async fn host(
     let SchemaFile { schema, authority } = schema;
     let config = ServerConfig {
         listen,
-        auth: auth.map(Arc::new),
+        auth,
         tls: tls.map(Arc::new),
         origins,
         insecure,

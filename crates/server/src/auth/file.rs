@@ -7,6 +7,7 @@
 //! leeway_seconds = 30                # how far clocks may be apart
 //! jwks_url = "https://id.example.com/.well-known/jwks.json"
 //! revoked_file = "revoked.txt"
+//! optional = false                   # true: who shows nothing is let in, and the rules say what they may
 //!
 //! [[tokens.keys]]
 //! id = "2026-11"                     # the kid by which tokens name it
@@ -45,6 +46,8 @@ use crate::toml_file::{Read, Value, Wrong, check_settings, read_flag, read_toml,
 /// What an auth file says, with the keys of the files that it names.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
+    /// Whether who shows nothing is let in, as nobody in particular.
+    pub(super) optional: bool,
     pub(super) expected: Expected,
     pub(super) keys: Vec<Key>,
     pub(super) jwks: Option<Address>,
@@ -84,7 +87,7 @@ fn read_root(root: &DeTable<'_>, directory: &Path) -> Read<Settings> {
 
 fn read_tokens(tokens: &Value<'_>, directory: &Path) -> Read<Settings> {
     let tokens = table(tokens, "tokens", "[tokens]")?;
-    check_settings(tokens, &["audience", "issuer", "leeway_seconds", "jwks_url", "revoked_file", "keys"])?;
+    check_settings(tokens, &["audience", "issuer", "leeway_seconds", "jwks_url", "revoked_file", "optional", "keys"])?;
     let text_of = |name| tokens.get(name).map(read_text).transpose();
     let expected = Expected {
         audience: text_of("audience")?.map(Into::into),
@@ -96,7 +99,8 @@ fn read_tokens(tokens: &Value<'_>, directory: &Path) -> Read<Settings> {
     let revoked_file = text_of("revoked_file")?.map(|name| directory.join(name));
     files.extend(revoked_file.clone());
     let jwks = tokens.get("jwks_url").map(read_address).transpose()?;
-    Ok(Settings { expected, keys, jwks, revoked_file, api_keys: Vec::new(), files })
+    let optional = tokens.get("optional").map(read_flag).transpose()?.unwrap_or_default();
+    Ok(Settings { optional, expected, keys, jwks, revoked_file, api_keys: Vec::new(), files })
 }
 
 fn read_leeway(value: &Value<'_>) -> Read<Duration> {

@@ -81,6 +81,7 @@ pub struct Verified {
 /// What they showed.
 #[derive(Clone, Debug)]
 enum Shown {
+    Nothing,
     Token(Fingerprint),
     ApiKey(Arc<ApiKey>),
 }
@@ -116,7 +117,7 @@ impl Authenticator {
     /// # Errors
     /// Where it does not say so, or not now.
     pub fn verify(&self, shown: Option<&str>, now: SystemTime) -> Result<Verified, AuthError> {
-        let shown = shown.ok_or(AuthError::Missing)?;
+        let Some(shown) = shown else { return self.known().verify_nobody() };
         if shown.len() > limits::TOKEN_BYTES {
             return Err(AuthError::TooLong);
         }
@@ -134,6 +135,7 @@ impl Authenticator {
     pub fn check(&self, verified: &Verified, now: SystemTime) -> Result<(), AuthError> {
         let known = self.known();
         match &verified.shown {
+            Shown::Nothing => known.verify_nobody().map(drop),
             Shown::ApiKey(key) => known.check_api_key(key),
             Shown::Token(fingerprint) => known.check_token(&verified.caller, *fingerprint, now),
         }
@@ -172,6 +174,11 @@ impl Authenticator {
 impl Known {
     fn keys(&self) -> impl Iterator<Item = &Key> {
         self.settings.keys.iter().chain(&*self.fetched)
+    }
+
+    fn verify_nobody(&self) -> Result<Verified, AuthError> {
+        let nobody = || Verified { caller: Caller::default(), expires: None, shown: Shown::Nothing };
+        self.settings.optional.then(nobody).ok_or(AuthError::Missing)
     }
 
     fn verify_token(&self, token: &str, now: SystemTime) -> Result<Verified, AuthError> {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tapeline_authority::Reading;
+use tapeline_core::caller::Caller;
 use tapeline_core::name::StreamName;
 use tapeline_log::{EventLog, LogError, StateStore, StreamInfo};
 
@@ -15,6 +17,7 @@ use crate::shared::Shared;
 /// Lists streams by name.
 pub(super) async fn list<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
+    caller: Arc<Caller>,
     query: &str,
 ) -> Result<Answer, Problem> {
     let query = Query::new(query);
@@ -22,8 +25,13 @@ pub(super) async fn list<L: EventLog, S: StateStore>(
     let limit = query.number("limit")?.unwrap_or(limits::LISTED_STREAMS).min(limits::LISTED_STREAMS);
     let found = shared.log.streams(after.as_ref(), limit).await?;
     let rows = {
-        let shared = shared.clone();
-        let rows = move || found.iter().map(|info| row(&shared, info)).collect::<Result<Vec<_>, LogError>>();
+        let (of, shared) = (shared.clone(), shared.clone());
+        // Of what somebody may not read whole, not even the name is theirs to know.
+        let may_know = move |info: &&StreamInfo| shared.authority.reading(&info.stream, &caller) == Reading::Whole;
+        let rows = move || {
+            let known = found.iter().filter(may_know);
+            known.map(|info| row(&of, info)).collect::<Result<Vec<_>, LogError>>()
+        };
         tokio::task::spawn_blocking(rows).await.map_err(|_| Problem::stopping())??
     };
     Ok(json_answer(&json!({ "streams": rows })))

@@ -209,7 +209,10 @@ export class LineToServer {
     clearTimeout(this.renewal);
     const { socket } = this;
     if (expiresIn !== undefined && socket && this.token) {
-      this.renewal = setTimeout(() => void this.show(socket), Math.min(Math.max(expiresIn * RENEW_AFTER, RENEW_PAUSE), TIMER_MOST));
+      this.renewal = setTimeout(
+        () => void this.show(socket),
+        Math.min(Math.max(expiresIn * RENEW_AFTER, RENEW_PAUSE), TIMER_MOST),
+      );
     }
     if (this.welcomed) return;
     this.welcomed = true;

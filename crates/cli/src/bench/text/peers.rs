@@ -2,6 +2,7 @@
 //! on PATH (`bench/text-peers`).
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -16,6 +17,9 @@ use crate::replay::text::TextRecording;
 pub const NAMES: [&str; 3] = ["yrs", "loro", "automerge"];
 
 const PROGRAM: &str = "tapeline-text-peers";
+
+/// How long a peer may take for a recording. It is ended then, and said to have taken longer.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// How a peer plays a recording.
 pub async fn played(peer: &str, recording: &TextRecording) -> Result<Played, Failure> {
@@ -32,7 +36,9 @@ pub async fn played(peer: &str, recording: &TextRecording) -> Result<Played, Fai
     if let Some(mut input) = process.stdin.take() {
         input.write_all(as_json(recording).to_string().as_bytes()).await.map_err(Failure::failed)?;
     }
-    let output = process.wait_with_output().await.map_err(Failure::failed)?;
+    let late = |_| Failure::Failed(format!("{peer} did not end within {} s", PATIENCE.as_secs()));
+    let output = tokio::time::timeout(PATIENCE, process.wait_with_output()).await.map_err(late)?;
+    let output = output.map_err(Failure::failed)?;
     let played: Played = serde_json::from_slice(&output.stdout).map_err(Failure::failed)?;
     match played.correct {
         true => Ok(played),
