@@ -54,6 +54,8 @@ pub const OPENINGS: i64 = 400_000;
 
 /// Bytes of a token or API key.
 pub const TOKEN_BYTES: usize = 8 << 10;
+/// Good tokens whose signatures are not looked at again when they are shown again.
+pub const OPENED_TOKENS: usize = 1_024;
 /// How far the clocks of issuers may be apart from ours, where an auth file does not say it.
 pub const LEEWAY: Duration = Duration::from_secs(30);
 /// How far at most.

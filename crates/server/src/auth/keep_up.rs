@@ -31,10 +31,9 @@ impl Authenticator {
         }
         let (settings, revoked) = self.source.read()?;
         let another_issuer = settings.jwks != self.known().settings.jwks;
-        self.know(|known| Known {
-            fetched: if another_issuer { Arc::default() } else { known.fetched.clone() },
-            settings: Arc::new(settings),
-            revoked: Arc::new(revoked),
+        self.know(|known| {
+            let fetched = if another_issuer { Arc::default() } else { known.fetched.clone() };
+            Known::new(Arc::new(settings), fetched, Arc::new(revoked))
         });
         if another_issuer {
             self.wanted.send_modify(|wanted| *wanted += 1);
@@ -49,11 +48,7 @@ impl Authenticator {
     /// Takes the keys that an issuer published, unless another one is believed by now.
     fn take_fetched(&self, issuer: &Address, keys: Vec<Key>) {
         if self.issuer().as_ref() == Some(issuer) {
-            self.know(|known| Known {
-                settings: known.settings.clone(),
-                fetched: Arc::new(keys),
-                revoked: known.revoked.clone(),
-            });
+            self.know(|known| Known::new(known.settings.clone(), Arc::new(keys), known.revoked.clone()));
         }
     }
 }

@@ -21,6 +21,7 @@ mod issue;
 mod jwks;
 mod keep_up;
 mod keys;
+mod opened;
 mod revoked;
 mod source;
 mod token;
@@ -43,6 +44,7 @@ use crate::stamp::Stamp;
 use api_key::ApiKey;
 use file::Settings;
 use keys::{Fingerprint, Key};
+use opened::Opened;
 use revoked::Revoked;
 use source::Source;
 
@@ -66,6 +68,7 @@ struct Known {
     /// The keys that the issuer published last.
     fetched: Arc<Vec<Key>>,
     revoked: Arc<Revoked>,
+    opened: Opened,
 }
 
 /// Somebody of whom it is known who they are.
@@ -106,7 +109,7 @@ impl Authenticator {
     fn of(source: Source) -> Result<Self, AuthFileError> {
         crypto::install();
         let (settings, revoked) = source.read()?;
-        let known = Known { settings: Arc::new(settings), fetched: Arc::default(), revoked: Arc::new(revoked) };
+        let known = Known::new(Arc::new(settings), Arc::default(), Arc::new(revoked));
         let (version, wanted) = (watch::Sender::default(), watch::Sender::default());
         // With none seen, files that change while they are read here are read again at the first look.
         Ok(Self { source, seen: Mutex::default(), known: Mutex::new(Arc::new(known)), version, wanted })
@@ -172,6 +175,10 @@ impl Authenticator {
 }
 
 impl Known {
+    fn new(settings: Arc<Settings>, fetched: Arc<Vec<Key>>, revoked: Arc<Revoked>) -> Self {
+        Self { settings, fetched, revoked, opened: Opened::default() }
+    }
+
     fn keys(&self) -> impl Iterator<Item = &Key> {
         self.settings.keys.iter().chain(&*self.fetched)
     }
@@ -182,11 +189,12 @@ impl Known {
     }
 
     fn verify_token(&self, token: &str, now: SystemTime) -> Result<Verified, AuthError> {
-        let (claims, key) = token::open(token, self.keys())?;
+        let open = || token::open(token, self.keys()).map(|(claims, key)| (claims, key.fingerprint));
+        let (claims, fingerprint) = self.opened.find_or(token, open)?;
         let subject = claims::subject(&claims)?;
         let caller = Caller { subject: Some(subject), claims, is_trusted: false };
         let expires = self.check_claims(&caller, now)?;
-        Ok(Verified { caller, expires: Some(expires), shown: Shown::Token(key.fingerprint) })
+        Ok(Verified { caller, expires: Some(expires), shown: Shown::Token(fingerprint) })
     }
 
     fn check_token(&self, caller: &Caller, fingerprint: Fingerprint, now: SystemTime) -> Result<(), AuthError> {
