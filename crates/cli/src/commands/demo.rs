@@ -39,7 +39,7 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
         Some(file) => schema::read(Some(file))?,
         None => read_schema(SCHEMA).map_err(Failure::failed)?,
     };
-    let place = Place { data, listen: demo.listen, insecure: true, schema, pages };
+    let place = Place { data, log: None, listen: demo.listen, insecure: true, schema, pages };
     host(place, async |address| begin(address, &demo, json).await).await
 }
 

@@ -1,4 +1,4 @@
-//! `serve`: the server on embedded storage.
+//! `serve`: the server, alone with a directory or on a log that it shares with others.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 use tapeline_core::schema::Schema;
-use tapeline_log::embedded::{Embedded, OpenError, Stats};
-use tapeline_log::{EventLog, LogError};
-use tapeline_server::{Pages, Reading, Readings, Server, ServerConfig};
+use tapeline_log::jetstream::Settings;
+use tapeline_server::{Pages, ServerConfig};
 
 use super::schema;
 use crate::arguments::Serve;
 use crate::failure::Failure;
+use crate::storage::Storage;
 use crate::{output, stop};
 
 /// The settings of a configuration file.
@@ -21,6 +21,7 @@ use crate::{output, stop};
 #[serde(deny_unknown_fields)]
 struct File {
     data: Option<PathBuf>,
+    log: Option<String>,
     listen: Option<SocketAddr>,
     insecure: Option<bool>,
     schema: Option<PathBuf>,
@@ -30,16 +31,21 @@ struct File {
 pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let file = serve.config.as_ref().map_or(Ok(File::default()), |path| read_config(path))?;
     let data = serve.data.or(file.data).unwrap_or_else(|| "tapeline-data".into());
+    let log = serve.log.or(file.log).map(|log| log.parse::<Settings>()).transpose();
+    let log = log.map_err(|error| Failure::Usage(error.to_string()))?;
     let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let schema = schema::read(serve.schema.or(file.schema).as_deref())?;
-    let place = Place { data: &data, listen, insecure, schema, pages: None };
-    host(place, async |address| announce(address, &data, json)).await
+    let shown = log.as_ref().map(Settings::shown);
+    let place = Place { data: &data, log, listen, insecure, schema, pages: None };
+    host(place, async |address| announce(address, &data, shown.as_deref(), json)).await
 }
 
 /// Where a server keeps things, and where it is found.
 pub(super) struct Place<'p> {
     pub(super) data: &'p Path,
+    /// The log it shares with others, if it does.
+    pub(super) log: Option<Settings>,
     pub(super) listen: SocketAddr,
     pub(super) insecure: bool,
     pub(super) schema: Schema,
@@ -51,23 +57,18 @@ pub(super) async fn host(
     place: Place<'_>,
     begun: impl AsyncFnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let storage = Arc::new(open(place.data)?);
-    let readings: Readings = {
-        let storage = storage.clone();
-        Arc::new(move || readings(&storage.stats()))
-    };
-    let unapplied = storage.unapplied_streams();
-    let Place { listen, insecure, schema, pages, .. } = place;
-    let schema = Arc::new(schema);
-    let config = ServerConfig { listen, insecure, unapplied, schema, readings: Some(readings), pages };
-    let server = Server::start_embedded(config, storage.clone()).await.map_err(Failure::failed)?;
+    let Place { data, log, listen, insecure, schema, pages } = place;
+    let storage = Storage::open(data, log.as_ref()).await?;
+    let (unapplied, readings, schema) = (storage.unapplied(), Some(storage.readings()), Arc::new(schema));
+    let config = ServerConfig { listen, insecure, unapplied, schema, readings, pages };
+    let server = storage.serve(config).await.map_err(Failure::failed)?;
     let ended = match begun(server.address()).await {
         Ok(()) => stop::told().await,
         failed => failed,
     };
     eprintln!("tapeline: stopping");
     server.stop().await;
-    storage.close().map_err(Failure::failed).and(ended)
+    storage.close().and(ended)
 }
 
 fn read_config(path: &Path) -> Result<File, Failure> {
@@ -76,43 +77,18 @@ fn read_config(path: &Path) -> Result<File, Failure> {
     toml::from_str(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }
 
-/// Opens a data directory.
-pub(super) fn open(data: &Path) -> Result<Embedded, Failure> {
-    Embedded::open(data).map_err(|error| match error {
-        OpenError::Log(LogError::Damaged { .. }) => Failure::Damaged(error.to_string()),
-        OpenError::Io(error) => Failure::File { place: data.display().to_string(), error },
-        other => Failure::failed(other),
-    })
-}
-
-/// What the storage says in the server's metrics.
-fn readings(stats: &Stats) -> Vec<Reading> {
-    let reading = |name, help, value| Reading { name, help, value };
-    vec![
-        reading(
-            "unflushed_bytes",
-            "What is durable in the journal and not yet in the store",
-            stats.unflushed_bytes as f64,
-        ),
-        reading("unflushed_age_seconds", "How late the write-behind is", stats.unflushed_age.as_secs_f64()),
-        reading("journal_bytes", "What the journal takes on the disk", stats.journal_bytes as f64),
-        reading("store_bytes", "What the store takes on the disk", stats.store_bytes as f64),
-        reading(
-            "building_indexes",
-            "1 while streams are looked through for declared indexes that they lack, then 0",
-            f64::from(u8::from(stats.building_indexes)),
-        ),
-        reading("journal_groups", "Groups committed, each with one fdatasync", stats.groups as f64),
-        reading("journal_commit_seconds", "Time spent on committing groups", stats.commit_time.as_secs_f64()),
-    ]
-}
-
-fn announce(address: SocketAddr, data: &Path, json: bool) -> Result<(), Failure> {
+fn announce(address: SocketAddr, data: &Path, log: Option<&str>, json: bool) -> Result<(), Failure> {
     if json {
         let address = format!("ws://{address}");
-        return output::line(json!({ "listening": address, "data": data, "pid": std::process::id() }));
+        let mut said = json!({ "listening": address, "data": data, "pid": std::process::id() });
+        log.into_iter().for_each(|log| said["log"] = log.into());
+        return output::line(said);
     }
-    output::line(format!("tapeline is listening on ws://{address}, data in {}", data.display()))?;
+    let kept = match log {
+        None => format!("data in {}", data.display()),
+        Some(log) => format!("log at {log}, cache in {}", data.display()),
+    };
+    output::line(format!("tapeline is listening on ws://{address}, {kept}"))?;
     if address.ip().is_loopback() {
         output::line("nothing asks who connects, so only this machine can")?;
     }

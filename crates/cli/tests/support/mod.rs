@@ -16,6 +16,7 @@ pub fn tapeline() -> Command {
         "TAPELINE_SERVER",
         "TAPELINE_DATA",
         "TAPELINE_LISTEN",
+        "TAPELINE_LOG",
         "TAPELINE_INSECURE",
         "TAPELINE_CONFIG",
         "TAPELINE_SCHEMA",
