@@ -11,7 +11,7 @@ use tapeline_core::name::{Collection, StreamName};
 use tapeline_core::numbers::{Incarnation, Position, Seq};
 
 use super::Node;
-use crate::contract::{Append, Done, EventLog, Head, LogError, StateStore, StreamInfo};
+use crate::contract::{Append, Done, EventLog, Head, LogError, StateStore, StreamInfo, first_of};
 use crate::jetstream::{Batches, End, Start};
 use crate::limits;
 
@@ -21,7 +21,7 @@ impl EventLog for Node {
         let received = move |outcome: Result<Position, _>| {
             if outcome.is_ok() {
                 // Where the cache is further behind, or broken, it is told of the batch, or tells why, when it is needed.
-                cache.receive(appended).map(drop).unwrap_or_default();
+                let _ = cache.receive(appended);
             }
             done(outcome);
         };
@@ -51,24 +51,13 @@ impl EventLog for Node {
         after: Position,
         most_bytes: usize,
     ) -> Result<Vec<Arc<Batch>>, LogError> {
-        let applied = self.cache.stream(stream)?.map_or(Position::FIRST, |state| state.position);
-        if after >= applied {
-            let waiting = self.cache.replay(stream, after, most_bytes).await?;
-            if !waiting.is_empty() {
-                return Ok(waiting);
-            }
+        let mut batches = self.waiting(stream, after, most_bytes).await?;
+        let bytes: usize = batches.iter().map(|batch| batch.block.bytes().len()).sum();
+        if batches.is_empty() || bytes < most_bytes {
+            let after = after.plus(batches.len() as u64);
+            batches.extend(self.fetch(stream, after, most_bytes.saturating_sub(bytes)).await?);
         }
-        let cached = self.cache.info(stream).await?;
-        let found = self.log.read(stream, Start::After(after), most_bytes).await?;
-        check(stream, cached.as_ref(), found.end.as_ref())?;
-        let incarnation = found.end.map_or(Incarnation::default(), |end| end.head.incarnation);
-        for (place, batch) in found.batches.iter().enumerate() {
-            let expected = found.before.plus(place as u64);
-            let append = Append { stream: stream.clone(), incarnation, expected, batch: batch.clone() };
-            // Others may have told the cache of it meanwhile.
-            self.cache.receive(append).map(drop).unwrap_or_default();
-        }
-        Ok(found.batches)
+        Ok(first_of(&batches, most_bytes))
     }
 
     /// The events go from this machine; on JetStream they stay.
@@ -93,6 +82,42 @@ impl EventLog for Node {
 
     fn unapplied_streams(&self) -> Vec<StreamName> {
         self.cache.unapplied_streams()
+    }
+}
+
+impl Node {
+    /// The batches after a position that the cache has received and not applied.
+    async fn waiting(
+        &self,
+        stream: &StreamName,
+        after: Position,
+        most_bytes: usize,
+    ) -> Result<Vec<Arc<Batch>>, LogError> {
+        let applied = self.cache.stream(stream)?.map_or(Position::FIRST, |state| state.position);
+        match after >= applied {
+            true => self.cache.replay(stream, after, most_bytes).await,
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// The batches after a position from JetStream. The cache receives them, too.
+    async fn fetch(
+        &self,
+        stream: &StreamName,
+        after: Position,
+        most_bytes: usize,
+    ) -> Result<Vec<Arc<Batch>>, LogError> {
+        let cached = self.cache.info(stream).await?;
+        let found = self.log.read(stream, Start::After(after), most_bytes).await?;
+        check(stream, cached.as_ref(), found.end.as_ref())?;
+        let incarnation = found.end.map_or(Incarnation::default(), |end| end.head.incarnation);
+        for (place, batch) in found.batches.iter().enumerate() {
+            let expected = found.before.plus(place as u64);
+            let append = Append { stream: stream.clone(), incarnation, expected, batch: batch.clone() };
+            // It may have received it from elsewhere meanwhile.
+            let _ = self.cache.receive(append);
+        }
+        Ok(found.batches)
     }
 }
 
