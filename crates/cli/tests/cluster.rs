@@ -41,7 +41,7 @@ async fn a_server_and_its_disk_are_lost_and_nothing_else() {
     server.kill();
     server.restart();
     assert_eq!(status(&server), before);
-    let listed = server.lines(&["streams"]);
+    let listed = server.lines(&["streams", "--json"]);
     assert_eq!(listed.len(), STREAMS.len());
     assert!(server.stop());
 }
@@ -64,7 +64,8 @@ async fn edit(tapeline: &Tapeline, name: &str, random: &mut fastrand::Rng) {
     }
     for receipt in receipts {
         let outcome = tokio::time::timeout(PATIENCE, receipt.recorded()).await.expect("in time").expect("an outcome");
-        assert!(matches!(outcome, Outcome::Recorded { .. }), "{outcome:?}");
+        // What is inserted and deleted before it was sent is never sent.
+        assert!(matches!(outcome, Outcome::Recorded { .. } | Outcome::Cancelled), "{outcome:?}");
     }
 }
 
@@ -86,9 +87,9 @@ fn a_log_that_cannot_be_had_is_said_so() {
         ("http://127.0.0.1:9", "say nats://HOST:PORT"),
         ("nats://127.0.0.1:9?stream=3", "no setting \"stream\""),
     ] {
-        let output =
-            tapeline().args(["serve", "--listen", "127.0.0.1:0", "--log", log, "--data"]).arg(directory.path());
-        let output = output.output().expect("the binary runs");
+        let mut serve = tapeline();
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--log", log, "--data"]).arg(directory.path());
+        let output = serve.output().expect("the binary runs");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && errors.contains(says), "{log}: {errors}");
     }

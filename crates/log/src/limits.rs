@@ -86,6 +86,8 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks at such a cluster.
 pub const CONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a message is given to JetStream that refuses it though it follows from the last one.
+pub const PUBLISH_TRIES: usize = 10;
 /// Streams of which it is remembered where they end.
 pub const KNOWN_PLACES: usize = 200_000;
 /// Messages that are asked for at once.

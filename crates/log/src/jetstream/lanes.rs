@@ -6,6 +6,9 @@
 //!
 //! A lane is there, with a task that works on it, for as long as something waits in it. It begins where the stream is known
 //! to end; what is known may be old, since others append too, so nobody is told of a conflict before the leader was asked.
+//!
+//! Behind what others have appended nothing goes before it was read: batches of verdicts alone change neither seq nor chain, so
+//! that a batch that was decided on behind one's own, refused by now, could seem to follow from theirs.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -14,7 +17,7 @@ use rustc_hash::FxHashMap;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::Position;
 
-use super::message::{self, End};
+use super::message::{self, End, Message};
 use super::publish::{Failed, Outgoing};
 use super::{JetStream, Sequence, Shared};
 use crate::contract::{Append, AppendError, Done, LogError};
@@ -43,9 +46,17 @@ pub(super) struct Place {
     /// `None` where there is no such stream.
     pub(super) end: Option<End>,
     pub(super) last: Sequence,
+    /// Whether all up to there was appended or read by us.
+    pub(super) is_read: bool,
 }
 
 impl Place {
+    /// Where the last message of a stream is.
+    fn of(last: Option<&Message>, is_read: bool) -> Self {
+        let end = last.map(|last| last.end).filter(|end| end.head.position > Position::FIRST);
+        Self { end, last: last.map_or(Sequence::default(), |last| last.sequence), is_read }
+    }
+
     pub(super) fn position(&self) -> Position {
         self.end.map_or(Position::FIRST, |end| end.head.position)
     }
@@ -88,18 +99,32 @@ impl Shared {
             let known = self.known(&stream);
             let place = match known {
                 Some(place) => Ok(place),
-                None => self.ask(&stream).await,
+                None => self.ask(&stream, None).await,
             };
             match place {
                 Err(error) => self.give_up(&stream, Vec::new(), &error.to_string()),
+                Ok(place) if !place.is_read && place.end.is_some() => {
+                    self.refuse(self.waiting(&stream), place.position());
+                }
                 Ok(place) => match self.take_group(&stream, &place) {
                     Next::Group(group) => self.append_group(&stream, place, group).await,
-                    // What was known may be old.
-                    Next::Elsewhere if known.is_some() => self.forget(&stream),
-                    Next::Elsewhere => self.refuse_first(&stream, place.position()),
+                    Next::Elsewhere => self.refuse_first(&stream, place, known.is_some()).await,
                 },
             }
         }
+    }
+
+    /// The first batch does not follow from where the stream is, or was: then it is looked at again.
+    async fn refuse_first(&self, stream: &StreamName, place: Place, may_be_old: bool) {
+        if may_be_old {
+            match self.ask(stream, Some(place)).await {
+                Ok(now) if now.end == place.end => {}
+                Ok(_) => return,
+                Err(error) => return self.give_up(stream, Vec::new(), &error.to_string()),
+            }
+        }
+        let first = self.lock().lanes.get_mut(stream).and_then(VecDeque::pop_front);
+        self.refuse(Vec::from_iter(first), place.position());
     }
 
     /// Ends a lane in which nothing waits.
@@ -112,15 +137,20 @@ impl Shared {
         is_empty
     }
 
-    /// Asks the leader where a stream ends.
-    async fn ask(&self, stream: &StreamName) -> Result<Place, LogError> {
-        let last = self.last(stream).await?;
-        let place = last.map_or(Place { end: None, last: Sequence::default() }, |last| Place {
-            end: Some(last.end).filter(|end| end.head.position > Position::FIRST),
-            last: last.sequence,
-        });
+    /// Asks the leader where a stream ends that was known to end somewhere.
+    async fn ask(&self, stream: &StreamName, known: Option<Place>) -> Result<Place, LogError> {
+        let mut place = Place::of(self.last(stream).await?.as_ref(), false);
+        place.is_read = known.is_some_and(|known| known.is_read && known.end == place.end);
         self.remember(stream, place);
         Ok(place)
+    }
+
+    /// Somebody reads a stream from a position on, up to where the leader says it ends.
+    pub(super) fn is_read(&self, stream: &StreamName, last: Option<&Message>) {
+        // What waits was decided on before.
+        if !self.lock().lanes.contains_key(stream) {
+            self.remember(stream, Place::of(last, true));
+        }
     }
 
     /// Takes from a lane the batches that follow from a place, as many as one message should have.
@@ -141,39 +171,48 @@ impl Shared {
         if group.is_empty() { Next::Elsewhere } else { Next::Group(group) }
     }
 
-    async fn append_group(&self, stream: &StreamName, place: Place, group: Vec<Waiting>) {
+    async fn append_group(&self, stream: &StreamName, mut place: Place, mut group: Vec<Waiting>) {
         let outgoing = Outgoing::new(place.end, &group);
-        match self.publish(stream, place.last, outgoing).await {
-            Ok(place) => {
-                self.remember(stream, place);
-                for waiting in group {
-                    let position = waiting.append.expected.next();
-                    self.answer(waiting, Ok(position));
-                }
+        for _ in 0..limits::PUBLISH_TRIES {
+            match self.publish(stream, place.last, &outgoing).await {
+                Ok(place) => return self.appended(stream, place, group),
+                Err(Failed::Unknown(why)) => return self.give_up(stream, group, &why),
+                Err(Failed::Elsewhere) => match self.ask(stream, Some(place)).await {
+                    // JetStream refuses, too, while it is not done with the message before; or somebody left a part.
+                    Ok(now) if now.end == place.end => place.last = now.last,
+                    Ok(now) => {
+                        group.extend(self.waiting(stream));
+                        return self.refuse(group, now.position());
+                    }
+                    Err(error) => return self.give_up(stream, group, &error.to_string()),
+                },
             }
-            Err(Failed::Elsewhere) => match self.ask(stream).await {
-                Ok(place) => {
-                    let conflict = AppendError::Conflict { position: place.position() };
-                    group.into_iter().for_each(|waiting| self.answer(waiting, Err(conflict.clone())));
-                }
-                Err(error) => self.give_up(stream, group, &error.to_string()),
-            },
-            Err(Failed::Unknown(why)) => self.give_up(stream, group, &why),
         }
+        self.give_up(stream, group, "JetStream refuses a message that follows from the last one");
+    }
+
+    fn appended(&self, stream: &StreamName, place: Place, group: Vec<Waiting>) {
+        self.remember(stream, place);
+        for waiting in group {
+            let position = waiting.append.expected.next();
+            self.answer(waiting, Ok(position));
+        }
+    }
+
+    fn refuse(&self, group: Vec<Waiting>, position: Position) {
+        group.into_iter().for_each(|waiting| self.answer(waiting, Err(AppendError::Conflict { position })));
     }
 
     /// Nobody knows where the stream is: so for a group, and for what waits behind it.
     fn give_up(&self, stream: &StreamName, mut group: Vec<Waiting>, why: &str) {
-        let mut table = self.lock();
-        table.places.remove(stream);
-        group.extend(table.lanes.get_mut(stream).into_iter().flat_map(|lane| lane.drain(..)));
-        drop(table);
+        self.forget(stream);
+        group.extend(self.waiting(stream));
         group.into_iter().for_each(|waiting| self.answer(waiting, Err(AppendError::Unknown(why.to_owned()))));
     }
 
-    fn refuse_first(&self, stream: &StreamName, position: Position) {
-        let first = self.lock().lanes.get_mut(stream).and_then(VecDeque::pop_front);
-        first.into_iter().for_each(|waiting| self.answer(waiting, Err(AppendError::Conflict { position })));
+    /// Takes all that waits in a lane.
+    fn waiting(&self, stream: &StreamName) -> Vec<Waiting> {
+        self.lock().lanes.get_mut(stream).into_iter().flat_map(|lane| lane.drain(..)).collect()
     }
 
     fn answer(&self, waiting: Waiting, outcome: Result<Position, AppendError>) {

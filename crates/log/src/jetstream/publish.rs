@@ -46,18 +46,18 @@ impl Shared {
         &self,
         stream: &StreamName,
         mut last: Sequence,
-        outgoing: Outgoing,
+        outgoing: &Outgoing,
     ) -> Result<Place, Failed> {
-        let Outgoing { before, after, payload: mut rest } = outgoing;
-        let (subject, mut begins) = (self.subject(stream), None);
+        let Outgoing { before, after, payload } = outgoing;
+        let (subject, mut rest, mut begins) = (self.subject(stream), payload.clone(), None);
         loop {
             let part = rest.split_to(rest.len().min(limits::PART_BYTES));
             let goes_on = !rest.is_empty();
-            let headers = message::headers(if goes_on { &before } else { &after }, begins, goes_on);
+            let headers = message::headers(if goes_on { before } else { after }, begins, goes_on);
             last = self.publish_part(&subject, last, headers, part).await?;
             begins.get_or_insert(last);
             if !goes_on {
-                return Ok(Place { end: Some(after), last });
+                return Ok(Place { end: Some(*after), last, is_read: true });
             }
         }
     }

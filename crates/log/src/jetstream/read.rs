@@ -86,7 +86,11 @@ impl Shared {
     async fn read(&self, stream: &StreamName, from: Start, most_bytes: usize) -> Result<Batches, LogError> {
         let nothing = |end| Batches { end, before: Position::FIRST, batches: Vec::new() };
         let known = self.known(stream).filter(|known| from == Start::After(known.position()));
-        let Some(last) = self.last(stream).await? else { return Ok(nothing(None)) };
+        let last = self.last(stream).await?;
+        if matches!(from, Start::After(_)) {
+            self.is_read(stream, last.as_ref());
+        }
+        let Some(last) = last else { return Ok(nothing(None)) };
         let end = there(last.end);
         if !from.is_in(&last.end) {
             return Ok(nothing(end));
@@ -99,6 +103,9 @@ impl Shared {
         };
         let mut reading = Reading { subject: self.subject(stream), from, most_bytes, ..Reading::default() };
         self.gather(stream, &mut reading, start, last_sequence).await?;
+        if !reading.begins_well() {
+            return Err(damaged(&reading.subject, start, "batches are missing from here on: were messages removed?"));
+        }
         Ok(Batches { end, before: reading.before, batches: reading.batches })
     }
 
@@ -208,6 +215,15 @@ impl Default for Start {
 impl Reading {
     fn is_full(&self) -> bool {
         self.bytes >= self.most_bytes && !self.batches.is_empty()
+    }
+
+    /// Whether the first batch is there that was looked for.
+    fn begins_well(&self) -> bool {
+        let Some(first) = self.batches.first() else { return false };
+        match self.from {
+            Start::After(after) => self.before == after,
+            Start::At(seq) => first.block.from() <= seq,
+        }
     }
 
     /// Takes a message. Answers whether there is enough.

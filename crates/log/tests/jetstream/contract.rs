@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tapeline_core::numbers::{Position, Seq};
-use tapeline_log::EventLog;
 use tapeline_log::embedded::{Embedded, OpenError};
 use tapeline_log::jetstream::{ConnectError, JetStream};
 use tapeline_log::node::Node;
 use tapeline_log::suite::{Fresh, Writer, append, run_all, wait};
+use tapeline_log::{EventLog, LogError};
 
 use super::{World, close};
 
@@ -68,10 +68,6 @@ fn a_batch_larger_than_a_message_goes_in_parts() {
     world.runtime.block_on(leave_a_part(&world, "parts")).unwrap();
     let next = writer.upserts(&[7], "after");
     batches.push(next.batch.clone());
-    assert!(
-        append(&*node, next.clone()).is_err_and(|error| error.has_no_side_effects()),
-        "the last message is another"
-    );
     assert_eq!(append(&*node, next), Ok(Position(last + 1)));
     let other = world.node("parts", "b");
     for from in 0..batches.len() {
@@ -114,6 +110,32 @@ fn another_log_or_directory_is_refused() {
     drop(Embedded::open(&world.cache("own")).unwrap());
     assert!(matches!(open("mine", "own"), Err(OpenError::NoCache { .. })));
     assert!(open("mine", "cache").is_ok());
+}
+
+#[test]
+fn a_log_of_which_messages_were_removed_is_refused() {
+    let world = World::new(1);
+    let (node, mut writer) = (world.node("gaps", "a"), Writer::new("s"));
+    for id in 0..5 {
+        append(&*node, writer.upserts(&[id], "x")).unwrap();
+    }
+    world.runtime.block_on(remove_all_but_the_last(&world, "gaps")).unwrap();
+    let damaged = |error: LogError| matches!(error, LogError::Damaged { .. });
+    let other = world.node("gaps", "b");
+    assert!(wait(other.replay(&writer.stream, Position(0), usize::MAX)).is_err_and(damaged));
+    assert!(wait(other.replay(&writer.stream, Position(2), usize::MAX)).is_err_and(damaged));
+    assert!(wait(other.read(&writer.stream, Seq(1), usize::MAX)).is_err_and(damaged));
+    assert_eq!(wait(other.replay(&writer.stream, Position(4), usize::MAX)).unwrap().len(), 1);
+    assert_eq!(append(&*node, writer.upserts(&[5], "x")), Ok(Position(6)), "where it ends is known all the same");
+}
+
+async fn remove_all_but_the_last(world: &World, prefix: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let client = async_nats::connect(world.settings(prefix).servers).await?;
+    let context = async_nats::jetstream::new(client);
+    for place in 0..4 {
+        context.get_stream(format!("{prefix}-{place}")).await?.purge().keep(1).await?;
+    }
+    Ok(())
 }
 
 #[test]

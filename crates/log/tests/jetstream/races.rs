@@ -6,7 +6,7 @@ use tapeline_core::block::EventBlock;
 use tapeline_core::hash::Chain;
 use tapeline_core::numbers::{Position, Seq};
 use tapeline_log::node::Node;
-use tapeline_log::suite::{Writer, start_append, wait};
+use tapeline_log::suite::{Writer, append, start_append, wait};
 use tapeline_log::{Append, AppendError, EventLog};
 
 use super::World;
@@ -27,13 +27,15 @@ fn race(servers: usize) {
     let (world, mut random) = (World::new(servers), fastrand::Rng::with_seed(seed));
     let nodes = [world.node("race", "a"), world.node("race", "b")];
     let mut writer = Writer::new("contested");
-    let (mut batches, mut wins) = (Vec::new(), [0, 0]);
+    let (mut batches, mut wins, mut position) = (Vec::new(), [0, 0], Position::FIRST);
     for round in 0..60 {
         let mut writers = [writer.clone(), writer.clone()];
         let mut attempts = [0, 1].map(|who| {
             let several = 0..random.usize(1..6);
             several.map(|_| next(&mut writers[who], who as u64, &mut random)).collect::<Vec<_>>()
         });
+        // Each has read what the other has appended.
+        nodes.iter().for_each(|node| drop(wait(node.replay(&writer.stream, position, usize::MAX)).unwrap()));
         let outcomes = std::thread::scope(|scope| {
             let run = |who: usize| {
                 let (node, attempt) = (nodes[who].clone(), attempts[who].clone());
@@ -45,6 +47,7 @@ fn race(servers: usize) {
         assert!(outcomes[winner].iter().all(Result::is_ok), "round {round}: {outcomes:?}");
         let refused = |outcome: &Result<_, AppendError>| matches!(outcome, Err(AppendError::Conflict { .. }));
         assert!(outcomes[1 - winner].iter().all(refused), "round {round}: {outcomes:?}");
+        position = position.plus(attempts[winner].len() as u64);
         batches.extend(attempts[winner].drain(..).map(|append| append.batch));
         wins[winner] += 1;
         writer = writers[winner].clone();
@@ -63,6 +66,22 @@ fn race(servers: usize) {
         assert_eq!(read, events.slice(from, read.bytes().len()));
         assert!(!read.is_empty() && (read.count() == 1 || read.bytes().len() <= most));
     }
+}
+
+#[test]
+fn nothing_goes_behind_what_another_node_appended_before_it_was_read() {
+    let world = World::new(1);
+    let nodes = [world.node("behind", "a"), world.node("behind", "b")];
+    let mut writer = Writer::new("s");
+    let mut other = writer.clone();
+    assert_eq!(append(&*nodes[0], writer.refusal()), Ok(Position(1)));
+    // Refused, and what was decided on behind it seems to follow from what is there instead.
+    let conflict = Err(AppendError::Conflict { position: Position(1) });
+    assert_eq!(append(&*nodes[1], other.refusal()), conflict);
+    let next = other.upserts(&[1], "x");
+    assert_eq!(append(&*nodes[1], next.clone()), conflict);
+    assert_eq!(wait(nodes[1].replay(&other.stream, Position(0), usize::MAX)).unwrap().len(), 1);
+    assert_eq!(append(&*nodes[1], next), Ok(Position(2)));
 }
 
 fn next(writer: &mut Writer, who: u64, random: &mut fastrand::Rng) -> Append {
