@@ -3,13 +3,18 @@
 EVENTS ?= 1000000
 export PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: demo test test-long lint size sim bench bench-text bench-browser fmt
+.PHONY: demo test test-cluster test-long lint size sim bench bench-text bench-browser fmt
 
 demo:  ## the example apps, served by one binary; it says which address to open
 	@scripts/demo
 
 test:  ## everything that must hold before a change lands
 	@scripts/test
+
+test-cluster: ## what test has of servers that share a log on NATS: the log's contract, races, kills, lost disks
+	@scripts/setup nats
+	@cargo test -p tapeline-log --features jetstream --test jetstream
+	@cargo test -p tapeline-cli --test cluster
 
 test-long: test  ## test, then what takes minutes: twenty seeds of each recording, thousands of the simulation
 	@cargo test --release -p tapeline-cli --test replay -- --ignored

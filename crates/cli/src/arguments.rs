@@ -254,6 +254,10 @@ pub struct Serve {
     /// The directory in which everything is kept. [default: tapeline-data]
     #[arg(long, env = "TAPELINE_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// The log of a cluster, which several servers may share: nats://HOST:PORT[,…][?replicas=3&streams=16&prefix=NAME].
+    /// The directory is then its cache, and can be lost.
+    #[arg(long, env = "TAPELINE_LOG", value_name = "URL")]
+    pub log: Option<String>,
     /// The address to listen on; port 0 takes a free one and prints it. [default: 127.0.0.1:7070]
     #[arg(long, env = "TAPELINE_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,

@@ -14,6 +14,7 @@ mod past;
 mod relay;
 mod replay;
 mod stop;
+mod storage;
 mod wire;
 mod words;
 

@@ -42,12 +42,14 @@ pub trait EventLog: Send + Sync + 'static {
         most_bytes: usize,
     ) -> impl Future<Output = Result<EventBlock, LogError>> + Send;
 
-    /// The durable batches of a stream after `after`, in order: what the state beside the log has yet to play.
+    /// The durable batches of a stream after `after`, in order, as many as `most_bytes` take but at least one where there
+    /// is one: what the state beside the log has yet to play. Empty at the head.
     /// A backend needs to keep only batches whose changes were not yet given to [`StateStore::apply`] and stored.
     fn replay(
         &self,
         stream: &StreamName,
         after: Position,
+        most_bytes: usize,
     ) -> impl Future<Output = Result<Vec<Arc<Batch>>, LogError>> + Send;
 
     /// Lets go the oldest events of a stream, those before `before` or somewhat fewer, and answers where it begins then.
@@ -86,6 +88,16 @@ pub trait EventLog: Send + Sync + 'static {
     fn unapplied_streams(&self) -> Vec<StreamName> {
         Vec::new()
     }
+}
+
+/// The first of some batches, as many as `most_bytes` take but at least one where there is one.
+pub(crate) fn first_of(batches: &[Arc<Batch>], most_bytes: usize) -> Vec<Arc<Batch>> {
+    let mut bytes = 0;
+    let fits = |(place, batch): &(usize, &Arc<Batch>)| {
+        bytes += batch.block.bytes().len();
+        *place == 0 || bytes <= most_bytes
+    };
+    batches.iter().enumerate().take_while(fits).map(|(_, batch)| batch.clone()).collect()
 }
 
 /// A request to append.

@@ -2,12 +2,17 @@
 //!
 //! [`EventLog`] is the truth: what it has acknowledged is durable. [`StateStore`] is a view of it, always on this
 //! machine, that can be lost and made again. [`memory`] holds both in memory, for tests and simulation; [`embedded`]
-//! keeps both in one directory. Every backend passes [`suite`].
+//! keeps both in one directory; with the feature `jetstream`, a `node` keeps the log on a NATS cluster that it shares with
+//! others. Every backend passes [`suite`].
 
 mod contract;
 pub mod embedded;
+#[cfg(feature = "jetstream")]
+pub mod jetstream;
 pub mod limits;
 pub mod memory;
+#[cfg(feature = "jetstream")]
+pub mod node;
 mod pin;
 pub mod suite;
 mod touches;

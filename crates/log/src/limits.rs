@@ -71,3 +71,28 @@ pub const SEGMENT_MOST_BYTES: usize = 1 << 20;
 pub const YOUNG_TABLES: u8 = 6;
 /// Bytes of a file of the store.
 pub const TABLE_BYTES: u64 = 32 << 20;
+
+// JetStream.
+
+/// Bytes that may wait for JetStream before an append waits too.
+pub const LANES_BYTES: usize = 16 << 20;
+/// Bytes of one message. What a stream has to append in one go and is larger goes in parts.
+pub const PART_BYTES: usize = 512 << 10;
+/// Bytes that the headers of a message may have.
+pub const PART_HEADER_BYTES: usize = 4 << 10;
+/// How long an answer of the cluster is waited for. Then nobody knows what it did.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a cluster is waited for that has just started.
+pub const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks at such a cluster.
+pub const CONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a message is given to JetStream that refuses it though it follows from the last one.
+pub const PUBLISH_TRIES: usize = 10;
+/// Streams of which it is remembered where they end.
+pub const KNOWN_PLACES: usize = 200_000;
+/// Messages that are asked for at once.
+pub const READ_MESSAGES: usize = 1_000;
+/// Bytes of them, but for the last one.
+pub const READ_MESSAGES_BYTES: usize = 4 << 20;
+/// Streams whose ends are asked for at the same time.
+pub const ENDS_AT_ONCE: usize = 16;

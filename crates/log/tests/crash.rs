@@ -279,7 +279,7 @@ impl Story {
         if let Some(state) = log.stream(&name).unwrap() {
             assert_eq!(state, story.writer.state, "what is stored is a moment of the story");
         }
-        for batch in wait(log.replay(&name, stored)).unwrap() {
+        for batch in wait(log.replay(&name, stored, usize::MAX)).unwrap() {
             let next = story.next();
             assert_eq!(next.batch, batch, "what comes again is what was written");
             let changes = story.writer.play(&batch);

@@ -122,6 +122,8 @@ pub const SHARDS: usize = 8;
 pub const QUEUE_BYTES: usize = 16 << 20;
 /// Bytes a command counts for beside its events.
 pub const COMMAND_BYTES: usize = 256;
+/// Bytes of events that are played from the log before what they came to is stored.
+pub const REPLAY_BYTES: usize = 8 << 20;
 /// Bytes of events in one batch, after which it is staged though more is waiting.
 pub const BATCH_BYTES: usize = 256 << 10;
 /// Bytes of streams in memory, all shards together, past which those are let go that were not used for a while.

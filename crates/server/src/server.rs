@@ -74,6 +74,16 @@ impl Server {
         Box::pin(Self::start(config, log.clone(), log))
     }
 
+    /// A server on a log that it shares with others: [`start`](Self::start), compiled here once, too.
+    ///
+    /// # Errors
+    /// As `start`.
+    #[cfg(feature = "jetstream")]
+    pub fn start_node(config: ServerConfig, node: Arc<tapeline_log::node::Node>) -> Starting {
+        node.cache().declare(config.schema.indexes());
+        Box::pin(Self::start(config, node.clone(), node))
+    }
+
     /// A server in memory: [`start`](Self::start), compiled here once rather than in each test.
     ///
     /// # Errors

@@ -6,16 +6,16 @@ use serde_json::json;
 use tapeline_log::{EventLog, StreamInfo};
 use tapeline_server::{Ages, compact};
 
-use super::{schema, serve};
+use super::schema;
 use crate::failure::Failure;
-use crate::{http, output};
+use crate::{http, output, storage};
 
 /// Compacts the directory of a stopped server.
 pub async fn run(data: &Path, schema: Option<&Path>, json: bool) -> Result<(), Failure> {
     if !data.is_dir() {
         return Err(Failure::Usage(format!("there is no directory {}: name one with --data", data.display())));
     }
-    let (schema, log) = (schema::read(schema)?.schema, serve::open(data)?);
+    let (schema, log) = (schema::read(schema)?.schema, storage::open(data)?);
     let before = log.stats().store_bytes;
     let spinner = output::spinner("streams compacted");
     let mut ages = Ages::default();

@@ -1,4 +1,4 @@
-//! `serve`: the server on embedded storage.
+//! `serve`: the server, alone with a directory or on a log that it shares with others.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
-use tapeline_log::embedded::{Embedded, OpenError, Stats};
-use tapeline_log::{EventLog, LogError};
+use tapeline_log::jetstream::Settings;
 use tapeline_server::auth::Authenticator;
-use tapeline_server::{Origin, OriginError, Pages, Reading, Readings, SchemaFile, Server, ServerConfig, Tls};
+use tapeline_server::{Origin, OriginError, Pages, SchemaFile, ServerConfig, Tls};
 
 use super::{auth, schema};
 use crate::arguments::Serve;
 use crate::failure::Failure;
+use crate::storage::Storage;
 use crate::{output, stop};
 
 /// The settings of a configuration file.
@@ -21,6 +21,7 @@ use crate::{output, stop};
 #[serde(deny_unknown_fields)]
 struct File {
     data: Option<PathBuf>,
+    log: Option<String>,
     listen: Option<SocketAddr>,
     insecure: Option<bool>,
     schema: Option<PathBuf>,
@@ -34,6 +35,8 @@ struct File {
 pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let file = serve.config.as_ref().map_or(Ok(File::default()), |path| read_config(path))?;
     let data = serve.data.or(file.data).unwrap_or_else(|| "tapeline-data".into());
+    let log = serve.log.or(file.log).map(|log| log.parse::<Settings>()).transpose();
+    let log = log.map_err(|error| Failure::Usage(error.to_string()))?;
     let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let schema = schema::read(serve.schema.or(file.schema).as_deref())?;
@@ -43,14 +46,17 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
         true => read_origins(&file.origins.unwrap_or_default())?,
         false => serve.origins,
     };
-    let announced = Announced { asks: auth.is_some(), encrypts: tls.is_some(), json };
-    let place = Place { data: &data, listen, auth, tls, origins, insecure, schema, pages: None };
+    let shown = log.as_ref().map(Settings::shown);
+    let announced = Announced { log: shown, asks: auth.is_some(), encrypts: tls.is_some(), json };
+    let place = Place { data: &data, log, listen, auth, tls, origins, insecure, schema, pages: None };
     host(place, async |address| announce(address, &data, announced)).await
 }
 
 /// Where a server keeps things, and where it is found.
 pub(super) struct Place<'p> {
     pub(super) data: &'p Path,
+    /// The log it shares with others, if it does.
+    pub(super) log: Option<Settings>,
     pub(super) listen: SocketAddr,
     pub(super) auth: Option<Arc<Authenticator>>,
     pub(super) tls: Option<Tls>,
@@ -65,13 +71,8 @@ pub(super) async fn host(
     place: Place<'_>,
     begun: impl AsyncFnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let storage = Arc::new(open(place.data)?);
-    let readings: Readings = {
-        let storage = storage.clone();
-        Arc::new(move || readings(&storage.stats()))
-    };
-    let unapplied = storage.unapplied_streams();
-    let Place { listen, auth, tls, origins, insecure, schema, pages, .. } = place;
+    let Place { data, log, listen, auth, tls, origins, insecure, schema, pages } = place;
+    let storage = Storage::open(data, log.as_ref()).await?;
     let SchemaFile { schema, authority } = schema;
     let config = ServerConfig {
         listen,
@@ -79,57 +80,26 @@ pub(super) async fn host(
         tls: tls.map(Arc::new),
         origins,
         insecure,
-        unapplied,
+        unapplied: storage.unapplied(),
         schema: schema.into(),
         authority: authority.into(),
-        readings: Some(readings),
+        readings: Some(storage.readings()),
         pages,
     };
-    let server = Server::start_embedded(config, storage.clone()).await.map_err(Failure::failed)?;
+    let server = storage.serve(config).await.map_err(Failure::failed)?;
     let ended = match begun(server.address()).await {
         Ok(()) => stop::told().await,
         failed => failed,
     };
     eprintln!("tapeline: stopping");
     server.stop().await;
-    storage.close().map_err(Failure::failed).and(ended)
+    storage.close().and(ended)
 }
 
 fn read_config(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Failure::File { place: path.display().to_string(), error })?;
     toml::from_str(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
-}
-
-/// Opens a data directory.
-pub(super) fn open(data: &Path) -> Result<Embedded, Failure> {
-    Embedded::open(data).map_err(|error| match error {
-        OpenError::Log(LogError::Damaged { .. }) => Failure::Damaged(error.to_string()),
-        OpenError::Io(error) => Failure::File { place: data.display().to_string(), error },
-        other => Failure::failed(other),
-    })
-}
-
-/// What the storage says in the server's metrics.
-fn readings(stats: &Stats) -> Vec<Reading> {
-    let reading = |name, help, value| Reading { name, help, value };
-    vec![
-        reading(
-            "unflushed_bytes",
-            "What is durable in the journal and not yet in the store",
-            stats.unflushed_bytes as f64,
-        ),
-        reading("unflushed_age_seconds", "How late the write-behind is", stats.unflushed_age.as_secs_f64()),
-        reading("journal_bytes", "What the journal takes on the disk", stats.journal_bytes as f64),
-        reading("store_bytes", "What the store takes on the disk", stats.store_bytes as f64),
-        reading(
-            "building_indexes",
-            "1 while streams are looked through for declared indexes that they lack, then 0",
-            f64::from(u8::from(stats.building_indexes)),
-        ),
-        reading("journal_groups", "Groups committed, each with one fdatasync", stats.groups as f64),
-        reading("journal_commit_seconds", "Time spent on committing groups", stats.commit_time.as_secs_f64()),
-    ]
 }
 
 fn read_tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Tls>, Failure> {
@@ -147,6 +117,8 @@ fn read_origins(origins: &[String]) -> Result<Vec<Origin>, Failure> {
 
 /// What there is to say once a server listens.
 struct Announced {
+    /// Where the log is, where it is not in the directory.
+    log: Option<String>,
     asks: bool,
     encrypts: bool,
     json: bool,
@@ -155,9 +127,15 @@ struct Announced {
 fn announce(address: SocketAddr, data: &Path, announced: Announced) -> Result<(), Failure> {
     let url = format!("{}://{address}", if announced.encrypts { "wss" } else { "ws" });
     if announced.json {
-        return output::line(json!({ "listening": url, "data": data, "pid": std::process::id() }));
+        let mut said = json!({ "listening": url, "data": data, "pid": std::process::id() });
+        announced.log.into_iter().for_each(|log| said["log"] = log.into());
+        return output::line(said);
     }
-    output::line(format!("tapeline is listening on {url}, data in {}", data.display()))?;
+    let kept = match &announced.log {
+        None => format!("data in {}", data.display()),
+        Some(log) => format!("log at {log}, cache in {}", data.display()),
+    };
+    output::line(format!("tapeline is listening on {url}, {kept}"))?;
     match (announced.asks, address.ip().is_loopback()) {
         (true, _) => Ok(()),
         (false, true) => output::line("nothing asks who connects, so only this machine can: --auth FILE says who may"),

@@ -16,6 +16,7 @@ pub fn tapeline() -> Command {
         "TAPELINE_SERVER",
         "TAPELINE_DATA",
         "TAPELINE_LISTEN",
+        "TAPELINE_LOG",
         "TAPELINE_INSECURE",
         "TAPELINE_CONFIG",
         "TAPELINE_SCHEMA",
@@ -39,15 +40,22 @@ pub struct Server {
     pub url: String,
     pub directory: tempfile::TempDir,
     listen: String,
+    arguments: Vec<String>,
     process: Option<Child>,
 }
 
 impl Server {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with arguments that it keeps.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let mut server = Self {
             url: String::new(),
             directory: tempfile::tempdir().expect("a directory"),
             listen: free_address(),
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             process: None,
         };
         server.restart();
@@ -74,6 +82,7 @@ impl Server {
     pub fn command(&self) -> Command {
         let mut command = tapeline();
         command.args(["--json", "serve", "--listen", &self.listen, "--data"]).arg(self.directory.path());
+        command.args(&self.arguments);
         command
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! LOCK       held by the process that has the directory open
 //! FORMAT     "tapeline log 3\n": the format of everything beside it
+//! CACHE      the identity of the log that this is the cache of, where it is one
 //! journal/   what was acknowledged and is not yet safe in the store
 //! store/     everything else
 //! ```
@@ -15,6 +16,7 @@ use super::OpenError;
 
 const LOCK: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";
+const CACHE: &str = "CACHE";
 const FORMAT: u32 = 3;
 /// In 1, streams had no horizon, and segments no index; in 2, objects had no indexes. All else is the same, so such a
 /// directory is opened as it is; from then on it says the newer format, for the sake of versions that know an older one
@@ -29,17 +31,43 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Takes a directory, making it where there is none.
+    /// Takes a directory with a log, making it where there is none.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
+        let directory = Self::locked(path)?;
+        match directory.read_cache()? {
+            Some(of) => Err(OpenError::Cache { directory: path.to_owned(), of }),
+            None => directory.prepare(),
+        }
+    }
+
+    /// Takes a directory with the cache of a log, making it where there is none.
+    pub(super) fn take_cache(path: &Path, of: &str) -> Result<Self, OpenError> {
+        let directory = Self::locked(path)?;
+        match directory.read_cache()? {
+            Some(other) if other != of => Err(OpenError::Cache { directory: path.to_owned(), of: other }),
+            None if directory.read_format()?.is_some() => Err(OpenError::NoCache { directory: path.to_owned() }),
+            _ => {
+                write_line(&path.join(CACHE), of)?;
+                directory.prepare()
+            }
+        }
+    }
+
+    fn locked(path: &Path) -> Result<Self, OpenError> {
         fs::create_dir_all(path)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK))?;
-        let directory = Self { path: path.to_owned(), _lock: locked(lock, path)? };
+        Ok(Self { path: path.to_owned(), _lock: locked(lock, path)? })
+    }
+
+    /// Makes what is not there yet.
+    fn prepare(self) -> Result<Self, OpenError> {
+        let (directory, path) = (&self, &self.path);
         if directory.read_format()? != Some(FORMAT) {
-            write_format(&path.join(FORMAT_FILE))?;
+            write_line(&path.join(FORMAT_FILE), &format!("{FORMAT_WORDS}{FORMAT}"))?;
         }
         fs::create_dir_all(directory.journal())?;
         sync_directory(path)?;
-        Ok(directory)
+        Ok(self)
     }
 
     /// Takes a directory that has a log, and changes nothing.
@@ -62,15 +90,15 @@ impl Directory {
         self.path.join("store")
     }
 
+    /// Of which log it is the cache, if of any.
+    fn read_cache(&self) -> io::Result<Option<String>> {
+        Ok(read_text(&self.path.join(CACHE))?.map(|text| text.trim_end().to_owned()))
+    }
+
     /// Checks that it has the format that is known here. `None` where it does not say.
     fn read_format(&self) -> Result<Option<u32>, OpenError> {
         let path = self.path.join(FORMAT_FILE);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) if !text.is_empty() => text,
-            Ok(_) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
+        let Some(text) = read_text(&path)? else { return Ok(None) };
         let found = text.trim_end().strip_prefix(FORMAT_WORDS).and_then(|number| number.parse().ok());
         match found {
             Some(known @ OLDEST..=FORMAT) => Ok(Some(known)),
@@ -88,10 +116,19 @@ fn locked(lock: File, directory: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn write_format(path: &Path) -> Result<(), OpenError> {
+/// What a file says. `None` where there is none, or it is empty.
+fn read_text(path: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_line(path: &Path, line: &str) -> io::Result<()> {
     let mut file = File::create(path)?;
-    writeln!(file, "{FORMAT_WORDS}{FORMAT}")?;
-    Ok(file.sync_all()?)
+    writeln!(file, "{line}")?;
+    file.sync_all()
 }
 
 /// Makes the names in a directory durable.

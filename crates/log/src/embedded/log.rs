@@ -17,7 +17,7 @@ use super::load::{check_horizon, decode_row, load_row};
 use super::rows::{StreamRow, table};
 use super::streams::{Stream, Table};
 use super::{Embedded, kept, tape};
-use crate::contract::{Append, AppendError, Done, EventLog, LogError, StreamInfo};
+use crate::contract::{Append, AppendError, Done, EventLog, LogError, StreamInfo, first_of};
 
 impl EventLog for Embedded {
     fn append(&self, append: Append, done: Done) {
@@ -46,8 +46,13 @@ impl EventLog for Embedded {
         self.read_now(stream, from, most_bytes)
     }
 
-    async fn replay(&self, stream: &StreamName, after: Position) -> Result<Vec<Arc<Batch>>, LogError> {
-        self.replay_now(stream, after)
+    async fn replay(
+        &self,
+        stream: &StreamName,
+        after: Position,
+        most_bytes: usize,
+    ) -> Result<Vec<Arc<Batch>>, LogError> {
+        self.replay_now(stream, after, most_bytes)
     }
 
     async fn streams(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
@@ -79,7 +84,7 @@ impl EventLog for Embedded {
 
 impl Embedded {
     /// Decides on an append: stages it, or says why not.
-    fn stage(&self, table: &mut Table, append: Append) -> Result<Record, AppendError> {
+    pub(super) fn stage(&self, table: &mut Table, append: Append) -> Result<Record, AppendError> {
         let Append { stream: name, incarnation, expected, batch } = append;
         let Table { streams, next_number, .. } = table;
         let position = streams.get(&name).map_or(Position::FIRST, |stream| stream.staged.position);
@@ -131,7 +136,7 @@ impl Embedded {
         })
     }
 
-    fn replay_now(&self, name: &StreamName, after: Position) -> Result<Vec<Arc<Batch>>, LogError> {
+    fn replay_now(&self, name: &StreamName, after: Position, most_bytes: usize) -> Result<Vec<Arc<Batch>>, LogError> {
         let table = self.table(name)?;
         let Some((stream, head)) = table.streams.get(name).and_then(|stream| Some((stream, stream.durable?))) else {
             return Ok(Vec::new());
@@ -139,7 +144,7 @@ impl Embedded {
         // Positions count batches, and those in memory are the last ones.
         let all: Vec<_> = table.batches(stream).cloned().collect();
         let wanted = head.position.since(after) as usize;
-        Ok(all[all.len().saturating_sub(wanted)..].to_vec())
+        Ok(first_of(&all[all.len().saturating_sub(wanted)..], most_bytes))
     }
 
     fn streams_now(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {

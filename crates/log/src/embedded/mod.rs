@@ -5,6 +5,7 @@
 //! [`store`] a few times a second ([`flush`]), without a sync. Checkpoints make the store durable and shorten the
 //! journal. After a stop of any kind the store is as it was at the last checkpoint and the journal has the rest.
 
+mod cache;
 mod clients;
 mod directory;
 mod flush;
@@ -86,6 +87,20 @@ pub enum OpenError {
     /// There is no log in it, and none was to be made.
     #[error("there is no log in {directory}")]
     NoLog {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// It is the cache of a log that is elsewhere.
+    #[error("{directory} is the cache of the log {of}: use it with that log, or remove it, or use another directory")]
+    Cache {
+        /// The directory.
+        directory: PathBuf,
+        /// The identity of the log.
+        of: String,
+    },
+    /// It has a log of its own.
+    #[error("{directory} has a log of its own, and cannot be the cache of another: use another directory")]
+    NoCache {
         /// The directory.
         directory: PathBuf,
     },

@@ -33,11 +33,7 @@ impl Embedded {
     /// # Errors
     /// Where another process has it, it is of another format, or something acknowledged in it is damaged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let abort = |why: &str| {
-            eprintln!("tapeline: {why}; stopping, since nobody knows what the disk holds now");
-            std::process::abort();
-        };
-        Self::open_with(path, Arc::new(abort))
+        Self::open_with(path, Self::abort())
     }
 
     /// Opens a directory with another answer to a failed write of the journal.
@@ -45,7 +41,18 @@ impl Embedded {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(path: &Path, fatal: Fatal) -> Result<Self, OpenError> {
-        let directory = Directory::take(path)?;
+        Self::open_directory(Directory::take(path)?, fatal)
+    }
+
+    /// Ends the process.
+    pub(super) fn abort() -> Fatal {
+        Arc::new(|why: &str| {
+            eprintln!("tapeline: {why}; stopping, since nobody knows what the disk holds now");
+            std::process::abort();
+        })
+    }
+
+    pub(super) fn open_directory(directory: Directory, fatal: Fatal) -> Result<Self, OpenError> {
         let store = Store::open(&directory.store())?;
         let meta = load_meta(&store)?;
         let mut found = Found::default();
@@ -152,7 +159,7 @@ fn restage(table: &mut Table, group: u64, record: &Record) -> Result<(), LogErro
 
 impl Table {
     /// Takes a batch that became durable with a group.
-    fn take_durable(&mut self, group: u64, record: &Record) {
+    pub(super) fn take_durable(&mut self, group: u64, record: &Record) {
         if let Some(stream) = self.streams.get_mut(&record.stream) {
             self.pending_bytes += record.batch.block.bytes().len();
             self.outstanding.add(group, 1);

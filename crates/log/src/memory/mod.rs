@@ -20,7 +20,7 @@ use tapeline_core::numbers::{ClientId, Position, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::state::{ClientState, StreamState};
 
-use crate::contract::{Append, AppendError, Done, EventLog, LogError, StateChanges, StateStore, StreamInfo};
+use crate::contract::{Append, AppendError, Done, EventLog, LogError, StateChanges, StateStore, StreamInfo, first_of};
 use crate::pin::Pin;
 use pin::{Pinned, State};
 use tape::Tape;
@@ -148,10 +148,10 @@ impl MemoryLog {
         tape.read(from, most_bytes)
     }
 
-    fn replay_now(&self, stream: &StreamName, after: Position) -> Vec<Arc<Batch>> {
+    fn replay_now(&self, stream: &StreamName, after: Position, most_bytes: usize) -> Vec<Arc<Batch>> {
         let inner = self.lock();
         let Some(tape) = inner.durable.streams.get(stream) else { return Vec::new() };
-        tape.after(after).to_vec()
+        first_of(tape.after(after), most_bytes)
     }
 
     /// The state is made durable first: what is let go must not be needed to make it anew.
@@ -196,8 +196,13 @@ impl EventLog for MemoryLog {
         self.read_now(stream, from, most_bytes)
     }
 
-    async fn replay(&self, stream: &StreamName, after: Position) -> Result<Vec<Arc<Batch>>, LogError> {
-        Ok(self.replay_now(stream, after))
+    async fn replay(
+        &self,
+        stream: &StreamName,
+        after: Position,
+        most_bytes: usize,
+    ) -> Result<Vec<Arc<Batch>>, LogError> {
+        Ok(self.replay_now(stream, after, most_bytes))
     }
 
     async fn trim(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Result<Seq, LogError> {

@@ -29,7 +29,7 @@ fn nothing_there<B: EventLog + StateStore>(fresh: Fresh<B>) {
     let (log, name) = (fresh.log, StreamName::new("nothing/here").expect("a name"));
     assert_eq!(wait(log.head(&name)).unwrap(), None);
     assert!(wait(log.read(&name, Seq(3), 1_000)).unwrap().is_empty());
-    assert!(wait(log.replay(&name, Position::FIRST)).unwrap().is_empty());
+    assert!(wait(log.replay(&name, Position::FIRST, usize::MAX)).unwrap().is_empty());
     assert!(wait(log.streams(None, 10)).unwrap().is_empty());
     assert_eq!(log.stream(&name).unwrap(), None);
 }
@@ -128,7 +128,7 @@ fn refusals_move<B: EventLog + StateStore>(fresh: Fresh<B>) {
     assert_eq!(append(&*log, writer.refusal()), Ok(Position(3)));
     let head = wait(log.head(&writer.stream)).unwrap().unwrap();
     assert_eq!((head.position, head.seq), (Position(3), Seq(1)));
-    let replayed = wait(log.replay(&writer.stream, Position::FIRST)).unwrap();
+    let replayed = wait(log.replay(&writer.stream, Position::FIRST, usize::MAX)).unwrap();
     let sizes: Vec<_> = replayed.iter().map(|batch| (batch.block.count(), batch.verdicts.len())).collect();
     assert_eq!(sizes, [(0, 1), (1, 0), (0, 1)]);
 }

@@ -38,7 +38,7 @@ fn random_story<B: EventLog + StateStore>(mut fresh: Fresh<B>) {
             50..75 => transition_apply(&*fresh.log, stream, &mut random),
             75..90 => assert_read(&*fresh.log, stream, &mut random),
             90..95 => assert_state(&*fresh.log, stream),
-            95..98 => assert_replay(&*fresh.log, stream),
+            95..98 => assert_replay(&*fresh.log, stream, &mut random),
             _ => fresh = transition_reopen(fresh, &mut streams),
         }
     }
@@ -90,7 +90,7 @@ fn transition_reopen<B: EventLog + StateStore>(mut fresh: Fresh<B>, streams: &mu
         // What was applied may be lost; replay gives it again.
         let stored = fresh.log.stream(&stream.writer.stream).unwrap().map_or(Position::FIRST, |state| state.position);
         assert!(stored.0 as usize <= stream.applied);
-        let again = wait(fresh.log.replay(&stream.writer.stream, stored)).unwrap();
+        let again = wait(fresh.log.replay(&stream.writer.stream, stored, usize::MAX)).unwrap();
         assert_eq!(again, stream.batches[stored.0 as usize..]);
         let mut writer = Writer::new(stream.writer.stream.as_str());
         for (place, batch) in stream.batches[..stream.applied].iter().enumerate() {
@@ -126,7 +126,15 @@ fn assert_state<B: EventLog + StateStore>(log: &B, stream: &mut RefStream) {
     assert_eq!(head.map(|head| (head.position.0, head.seq, head.chain)), expected);
 }
 
-fn assert_replay<B: EventLog>(log: &B, stream: &RefStream) {
-    let rest = wait(log.replay(&stream.writer.stream, Position(stream.applied as u64))).unwrap();
-    assert_eq!(rest, stream.batches[stream.applied..]);
+fn assert_replay<B: EventLog>(log: &B, stream: &RefStream, random: &mut fastrand::Rng) {
+    let (mut place, all) = (stream.applied, stream.batches.len());
+    while place < all {
+        let most = random.usize(..20_000);
+        let next = wait(log.replay(&stream.writer.stream, Position(place as u64), most)).unwrap();
+        assert!(!next.is_empty() && next == stream.batches[place..place + next.len()]);
+        let bytes: usize = next.iter().map(|batch| batch.block.bytes().len()).sum();
+        assert!(next.len() == 1 || bytes <= most, "{bytes} of at most {most} bytes");
+        place += next.len();
+    }
+    assert!(wait(log.replay(&stream.writer.stream, Position(all as u64), usize::MAX)).unwrap().is_empty());
 }

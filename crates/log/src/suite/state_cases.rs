@@ -148,7 +148,7 @@ fn replays<B: EventLog + StateStore>(fresh: Fresh<B>) {
         log.apply(&writer.stream, changes).unwrap();
     }
     let state = log.stream(&writer.stream).unwrap().unwrap();
-    let rest = wait(log.replay(&writer.stream, state.position)).unwrap();
+    let rest = wait(log.replay(&writer.stream, state.position, usize::MAX)).unwrap();
     assert_eq!(rest, batches[6..]);
 }
 
@@ -164,7 +164,7 @@ fn reopens<B: EventLog + StateStore>(mut fresh: Fresh<B>) {
         append(&*log, next).unwrap();
         log = reopen(log);
         let state = log.stream(&writer.stream).unwrap().map_or(Default::default(), |state| state.position);
-        let missing = wait(log.replay(&writer.stream, state)).unwrap();
+        let missing = wait(log.replay(&writer.stream, state, usize::MAX)).unwrap();
         assert_eq!(missing.last(), Some(&batch), "what was durable and not applied comes again");
         assert_eq!(log.unapplied_streams(), [writer.stream.clone()]);
         catch_up(&*log, &mut writer, &batch, &missing);

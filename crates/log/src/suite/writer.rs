@@ -120,7 +120,7 @@ impl Writer {
     /// Where the log does not replay what it has not applied.
     pub fn catch_up<B: EventLog + StateStore>(&self, log: &B) {
         let stored = log.stream(&self.stream).expect("a state").unwrap_or(StreamState::empty(self.state.incarnation));
-        let batches = wait(log.replay(&self.stream, stored.position)).expect("batches");
+        let batches = wait(log.replay(&self.stream, stored.position, usize::MAX)).expect("batches");
         assert_eq!(self.state.position.since(stored.position), batches.len() as u64);
         if !batches.is_empty() {
             let entries = self.objects.entries().filter_map(|(key, entry)| Some((key, entry?.clone())));

@@ -17,6 +17,7 @@ use tapeline_log::{EventLog, LogError, StateStore};
 use super::Shard;
 use super::slots::Slot;
 use crate::hub::Tape;
+use crate::limits;
 
 /// Bits of an incarnation, so that it is a number in any JSON.
 const INCARNATION_BITS: u32 = 53;
@@ -57,13 +58,38 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             }
         };
         let mut sequencer = Sequencer::new(state, self.schema.clone(), self.gate(stream));
-        for batch in self.runtime.block_on(self.log.replay(stream, state.position))? {
-            if state.position > Position::FIRST {
-                self.load_played(stream, &mut sequencer, &batch)?;
+        let (mut stored, mut bytes) = (state.position, 0);
+        loop {
+            let at = sequencer.staged().position;
+            let batches = self.runtime.block_on(self.log.replay(stream, at, limits::REPLAY_BYTES))?;
+            if batches.is_empty() {
+                return Ok((sequencer, stored));
             }
-            sequencer.replay(&batch).map_err(|error| damaged(stream, &error))?;
+            for batch in batches {
+                if stored > Position::FIRST {
+                    self.load_played(stream, &mut sequencer, &batch)?;
+                }
+                sequencer.replay(&batch).map_err(|error| damaged(stream, &error))?;
+                bytes += batch.block.bytes().len();
+            }
+            if bytes >= limits::REPLAY_BYTES {
+                (stored, bytes) = (self.store_replayed(stream, &mut sequencer, stored)?, 0);
+            }
         }
-        Ok((sequencer, state.position))
+    }
+
+    /// Gives the state store what was played so far of a log that has much more, so that memory need not hold it.
+    fn store_replayed(
+        &self,
+        stream: &StreamName,
+        sequencer: &mut Sequencer,
+        stored: Position,
+    ) -> Result<Position, LogError> {
+        let Some(changes) = sequencer.take_changes() else { return Ok(stored) };
+        let position = changes.state.position;
+        self.store.apply(stream, changes)?;
+        sequencer.forget();
+        Ok(position)
     }
 
     /// What stands before a stream, where not everything is allowed.

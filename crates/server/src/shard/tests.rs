@@ -137,7 +137,7 @@ fn op_with(id: u64, action: Action) -> Op {
 /// What is on the log of a stream, played.
 fn replayed(bench: &Bench, stream: &StreamName) -> Objects {
     let mut objects = Objects::default();
-    for batch in bench.runtime.block_on(bench.log.replay(stream, Position::FIRST)).unwrap() {
+    for batch in bench.runtime.block_on(bench.log.replay(stream, Position::FIRST, usize::MAX)).unwrap() {
         batch.events().unwrap().iter().for_each(|event| objects.play(event));
     }
     objects

@@ -116,7 +116,7 @@ impl Client {
 /// All objects of stream `s`, by playing its log.
 pub async fn replayed(world: &World) -> Objects {
     let mut objects = Objects::default();
-    for batch in world.log.replay(&stream("s"), Position::FIRST).await.unwrap() {
+    for batch in world.log.replay(&stream("s"), Position::FIRST, usize::MAX).await.unwrap() {
         batch.events().unwrap().iter().for_each(|event| objects.play(event));
     }
     objects

@@ -1,0 +1,70 @@
+//! Log and state of one node of several: the log is on JetStream, and a directory beside it is its cache.
+//!
+//! ```text
+//! append ─▶ JetStream ─ acknowledged ─▶ cache ─(apply)─▶ events and objects on this machine
+//! replay ─▶ JetStream, what the cache has not ─▶ cache
+//! read   ─▶ cache, or JetStream for what is past it
+//! ```
+//!
+//! The truth is on JetStream: what is acknowledged is there. The cache has a stream up to some batch, in the very form in
+//! which a server on one machine keeps it, and can be lost with the machine: on an empty one a stream is played from the
+//! log when it is first needed.
+
+mod log;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tapeline_core::name::{Key, StreamName};
+use tapeline_core::numbers::ClientId;
+use tapeline_core::object::Entry;
+use tapeline_core::state::{ClientState, StreamState};
+
+use crate::contract::{LogError, StateChanges, StateStore};
+use crate::embedded::{Embedded, OpenError};
+use crate::jetstream::JetStream;
+use crate::pin::Pin;
+
+/// Log and state of one node.
+pub struct Node {
+    log: JetStream,
+    cache: Arc<Embedded>,
+}
+
+impl Node {
+    /// A node on a log, with its cache in a directory, which is made where there is none.
+    ///
+    /// # Errors
+    /// Where the directory has something else than a cache of this log, or cannot be used.
+    pub fn open(log: JetStream, directory: &Path) -> Result<Self, OpenError> {
+        let cache = Arc::new(Embedded::open_cache(directory, log.id())?);
+        Ok(Self { log, cache })
+    }
+
+    /// The cache, for those who watch the server, and to close it.
+    pub fn cache(&self) -> &Embedded {
+        &self.cache
+    }
+}
+
+impl StateStore for Node {
+    fn stream(&self, stream: &StreamName) -> Result<Option<StreamState>, LogError> {
+        self.cache.stream(stream)
+    }
+
+    fn entries(&self, stream: &StreamName, keys: &[Key]) -> Result<Vec<Option<Entry>>, LogError> {
+        self.cache.entries(stream, keys)
+    }
+
+    fn clients(&self, stream: &StreamName, clients: &[ClientId]) -> Result<Vec<Option<ClientState>>, LogError> {
+        self.cache.clients(stream, clients)
+    }
+
+    fn apply(&self, stream: &StreamName, changes: StateChanges) -> Result<(), LogError> {
+        self.cache.apply(stream, changes)
+    }
+
+    fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError> {
+        self.cache.pin(stream)
+    }
+}
