@@ -41,7 +41,9 @@ pub enum ExpressionError {
     /// It is too large.
     #[error(
         "the rule is too large; it has at most {} bytes and {} parts, {} deep",
-        limits::RULE_BYTES, limits::RULE_PARTS, limits::RULE_DEPTH
+        limits::RULE_BYTES,
+        limits::RULE_PARTS,
+        limits::RULE_DEPTH
     )]
     TooLarge,
     /// It speaks of what such a rule does not know.

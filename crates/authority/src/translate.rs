@@ -186,7 +186,9 @@ fn speaks_of_resource(part: &IdedExpr) -> bool {
         Expr::Ident(name) => name == "resource",
         Expr::Select(select) => speaks_of_resource(&select.operand),
         Expr::List(list) => list.elements.iter().any(speaks_of_resource),
-        Expr::Call(call) => call.target.iter().any(|it| speaks_of_resource(it)) || call.args.iter().any(speaks_of_resource),
+        Expr::Call(call) => {
+            call.target.iter().any(|it| speaks_of_resource(it)) || call.args.iter().any(speaks_of_resource)
+        }
         Expr::Comprehension(looping) => {
             let parts = [&looping.iter_range, &looping.loop_cond, &looping.loop_step, &looping.result];
             parts.into_iter().any(speaks_of_resource)

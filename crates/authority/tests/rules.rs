@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use fastrand::Rng;
-use tapeline_authority::{Access, Authority, CollectionRules, ExpressionError, Kind, Reading, Rule, StreamGate, StreamRules};
+use tapeline_authority::{
+    Access, Authority, CollectionRules, ExpressionError, Kind, Reading, Rule, StreamGate, StreamRules,
+};
 use tapeline_core::caller::Caller;
 use tapeline_core::event::RefusalCode;
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName, Subject};
@@ -142,11 +144,8 @@ fn what_a_read_rule_finds_is_what_it_says_of_each_object() {
     for step in 0..3_000 {
         let mut random = Rng::with_seed(seed.wrapping_add(step));
         let text = random_rule(&mut random, 3);
-        let authority = of_tasks(Access {
-            read: rule(&text, Kind::Read),
-            write: rule(&text, Kind::Write),
-            ..Access::default()
-        });
+        let authority =
+            of_tasks(Access { read: rule(&text, Kind::Read), write: rule(&text, Kind::Write), ..Access::default() });
         let (caller, gate) = (random_caller(&mut random), gate(&authority));
         let reading = authority.reading(&stream(), &caller);
         for _ in 0..4 {
@@ -290,9 +289,17 @@ fn what_is_no_rule_is_refused_with_what_would_be_one() {
 /// Sets that are far too large for one go through nothing.
 #[test]
 fn a_list_that_is_too_long_to_go_over_is_a_no() {
-    let authority = of_tasks(Access { write: rule("resource.a.all(x, x in resource.b)", Kind::Write), ..Access::default() });
+    let authority =
+        of_tasks(Access { write: rule("resource.a.all(x, x in resource.b)", Kind::Write), ..Access::default() });
     let list = |count: i64| Value::List((0..count).map(Value::Int).collect());
-    let passes = |count| is_allowed(&gate(&authority), &caller("ana", &[]), None, Some(&object(&[("a", list(count)), ("b", list(count))])));
+    let passes = |count| {
+        is_allowed(
+            &gate(&authority),
+            &caller("ana", &[]),
+            None,
+            Some(&object(&[("a", list(count)), ("b", list(count))])),
+        )
+    };
     assert!(passes(1_000));
     assert!(!passes(1_001));
 }

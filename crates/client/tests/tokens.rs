@@ -114,7 +114,10 @@ async fn a_client_id_belongs_to_who_used_it_first_whatever_token_comes_later() {
     let directory = tempfile::TempDir::new().unwrap();
     let path = directory.path().join("device");
     let open = |subject: &str| {
-        builder(asking.address(), Transport::WebSocket).store(&path).subject("device").token(asking.token(subject, json!({})))
+        builder(asking.address(), Transport::WebSocket)
+            .store(&path)
+            .subject("device")
+            .token(asking.token(subject, json!({})))
     };
     let ana = open("ana").open().await.unwrap();
     let list = ana.stream("list").await.unwrap();

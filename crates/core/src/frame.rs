@@ -414,7 +414,13 @@ impl ErrorCode {
     pub const fn is_retryable(self) -> bool {
         matches!(
             self,
-            Self::Resume | Self::Later | Self::Denied | Self::Unauthorized | Self::Displaced | Self::Internal | Self::Other(_)
+            Self::Resume
+                | Self::Later
+                | Self::Denied
+                | Self::Unauthorized
+                | Self::Displaced
+                | Self::Internal
+                | Self::Other(_)
         )
     }
 }

@@ -76,8 +76,7 @@ pub enum Misfit {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Bool, Self::Int, Self::Number, Self::Text, Self::Bytes, Self::List, Self::Map];
+    pub const ALL: [Self; 7] = [Self::Bool, Self::Int, Self::Number, Self::Text, Self::Bytes, Self::List, Self::Map];
 
     /// The word for it.
     pub const fn name(self) -> &'static str {

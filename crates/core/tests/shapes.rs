@@ -22,13 +22,8 @@ fn field(name: &str) -> FieldName {
 }
 
 fn schema() -> Schema {
-    let title = Shape {
-        kind: Some(Kind::Text),
-        required: true,
-        min_length: Some(1),
-        max_length: Some(5),
-        ..Shape::default()
-    };
+    let title =
+        Shape { kind: Some(Kind::Text), required: true, min_length: Some(1), max_length: Some(5), ..Shape::default() };
     let effort = Shape { min: Some(Value::Int(0)), max: Some(Value::Int(10)), ..Shape::default() };
     let state = Shape { one_of: vec![Value::text("open"), Value::text("done")], ..Shape::default() };
     let shapes = vec![(field("title"), title), (field("effort"), effort), (field("state"), state)];
@@ -80,7 +75,10 @@ fn what_does_not_fit_is_refused_with_its_field() {
         let refusal = push(&mut server, 1, vec![op("x", insert_of, &fields)]);
         assert_eq!(refusal.is_some(), wrong.is_some(), "{fields:?}: {refusal:?}");
         let Some((refusal, (name, words))) = refusal.zip(wrong) else { continue };
-        assert_eq!((refusal.code, refusal.field, refusal.about), (RefusalCode::Invalid, Some(field(name)), Some(key("x"))));
+        assert_eq!(
+            (refusal.code, refusal.field, refusal.about),
+            (RefusalCode::Invalid, Some(field(name)), Some(key("x")))
+        );
         assert!(refusal.reason.contains(words), "{}", refusal.reason);
         assert_eq!(server.log.end(), Seq(0));
     }
@@ -101,7 +99,10 @@ fn all_ops_of_an_event_fit_or_none_takes_effect() {
 #[test]
 fn what_was_there_before_a_shape_stays_and_blocks_no_other_field() {
     let mut server = Server::new();
-    assert!(push(&mut server, 1, vec![op("x", insert_of, &[("title", Value::Int(7)), ("effort", Value::Int(99))])]).is_none());
+    assert!(
+        push(&mut server, 1, vec![op("x", insert_of, &[("title", Value::Int(7)), ("effort", Value::Int(99))])])
+            .is_none()
+    );
     let mut later = server.restored_with(server.batches(), schema());
     assert!(push(&mut later, 2, vec![op("x", update_of, &[("state", Value::text("open"))])]).is_none());
     assert!(push(&mut later, 3, vec![op("x", update_of, &[("effort", Value::Int(98))])]).is_some());

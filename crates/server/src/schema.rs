@@ -67,8 +67,10 @@ pub struct SchemaError {
 /// # Errors
 /// Where the text is no TOML, or says something that a schema does not know.
 pub fn read_schema(text: &str) -> Result<SchemaFile, SchemaError> {
-    read_toml(text, read_root).map_err(|(wrong, place)| {
-        SchemaError { line: place.line, column: place.column, what: wrong.what }
+    read_toml(text, read_root).map_err(|(wrong, place)| SchemaError {
+        line: place.line,
+        column: place.column,
+        what: wrong.what,
     })
 }
 
@@ -297,11 +299,7 @@ mod tests {
             ("colections = {}", (1, 1), "did you mean \"collections\"?"),
             ("[collections]\na = 1", (2, 5), "a table, as in [collections.tasks]"),
             ("[collections.a]\npolcy = 'last'", (2, 1), "did you mean \"policy\"?"),
-            (
-                "[collections.a]\nzzz = 'last'",
-                (2, 1),
-                "\"keep_events\", \"indexes\", \"fields\" or \"rules\"",
-            ),
+            ("[collections.a]\nzzz = 'last'", (2, 1), "\"keep_events\", \"indexes\", \"fields\" or \"rules\""),
             ("[collections.a]\nkeep_events = 'yes'", (2, 15), "true or false"),
             ("[collections.a]\nindexes = 'due'", (2, 11), "a list, of 16 at most"),
             ("[collections.a]\nindexes = ['due', ['id']]", (2, 20), "other than the id"),

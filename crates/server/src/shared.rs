@@ -52,11 +52,7 @@ pub(crate) struct Shared<L, S> {
 }
 
 impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
-    pub(crate) fn new(
-        log: Arc<L>,
-        store: Arc<S>,
-        config: &ServerConfig,
-    ) -> Arc<Self> {
+    pub(crate) fn new(log: Arc<L>, store: Arc<S>, config: &ServerConfig) -> Arc<Self> {
         let ServerConfig { schema, authority, auth, readings, pages, .. } = config.clone();
         let metrics = Arc::new(Metrics::new());
         Arc::new(Self {

@@ -23,7 +23,8 @@ pub(super) fn open(directory: &Path) -> Result<Arc<Authenticator>, Failure> {
     let file = directory.join("demo-secret");
     let written = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&file, secret));
     written.map_err(|error| Failure::File { place: file.display().to_string(), error })?;
-    let text = "[tokens]\noptional = true\n[[tokens.keys]]\nid = 'demo'\nalgorithm = 'HS256'\nsecret_file = 'demo-secret'";
+    let text =
+        "[tokens]\noptional = true\n[[tokens.keys]]\nid = 'demo'\nalgorithm = 'HS256'\nsecret_file = 'demo-secret'";
     Authenticator::read(text, directory).map(Arc::new).map_err(Failure::failed)
 }
 

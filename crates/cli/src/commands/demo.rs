@@ -6,9 +6,9 @@ use rust_embed::Embed;
 use serde_json::json;
 use tapeline_server::{Page, read_schema};
 
-use super::{accounts, schema};
 use super::seeds::Seeds;
 use super::serve::{Place, host};
+use super::{accounts, schema};
 use crate::arguments::Demo;
 use crate::failure::Failure;
 use crate::output;

@@ -59,7 +59,8 @@ struct Outcome {
 pub fn test(file: &Path, rules: &Path, json: bool) -> Result<(), Failure> {
     let text = std::fs::read_to_string(file);
     let text = text.map_err(|error| Failure::File { place: file.display().to_string(), error })?;
-    let cases: Cases = toml::from_str(&text).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))?;
+    let cases: Cases =
+        toml::from_str(&text).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))?;
     let authority = Arc::new(schema::read(Some(rules))?.authority);
     let (mut failed, count) = (0, cases.cases.len());
     for case in cases.cases {
@@ -196,9 +197,8 @@ fn caller(mut claims: Map<String, Json>) -> Result<Caller, String> {
 }
 
 fn object(key: &Key, fields: Map<String, Json>) -> Result<Arc<Object>, String> {
-    let field = |(name, json): (String, Json)| {
-        Ok((FieldName::new(name).map_err(|error| error.to_string())?, value(json)?))
-    };
+    let field =
+        |(name, json): (String, Json)| Ok((FieldName::new(name).map_err(|error| error.to_string())?, value(json)?));
     let fields = fields.into_iter().map(field).collect::<Result<Vec<_>, String>>()?;
     let fields = FieldMap::new(fields).map_err(|error| error.to_string())?;
     let (mut entry, op) = (None, Op { key: key.clone(), seen: None, action: Action::Insert(fields) });

@@ -30,7 +30,13 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("ws://{}", listener.local_addr().unwrap());
         let (server, cuts) = (Mutex::new(server), Mutex::new(cuts));
-        let state = Arc::new(State { server, cuts, bytes: AtomicU64::new(0), cut: AtomicUsize::new(0), heard: Mutex::default() });
+        let state = Arc::new(State {
+            server,
+            cuts,
+            bytes: AtomicU64::new(0),
+            cut: AtomicUsize::new(0),
+            heard: Mutex::default(),
+        });
         let shared = state.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {

@@ -291,8 +291,10 @@ mod tests {
         let found = routes.of(&key, None, Some(object));
         assert_eq!(found, [Match { route: all[77], before: false, after: true }]);
         let owned = |number: usize| {
-            let owner = Filter::Field(FieldName::new("assignee").unwrap(), Test::Equal(Value::text(format!("u{number}"))));
-            let member = Filter::Field(FieldName::new("members").unwrap(), Test::Has(Value::text(format!("u{number}"))));
+            let owner =
+                Filter::Field(FieldName::new("assignee").unwrap(), Test::Equal(Value::text(format!("u{number}"))));
+            let member =
+                Filter::Field(FieldName::new("members").unwrap(), Test::Has(Value::text(format!("u{number}"))));
             Filter::Any(vec![owner, member])
         };
         let readers: Vec<Route> = (0..1_000).map(|number| routes.add(&issues, &owned(number))).collect();

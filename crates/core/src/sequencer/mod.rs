@@ -399,7 +399,9 @@ impl Sequencer {
     /// What can be said against an event without looking at objects.
     fn check(&self, sealed: &Sealed) -> Result<(), Box<Refusal>> {
         let body = &sealed.event.body;
-        let refuse = |code, reason| Box::new(Refusal { code, reason, about: None, field: None, current: None, head: Seq::FIRST });
+        let refuse = |code, reason| {
+            Box::new(Refusal { code, reason, about: None, field: None, current: None, head: Seq::FIRST })
+        };
         let invalid = |reason| refuse(RefusalCode::Invalid, reason);
         if body.ops.is_empty() {
             return Err(invalid("the event has no ops".into()));

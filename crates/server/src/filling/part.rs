@@ -207,7 +207,8 @@ impl PartFill {
         // How many there are in all is for those who may know of all.
         let progress = progress.filter(|_| !self.conceals);
         let after = self.cursor(after, &items);
-        let page = Page { channel, head, from, to, chain, fresh, query, items, gone, gone_unnamed, after, end, progress };
+        let page =
+            Page { channel, head, from, to, chain, fresh, query, items, gone, gone_unnamed, after, end, progress };
         Ok(Some(page))
     }
 

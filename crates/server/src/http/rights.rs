@@ -21,7 +21,8 @@ impl<L: EventLog, S: StateStore> Rights<L, S> {
     /// Finds out who asks: the bearer of a token.
     pub(super) fn of(shared: &Arc<Shared<L, S>>, headers: &HeaderMap) -> Result<Self, Problem> {
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let token =
+            value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let verified = shared.verify(token.map(|(_, token)| token.trim()));
         let verified = verified.map_err(|error| Problem::unauthorized(error.to_string()))?;
         let caller = verified.map(|verified| verified.caller).unwrap_or_default();

@@ -32,7 +32,8 @@ const ON_STREAMS: &str = "[streams.\"lists/*\".rules.tasks]";
 
 /// Reads what a stream says of who may use it, where it says anything.
 pub(super) fn read_stream(settings: &DeTable<'_>) -> Read<Option<StreamRules>> {
-    let rules = StreamRules { read: rule(settings, "read", Kind::Stream)?, write: rule(settings, "write", Kind::Stream)? };
+    let rules =
+        StreamRules { read: rule(settings, "read", Kind::Stream)?, write: rule(settings, "write", Kind::Stream)? };
     Ok(Some(rules).filter(|rules| rules.read.is_some() || rules.write.is_some()))
 }
 

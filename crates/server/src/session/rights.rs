@@ -82,7 +82,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let changed: Vec<Channel> = changed.map(|(channel, _)| *channel).collect();
         for channel in changed {
             self.close_channel(channel);
-            self.say_error(Some(channel), ErrorCode::NotOpen, "what may be read has changed: open the stream again", None);
+            self.say_error(
+                Some(channel),
+                ErrorCode::NotOpen,
+                "what may be read has changed: open the stream again",
+                None,
+            );
         }
     }
 

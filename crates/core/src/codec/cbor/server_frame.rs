@@ -9,7 +9,9 @@ use super::verdict::{read_lost, read_refusal, read_verdict, read_word};
 use super::{CodecError, Reader, Writer, read_array, read_tuple};
 use crate::block::EventBlock;
 use crate::codec::check_run;
-use crate::frame::{AckRun, ErrorCode, ErrorFrame, Events, LostOf, Opened, Readable, Resync, ResyncReason, ServerFrame, Welcome};
+use crate::frame::{
+    AckRun, ErrorCode, ErrorFrame, Events, LostOf, Opened, Readable, Resync, ResyncReason, ServerFrame, Welcome,
+};
 use crate::hash::{Chain, Digest};
 use crate::limits;
 use crate::numbers::{Channel, EventNumber, Incarnation, Millis, Seq, View};
@@ -110,7 +112,9 @@ pub fn encode_events_head(channel: Channel, head: Seq, digest: Option<Digest>, b
 
 impl Writer {
     fn welcome(&mut self, welcome: &Welcome) -> &mut Self {
-        self.frame(kind::WELCOME, 4 + u64::from(welcome.expires_in.is_some())).uint(welcome::PROTOCOL).uint(welcome.protocol.into());
+        self.frame(kind::WELCOME, 4 + u64::from(welcome.expires_in.is_some()))
+            .uint(welcome::PROTOCOL)
+            .uint(welcome.protocol.into());
         self.uint(welcome::SERVER).text(&welcome.server).uint(welcome::SILENCE).uint(welcome.silence.0);
         self.uint(welcome::FRAME_BYTES).uint(welcome.frame_bytes);
         self.entry_if(welcome::EXPIRES_IN, welcome.expires_in.map(|left| left.0))

@@ -12,7 +12,9 @@ use crate::block::EventBlock;
 use crate::codec::cbor::encode_recorded;
 use crate::codec::check_run;
 use crate::event::Recorded;
-use crate::frame::{AckRun, ErrorCode, ErrorFrame, Events, LostOf, Opened, Readable, Resync, ResyncReason, ServerFrame, Welcome};
+use crate::frame::{
+    AckRun, ErrorCode, ErrorFrame, Events, LostOf, Opened, Readable, Resync, ResyncReason, ServerFrame, Welcome,
+};
 use crate::hash::{Chain, Digest};
 use crate::limits;
 use crate::name::Collection;

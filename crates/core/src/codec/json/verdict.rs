@@ -6,9 +6,9 @@ use super::tree::Json;
 use super::value::read_value;
 use super::{CodecError, Writer};
 use crate::event::{Lost, LostReason, OwnVerdict, Refusal, RefusalCode, Verdict};
-use crate::name::FieldName;
 use crate::hash::ContentHash;
 use crate::limits;
+use crate::name::FieldName;
 use crate::numbers::{EventNumber, Seq};
 
 impl Writer {
