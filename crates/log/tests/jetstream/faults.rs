@@ -87,7 +87,7 @@ fn is_there(node: &Node, next: &Append) -> bool {
         match wait(node.replay(&next.stream, next.expected, usize::MAX)) {
             Ok(batches) if batches.is_empty() => return false,
             Ok(batches) => {
-                assert_eq!(batches, [next.batch.clone()], "nobody else writes");
+                assert_eq!(batches, std::slice::from_ref(&next.batch), "nobody else writes");
                 return true;
             }
             Err(error) => assert!(error.is_retryable(), "{error}"),
