@@ -22,6 +22,10 @@ if (name) {
     </StrictMode>,
   );
   showStanding(panel, db, db.stream("accounts/lists"));
+  const note = document.createElement("p");
+  note.className = "nothing-shown muted";
+  note.textContent = "Its tape has what others alone may see, so it stays with the server.";
+  panel.append(note);
 } else {
   panel.remove();
   root.render(<SignIn />);
