@@ -311,7 +311,7 @@ impl Replica {
     /// How far the replica is with being filled, where it is; or with the result of a query, where that is known.
     pub fn filling(&self) -> Option<Progress> {
         let filled = self.history.filling.as_ref().map(|filled| filled.progress);
-        filled.or(self.part.as_ref()?.coming)
+        filled.or_else(|| self.part.as_ref()?.coming)
     }
 }
 

@@ -101,30 +101,35 @@ impl Shared {
                 Some(place) => Ok(place),
                 None => self.ask(&stream, None).await,
             };
-            match place {
+            let goes_on = match place {
                 Err(error) => self.give_up(&stream, Vec::new(), &error.to_string()),
                 Ok(place) if !place.is_read && place.end.is_some() => {
-                    self.refuse(self.waiting(&stream), place.position());
+                    self.refuse_all(&stream, Vec::new(), place.position())
                 }
                 Ok(place) => match self.take_group(&stream, &place) {
                     Next::Group(group) => self.append_group(&stream, place, group).await,
                     Next::Elsewhere => self.refuse_first(&stream, place, known.is_some()).await,
                 },
+            };
+            if !goes_on {
+                return;
             }
         }
     }
 
-    /// The first batch does not follow from where the stream is, or was: then it is looked at again.
-    async fn refuse_first(&self, stream: &StreamName, place: Place, may_be_old: bool) {
+    /// The first batch does not follow from where the stream is, or was: then it is looked at again. Answers whether the
+    /// lane goes on.
+    async fn refuse_first(&self, stream: &StreamName, place: Place, may_be_old: bool) -> bool {
         if may_be_old {
             match self.ask(stream, Some(place)).await {
                 Ok(now) if now.end == place.end => {}
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(error) => return self.give_up(stream, Vec::new(), &error.to_string()),
             }
         }
         let first = self.lock().lanes.get_mut(stream).and_then(VecDeque::pop_front);
         self.refuse(Vec::from_iter(first), place.position());
+        true
     }
 
     /// Ends a lane in which nothing waits.
@@ -171,24 +176,25 @@ impl Shared {
         if group.is_empty() { Next::Elsewhere } else { Next::Group(group) }
     }
 
-    async fn append_group(&self, stream: &StreamName, mut place: Place, mut group: Vec<Waiting>) {
+    /// Answers whether the lane goes on.
+    async fn append_group(&self, stream: &StreamName, mut place: Place, group: Vec<Waiting>) -> bool {
         let outgoing = Outgoing::new(place.end, &group);
         for _ in 0..limits::PUBLISH_TRIES {
             match self.publish(stream, place.last, &outgoing).await {
-                Ok(place) => return self.appended(stream, place, group),
+                Ok(place) => {
+                    self.appended(stream, place, group);
+                    return true;
+                }
                 Err(Failed::Unknown(why)) => return self.give_up(stream, group, &why),
                 Err(Failed::Elsewhere) => match self.ask(stream, Some(place)).await {
                     // JetStream refuses, too, while it is not done with the message before; or somebody left a part.
                     Ok(now) if now.end == place.end => place.last = now.last,
-                    Ok(now) => {
-                        group.extend(self.waiting(stream));
-                        return self.refuse(group, now.position());
-                    }
+                    Ok(now) => return self.refuse_all(stream, group, now.position()),
                     Err(error) => return self.give_up(stream, group, &error.to_string()),
                 },
             }
         }
-        self.give_up(stream, group, "JetStream refuses a message that follows from the last one");
+        self.give_up(stream, group, "JetStream refuses a message that follows from the last one")
     }
 
     fn appended(&self, stream: &StreamName, place: Place, group: Vec<Waiting>) {
@@ -203,16 +209,25 @@ impl Shared {
         group.into_iter().for_each(|waiting| self.answer(waiting, Err(AppendError::Conflict { position })));
     }
 
-    /// Nobody knows where the stream is: so for a group, and for what waits behind it.
-    fn give_up(&self, stream: &StreamName, mut group: Vec<Waiting>, why: &str) {
-        self.forget(stream);
-        group.extend(self.waiting(stream));
-        group.into_iter().for_each(|waiting| self.answer(waiting, Err(AppendError::Unknown(why.to_owned()))));
+    /// Others have appended before a group, and what waits behind it: the lane ends.
+    fn refuse_all(&self, stream: &StreamName, mut group: Vec<Waiting>, position: Position) -> bool {
+        group.extend(self.close(stream));
+        self.refuse(group, position);
+        false
     }
 
-    /// Takes all that waits in a lane.
-    fn waiting(&self, stream: &StreamName) -> Vec<Waiting> {
-        self.lock().lanes.get_mut(stream).into_iter().flat_map(|lane| lane.drain(..)).collect()
+    /// Nobody knows where the stream is: so for a group, and for what waits behind it. The lane ends.
+    fn give_up(&self, stream: &StreamName, mut group: Vec<Waiting>, why: &str) -> bool {
+        self.forget(stream);
+        group.extend(self.close(stream));
+        group.into_iter().for_each(|waiting| self.answer(waiting, Err(AppendError::Unknown(why.to_owned()))));
+        false
+    }
+
+    /// Ends a lane, and takes all that waits in it: before anybody hears of it, so that whoever does can read the stream
+    /// and go on.
+    fn close(&self, stream: &StreamName) -> VecDeque<Waiting> {
+        self.lock().lanes.remove(stream).unwrap_or_default()
     }
 
     fn answer(&self, waiting: Waiting, outcome: Result<Position, AppendError>) {
