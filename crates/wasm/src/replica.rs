@@ -387,7 +387,7 @@ fn status(replica: &CoreReplica) -> Vec<u8> {
     } = replica.status();
     record(&[
         ("open", open.into()),
-        ("denied", denied.map_or(Value::Null, |why| Value::text(why))),
+        ("denied", denied.map_or(Value::Null, Value::text)),
         ("outdated", outdated.into()),
         ("played", number(played.0)),
         ("head", number(head.0)),

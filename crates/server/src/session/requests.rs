@@ -57,7 +57,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             self.say_error(None, ErrorCode::UpgradeRequired, message.as_str(), None);
             return self.say_goodbye(close_code::POLICY, message);
         }
-        let Ok(expires_in) = self.introduce(hello) else { return };
+        let expires_in = match self.introduce(hello) {
+            Ok(expires_in) => expires_in,
+            Err(error) => return self.is_unauthorized(&error),
+        };
         (self.greeted, self.deflate) = (true, hello.deflate);
         self.wire.take_whole_frames();
         self.say(&ServerFrame::Welcome(Welcome {

@@ -38,16 +38,12 @@ impl Grant {
 }
 
 impl<L: EventLog, S: StateStore> Session<L, S> {
-    /// Finds out who the client speaks for. Answers for how long, or `Err` where the session ends.
-    pub(super) fn introduce(&mut self, hello: &Hello) -> Result<Option<Millis>, ()> {
-        let verified = match self.shared.verify(hello.token.as_deref()) {
-            Ok(Some(verified)) => verified,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(self.is_unauthorized(&error)),
-        };
+    /// Finds out who the client speaks for. Answers for how long.
+    pub(super) fn introduce(&mut self, hello: &Hello) -> Result<Option<Millis>, AuthError> {
+        let Some(verified) = self.shared.verify(hello.token.as_deref())? else { return Ok(None) };
         let is_other = self.greeted && verified.caller.subject != self.caller.subject;
         if is_other {
-            return Err(self.is_unauthorized(&AuthError::OtherSubject));
+            return Err(AuthError::OtherSubject);
         }
         self.caller = Arc::new(verified.caller.clone());
         let grant = Grant::new(verified);
@@ -91,7 +87,8 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         }
     }
 
-    fn is_unauthorized(&mut self, error: &AuthError) {
+    /// Ends the session: what the client showed is not good.
+    pub(super) fn is_unauthorized(&mut self, error: &AuthError) {
         let message = error.to_string();
         self.say_error(None, ErrorCode::Unauthorized, message.as_str(), None);
         self.say_goodbye(close_code::POLICY, message);

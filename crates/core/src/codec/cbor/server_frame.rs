@@ -172,6 +172,7 @@ pub fn glance(bytes: &[u8]) -> Result<Glance, Box<CodecError>> {
 
 /// What a glance at a server's frame tells.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, for a moment")]
 pub enum Glance {
     /// It concerns the socket, or perhaps one stream: this is all of it.
     Whole(ServerFrame),
