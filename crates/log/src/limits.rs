@@ -88,6 +88,8 @@ pub const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 pub const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// How often a message is given to JetStream that refuses it though it follows from the last one.
 pub const PUBLISH_TRIES: usize = 10;
+/// How long it is waited between two of them.
+pub const PUBLISH_PAUSE: Duration = Duration::from_millis(5);
 /// Streams of which it is remembered where they end.
 pub const KNOWN_PLACES: usize = 200_000;
 /// Messages that are asked for at once.

@@ -188,7 +188,11 @@ impl Shared {
                 Err(Failed::Unknown(why)) => return self.give_up(stream, group, &why),
                 Err(Failed::Elsewhere) => match self.ask(stream, Some(place)).await {
                     // JetStream refuses, too, while it is not done with the message before; or somebody left a part.
-                    Ok(now) if now.end == place.end => place.last = now.last,
+                    // Another node's message may be on its way to the quorum: a moment later it is there to be seen.
+                    Ok(now) if now.end == place.end => {
+                        place.last = now.last;
+                        tokio::time::sleep(limits::PUBLISH_PAUSE).await;
+                    }
                     Ok(now) => return self.refuse_all(stream, group, now.position()),
                     Err(error) => return self.give_up(stream, group, &error.to_string()),
                 },

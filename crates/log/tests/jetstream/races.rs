@@ -45,8 +45,9 @@ fn race(servers: usize) {
         });
         let winner = usize::from(outcomes[1][0].is_ok());
         assert!(outcomes[winner].iter().all(Result::is_ok), "round {round}: {outcomes:?}");
-        let refused = |outcome: &Result<_, AppendError>| matches!(outcome, Err(AppendError::Conflict { .. }));
-        assert!(outcomes[1 - winner].iter().all(refused), "round {round}: {outcomes:?}");
+        // Whether what nobody knows of was recorded is seen at the end: then it is not what the winner appended.
+        let is_ok = |outcome: &Result<_, AppendError>| outcome.is_ok();
+        assert!(!outcomes[1 - winner].iter().any(is_ok), "round {round}: {outcomes:?}");
         position = position.plus(attempts[winner].len() as u64);
         batches.extend(attempts[winner].drain(..).map(|append| append.batch));
         wins[winner] += 1;
