@@ -8,5 +8,3 @@ pub const RULE_PARTS: usize = 1_000;
 pub const RULE_DEPTH: usize = 50;
 /// Items of a list that a rule may go over.
 pub const LIST_ITEMS: usize = 1_000;
-/// Collections with rules of their own that one stream can have.
-pub const COLLECTIONS: usize = 1_000;

@@ -4,12 +4,10 @@
 //! several that fit a collection, those for the most exact pattern count. What a stream's own rule says is wanted
 //! besides what the rules of its collections say; a collection that has none for something goes by the stream's alone.
 
-use tapeline_core::caller::Caller;
 use tapeline_core::name::{Collection, FieldName, StreamName};
 use tapeline_core::retention::StreamPattern;
 
 use crate::expression::Rule;
-use crate::vars;
 
 /// All rules of an app.
 #[derive(Debug, Default)]
@@ -91,13 +89,6 @@ impl Authority {
     /// Whether there are no rules: everything is allowed.
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty() && self.collections.is_empty()
-    }
-
-    /// Whether somebody may use anything of a stream at all, as far as its own rule says.
-    pub fn may_write_on(&self, stream: &StreamName, caller: &Caller) -> bool {
-        let (auth, of) = (vars::auth(caller), vars::stream(stream));
-        let rule = self.on(stream).stream.and_then(|rules| rules.write.as_ref());
-        caller.is_trusted || rule.is_none_or(|rule| rule.holds(&[("auth", &auth), ("stream", &of)]))
     }
 
     /// The rules that hold on a stream.

@@ -233,6 +233,40 @@ async fn who_becomes_a_member_gets_exactly_that_and_who_is_none_any_more_has_it_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_token_that_says_something_else_brings_and_takes_exactly_that_without_a_break() {
+    const BY_TEAM: &str = r#"
+        [collections.tasks.rules]
+        read = "resource.team in auth.teams"
+    "#;
+    let asking = std::sync::Arc::new(Asking::start(BY_TEAM).await);
+    let (_backend, all) = asking.backend().await;
+    let everything = all.collection("tasks").unwrap();
+    for team in ["red", "blue", "green"] {
+        everything.insert_as(&ObjectId::new(team).unwrap(), [("team", Value::text(team))]).unwrap();
+    }
+    soon(all.synced()).await.unwrap();
+    let (asked, proxy) = (std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)), asking.proxy().await);
+    let tokens = {
+        let asking = asking.clone();
+        move || {
+            let teams = match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0 => json!(["red", "green"]),
+                _ => json!(["blue", "green"]),
+            };
+            std::future::ready(asking.token_for("ana", json!({ "teams": teams }), 4))
+        }
+    };
+    let ana = builder(&proxy.address, Transport::WebSocket).tokens(tokens).open().await.unwrap();
+    let list = ana.stream("list").await.unwrap();
+    let holds = |ids: [&str; 2]| tasks(&list).keys().map(ToString::to_string).eq(ids);
+    shows(&list, || holds(["green", "red"])).await;
+    let mut connection = ana.connection_changes();
+    connection.mark_unchanged();
+    shows(&list, || holds(["blue", "green"])).await;
+    assert!(!connection.has_changed().unwrap(), "{:?}", *connection.borrow());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_which_nothing_may_be_read_is_denied_and_what_was_held_of_it_goes() {
     let asking = Asking::start(SCHEMA).await;
     let directory = TempDir::new().unwrap();

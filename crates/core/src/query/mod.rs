@@ -15,7 +15,7 @@
 //!
 //! `filter` says which objects, `order` how values compare, `live` keeps the answer up to date as objects change,
 //! `routing` finds the queries that an object concerns, `window` keeps the first objects of a query, `index` finds them
-//! where they are sorted already.
+//! where they are sorted already, `written` makes their values.
 
 mod filter;
 pub mod index;
@@ -24,6 +24,7 @@ mod order;
 pub mod partial;
 pub mod routing;
 pub mod window;
+mod written;
 
 use crate::limits;
 use crate::name::{Collection, FieldName, NameError};

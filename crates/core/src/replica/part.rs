@@ -19,7 +19,7 @@ use crate::numbers::{Channel, QueryNumber, Seq, View};
 use crate::object::Object;
 use crate::op::Action;
 use crate::query::{Found, Query, QueryError};
-use crate::value::{Entries, Value};
+use crate::value::Value;
 
 /// The queries whose results are held.
 #[derive(Debug, Default)]
@@ -220,23 +220,6 @@ impl Query {
     fn may_find(&self, key: &Key, object: &Object) -> bool {
         self.collection == key.collection && self.filter.matches(&key.id, object)
     }
-
-    /// The query for objects by their ids.
-    pub fn value_of_ids<'a>(collection: &Collection, ids: impl Iterator<Item = &'a ObjectId>) -> Value {
-        let map = |name: &str, value| Value::Map(Entries::new(vec![(name.into(), value)]).expect("one"));
-        let ids = ids.map(|id| Value::text(id.to_string())).collect();
-        let parts = vec![
-            ("collection".into(), Value::text(collection.as_str())),
-            ("where".into(), map("id", map("in", Value::List(ids)))),
-        ];
-        Value::Map(Entries::new(parts).expect("two"))
-    }
-}
-
-/// The query for all of a collection.
-fn value_of_all(collection: &Collection) -> Value {
-    let parts = vec![("collection".into(), Value::text(collection.as_str()))];
-    Value::Map(Entries::new(parts).expect("one"))
 }
 
 impl Replica {
@@ -286,7 +269,7 @@ impl Replica {
         let known = self.part.as_ref().and_then(|part| part.all.iter().find(|known| known.query == query));
         match known {
             Some(known) => Ok(known.number),
-            None => self.want(value_of_all(&query.collection), query),
+            None => self.want(Query::value_of_all(&query.collection), query),
         }
     }
 
@@ -321,7 +304,7 @@ impl Replica {
             return false;
         }
         subscribed.query.limit = Some(limit);
-        subscribed.value = with_limit(&subscribed.value, limit);
+        subscribed.value = Query::value_with_limit(&subscribed.value, limit);
         subscribed.ready = false;
         match subscribed.asked {
             // What comes first answers what was asked first.
@@ -491,12 +474,4 @@ impl Replica {
         body.on.get_or_insert(base);
         body.ops.iter_mut().for_each(|op| op.seen = op.seen.or(Some(base)));
     }
-}
-
-fn with_limit(query: &Value, limit: usize) -> Value {
-    let Value::Map(parts) = query else { return query.clone() };
-    let others = parts.iter().filter(|(name, _)| name.as_str() != "limit");
-    let mut parts: Vec<_> = others.map(|(name, value)| (name.clone(), value.clone())).collect();
-    parts.push(("limit".into(), Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))));
-    Value::Map(Entries::new(parts).expect("each part once"))
 }

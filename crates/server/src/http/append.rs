@@ -56,7 +56,7 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
         return Err(Problem::bad_request("there are no events"));
     };
     let tape = shared.hub.tape(&stream);
-    let verdicts = push(shared, &tape, caller, events, text.len()).await?;
+    let verdicts = push(shared, &tape, (client, caller), events, text.len()).await?;
     if let [OwnVerdict { verdict: Verdict::Refused(refusal), .. }] = &*verdicts
         && is_one
     {
@@ -109,11 +109,10 @@ fn read_event(text: &str, client: ClientId, first: EventNumber, n: EventNumber, 
 async fn push<L: EventLog, S: StateStore>(
     shared: &Shared<L, S>,
     tape: &Arc<Tape>,
-    caller: Arc<Caller>,
+    (client, caller): (ClientId, Arc<Caller>),
     events: Vec<Sealed>,
     bytes: usize,
 ) -> Result<Vec<OwnVerdict>, Problem> {
-    let client = events.first().map(|sealed| sealed.event.client).unwrap_or_default();
     let listener = Listener::join(&shared.hub, tape, client);
     let mut hashes: BTreeMap<_, _> = events.iter().map(|sealed| (sealed.event.n, sealed.hash)).collect();
     let _room = shared.shards.room(tape.stream(), bytes).await.map_err(|Closed| Problem::stopping())?;

@@ -25,12 +25,12 @@ pub(super) async fn list<L: EventLog, S: StateStore>(
     let limit = query.number("limit")?.unwrap_or(limits::LISTED_STREAMS).min(limits::LISTED_STREAMS);
     let found = shared.log.streams(after.as_ref(), limit).await?;
     let rows = {
-        let (of, shared) = (shared.clone(), shared.clone());
-        // Of what somebody may not read whole, not even the name is theirs to know.
-        let may_know = move |info: &&StreamInfo| shared.authority.reading(&info.stream, &caller) == Reading::Whole;
+        let shared = shared.clone();
         let rows = move || {
+            // Of what somebody may not read whole, not even the name is theirs to know.
+            let may_know = |info: &&StreamInfo| shared.authority.reading(&info.stream, &caller) == Reading::Whole;
             let known = found.iter().filter(may_know);
-            known.map(|info| row(&of, info)).collect::<Result<Vec<_>, LogError>>()
+            known.map(|info| row(&shared, info)).collect::<Result<Vec<_>, LogError>>()
         };
         tokio::task::spawn_blocking(rows).await.map_err(|_| Problem::stopping())??
     };

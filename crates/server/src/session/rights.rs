@@ -3,6 +3,7 @@
 //!
 //! Where it is good no more, the session ends, and the client keeps what it has pending.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
@@ -11,6 +12,7 @@ use tapeline_authority::Reading;
 use tapeline_core::frame::{ErrorCode, Hello};
 use tapeline_core::numbers::{Channel, Millis};
 use tapeline_log::{EventLog, StateStore};
+use tokio::time::{Sleep, sleep};
 
 use super::{Session, close_code};
 use crate::auth::{AuthError, Verified};
@@ -19,7 +21,7 @@ use crate::limits;
 /// Who a session speaks for, and when it is to be looked at again.
 pub(super) struct Grant {
     verified: Verified,
-    over: Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
+    over: Option<Pin<Box<Sleep>>>,
 }
 
 impl Grant {
@@ -27,7 +29,7 @@ impl Grant {
         let left = verified.expires.map(|expires| expires.duration_since(SystemTime::now()).unwrap_or_default());
         // The clock that says so is looked at again then, and may be a little behind the timer.
         let look_in = left.map(|left| left.max(limits::LOOK_AGAIN_IN));
-        Self { verified, over: look_in.map(|left| Box::pin(tokio::time::sleep(left))) }
+        Self { verified, over: look_in.map(|left| Box::pin(sleep(left))) }
     }
 
     /// How long it is good for.
