@@ -61,6 +61,11 @@ pub enum Command {
         #[command(subcommand)]
         command: SchemaCommand,
     },
+    /// Print types for the objects of a schema, in the language an app is written in.
+    #[command(after_help = "Examples:
+  tapeline types schema.toml --lang ts > src/schema.ts
+  tapeline types schema.toml --lang rust > src/schema.rs")]
+    Types(crate::types::Types),
     /// Look at the rules of a schema file: who may read and write what.
     Rules {
         #[command(subcommand)]

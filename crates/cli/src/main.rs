@@ -15,6 +15,7 @@ mod relay;
 mod replay;
 mod stop;
 mod storage;
+mod types;
 mod wire;
 mod words;
 
@@ -52,6 +53,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(demo) => commands::demo::run(demo, json).await,
         Command::Serve(serve) => commands::serve::run(serve, json).await,
         Command::Schema { command: SchemaCommand::Check { file } } => commands::schema::check(&file, json),
+        Command::Types(arguments) => types::run(&arguments),
         Command::Rules { command: RulesCommand::Test { file, schema } } => commands::rules::test(&file, &schema, json),
         Command::Why(why) => commands::rules::why(&server, why, json),
         Command::Token(token) => commands::token::run(&token, json),

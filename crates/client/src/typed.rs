@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tapeline_core::name::ObjectId;
 use tapeline_core::op::{Action, Edit};
+use tapeline_core::value::Value;
 
 use crate::batch::named;
 use crate::error::{EditError, ShapeError};
@@ -76,13 +77,14 @@ impl<T: DeserializeOwned> Typed<T> {
 }
 
 impl<T: Serialize> Typed<T> {
-    /// Makes a new object. Answers its id, a UUID of version 7.
+    /// Makes a new object. Answers its id, a UUID of version 7. Fields that are null or `None` are left out.
     ///
     /// # Errors
     /// Where the value cannot be an object.
     pub fn put_new(&self, value: &T) -> Result<(ObjectId, Receipt), EditError> {
         let id = chance::object_id();
-        let fields = named(shape::fields(value)?, |value| value)?;
+        let fields = shape::fields(value)?.into_iter().filter(|(_, value)| *value != Value::Null);
+        let fields = named(fields, |value| value)?;
         Ok((id.clone(), self.collection.edit(&id, Action::Insert(fields))?))
     }
 
@@ -109,7 +111,9 @@ impl<T: Serialize> Typed<T> {
         let mut value: T = shape::read(&object)?;
         change(&mut value);
         let fields = shape::fields(&value)?.into_iter();
-        let changed: Vec<_> = fields.filter(|(name, value)| object.get(name) != Some(value)).collect();
+        // A field that is not there is as good as null.
+        let known = |name: &str| object.get(name).unwrap_or(&Value::Null);
+        let changed: Vec<_> = fields.filter(|(name, value)| known(name) != value).collect();
         if changed.is_empty() {
             return Ok(None);
         }

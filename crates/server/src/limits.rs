@@ -98,6 +98,8 @@ pub const TAIL_BLOCK_BYTES: usize = 256;
 pub const COURSE_BLOCKS: usize = 1_024;
 
 // Filling replicas.
+/// Bytes of events that are read from the log for a replica, from which on it is rather filled where there are still more.
+pub const PLAYED_BYTES: usize = tapeline_core::limits::READ_BYTES / 2;
 
 /// Bytes of a page from which on it is compressed.
 pub const DEFLATED_PAGE_BYTES: usize = 512;

@@ -105,6 +105,24 @@ async fn who_returns_gets_what_has_become_of_each_object() {
 }
 
 #[tokio::test]
+async fn few_but_large_events_are_not_played_to_who_is_new() {
+    let earlier = World::new().await;
+    let mut author = Author::new(&earlier).await;
+    let text = "some words that take some room ".repeat(256);
+    author.push((0..20).map(|number| make("notes", number, &text))).await;
+    for round in 0..15 {
+        author.push((0..20).map(|number| edit("notes", number, &format!("{text}{round}")))).await;
+    }
+    // A server that has just taken events has them in memory, from where they are played.
+    let world = World::on(earlier.log.clone()).await;
+    let (mut reader, mut held) = (world.client().await, Held::default());
+    reader.open_as(&mut held, 2, &[]).await;
+    held.fill(&mut reader).await;
+    assert_eq!(held.objects, expected(&world, |_, _| true).await);
+    assert_eq!(held.pages.iter().map(|page| page.items.len()).sum::<usize>(), 20);
+}
+
+#[tokio::test]
 async fn many_are_filled_at_once_and_others_are_served() {
     let world = World::new().await;
     let mut author = Author::new(&world).await;

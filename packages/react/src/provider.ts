@@ -1,7 +1,7 @@
 /** One Tapeline for a tree of components: opened with it and closed with it, or given from outside. */
 
 import { createContext, createElement, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
-import { type Options, type Stream, Tapeline } from "tapeline";
+import { type Options, type Stream, Tapeline, type Untyped } from "tapeline";
 import { keyOf } from "./key.js";
 
 const Context = createContext<Tapeline | undefined>(undefined);
@@ -24,15 +24,19 @@ export function useTapeline(): Tapeline | undefined {
 }
 
 /** A stream of this tree's Tapeline. */
-export function useStream(name: string): Stream | undefined {
+export function useStream<Collections extends { [Name in keyof Collections]: object } = Untyped>(
+  name: string,
+): Stream<Collections> | undefined {
   const db = useTapeline();
-  return useMemo(() => (typeof window === "undefined" ? undefined : db?.stream(name)), [db, name]);
+  return useMemo(() => (typeof window === "undefined" ? undefined : db?.stream<Collections>(name)), [db, name]);
 }
 
 /** A part of a stream: of it comes what hooks ask for, for as long as they do. */
-export function usePart(name: string): Stream | undefined {
+export function usePart<Collections extends { [Name in keyof Collections]: object } = Untyped>(
+  name: string,
+): Stream<Collections> | undefined {
   const db = useTapeline();
-  return useMemo(() => (typeof window === "undefined" ? undefined : db?.part(name)), [db, name]);
+  return useMemo(() => (typeof window === "undefined" ? undefined : db?.part<Collections>(name)), [db, name]);
 }
 
 interface Opening {

@@ -13,7 +13,7 @@ export type { Peers, Presence } from "./presence.js";
 export type { OrderBy, Query, Test, Where } from "./query.js";
 export type { Plan } from "./replace.js";
 export type { Connection, Status } from "./status.js";
-export { type On, type Read, Stream } from "./stream.js";
+export { type On, type Read, Stream, type Untyped } from "./stream.js";
 export { type Options, Tapeline } from "./tapeline.js";
 export { type Splice, spliceBetween } from "./text.js";
 export type { Value } from "./values.js";

@@ -19,7 +19,11 @@ export type On = <Fields extends object>(collection: Collection<Fields>) => Edit
 /** Something that was read: an object, or one of its fields. */
 export type Read = readonly [collection: string, id: string, field?: string];
 
-export class Stream {
+/** What the objects of collections hold is not said: each collection is given its type where it is used. */
+export type Untyped = Record<never, object>;
+
+/** `Collections`: what the objects of each collection hold, by its name, as `tapeline types` makes it of a schema. */
+export class Stream<Collections extends { [Name in keyof Collections]: object } = Untyped> {
   private readonly collections = new Map<string, unknown>();
 
   /** @internal */
@@ -34,7 +38,9 @@ export class Stream {
   }
 
   /** The objects of one kind. The same one each time. */
-  collection<Fields extends object = Record<string, Value>>(name: string): Collection<Fields> {
+  collection<Name extends keyof Collections & string>(name: Name): Collection<Collections[Name]>;
+  collection<Fields extends object = Record<string, Value>>(name: string): Collection<Fields>;
+  collection<Fields extends object>(name: string): Collection<Fields> {
     checkCollection(name);
     if (!this.collections.has(name)) this.collections.set(name, new Collection<Fields>(this.inner, name));
     return this.collections.get(name) as Collection<Fields>;

@@ -6,7 +6,7 @@ import type { Dial } from "./leader/connection.js";
 import type { Transport } from "./leader/transports.js";
 import { checkStream } from "./names.js";
 import type { Connection } from "./status.js";
-import { Stream } from "./stream.js";
+import { Stream, type Untyped } from "./stream.js";
 import { type Platform, Tab } from "./tab.js";
 
 export interface Options {
@@ -69,7 +69,7 @@ export class Tapeline {
   }
 
   /** A stream, by its name, like `lists/groceries`. The same one each time. */
-  stream(name: string): Stream {
+  stream<Collections extends { [Name in keyof Collections]: object } = Untyped>(name: string): Stream<Collections> {
     return this.open(name, false);
   }
 
@@ -77,18 +77,21 @@ export class Tapeline {
    * A part of a stream: of it comes, and stays on the device, what is watched, held or loaded. Where the device has all of
    * the stream, or a tab asks for all of it, all of it is held.
    */
-  part(name: string): Stream {
+  part<Collections extends { [Name in keyof Collections]: object } = Untyped>(name: string): Stream<Collections> {
     return this.open(name, true);
   }
 
-  private open(name: string, part: boolean): Stream {
+  private open<Collections extends { [Name in keyof Collections]: object }>(
+    name: string,
+    part: boolean,
+  ): Stream<Collections> {
     this.tab.check();
     checkStream(name);
     const inner = this.tab.stream(name, part);
     const known = this.streams.get(name);
-    if (known) return known;
-    const stream = new Stream(inner, this.tab);
-    this.streams.set(name, stream);
+    if (known) return known as Stream<Collections>;
+    const stream = new Stream<Collections>(inner, this.tab);
+    this.streams.set(name, stream as Stream);
     return stream;
   }
 

@@ -1,6 +1,7 @@
 /** What the compiler promises to apps: checked with the types of the tests, and never run. */
 
-import type { Command, Conflict, Members, Notice, ParkedEdit, Row, Stream, Tapeline } from "tapeline";
+import type { Collection, Command, Conflict, Members, Notice, ParkedEdit, Row, Stream, Tapeline } from "tapeline";
+import type { Collections } from "../../../crates/cli/tests/types/schema.ts";
 
 interface Task {
   title: string;
@@ -16,6 +17,9 @@ declare const db: Tapeline;
 declare const stream: Stream;
 const tasks = stream.collection<Task>("tasks");
 const loose = stream.collection("loose");
+
+const typed = db.stream<Collections>("typed");
+type Fields<C> = C extends Collection<infer F> ? F : never;
 
 /** Whether two types are the very same. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -100,4 +104,20 @@ export function reports(notice: Notice, parked: ParkedEdit, conflict: Conflict):
     tasks.draft({ title: "", big: null, tags: [], where: { city: "" }, picture: new Uint8Array(), state: "open" }),
   );
   void [dragged, made];
+}
+
+export function madeOfASchema(): void {
+  const tasks = typed.collection("tasks");
+  tasks.insert({ title: "one", urgent: true, state: "in work", effort: 3, size: 2n, note: [1, null] });
+  // @ts-expect-error: it is required
+  tasks.insert({ title: "one" });
+  // @ts-expect-error: no such state
+  tasks.update("t", { state: "lost" });
+  tasks.update("t", { state: null, "due-date": "today", picture: Uint8Array.of(1) });
+  tasks.add("t", { watchers: "ana" });
+  is<Same<Fields<typeof tasks>["type"], 1 | 2 | true | null | undefined>>();
+  is<Same<Fields<typeof tasks>["effort"], number | null | undefined>>();
+  typed.collection("blog-posts").update("p", { day: 3 });
+  typed.collection<Task>("others").increment("t", { count: 1 });
+  db.part<Collections>("typed").collection("people").update("ana", { any: 1 });
 }

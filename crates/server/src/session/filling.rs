@@ -60,6 +60,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         self.close_channel(channel);
     }
 
+    /// What has come of a stream since `from` is sent rather than the events.
+    pub(super) fn fill_from(&mut self, channel: Channel, from: Seq) {
+        let fill = catchup::Fill { from, cut: None, fresh: false, order: KeyOrder::default() };
+        self.begin_to_fill(channel, Box::new(Fill::Whole(WholeFill::new(fill))));
+    }
+
     pub(super) fn begin_to_fill(&mut self, channel: Channel, fill: Box<Fill>) {
         let Some(open) = self.channels.get_mut(&channel) else { return };
         open.phase = Phase::Open(None);

@@ -124,6 +124,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let Some((open, Phase::Open(Some(next)))) = self.opened(opening, channel) else { return Ok(None) };
         if next < open.tape.head() {
             let run = self.shared.reader.read(&open.tape, next).await?;
+            if self.is_much(channel, &run) {
+                self.fill_from(channel, next);
+                return Ok(None);
+            }
             let deflated = self.deflated(channel, &run).await;
             // Whatever is durable was answered before it was played: those answers go first.
             self.take_mail();
@@ -143,6 +147,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         open.opening.has_seen_all();
         let has_more = next < open.tape.head() && open.opening.looks_again();
         Ok(has_more.then_some(again))
+    }
+
+    /// Whether events are so large, however few, that what they came to is rather sent.
+    fn is_much(&self, channel: Channel, run: &Run) -> bool {
+        let (bytes, end) = (run.block().bytes().len(), run.block().end());
+        let is_behind = |open: &OpenChannel| open.takes_pages && end < open.tape.head();
+        run.is_read() && bytes >= limits::PLAYED_BYTES && self.channels.get(&channel).is_some_and(is_behind)
     }
 
     /// Plays what is next of a range. Answers what is left of it.
