@@ -58,7 +58,7 @@ pub const FEW_CLIENTS: usize = 3;
 /// Bytes that they may have there.
 pub const FEW_CLIENTS_BYTES: usize = 256;
 /// Bytes of the cache of the store's blocks.
-pub const CACHE_BYTES: u64 = 16 << 20;
+pub const CACHE_BYTES: u64 = 12 << 20;
 /// Bytes of a block of the store before it is compressed.
 pub const BLOCK_BYTES: u32 = 16 << 10;
 /// Files the store keeps open.
