@@ -30,8 +30,11 @@ pub struct Receiver(SplitStream<Socket>);
 
 /// Connects, and says hello.
 pub async fn connect(server: &str) -> Result<(Sender, Receiver), Failure> {
-    connect_as(server, Hello { protocol: PROTOCOL, agent: "tapeline".into(), token: http::token(), deflate: false })
-        .await
+    connect_as(
+        server,
+        Hello { protocol: PROTOCOL, agent: "tapeline".into(), token: http::token(), deflate: false, schema: None },
+    )
+    .await
 }
 
 /// Connects as a client that says hello so.

@@ -10,7 +10,7 @@ use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Hello, PROTOCOL, ServerFrame};
 use tapeline_core::limits;
 use tapeline_core::link::{Link, LinkAction};
-use tapeline_core::numbers::Millis;
+use tapeline_core::numbers::{Millis, SchemaVersion};
 use tokio::time::Instant;
 
 use crate::chance;
@@ -22,7 +22,7 @@ use crate::transport::{Choice, End, Transport};
 pub(crate) struct Line {
     address: Address,
     choice: Choice,
-    tokens: Option<Tokens>,
+    says: Says,
     /// Brings a newer token while the one that was shown is still good.
     renewal: Option<Shown>,
     began: Instant,
@@ -77,6 +77,15 @@ impl fmt::Debug for Tokens {
     }
 }
 
+/// What an app says of itself wherever it connects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Says {
+    /// Who it speaks for.
+    pub(crate) tokens: Option<Tokens>,
+    /// Which version of the schema it was written for.
+    pub(crate) schema: Option<SchemaVersion>,
+}
+
 /// What the line brings.
 pub(crate) enum Heard {
     /// A socket came or went.
@@ -88,11 +97,11 @@ pub(crate) enum Heard {
 }
 
 impl Line {
-    pub(crate) fn new(address: Address, transport: Transport, tokens: Option<Tokens>) -> Self {
+    pub(crate) fn new(address: Address, transport: Transport, says: Says) -> Self {
         Self {
             address,
             choice: Choice::new(transport),
-            tokens,
+            says,
             renewal: None,
             began: Instant::now(),
             link: Link::new(Millis(0)),
@@ -120,7 +129,7 @@ impl Line {
         match self.link.poll(self.now()) {
             LinkAction::Connect => {
                 let attempt = Socket::connect(self.address.clone(), self.choice.next(self.now()));
-                let token = self.tokens.as_ref().map(Tokens::newest);
+                let token = self.says.tokens.as_ref().map(Tokens::newest);
                 self.state = State::Connecting(Box::pin(async move {
                     let socket = attempt.await;
                     match (token, &socket) {
@@ -241,12 +250,13 @@ impl Line {
     fn say_hello(&self, token: Option<String>) {
         let agent = concat!("tapeline-client/", env!("CARGO_PKG_VERSION")).into();
         let deflate = self.address.codec == Codec::Cbor;
-        self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token, deflate }));
+        let schema = self.says.schema;
+        self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token, deflate, schema }));
     }
 
     /// A newer token is asked for before the one that was shown is over.
     fn renew_in_time(&mut self, expires_in: Option<Millis>) {
-        let Some((tokens, left)) = self.tokens.clone().zip(expires_in) else { return };
+        let Some((tokens, left)) = self.says.tokens.clone().zip(expires_in) else { return };
         self.renewal = Some(Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(left.0 / 5 * 4).max(RENEW_AFTER)).await;
             tokens.newest().await

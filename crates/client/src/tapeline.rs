@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use tapeline_core::codec::Codec;
 use tapeline_core::name::StreamName;
+use tapeline_core::numbers::SchemaVersion;
 use tokio::sync::watch;
 
 use crate::Stream;
@@ -13,7 +14,7 @@ use crate::command::{Refused, Transaction};
 use crate::driver::Driver;
 use crate::error::{OpenError, StoreError, StreamError};
 use crate::hub::{Extent, Hub, Shared};
-use crate::line::{Line, Tokens};
+use crate::line::{Line, Says, Tokens};
 use crate::socket::Address;
 use crate::status::Connection;
 use crate::store::{Owner, Store};
@@ -35,7 +36,7 @@ pub struct Builder {
     address: String,
     path: Option<PathBuf>,
     owner: Owner,
-    tokens: Option<Tokens>,
+    says: Says,
     codec: Codec,
     transport: Transport,
     online: bool,
@@ -56,7 +57,7 @@ impl Tapeline {
             address: address.into(),
             path: None,
             owner: Owner::default(),
-            tokens: None,
+            says: Says::default(),
             codec: Codec::Cbor,
             transport: Transport::Auto,
             online: true,
@@ -192,7 +193,15 @@ impl Builder {
     where
         T: Future<Output = String> + Send + 'static,
     {
-        self.tokens = Some(Tokens::new(newest));
+        self.says.tokens = Some(Tokens::new(newest));
+        self
+    }
+
+    /// Names the version of the schema that the app was written for. A server that serves none so old says so in
+    /// [`Connection::UpgradeRequired`]; one that is older itself is tried again until it is upgraded. What is on the
+    /// device stays, and is sent then.
+    pub fn schema(mut self, version: u32) -> Self {
+        self.says.schema = Some(SchemaVersion(version));
         self
     }
 
@@ -228,7 +237,7 @@ impl Builder {
             Some(path) => Some(Store::open(&path, self.owner).await?),
         };
         let hub = Arc::new(Hub::new(store, self.online));
-        let driver = Driver::new(hub.clone(), Line::new(address, self.transport, self.tokens));
+        let driver = Driver::new(hub.clone(), Line::new(address, self.transport, self.says));
         let driver = tokio::spawn(driver.run());
         Ok(Tapeline { shared: Arc::new(Shared::new(hub, driver)) })
     }

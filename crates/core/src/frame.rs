@@ -8,7 +8,9 @@ use crate::block::EventBlock;
 use crate::event::{Authored, Lost, OwnVerdict, Refusal};
 use crate::hash::{Chain, Digest};
 use crate::name::{Collection, StreamName};
-use crate::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq, View};
+use crate::numbers::{
+    Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, SchemaVersion, Seq, View,
+};
 use crate::value::Value;
 use crate::word::Word;
 
@@ -76,6 +78,8 @@ pub struct Hello {
     pub token: Option<String>,
     /// The client can inflate: a frame of the server may come as a zero byte and the raw DEFLATE of the frame.
     pub deflate: bool,
+    /// The version of the schema that the app was written for, where it says one.
+    pub schema: Option<SchemaVersion>,
 }
 
 /// Opens a stream: what the replica holds and who it is.
@@ -359,7 +363,8 @@ pub enum ErrorCode {
     Denied,
     /// The token is missing, has expired or is none of the server's: connect with another one. The socket is closed.
     Unauthorized,
-    /// The client speaks a protocol version that the server no longer does.
+    /// The client speaks a protocol version that the server no longer does, or the app was written for a schema version
+    /// that it no longer serves.
     UpgradeRequired,
     /// A newer socket of the same client took over. The socket is closed.
     Displaced,

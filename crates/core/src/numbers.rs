@@ -84,6 +84,16 @@ impl View {
     pub const ALL: Self = Self(0);
 }
 
+/// The version of an app's schema: 1, 2, 3, … by those who write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SchemaVersion(pub u32);
+
+impl fmt::Display for SchemaVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The number under which a client speaks of a query on an open stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryNumber(pub u32);

@@ -2,7 +2,7 @@
 
 use tapeline_core::codec::cbor::{self, Glance};
 use tapeline_core::frame::{ClientFrame, ErrorFrame, Hello, PROTOCOL, ServerFrame};
-use tapeline_core::numbers::Channel;
+use tapeline_core::numbers::{Channel, SchemaVersion};
 use tapeline_core::value::Value;
 
 use crate::record;
@@ -13,13 +13,14 @@ fn say(frame: &ClientFrame) -> i32 {
 }
 
 /// The first frame on a socket. Input: what the client is, then, after `agent` bytes of it, a token where there is one.
-/// `deflate`: whether it can inflate.
+/// `deflate`: whether it can inflate. `schema`: the version of the schema that the app was written for; 0 where it says none.
 #[unsafe(no_mangle)]
-extern "C" fn hello(agent: usize, deflate: u32, bytes: usize) -> i32 {
+extern "C" fn hello(agent: usize, deflate: u32, schema: u32, bytes: usize) -> i32 {
     answer(bytes, &mut |_, input| {
         let (agent, token) = input.split_at_checked(agent).ok_or("the input is too short")?;
         let token = if token.is_empty() { None } else { Some(text(token)?.into()) };
-        let hello = Hello { protocol: PROTOCOL, agent: text(agent)?.into(), token, deflate: deflate != 0 };
+        let schema = (schema > 0).then_some(SchemaVersion(schema));
+        let hello = Hello { protocol: PROTOCOL, agent: text(agent)?.into(), token, deflate: deflate != 0, schema };
         Ok(Answer::Bytes(cbor::encode_client_frame(&ClientFrame::Hello(hello))))
     })
 }

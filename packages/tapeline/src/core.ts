@@ -344,10 +344,10 @@ export function positionBetween(ends: Uint8Array): string {
   return decoder.decode(always(running().position_between(put(ends), Math.random() * 2 ** 53)));
 }
 
-/** The first frame on a socket. `deflate`: frames may come in DEFLATE. */
-export function hello(agent: string, token: string | undefined, deflate: boolean): Uint8Array {
+/** The first frame on a socket. `deflate`: frames may come in DEFLATE. `schema`: 0 where none is said. */
+export function hello(agent: string, token: string | undefined, deflate: boolean, schema: number): Uint8Array {
   const name = encoder.encode(agent);
-  return always(running().hello(name.length, Number(deflate), put(name, encoder.encode(token ?? ""))));
+  return always(running().hello(name.length, Number(deflate), schema, put(name, encoder.encode(token ?? ""))));
 }
 
 /** Asks for a sign of life. */

@@ -18,6 +18,11 @@ export interface Options {
   readonly subject?: string;
   /** Who one speaks for, asked for anew for each connection. */
   readonly token?: () => Promise<string>;
+  /**
+   * The version of the schema that the app was written for: 1, 2, 3, … A server that serves none so old says so in
+   * `connection`; one that is older itself is tried again. What is on the device stays, and is sent then.
+   */
+  readonly schema?: number;
   /** How the server is reached: by a WebSocket, or, where those are blocked, by Server-Sent Events and POSTs. */
   readonly transport?: Transport;
   /** Where streams are kept: on the device (the default in a browser), in memory, or, in Node, in a directory. */
@@ -55,11 +60,14 @@ export class Tapeline {
     if (!server) throw invalid('name the server: Tapeline.open({ server: "wss://example.org", … })');
     if (!/^(ws|http)s?:\/\//.test(server))
       throw invalid(`the server ${server} is none: write it like wss://example.org`);
+    if (!Number.isInteger(options.schema ?? 1) || !((options.schema ?? 1) > 0))
+      throw invalid("a schema version is a whole number from 1 on");
     await environment.start();
     const app = [options.name, options.subject ?? ""].map(encodeURIComponent).join(":");
     const tab = new Tab({
       server: server.replace(/^http/, "ws"),
       token: options.token,
+      schema: options.schema ?? 0,
       dial: environment.dial(options.transport ?? "auto"),
       platform: environment.platform(`tapeline:${app}`, options.storage),
     });

@@ -20,7 +20,7 @@ test("after each attempt that fails there is another, though time passes between
   };
   const nothing = () => {};
   const events = { frame: nothing, turned: nothing, changed: nothing, room: nothing };
-  const line = new LineToServer("ws://nowhere", undefined, dial, events);
+  const line = new LineToServer("ws://nowhere", undefined, 0, dial, events);
 
   let last = { attempts, at: now };
   while (now < 3_600_000) {

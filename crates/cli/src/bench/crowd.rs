@@ -49,7 +49,7 @@ async fn come_again_and_again(url: String, name: StreamName, bytes: u64) -> Fail
 async fn come(url: &str, name: &StreamName, bytes: u64) -> Result<(), Failure> {
     // What a newcomer does with what it gets is not what is measured: it looks at nothing.
     const ENOUGH: f64 = 0.98;
-    let hello = Hello { protocol: PROTOCOL, agent: "newcomer".into(), token: None, deflate: true };
+    let hello = Hello { protocol: PROTOCOL, agent: "newcomer".into(), token: None, deflate: true, schema: None };
     let (mut sender, mut receiver) = wire::connect_as(url, hello).await?;
     let newcomer = ClientId(fastrand::u128(..));
     let open = Open::new(Channel(0), name.clone(), newcomer, Live::From(Seq::FIRST));

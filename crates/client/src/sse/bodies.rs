@@ -58,7 +58,7 @@ mod tests {
     async fn what_waits_goes_together_as_far_as_it_fits() {
         let large = |size: usize| {
             let (agent, token) = ("x".into(), Some("y".repeat(size)));
-            ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token, deflate: false })
+            ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token, deflate: false, schema: None })
         };
         for codec in Codec::ALL {
             let (sender, frames) = mpsc::channel(16);

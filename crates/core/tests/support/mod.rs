@@ -19,7 +19,9 @@ use tapeline_core::frame::{
 use tapeline_core::hash::{Chain, ContentHash, Digest, KeyHash};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId, StreamName, Subject};
-use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, Seq, View};
+use tapeline_core::numbers::{
+    Channel, ClientId, EventNumber, Incarnation, Millis, PeerId, QueryNumber, SchemaVersion, Seq, View,
+};
 use tapeline_core::object::{Entry, Object, Stamp, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
 use tapeline_core::short_text::SmolStr;
@@ -60,6 +62,7 @@ pub fn client_frame(random: &mut Rng) -> ClientFrame {
             agent: text(random),
             token: maybe(random, text),
             deflate: random.bool(),
+            schema: maybe(random, |random| SchemaVersion(random.u32(..))),
         }),
         1 => ClientFrame::Open(Open {
             channel,

@@ -202,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 }
 
 pub fn hello() -> Hello {
-    Hello { protocol: PROTOCOL, agent: "test".into(), token: None, deflate: false }
+    Hello { protocol: PROTOCOL, agent: "test".into(), token: None, deflate: false, schema: None }
 }
 
 pub fn stream(name: &str) -> StreamName {

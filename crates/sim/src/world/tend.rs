@@ -70,7 +70,13 @@ impl World {
         self.trace.note(format!("d{device}"), || format!("connects #{id}"));
         self.say(
             device,
-            &ClientFrame::Hello(Hello { protocol: PROTOCOL, agent: "sim".into(), token: None, deflate: false }),
+            &ClientFrame::Hello(Hello {
+                protocol: PROTOCOL,
+                agent: "sim".into(),
+                token: None,
+                deflate: false,
+                schema: None,
+            }),
         )
     }
 

@@ -58,6 +58,7 @@ export class LineToServer {
   constructor(
     private readonly server: string,
     private readonly token: (() => Promise<string>) | undefined,
+    private readonly schema: number,
     private readonly dial: Dial,
     private readonly events: ConnectionEvents,
   ) {
@@ -176,7 +177,7 @@ export class LineToServer {
   private async show(socket: Socket): Promise<void> {
     try {
       const token = await this.token?.();
-      if (this.socket === socket) socket.send(core.hello(AGENT, token, canInflate()));
+      if (this.socket === socket) socket.send(core.hello(AGENT, token, canInflate(), this.schema));
     } catch (error) {
       if (this.socket === socket) this.lost(`no token: ${error instanceof Error ? error.message : error}`);
     }

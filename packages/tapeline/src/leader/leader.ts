@@ -37,6 +37,8 @@ export interface Home {
 export interface LeaderOptions {
   readonly server: string;
   readonly token: (() => Promise<string>) | undefined;
+  /** The version that the app was written for; 0 where it says none. */
+  readonly schema: number;
   readonly dial: Dial;
   /** Those that can be run again. */
   readonly commands: Commands;
@@ -59,7 +61,7 @@ export class Leader {
     private readonly home: Home,
     private readonly options: LeaderOptions,
   ) {
-    this.line = new LineToServer(options.server, options.token, options.dial, {
+    this.line = new LineToServer(options.server, options.token, options.schema, options.dial, {
       frame: (channel, frame) => this.receive(channel, frame),
       turned: (connected) => this.turned(connected),
       changed: () => this.tellConnection(),

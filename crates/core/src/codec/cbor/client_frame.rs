@@ -11,13 +11,14 @@ use crate::frame::{ClientFrame, Hello, Live, Open};
 use crate::hash::Chain;
 use crate::limits;
 use crate::name::{Collection, StreamName};
-use crate::numbers::{EventNumber, Incarnation, QueryNumber, Seq, View};
+use crate::numbers::{EventNumber, Incarnation, QueryNumber, SchemaVersion, Seq, View};
 
 mod hello {
     pub(super) const PROTOCOL: u64 = 2;
     pub(super) const AGENT: u64 = 3;
     pub(super) const TOKEN: u64 = 4;
     pub(super) const DEFLATE: u64 = 5;
+    pub(super) const SCHEMA: u64 = 6;
 }
 
 mod open {
@@ -80,12 +81,17 @@ pub fn encode_client_frame(frame: &ClientFrame) -> Vec<u8> {
 
 impl Writer {
     fn hello(&mut self, hello: &Hello) -> &mut Self {
-        self.frame(kind::HELLO, 2 + u64::from(hello.token.is_some()) + u64::from(hello.deflate));
+        let optional = [hello.token.is_some(), hello.deflate, hello.schema.is_some()];
+        self.frame(kind::HELLO, 2 + optional.map(u64::from).iter().sum::<u64>());
         self.uint(hello::PROTOCOL).uint(hello.protocol.into()).uint(hello::AGENT).text(&hello.agent);
         if let Some(token) = &hello.token {
             self.uint(hello::TOKEN).text(token);
         }
-        self.entry_if_so(hello::DEFLATE, hello.deflate)
+        self.entry_if_so(hello::DEFLATE, hello.deflate);
+        if let Some(schema) = hello.schema {
+            self.uint(hello::SCHEMA).uint(schema.0.into());
+        }
+        self
     }
 
     fn open(&mut self, open: &Open) -> &mut Self {
@@ -144,6 +150,7 @@ pub fn decode_client_frame(bytes: &[u8]) -> Result<ClientFrame, Box<CodecError>>
             agent: entries.text(hello::AGENT)?.unwrap_or_default(),
             token: entries.text(hello::TOKEN)?,
             deflate: entries.is_so(hello::DEFLATE)?,
+            schema: entries.get(hello::SCHEMA, Reader::u32)?.map(SchemaVersion),
         }),
         kind::OPEN => ClientFrame::Open(read_open(&entries)?),
         kind::PUSH => {

@@ -11,7 +11,7 @@ use crate::frame::{ClientFrame, Filling, Hello, Live, Open};
 use crate::hash::Chain;
 use crate::limits;
 use crate::name::{Collection, StreamName};
-use crate::numbers::{EventNumber, Incarnation, QueryNumber, Seq, View};
+use crate::numbers::{EventNumber, Incarnation, QueryNumber, SchemaVersion, Seq, View};
 
 /// Encodes what a client says.
 pub fn encode_client_frame(frame: &ClientFrame) -> Vec<u8> {
@@ -47,6 +47,9 @@ impl Writer {
             self.key("token").text(token);
         }
         self.member_if_so("deflate", hello.deflate);
+        if let Some(schema) = hello.schema {
+            self.key("schema").uint(schema.0.into());
+        }
     }
 
     fn open(&mut self, open: &Open) {
@@ -102,6 +105,7 @@ pub fn decode_client_frame(text: &[u8]) -> Result<ClientFrame, CodecError> {
             agent: frame.text_if_any("agent")?.map(String::from).unwrap_or_default(),
             token: frame.text_if_any("token")?.map(String::from),
             deflate: frame.is_so("deflate"),
+            schema: frame.small_if_any("schema")?.map(SchemaVersion),
         }),
         "open" => ClientFrame::Open(read_open(frame)?),
         "push" => ClientFrame::Push {

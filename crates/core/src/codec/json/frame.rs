@@ -36,8 +36,11 @@ impl Members {
 
     /// Takes a number of 32 bits.
     pub(super) fn small(&mut self, part: &'static str) -> Result<u32, CodecError> {
-        let number = self.count(part)?;
-        u32::try_from(number).map_err(|_| CodecError::Json(format!("{part}: {number} is more than 4294967295")))
+        small(part, self.count(part)?)
+    }
+
+    pub(super) fn small_if_any(&mut self, part: &'static str) -> Result<Option<u32>, CodecError> {
+        self.count_if_any(part)?.map(|number| small(part, number)).transpose()
     }
 
     pub(super) fn channel(&mut self) -> Result<Channel, CodecError> {
@@ -48,4 +51,8 @@ impl Members {
 /// Reads the last numbers of the clients that an open named.
 pub(super) fn read_numbers(json: Json) -> Result<Vec<EventNumber>, CodecError> {
     json.list_of("clients named", limits::FORMER_CLIENTS + 1, |json| json.count("last").map(EventNumber))
+}
+
+fn small(part: &'static str, number: u64) -> Result<u32, CodecError> {
+    u32::try_from(number).map_err(|_| CodecError::Json(format!("{part}: {number} is more than 4294967295")))
 }
