@@ -1,5 +1,5 @@
 //! Schema files: a [`Schema`] and an [`Authority`] as people write them, in TOML, and where they went wrong. `rules`
-//! reads who may do what.
+//! reads who may do what, `checks` what is valid whoever writes it.
 //!
 //! ```toml
 //! [collections.tasks]
@@ -20,11 +20,12 @@
 //! retain = { events = 10000 }        # or { days = 30 }, or "all"
 //! ```
 
+mod checks;
 mod refs;
 mod rules;
 mod shapes;
 
-use tapeline_authority::{Access, Authority, CollectionRules, StreamRules};
+use tapeline_authority::{Authority, Checks, CollectionRules, StreamRules};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, FieldName, NameError};
 use tapeline_core::retention::{PatternError, Retain, StreamPattern};
@@ -82,7 +83,7 @@ fn read_root(root: &DeTable<'_>) -> Read<SchemaFile> {
     root.get("streams").map(|value| read_streams(value, &mut said)).transpose()?;
     let known = collections.iter().map(|(collection, _)| collection.clone()).collect();
     Ok(SchemaFile {
-        authority: Authority::new(said.streams, said.collections, known),
+        authority: Authority::new(said.streams, said.collections, known).checking(said.checks),
         schema: Schema::new(collections).retaining(said.retention),
     })
 }
@@ -93,23 +94,24 @@ struct Said {
     retention: Vec<(StreamPattern, Retain)>,
     streams: Vec<(StreamPattern, StreamRules)>,
     collections: Vec<CollectionRules>,
+    checks: Vec<(Collection, Checks)>,
 }
 
 fn read_collections(collections: &Value<'_>, said: &mut Said) -> Read<Vec<(Collection, Rules)>> {
     let collections = table(collections, "collections", "[collections.tasks]")?.iter();
     let collections = collections.map(|(name, rules)| {
         let collection = Collection::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
-        if let Some(access) = read_access_of(rules)? {
+        let settings = table(rules, "a collection", "[collections.tasks]")?;
+        if let Some(access) = settings.get("rules").map(rules::read_access).transpose()? {
             said.collections.push(CollectionRules { streams: None, collection: collection.clone(), access });
+        }
+        let checks = checks::read(settings)?;
+        if !checks.is_empty() {
+            said.checks.push((collection.clone(), checks));
         }
         Ok((collection, read_rules(rules)?))
     });
     collections.collect()
-}
-
-fn read_access_of(collection: &Value<'_>) -> Read<Option<Access>> {
-    let settings = table(collection, "a collection", "[collections.tasks]")?;
-    settings.get("rules").map(rules::read_access).transpose()
 }
 
 fn read_streams(streams: &Value<'_>, said: &mut Said) -> Read<()> {
@@ -155,7 +157,7 @@ fn read_retain(value: &Value<'_>) -> Read<Retain> {
 
 fn read_rules(rules: &Value<'_>) -> Read<Rules> {
     let rules = table(rules, "a collection", "[collections.tasks]")?;
-    check_settings(rules, &["policy", "update_after_delete", "keep_events", "indexes", "fields", "rules"])?;
+    check_settings(rules, &["policy", "update_after_delete", "keep_events", "indexes", "fields", "checks", "rules"])?;
     let update_after_delete = rules.get("update_after_delete").map(read_update_after_delete).transpose()?;
     Ok(Rules {
         policy: rules.get("policy").map(read_policy).transpose()?.unwrap_or_default(),
@@ -203,7 +205,7 @@ fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
 /// A field is its policy, or a table with it. `None`: it has that of its collection.
 fn read_field(field: &Value<'_>) -> Read<Option<Policy>> {
     let Some(settings) = field.get_ref().as_table() else { return read_policy(field).map(Some) };
-    check_settings(settings, &[["policy", "ref"].as_slice(), &shapes::SETTINGS].concat())?;
+    check_settings(settings, &[["policy", "ref", checks::PATTERN].as_slice(), &shapes::SETTINGS].concat())?;
     if settings.is_empty() {
         return Err(Wrong::at(field, "a field needs a policy, a ref or a type: policy = \"last\""));
     }
@@ -299,7 +301,7 @@ mod tests {
             ("colections = {}", (1, 1), "did you mean \"collections\"?"),
             ("[collections]\na = 1", (2, 5), "a table, as in [collections.tasks]"),
             ("[collections.a]\npolcy = 'last'", (2, 1), "did you mean \"policy\"?"),
-            ("[collections.a]\nzzz = 'last'", (2, 1), "\"keep_events\", \"indexes\", \"fields\" or \"rules\""),
+            ("[collections.a]\nzzz = 'last'", (2, 1), "\"indexes\", \"fields\", \"checks\" or \"rules\""),
             ("[collections.a]\nkeep_events = 'yes'", (2, 15), "true or false"),
             ("[collections.a]\nindexes = 'due'", (2, 11), "a list, of 16 at most"),
             ("[collections.a]\nindexes = ['due', ['id']]", (2, 20), "other than the id"),
@@ -329,6 +331,17 @@ mod tests {
             ("[collections.a.fields]\nx = {type = 'string'}", (2, 13), "\"bytes\", \"list\" or \"map\""),
             ("[collections.a.fields]\nx = {min = 'a'}", (2, 12), "this is a number"),
             ("[collections.a.fields]\nx = {max_length = -1}", (2, 19), "0 or more"),
+            ("[collections.a.fields]\nx = {pattern = '[a-'}", (2, 16), "unclosed character class"),
+            ("[collections.a.fields]\nx = {pattern = 1}", (2, 16), "a pattern is a text"),
+            ("[collections.a]\nchecks = 1", (2, 10), "checks are a list, of 64 at most"),
+            ("[[collections.a.checks]]\nholds = 'true'", (1, 1), "and a message: message"),
+            (
+                "[[collections.a.checks]]\nholds = 'resource.a'\nmessage = 'no'",
+                (2, 9),
+                "it knows auth, stream, old, new",
+            ),
+            ("[[collections.a.checks]]\nholds = 'true'\nmessage = ''", (3, 11), "of up to 500 bytes"),
+            ("[[collections.a.checks]]\nholds = 'true'\nmessage = 'no'\nfield = 1", (4, 9), "field names a field"),
             ("[collections.a.fields]\nx = {one_of = []}", (2, 15), "one_of is a list"),
             ("[collections.'']", (1, 14), "the collection name is empty"),
             ("[collections.a.fields]\n\"a\\u0007\" = 'ask'", (2, 1), "the field name has the character"),

@@ -151,11 +151,17 @@ impl Ground<'_> {
         Ok(())
     }
 
-    /// What stands against a change: what its author may do, then what a field may be.
+    /// What stands against a change: what its author may do, then what a field may be, then what else is checked.
     fn objection(&self, change: &Change<'_>) -> Option<Objection> {
-        if let Some(objection) = self.guard.and_then(|Guard { gate, caller }| gate.objection(caller, change)) {
-            return Some(objection);
-        }
+        let Guard { gate, caller } = match self.guard {
+            Some(guard) => guard,
+            None => return self.misfit(change),
+        };
+        let objection = gate.objection(caller, change).or_else(|| self.misfit(change));
+        objection.or_else(|| gate.invalid(caller, change))
+    }
+
+    fn misfit(&self, change: &Change<'_>) -> Option<Objection> {
         let shapes = self.schema.shapes(&change.key.collection);
         let (field, misfit) = shape::misfit(shapes, change.before, change.after?)?;
         let reason = format!("{}, field {field}: {misfit}", change.key);

@@ -92,10 +92,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         Ok(position)
     }
 
-    /// What stands before a stream, where not everything is allowed.
+    /// What stands before a stream, where not everything is allowed and valid.
     fn gate(&self, stream: &StreamName) -> Option<Arc<dyn Gate>> {
-        let has_rules = !self.authority.is_empty();
-        has_rules.then(|| Arc::new(StreamGate::new(self.authority.clone(), stream.clone())) as Arc<dyn Gate>)
+        let has_say = !self.authority.is_empty() || self.authority.has_checks();
+        has_say.then(|| Arc::new(StreamGate::new(self.authority.clone(), stream.clone())) as Arc<dyn Gate>)
     }
 
     /// Brings into memory what a batch on the log touches.
