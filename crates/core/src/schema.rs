@@ -4,6 +4,8 @@
 //!
 //! Only the server reads it. What is on the log needs no schema to be played.
 
+use std::sync::Arc;
+
 use crate::name::{Collection, FieldName, StreamName};
 use crate::query::index::Index;
 use crate::retention::{Retain, StreamPattern};
@@ -46,6 +48,8 @@ pub struct Rules {
     pub indexes: Vec<Vec<FieldName>>,
     /// For single fields.
     pub fields: Vec<(FieldName, Policy)>,
+    /// Fields of which no two objects have the same value, each alone or several together.
+    pub unique: Vec<Vec<FieldName>>,
     /// Which values fields take.
     pub shapes: Vec<(FieldName, Shape)>,
     /// Fields that refer to objects of another collection, by id or by a list of ids.
@@ -57,6 +61,8 @@ pub struct Rules {
 pub struct Schema {
     collections: Vec<(Collection, Rules)>,
     retention: Vec<(StreamPattern, Retain)>,
+    /// By which the objects are to be found that hold a value.
+    held: Arc<[Index]>,
 }
 
 impl Policy {
@@ -97,6 +103,7 @@ impl Schema {
                 Err(place) => schema.collections.insert(place, (collection, rules)),
             }
         }
+        schema.held = schema.indexes_by(|rules| rules.unique.clone()).into();
         schema
     }
 
@@ -131,11 +138,29 @@ impl Schema {
         kept.map(|(collection, _)| collection.clone()).collect()
     }
 
-    /// All indexes, each once.
+    /// All indexes, each once: those that are declared, and those by which holders are found.
     pub fn indexes(&self) -> Vec<Index> {
+        let mut indexes = self.indexes_by(|rules| rules.indexes.clone());
+        indexes.extend(self.held.iter().cloned());
+        indexes.sort();
+        indexes.dedup();
+        indexes
+    }
+
+    /// The indexes by which the objects are to be found that hold a value, each once.
+    pub fn held(&self) -> &[Index] {
+        &self.held
+    }
+
+    /// The fields of a collection of which no two objects have the same value, each alone or several together.
+    pub fn unique(&self, collection: &Collection) -> &[Vec<FieldName>] {
+        self.rules(collection).map_or(&[], |rules| &rules.unique)
+    }
+
+    fn indexes_by(&self, fields: impl Fn(&Rules) -> Vec<Vec<FieldName>>) -> Vec<Index> {
         let of = |(collection, rules): &(Collection, Rules)| {
-            let index = |fields: &Vec<FieldName>| Index { collection: collection.clone(), fields: fields.clone() };
-            rules.indexes.iter().map(index).collect::<Vec<_>>()
+            let index = |fields| Index { collection: collection.clone(), fields };
+            fields(rules).into_iter().map(index).collect::<Vec<_>>()
         };
         let mut indexes: Vec<Index> = self.collections.iter().flat_map(of).collect();
         indexes.sort();

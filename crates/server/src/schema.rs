@@ -24,6 +24,7 @@ mod checks;
 mod refs;
 mod rules;
 mod shapes;
+mod unique;
 
 use tapeline_authority::{Authority, Checks, CollectionRules, StreamRules};
 use tapeline_core::limits;
@@ -157,7 +158,9 @@ fn read_retain(value: &Value<'_>) -> Read<Retain> {
 
 fn read_rules(rules: &Value<'_>) -> Read<Rules> {
     let rules = table(rules, "a collection", "[collections.tasks]")?;
-    check_settings(rules, &["policy", "update_after_delete", "keep_events", "indexes", "fields", "checks", "rules"])?;
+    const KNOWN: [&str; 8] =
+        ["policy", "update_after_delete", "keep_events", "indexes", unique::UNIQUE, "fields", "checks", "rules"];
+    check_settings(rules, &KNOWN)?;
     let update_after_delete = rules.get("update_after_delete").map(read_update_after_delete).transpose()?;
     Ok(Rules {
         policy: rules.get("policy").map(read_policy).transpose()?.unwrap_or_default(),
@@ -165,6 +168,7 @@ fn read_rules(rules: &Value<'_>) -> Read<Rules> {
         keep_events: rules.get("keep_events").map(read_flag).transpose()?.unwrap_or_default(),
         indexes: rules.get("indexes").map(read_indexes).transpose()?.unwrap_or_default(),
         fields: rules.get("fields").map(read_fields).transpose()?.unwrap_or_default(),
+        unique: unique::read(rules)?,
         shapes: rules.get("fields").map(shapes::read).transpose()?.unwrap_or_default(),
         refs: rules.get("fields").map(refs::read).transpose()?.unwrap_or_default(),
     })
@@ -205,7 +209,10 @@ fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
 /// A field is its policy, or a table with it. `None`: it has that of its collection.
 fn read_field(field: &Value<'_>) -> Read<Option<Policy>> {
     let Some(settings) = field.get_ref().as_table() else { return read_policy(field).map(Some) };
-    check_settings(settings, &[["policy", "ref", checks::PATTERN].as_slice(), &shapes::SETTINGS].concat())?;
+    check_settings(
+        settings,
+        &[["policy", "ref", checks::PATTERN, unique::UNIQUE].as_slice(), &shapes::SETTINGS].concat(),
+    )?;
     if settings.is_empty() {
         return Err(Wrong::at(field, "a field needs a policy, a ref or a type: policy = \"last\""));
     }
@@ -246,10 +253,11 @@ mod tests {
             update_after_delete = 'revive'
             keep_events = true
             indexes = ['due date', ['done', 'title']]
+            unique = [['done', 'title']]
             [collections.tasks.fields]
             title = 'ask'
             done = { policy = 'first', ref = 'states' }
-            owner = { ref = 'people' }
+            owner = { ref = 'people', unique = true }
             [collections.tasks.fields.'due date']
             policy = 'last'
             [collections.notes]
@@ -261,6 +269,7 @@ mod tests {
             keep_events: true,
             indexes: vec![vec![field("due date")], vec![field("done"), field("title")]],
             fields: fields.into_iter().map(|(name, policy)| (field(name), policy)).collect(),
+            unique: vec![vec![field("done"), field("title")], vec![field("owner")]],
             shapes: Vec::new(),
             refs: vec![(field("done"), collection("states")), (field("owner"), collection("people"))],
         };
@@ -301,7 +310,7 @@ mod tests {
             ("colections = {}", (1, 1), "did you mean \"collections\"?"),
             ("[collections]\na = 1", (2, 5), "a table, as in [collections.tasks]"),
             ("[collections.a]\npolcy = 'last'", (2, 1), "did you mean \"policy\"?"),
-            ("[collections.a]\nzzz = 'last'", (2, 1), "\"indexes\", \"fields\", \"checks\" or \"rules\""),
+            ("[collections.a]\nzzz = 'last'", (2, 1), "\"unique\", \"fields\", \"checks\" or \"rules\""),
             ("[collections.a]\nkeep_events = 'yes'", (2, 15), "true or false"),
             ("[collections.a]\nindexes = 'due'", (2, 11), "a list, of 16 at most"),
             ("[collections.a]\nindexes = ['due', ['id']]", (2, 20), "other than the id"),
@@ -333,6 +342,8 @@ mod tests {
             ("[collections.a.fields]\nx = {max_length = -1}", (2, 19), "0 or more"),
             ("[collections.a.fields]\nx = {pattern = '[a-'}", (2, 16), "unclosed character class"),
             ("[collections.a.fields]\nx = {pattern = 1}", (2, 16), "a pattern is a text"),
+            ("[collections.a.fields]\nx = {unique = 1}", (2, 15), "true or false"),
+            ("[collections.a]\nunique = ['b']", (2, 11), "lists of them, as in unique = [[\"row\", \"number\"]]"),
             ("[collections.a]\nchecks = 1", (2, 10), "checks are a list, of 64 at most"),
             ("[[collections.a.checks]]\nholds = 'true'", (1, 1), "and a message: message"),
             (

@@ -46,6 +46,9 @@ fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
     for fields in &rules.indexes {
         output::line(format!("  has an index by {}", joined(fields, ", then ")))?;
     }
+    for fields in &rules.unique {
+        output::line(format!("  no two have the same {}", joined(fields, " and ")))?;
+    }
     for (field, referred) in &rules.refs {
         output::line(format!("  {field} refers to {referred}, by id or a list of ids"))?;
     }
@@ -98,6 +101,9 @@ fn retain_to_json(retain: Retain) -> serde_json::Value {
 }
 
 fn to_json(schema: &Schema) -> serde_json::Value {
+    let names = |lists: &[Vec<FieldName>]| {
+        lists.iter().map(|fields| fields.iter().map(FieldName::as_str).collect()).collect::<Vec<Vec<_>>>()
+    };
     let rules = |rules: &Rules| {
         let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), policy.name()));
         let refs = rules.refs.iter().map(|(field, referred)| (field.as_str(), referred.as_str()));
@@ -105,7 +111,8 @@ fn to_json(schema: &Schema) -> serde_json::Value {
             "policy": rules.policy.name(),
             "update_after_delete": rules.update_after_delete.name(),
             "keep_events": rules.keep_events,
-            "indexes": rules.indexes.iter().map(|fields| fields.iter().map(FieldName::as_str).collect()).collect::<Vec<Vec<_>>>(),
+            "indexes": names(&rules.indexes),
+            "unique": names(&rules.unique),
             "fields": fields.collect::<std::collections::BTreeMap<_, _>>(),
             "refs": refs.collect::<std::collections::BTreeMap<_, _>>(),
         })

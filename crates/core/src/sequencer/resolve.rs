@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::Need;
 use super::fields::{Fate, Fields};
 use super::gate::{Change, Gate, Objection};
 use super::texts::{Texts, Typed};
@@ -42,6 +43,20 @@ pub(super) struct Ground<'a> {
     pub(super) horizon: Seq,
 }
 
+/// Why an event does not take effect.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Refused(Box<Refusal>),
+    /// It is not known yet whether it may.
+    Needs(Vec<Need>),
+}
+
+impl From<Box<Refusal>> for Stop {
+    fn from(refusal: Box<Refusal>) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 /// A gate, and who wants to pass it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Guard<'a> {
@@ -73,7 +88,7 @@ impl Decision {
 
 impl Ground<'_> {
     /// Lets an event take effect, all of it or, where it is refused, nothing.
-    pub(super) fn take_effect(&mut self, body: &Body, write: &Write<'_>) -> Result<Effect, Box<Refusal>> {
+    pub(super) fn take_effect(&mut self, body: &Body, write: &Write<'_>) -> Result<Effect, Stop> {
         self.check_reads(body, write.stamp.client)?;
         let mut effect = Effect { altered: None, lost: Vec::new() };
         let mut before: Vec<(&Key, Option<Entry>)> = Vec::new();
@@ -84,7 +99,7 @@ impl Ground<'_> {
                 Err(refusal) => {
                     self.undo(before);
                     self.texts.refused(&body.ops[..place], write.stamp.seq);
-                    return Err(refusal);
+                    return Err(refusal.into());
                 }
             };
             if body.ops.len() > 1 || self.is_guarded() {
@@ -118,11 +133,11 @@ impl Ground<'_> {
             }
         }
         if self.is_guarded()
-            && let Err(refusal) = self.pass(&before)
+            && let Err(stop) = self.pass(&before)
         {
             self.undo(before);
             self.texts.refused(&body.ops, write.stamp.seq);
-            return Err(refusal);
+            return Err(stop);
         }
         typed.spliced.into_iter().for_each(|spliced| self.texts.push(spliced));
         Ok(effect)
@@ -130,11 +145,12 @@ impl Ground<'_> {
 
     /// Whether somebody has a say in what becomes of objects.
     fn is_guarded(&self) -> bool {
-        self.guard.is_some() || self.schema.has_shapes()
+        self.guard.is_some() || self.schema.has_shapes() || !self.schema.held().is_empty()
     }
 
     /// Asks whether what has become of objects may be.
-    fn pass(&self, before: &[(&Key, Option<Entry>)]) -> Result<(), Box<Refusal>> {
+    fn pass(&self, before: &[(&Key, Option<Entry>)]) -> Result<(), Stop> {
+        let mut needs = Vec::new();
         for (place, (key, entry)) in before.iter().enumerate() {
             if before[..place].iter().any(|(earlier, _)| earlier == key) {
                 continue;
@@ -145,10 +161,11 @@ impl Ground<'_> {
             }
             let change = Change { key, before: before.map(AsRef::as_ref), after: after.map(AsRef::as_ref) };
             if let Some(Objection { code, field, reason }) = self.objection(&change) {
-                return Err(Box::new(Refusal { field, ..*refuse(code, reason, key, change.before) }));
+                return Err(Box::new(Refusal { field, ..*refuse(code, reason, key, change.before) }).into());
             }
+            self.check_unique(&change, &mut needs)?;
         }
-        Ok(())
+        if needs.is_empty() { Ok(()) } else { Err(Stop::Needs(needs)) }
     }
 
     /// What stands against a change: what its author may do, then what a field may be, then what else is checked.
