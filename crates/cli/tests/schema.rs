@@ -14,7 +14,7 @@ indexes = ['due', ['done', 'title']]
 [collections.tasks.fields]
 title = 'ask'
 done = { policy = 'first', unique = true }
-owner = { ref = 'people' }
+owner = { ref = 'people', on_delete = 'cascade' }
 ";
 
 fn check(text: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -34,7 +34,7 @@ fn a_schema_is_told_in_words_and_for_programs() {
     assert_eq!(lines[0], "tasks: an update of an object deleted meanwhile brings it back");
     assert_eq!(lines[1..3], ["  has an index by due", "  has an index by done, then title"]);
     assert_eq!(lines[3], "  no two have the same done");
-    assert_eq!(lines[4], "  owner refers to people, by id or a list of ids");
+    assert_eq!(lines[4], "  owner refers to people, by id or a list of ids; it is deleted with what it refers to");
     assert!(lines[5].starts_with("  done              first   "), "{text}");
     assert!(lines[6].starts_with("  title             ask     "), "{text}");
     assert!(lines[7].starts_with("  all other fields  last    "), "{text}");
@@ -46,6 +46,7 @@ fn a_schema_is_told_in_words_and_for_programs() {
     let tasks = json!({
         "policy": "last", "update_after_delete": "revive", "keep_events": false, "indexes": indexes, "fields": fields,
         "unique": [["done"]], "refs": { "owner": "people" },
+        "on_delete": { "owner": "cascade" },
     });
     let expected = json!({ "collections": { "tasks": tasks }, "streams": {} });
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);

@@ -4,17 +4,13 @@
 mod peers;
 
 use fastrand::Rng;
+use peers::story::{ANN, Story};
 use peers::*;
 use tapeline_core::event::{Refusal, RefusalCode};
-use tapeline_core::frame::ServerFrame;
 use tapeline_core::name::FieldName;
-use tapeline_core::numbers::Channel;
-use tapeline_core::op::{Edit, Members, Op};
+use tapeline_core::op::{Edit, Members};
 use tapeline_core::schema::{Rules, Schema};
-use tapeline_core::sequencer::Peer;
 use tapeline_core::value::Value;
-
-const ANN: Peer = Peer { session: 0, channel: Channel(0) };
 
 fn fields(names: &[&str]) -> Vec<FieldName> {
     names.iter().map(|name| FieldName::new(name).unwrap()).collect()
@@ -23,40 +19,6 @@ fn fields(names: &[&str]) -> Vec<FieldName> {
 fn schema() -> Schema {
     let unique = vec![fields(&["code"]), fields(&["row", "number"])];
     Schema::new([(key("x").collection, Rules { unique, ..Rules::default() })])
-}
-
-/// Ann, who pushes event after event.
-struct Story {
-    server: Server,
-    n: u64,
-}
-
-impl Story {
-    fn new() -> Self {
-        Self { server: Server::with_schema(schema()), n: 0 }
-    }
-
-    /// Pushes Ann's next event, to be made durable with those that follow.
-    fn push(&mut self, ops: Vec<Op>) {
-        self.n += 1;
-        let base = self.server.log.end().0;
-        assert!(self.server.push(ANN, authored(1, self.n, base, ops)));
-    }
-
-    /// Why each of what was pushed was refused, where it was.
-    fn settle(&mut self) -> Vec<Option<Refusal>> {
-        let answers = self.server.settle().into_iter().flat_map(|(_, frame)| match frame {
-            ServerFrame::Refused { refusal, .. } => vec![Some(refusal)],
-            ServerFrame::Ack { runs, .. } => vec![None; runs.iter().map(|run| run.count as usize).sum()],
-            other => panic!("{other:?}"),
-        });
-        answers.collect()
-    }
-
-    fn edit(&mut self, ops: Vec<Op>) -> Option<Refusal> {
-        self.push(ops);
-        self.settle().remove(0)
-    }
 }
 
 fn is_taken(refusal: Option<Refusal>) -> bool {
@@ -69,7 +31,7 @@ fn is_taken(refusal: Option<Refusal>) -> bool {
 
 #[test]
 fn the_second_one_is_refused_with_its_field() {
-    let mut story = Story::new();
+    let mut story = Story::new(schema());
     assert_eq!(story.edit(vec![insert("a", &[("code", 1)])]), None);
     let refusal = story.edit(vec![insert("b", &[("code", 1)])]).unwrap();
     assert_eq!((refusal.field.unwrap().as_str(), refusal.about, refusal.current), ("code", Some(key("b")), None));
@@ -83,7 +45,7 @@ fn the_second_one_is_refused_with_its_field() {
 
 #[test]
 fn what_an_event_makes_of_all_its_objects_counts() {
-    let mut story = Story::new();
+    let mut story = Story::new(schema());
     assert!(is_taken(story.edit(vec![insert("a", &[("code", 1)]), insert("b", &[("code", 1)])])));
     assert_eq!(story.edit(vec![insert("a", &[("code", 1)]), insert("b", &[("code", 2)])]), None);
     assert_eq!(story.edit(vec![set("a", "code", 2), set("b", "code", 1)]), None, "they change places");
@@ -91,7 +53,7 @@ fn what_an_event_makes_of_all_its_objects_counts() {
 
 #[test]
 fn null_does_not_count_and_several_fields_count_together() {
-    let mut story = Story::new();
+    let mut story = Story::new(schema());
     let null = |id| update(id, "code", Edit::Set(Value::Null));
     assert_eq!(story.edit(vec![insert("a", &[("row", 1), ("number", 1)]), null("a")]), None);
     assert_eq!(story.edit(vec![insert("b", &[("row", 1), ("number", 2)]), null("b")]), None);
@@ -102,7 +64,7 @@ fn null_does_not_count_and_several_fields_count_together() {
 
 #[test]
 fn of_a_list_each_item_counts() {
-    let mut story = Story::new();
+    let mut story = Story::new(schema());
     let add = |id, item| update(id, "code", Edit::Members(Members { add: vec![Value::Int(item)], remove: vec![] }));
     let ops = vec![insert("a", &[]), insert("b", &[]), add("a", 1), add("b", 2)];
     assert_eq!(story.edit(ops), None);
@@ -113,8 +75,8 @@ fn of_a_list_each_item_counts() {
 
 #[test]
 fn what_is_on_its_way_counts_and_what_is_in_storage() {
-    let mut story = Story::new();
-    (1..=3).for_each(|_| story.push(vec![insert(&format!("a{}", story.n), &[("code", 1)])]));
+    let mut story = Story::new(schema());
+    (0..3).for_each(|number| story.push(vec![insert(&format!("a{number}"), &[("code", 1)])]));
     assert_eq!(story.settle().iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, true]);
     story.server.forget();
     assert!(is_taken(story.edit(vec![insert("b", &[("code", 1)])])));
@@ -129,7 +91,7 @@ fn what_was_there_before_blocks_no_edit_of_another_field() {
     let both = vec![insert("a", &[("code", 1)]), insert("b", &[("code", 1)])];
     assert!(server.push(ANN, authored(1, 1, 0, both)));
     server.settle();
-    let mut story = Story { server: server.restored_with(1, schema()), n: 1 };
+    let mut story = Story::of(server.restored_with(1, schema()), 1);
     assert_eq!(story.edit(vec![set("a", "title", 1)]), None);
     assert!(is_taken(story.edit(vec![insert("c", &[("code", 1)])])));
     assert_eq!(story.edit(vec![set("a", "code", 2)]), None);

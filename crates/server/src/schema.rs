@@ -209,10 +209,8 @@ fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
 /// A field is its policy, or a table with it. `None`: it has that of its collection.
 fn read_field(field: &Value<'_>) -> Read<Option<Policy>> {
     let Some(settings) = field.get_ref().as_table() else { return read_policy(field).map(Some) };
-    check_settings(
-        settings,
-        &[["policy", "ref", checks::PATTERN, unique::UNIQUE].as_slice(), &shapes::SETTINGS].concat(),
-    )?;
+    let known = [["policy", checks::PATTERN, unique::UNIQUE].as_slice(), &refs::SETTINGS, &shapes::SETTINGS].concat();
+    check_settings(settings, &known)?;
     if settings.is_empty() {
         return Err(Wrong::at(field, "a field needs a policy, a ref or a type: policy = \"last\""));
     }
@@ -234,6 +232,7 @@ fn wrong_name<T>(name: &Spanned<T>, error: &NameError) -> Wrong {
 #[cfg(test)]
 mod tests {
     use tapeline_core::name::StreamName;
+    use tapeline_core::schema::{OnDelete, Reference};
 
     use super::*;
 
@@ -257,7 +256,7 @@ mod tests {
             [collections.tasks.fields]
             title = 'ask'
             done = { policy = 'first', ref = 'states' }
-            owner = { ref = 'people', unique = true }
+            owner = { ref = 'people', unique = true, on_delete = 'set_null' }
             [collections.tasks.fields.'due date']
             policy = 'last'
             [collections.notes]
@@ -271,7 +270,10 @@ mod tests {
             fields: fields.into_iter().map(|(name, policy)| (field(name), policy)).collect(),
             unique: vec![vec![field("done"), field("title")], vec![field("owner")]],
             shapes: Vec::new(),
-            refs: vec![(field("done"), collection("states")), (field("owner"), collection("people"))],
+            refs: vec![
+                Reference { field: field("done"), to: collection("states"), on_delete: None },
+                Reference { field: field("owner"), to: collection("people"), on_delete: Some(OnDelete::SetNull) },
+            ],
         };
         let expected = Schema::new([(collection("tasks"), tasks), (collection("notes"), Rules::default())]);
         assert_eq!(read_schema(text).map(|file| file.schema), Ok(expected));
@@ -336,6 +338,13 @@ mod tests {
             ("[collections.a.fields]\nx = {}", (2, 5), "needs a policy, a ref or a type"),
             ("[collections.a.fields]\nx = {ref = ''}", (2, 12), "the collection name is empty"),
             ("[collections.a.fields]\nx = {ref = ['b']}", (2, 12), "ref names a collection"),
+            ("[collections.a.fields]\nx = {ref = 'b', on_delete = 'casc'}", (2, 29), "\"cascade\" or \"set_null\""),
+            ("[collections.a.fields]\nx = {on_delete = 'cascade'}", (2, 18), "to what it refers: ref"),
+            (
+                "[collections.a.fields]\nx = {ref = 'b', required = true, on_delete = 'set_null'}",
+                (2, 46),
+                "cannot become null",
+            ),
             ("[collections.a.fields]\nx = {tipe = 'text'}", (2, 6), "did you mean \"type\"?"),
             ("[collections.a.fields]\nx = {type = 'string'}", (2, 13), "\"bytes\", \"list\" or \"map\""),
             ("[collections.a.fields]\nx = {min = 'a'}", (2, 12), "this is a number"),

@@ -14,6 +14,7 @@ mod fields;
 mod gate;
 mod memory;
 mod need;
+mod references;
 mod resolve;
 mod texts;
 mod unique;
@@ -347,6 +348,10 @@ impl Sequencer {
             Ok(effect) => {
                 told = effect.altered.is_some();
                 self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
+                for (key, was) in &effect.followed {
+                    self.watch.note(key, was.as_ref());
+                    self.changed_keys.insert(key.clone());
+                }
                 self.record(subject, sealed, stamp.seq, effect)
             }
         };

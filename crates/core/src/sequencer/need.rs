@@ -5,6 +5,7 @@ use super::texts::splices;
 use crate::event::{Body, Recorded};
 use crate::holders::LookUp;
 use crate::limits;
+use crate::name::Key;
 use crate::numbers::Seq;
 
 /// What became of a pushed event.
@@ -21,6 +22,8 @@ pub enum Pushed {
 /// What a sequencer needs to know of what is in storage and not in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
+    /// What is under a key: an entry to [load](Sequencer::load_entry).
+    Entry(Key),
     /// Who holds a value: entries to [load](Sequencer::load_entry), and whether those are [all](Sequencer::holds_all).
     Holders(LookUp),
 }

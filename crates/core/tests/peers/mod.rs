@@ -3,6 +3,8 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub mod story;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -141,6 +143,7 @@ impl Server {
 
     fn load_needed(&mut self, need: Need) {
         match need {
+            Need::Entry(key) => self.load(&key),
             Need::Holders(look) => {
                 let holds = |object: &Object| look.index.held(object).contains(&look.value);
                 let stored = self.entries.iter().filter(|(key, _)| key.collection == look.index.collection);

@@ -21,16 +21,21 @@ use crate::limits;
 impl<L: EventLog, S: StateStore> Shard<L, S> {
     /// Brings into memory what a sequencer needs.
     pub(super) fn load_needed(&mut self, place: usize, needs: Vec<Need>) -> Result<(), LogError> {
-        let Some(Slot { tape, sequencer, look, .. }) = self.slots.get(place) else { return Ok(()) };
-        if look.is_none() {
-            *look = self.store.pin(tape.stream())?;
-        }
+        let (mut keys, mut sought) = (Vec::new(), Vec::new());
         for need in needs {
             match need {
-                Need::Holders(sought) => look_up(look.as_ref(), sequencer, sought)?,
+                Need::Entry(key) => keys.push(key),
+                Need::Holders(look) => sought.push(look),
             }
         }
-        Ok(())
+        self.load_keys(place, keys.clone())?;
+        let Some(Slot { tape, sequencer, look, .. }) = self.slots.get(place) else { return Ok(()) };
+        // What is nowhere need not be loaded where the stream is in memory as a whole.
+        keys.into_iter().for_each(|key| sequencer.load_entry(key, None));
+        if look.is_none() && !sought.is_empty() {
+            *look = self.store.pin(tape.stream())?;
+        }
+        sought.into_iter().try_for_each(|sought| look_up(look.as_ref(), sequencer, sought))
     }
 }
 

@@ -454,6 +454,7 @@ fn load_keys<'a>(sequencer: &mut Sequencer, disk: &Disk, keys: impl IntoIterator
 
 fn load_needed(sequencer: &mut Sequencer, disk: &Disk, need: Need) {
     match need {
+        Need::Entry(key) => load_keys(sequencer, disk, [&key]),
         Need::Holders(look) => {
             let holds =
                 |entry: &Entry| entry.live().is_some_and(|object| look.index.held(object).contains(&look.value));
