@@ -30,6 +30,8 @@ pub enum Kind {
     Update,
     /// Whether it may be deleted: of `old`, too.
     Delete,
+    /// Whether what is made of an object is valid: of `old` and `new`, too, where what is new was nothing before.
+    Check,
 }
 
 /// Why a text is no rule.
@@ -123,7 +125,7 @@ impl Kind {
             Self::Stream => &["auth", "stream"],
             Self::Read | Self::Write => &["auth", "stream", "resource"],
             Self::Insert => &["auth", "stream", "new"],
-            Self::Update => &["auth", "stream", "old", "new"],
+            Self::Update | Self::Check => &["auth", "stream", "old", "new"],
             Self::Delete => &["auth", "stream", "old"],
         }
     }

@@ -1,4 +1,4 @@
-//! What may be written: the rules of one stream as a gate before its log.
+//! What may be written: the rules of one stream, and what is valid, as a gate before its log.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,7 +104,7 @@ impl StreamGate {
 
 impl Gate for StreamGate {
     fn objection(&self, caller: &Caller, change: &Change<'_>) -> Option<Objection> {
-        if caller.is_trusted {
+        if caller.is_trusted || self.authority.is_empty() {
             return None;
         }
         let (mut has_say, mut against) = (false, None);
@@ -126,6 +126,12 @@ impl Gate for StreamGate {
             _ => None,
         };
         Some(Objection { code: RefusalCode::Forbidden, field, reason })
+    }
+
+    fn invalid(&self, caller: &Caller, change: &Change<'_>) -> Option<Objection> {
+        let checks = self.authority.checks(&change.key.collection)?;
+        let auth = self.auth(caller);
+        checks.objection(&Asked { auth: &auth, stream: &self.vars, change })
     }
 
     fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool {
@@ -178,10 +184,10 @@ impl Doing {
 }
 
 /// A change that rules are asked about.
-struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     auth: &'a Cel,
     stream: &'a Cel,
-    change: &'a Change<'a>,
+    pub(crate) change: &'a Change<'a>,
 }
 
 impl Asked<'_> {
@@ -208,6 +214,13 @@ impl Asked<'_> {
     fn old_and_new(&self, rule: &Rule) -> Vec<(&'static str, Cel)> {
         let named = [("old", self.change.before), ("new", self.change.after)];
         named.into_iter().filter_map(|(name, object)| Some((name, self.object(rule, object?)))).collect()
+    }
+
+    /// Whether a check holds. What was not there had no fields, which a check of both can so ask for.
+    pub(crate) fn is_met(&self, check: &Rule) -> bool {
+        let [old, new] = [self.change.before, self.change.after];
+        let known = |object: Option<&Object>| object.map_or_else(vars::nothing, |object| self.object(check, object));
+        self.whether(check, &[("old", known(old)), ("new", known(new))])
     }
 
     fn object(&self, rule: &Rule, object: &Object) -> Cel {

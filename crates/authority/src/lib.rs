@@ -1,4 +1,4 @@
-//! Who may do what on a stream.
+//! Who may do what on a stream, and what is valid there.
 //!
 //! Rules are expressions of the Common Expression Language, of the schema file. What they say of reading becomes queries
 //! ([`Reading`]), so that a subscriber to a part of a stream and one who may read a part of it are served by the same
@@ -8,19 +8,24 @@
 //! expression   one rule: read, checked, evaluated         rules      all of them, and which hold for what
 //! translate    a read rule as a filter                    reading    what a caller may read of a stream
 //! vars         what rules speak of                        gate       what a caller may write
+//! checks       what is valid, whoever writes it           pattern    what a text must look like
 //! ```
 //!
 //! Where there are no rules everything is allowed. Where there are any, what none of them allows is not.
 
+mod checks;
 mod expression;
 mod gate;
 pub mod limits;
+mod pattern;
 mod reading;
 mod rules;
 mod translate;
 mod vars;
 
+pub use checks::{Check, Checks};
 pub use expression::{ExpressionError, Kind, Rule};
 pub use gate::{Ruling, StreamGate};
+pub use pattern::{Pattern, PatternError};
 pub use reading::Reading;
 pub use rules::{Access, Authority, CollectionRules, StreamRules};

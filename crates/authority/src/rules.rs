@@ -7,15 +7,18 @@
 use tapeline_core::name::{Collection, FieldName, StreamName};
 use tapeline_core::retention::StreamPattern;
 
+use crate::checks::Checks;
 use crate::expression::Rule;
 
-/// All rules of an app.
+/// All rules of an app, and all its checks.
 #[derive(Debug, Default)]
 pub struct Authority {
     streams: Vec<(StreamPattern, StreamRules)>,
     collections: Vec<CollectionRules>,
     /// The collections that the app names, with rules or without.
     known: Vec<Collection>,
+    /// What is valid in a collection, each once, sorted.
+    checks: Vec<(Collection, Checks)>,
 }
 
 /// What streams as a whole are used by.
@@ -83,7 +86,26 @@ impl Authority {
         known.extend(collections.iter().map(|rules| rules.collection.clone()));
         known.sort();
         known.dedup();
-        Self { streams, collections, known }
+        Self { streams, collections, known, checks: Vec::new() }
+    }
+
+    /// The same, where this is valid in each of some collections.
+    #[must_use]
+    pub fn checking(mut self, checks: impl IntoIterator<Item = (Collection, Checks)>) -> Self {
+        self.checks.extend(checks);
+        self.checks.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self
+    }
+
+    /// Whether anything is checked, whoever writes it.
+    pub fn has_checks(&self) -> bool {
+        !self.checks.is_empty()
+    }
+
+    /// What is valid in a collection.
+    pub(crate) fn checks(&self, collection: &Collection) -> Option<&Checks> {
+        let place = self.checks.binary_search_by(|(known, _)| known.cmp(collection)).ok()?;
+        Some(&self.checks[place].1)
     }
 
     /// Whether there are no rules: everything is allowed.

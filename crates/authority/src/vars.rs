@@ -39,6 +39,11 @@ pub(crate) fn object(key: &Key, object: &Object, fields: &[String]) -> Cel {
     }))
 }
 
+/// An object that is not there, as one without fields.
+pub(crate) fn nothing() -> Cel {
+    map(std::iter::empty())
+}
+
 /// A value of the expression language as one of ours. `None`: there is none.
 pub(crate) fn value(value: &Cel) -> Option<Value> {
     Some(match value {

@@ -1,52 +1,22 @@
 //! What rules allow: what a read rule finds as a query is what it says of each object, and what is written passes the
 //! rules of stream, collection and field.
 
+mod support;
+
 use std::sync::Arc;
 
 use fastrand::Rng;
+use support::*;
 use tapeline_authority::{
     Access, Authority, CollectionRules, ExpressionError, Kind, Reading, Rule, StreamGate, StreamRules,
 };
 use tapeline_core::caller::Caller;
 use tapeline_core::event::RefusalCode;
-use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName, Subject};
-use tapeline_core::numbers::{ClientId, Millis, Seq};
-use tapeline_core::object::{Entry, Object, Write, apply};
-use tapeline_core::op::{Action, FieldMap, Op};
+use tapeline_core::name::{Collection, FieldName, StreamName};
+use tapeline_core::object::Object;
 use tapeline_core::query::Filter;
 use tapeline_core::sequencer::{Change, Gate};
-use tapeline_core::value::{Entries, Value};
-
-const TASKS: &str = "tasks";
-
-fn stream() -> StreamName {
-    StreamName::new("lists/home").unwrap()
-}
-
-fn key(id: &str) -> Key {
-    Key { collection: Collection::new(TASKS).unwrap(), id: ObjectId::new(id).unwrap() }
-}
-
-fn texts(values: &[&str]) -> Value {
-    Value::List(values.iter().map(Value::text).collect())
-}
-
-fn caller(sub: &str, claims: &[(&str, Value)]) -> Caller {
-    let claims = claims.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
-    Caller { subject: Subject::new(sub).ok(), claims: Entries::new(claims).unwrap(), is_trusted: false }
-}
-
-fn object(fields: &[(&str, Value)]) -> Arc<Object> {
-    let fields = fields.iter().map(|(name, value)| (FieldName::new(name).unwrap(), value.clone())).collect();
-    let op = Op { key: key("x"), seen: None, action: Action::Insert(FieldMap::new(fields).unwrap()) };
-    let mut entry = None;
-    apply(&mut entry, &op, &Write::pending(ClientId(1), Seq(0), Millis(0)));
-    entry.as_ref().and_then(Entry::live).unwrap().clone()
-}
-
-fn rule(text: &str, kind: Kind) -> Option<Rule> {
-    Some(Rule::parse(text, kind).unwrap_or_else(|error| panic!("{text}: {error}")))
-}
+use tapeline_core::value::Value;
 
 /// Rules of tasks on all streams.
 fn of_tasks(access: Access) -> Arc<Authority> {

@@ -13,8 +13,8 @@ indexes = ['due', ['done', 'title']]
 
 [collections.tasks.fields]
 title = 'ask'
-done = { policy = 'first' }
-owner = { ref = 'people' }
+done = { policy = 'first', unique = true }
+owner = { ref = 'people', on_delete = 'cascade' }
 ";
 
 fn check(text: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -33,18 +33,20 @@ fn a_schema_is_told_in_words_and_for_programs() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "tasks: an update of an object deleted meanwhile brings it back");
     assert_eq!(lines[1..3], ["  has an index by due", "  has an index by done, then title"]);
-    assert_eq!(lines[3], "  owner refers to people, by id or a list of ids");
-    assert!(lines[4].starts_with("  done              first   "), "{text}");
-    assert!(lines[5].starts_with("  title             ask     "), "{text}");
-    assert!(lines[6].starts_with("  all other fields  last    "), "{text}");
-    assert!(lines[8].starts_with("everything else: "), "{text}");
+    assert_eq!(lines[3], "  no two have the same done");
+    assert_eq!(lines[4], "  owner refers to people, by id or a list of ids; it is deleted with what it refers to");
+    assert!(lines[5].starts_with("  done              first   "), "{text}");
+    assert!(lines[6].starts_with("  title             ask     "), "{text}");
+    assert!(lines[7].starts_with("  all other fields  last    "), "{text}");
+    assert!(lines[9].starts_with("everything else: "), "{text}");
     let (code, text, _) = check(SCHEMA, &["--json"]);
     assert_eq!(code, Some(0));
     let fields = json!({ "title": "ask", "done": "first" });
     let indexes = json!([["due"], ["done", "title"]]);
     let tasks = json!({
         "policy": "last", "update_after_delete": "revive", "keep_events": false, "indexes": indexes, "fields": fields,
-        "refs": { "owner": "people" },
+        "unique": [["done"]], "refs": { "owner": "people" },
+        "on_delete": { "owner": "cascade" },
     });
     let expected = json!({ "collections": { "tasks": tasks }, "streams": {} });
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);

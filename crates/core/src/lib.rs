@@ -14,7 +14,7 @@
 //! use tapeline_core::numbers::{Channel, ClientId, Incarnation, Millis, Seq};
 //! use tapeline_core::op::{Action, FieldMap, Op};
 //! use tapeline_core::replica::{Keeping, Moment, Replica, Start};
-//! use tapeline_core::sequencer::{Peer, Sequencer};
+//! use tapeline_core::sequencer::{Peer, Pushed, Sequencer};
 //! use tapeline_core::state::StreamState;
 //! use tapeline_core::value::Value;
 //!
@@ -47,7 +47,7 @@
 //!                 ClientFrame::Push { events, .. } => {
 //!                     for event in events {
 //!                         event.body.ops.iter().for_each(|op| sequencer.load_entry(op.key.clone(), None));
-//!                         assert!(sequencer.push(peer, &Caller::default(), &Sealed::new(event)));
+//!                         assert_eq!(sequencer.push(peer, &Caller::default(), &Sealed::new(event)), Pushed::Decided);
 //!                     }
 //!                 }
 //!                 _ => {}
@@ -80,6 +80,7 @@ pub mod edit;
 pub mod event;
 pub mod frame;
 pub mod hash;
+pub mod holders;
 pub mod limits;
 pub mod link;
 pub mod mirror;

@@ -18,6 +18,8 @@ pub const VALUE_DEPTH: usize = 32;
 pub const EVENT_BYTES: usize = 1 << 20;
 /// Ops in one event.
 pub const EVENT_OPS: usize = 10_000;
+/// Objects that may go or change with what one event deletes, because they refer to it.
+pub const FOLLOWING_OBJECTS: usize = 1_000;
 /// Fields one object may have.
 pub const OBJECT_FIELDS: usize = 1_000;
 /// Bytes of one field that grows by edits (text, bytes, sets, counters of nested values), encoded.

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use crate::codec::cbor;
 use crate::event::Recorded;
 use crate::hash::Digest;
-use crate::name::{Collection, Key, ObjectId};
+use crate::holders::{Holders, Known, LookUp};
+use crate::name::{Collection, FieldName, Key, ObjectId};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::Op;
+use crate::query::index::Index;
 use crate::tables::Tables;
+use crate::value::Value;
 
 /// Objects by collection and id.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +23,8 @@ pub struct Objects {
     live: u64,
     digest: Digest,
     uncounted: Vec<Key>,
+    /// By the values of some fields, where those are asked for.
+    holders: Option<Box<Holders>>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +49,33 @@ impl Objects {
     /// No object in memory of a stream that has `live` objects with this digest.
     pub fn resume(live: u64, digest: Digest) -> Self {
         Self { live, digest, ..Self::default() }
+    }
+
+    /// The same, by the values that they hold in these fields, too.
+    #[must_use]
+    pub(crate) fn held_by(mut self, indexes: &[Index]) -> Self {
+        self.holders = Holders::of(indexes);
+        self
+    }
+
+    /// Which objects hold a value in these fields.
+    pub(crate) fn holders_of(&self, collection: &Collection, fields: &[FieldName], value: &Value) -> Known<'_> {
+        match &self.holders {
+            Some(holders) => holders.of_value(collection, fields, value),
+            None => Known::NONE,
+        }
+    }
+
+    /// All objects that storage has with a value are in memory.
+    pub(crate) fn holds_all(&mut self, look: LookUp) {
+        if let Some(holders) = &mut self.holders {
+            holders.complete(look);
+        }
+    }
+
+    /// How many values are known of that objects hold.
+    pub(crate) fn held(&self) -> usize {
+        self.holders.as_ref().map_or(0, |holders| holders.len())
     }
 
     /// The object under a key, where there is a live one.
@@ -94,6 +126,9 @@ impl Objects {
 
     /// Takes what storage holds under a key. It is part of the digest already.
     pub fn load(&mut self, key: Key, entry: Option<Entry>) {
+        if let Some((holders, object)) = self.holders.as_mut().zip(entry.as_ref().and_then(Entry::live)) {
+            holders.join(&key, object);
+        }
         let slot = Slot { entry, counted: Counted::Unknown };
         self.tables.insert(key, slot);
     }
@@ -103,8 +138,10 @@ impl Objects {
         self.change(key, |there| *there = entry);
     }
 
-    /// Forgets what is in memory under a key that storage holds. The stream keeps the object.
+    /// Forgets what is in memory under a key that storage holds. The stream keeps the object. Not where holders are asked
+    /// for: what is said of them would not be all any more.
     pub fn evict(&mut self, key: &Key) {
+        debug_assert!(self.holders.is_none(), "holders are forgotten all at once");
         self.count_all();
         self.tables.remove(key);
     }
@@ -134,8 +171,14 @@ impl Objects {
             self.uncounted.push(key.clone());
         }
         let was_live = slot.entry.as_ref().is_some_and(|entry| entry.live().is_some());
+        if let Some((holders, was)) = self.holders.as_mut().zip(slot.entry.as_ref().and_then(Entry::live)) {
+            holders.leave(key, was);
+        }
         change(&mut slot.entry);
         let is_live = slot.entry.as_ref().is_some_and(|entry| entry.live().is_some());
+        if let Some((holders, is)) = self.holders.as_mut().zip(slot.entry.as_ref().and_then(Entry::live)) {
+            holders.join(key, is);
+        }
         self.live = self.live + u64::from(is_live) - u64::from(was_live);
     }
 

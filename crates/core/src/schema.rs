@@ -4,6 +4,8 @@
 //!
 //! Only the server reads it. What is on the log needs no schema to be played.
 
+use std::sync::Arc;
+
 use crate::name::{Collection, FieldName, StreamName};
 use crate::query::index::Index;
 use crate::retention::{Retain, StreamPattern};
@@ -33,6 +35,28 @@ pub enum UpdateAfterDelete {
     Revive,
 }
 
+/// What becomes of an object when one goes that it refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDelete {
+    /// It stays, and so does what it refers to: the event that would delete it is refused.
+    Restrict,
+    /// It goes, too.
+    Cascade,
+    /// It refers to it no more: its field becomes null, or the id goes from the list there.
+    SetNull,
+}
+
+/// A field that refers to objects by their ids, by one or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The field.
+    pub field: FieldName,
+    /// The collection of what it refers to.
+    pub to: Collection,
+    /// What happens when that goes. `None`: nothing, and it need not be there.
+    pub on_delete: Option<OnDelete>,
+}
+
 /// The rules of one collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
@@ -46,10 +70,12 @@ pub struct Rules {
     pub indexes: Vec<Vec<FieldName>>,
     /// For single fields.
     pub fields: Vec<(FieldName, Policy)>,
+    /// Fields of which no two objects have the same value, each alone or several together.
+    pub unique: Vec<Vec<FieldName>>,
     /// Which values fields take.
     pub shapes: Vec<(FieldName, Shape)>,
-    /// Fields that refer to objects of another collection, by id or by a list of ids.
-    pub refs: Vec<(FieldName, Collection)>,
+    /// Fields that refer to objects of another collection, or of this one.
+    pub refs: Vec<Reference>,
 }
 
 /// What an app says of its data.
@@ -57,6 +83,8 @@ pub struct Rules {
 pub struct Schema {
     collections: Vec<(Collection, Rules)>,
     retention: Vec<(StreamPattern, Retain)>,
+    /// By which the objects are to be found that hold a value.
+    held: Arc<[Index]>,
 }
 
 impl Policy {
@@ -74,6 +102,20 @@ impl Policy {
     }
 }
 
+impl OnDelete {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Restrict, Self::Cascade, Self::SetNull];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Restrict => "restrict",
+            Self::Cascade => "cascade",
+            Self::SetNull => "set_null",
+        }
+    }
+}
+
 impl UpdateAfterDelete {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Drop, Self::Revive];
@@ -87,6 +129,15 @@ impl UpdateAfterDelete {
     }
 }
 
+impl Rules {
+    /// The fields by which its objects are to be found that hold a value, alone or several together.
+    fn held(&self) -> Vec<Vec<FieldName>> {
+        let refs = self.refs.iter().filter(|reference| reference.on_delete.is_some());
+        let refs = refs.map(|reference| vec![reference.field.clone()]);
+        self.unique.iter().cloned().chain(refs).collect()
+    }
+}
+
 impl Schema {
     /// A schema of these collections; of one that is named twice the last counts.
     pub fn new(collections: impl IntoIterator<Item = (Collection, Rules)>) -> Self {
@@ -97,6 +148,7 @@ impl Schema {
                 Err(place) => schema.collections.insert(place, (collection, rules)),
             }
         }
+        schema.held = schema.indexes_by(Rules::held).into();
         schema
     }
 
@@ -131,11 +183,29 @@ impl Schema {
         kept.map(|(collection, _)| collection.clone()).collect()
     }
 
-    /// All indexes, each once.
+    /// All indexes, each once: those that are declared, and those by which holders are found.
     pub fn indexes(&self) -> Vec<Index> {
+        let mut indexes = self.indexes_by(|rules| rules.indexes.clone());
+        indexes.extend(self.held.iter().cloned());
+        indexes.sort();
+        indexes.dedup();
+        indexes
+    }
+
+    /// The indexes by which the objects are to be found that hold a value, each once.
+    pub fn held(&self) -> &[Index] {
+        &self.held
+    }
+
+    /// The fields of a collection of which no two objects have the same value, each alone or several together.
+    pub fn unique(&self, collection: &Collection) -> &[Vec<FieldName>] {
+        self.rules(collection).map_or(&[], |rules| &rules.unique)
+    }
+
+    fn indexes_by(&self, fields: impl Fn(&Rules) -> Vec<Vec<FieldName>>) -> Vec<Index> {
         let of = |(collection, rules): &(Collection, Rules)| {
-            let index = |fields: &Vec<FieldName>| Index { collection: collection.clone(), fields: fields.clone() };
-            rules.indexes.iter().map(index).collect::<Vec<_>>()
+            let index = |fields| Index { collection: collection.clone(), fields };
+            fields(rules).into_iter().map(index).collect::<Vec<_>>()
         };
         let mut indexes: Vec<Index> = self.collections.iter().flat_map(of).collect();
         indexes.sort();
@@ -160,8 +230,19 @@ impl Schema {
 
     /// The collection whose objects a field refers to.
     pub fn referred(&self, collection: &Collection, field: &FieldName) -> Option<&Collection> {
-        let (_, referred) = self.rules(collection)?.refs.iter().find(|(name, _)| name == field)?;
-        Some(referred)
+        Some(&self.references(collection).iter().find(|reference| reference.field == *field)?.to)
+    }
+
+    /// The fields of a collection that refer to objects.
+    pub fn references(&self, collection: &Collection) -> &[Reference] {
+        self.rules(collection).map_or(&[], |rules| &rules.refs)
+    }
+
+    /// The fields that refer to objects of a collection, each with its own, where something happens when those go.
+    pub fn referring(&self, to: &Collection) -> impl Iterator<Item = (&Collection, &Reference, OnDelete)> {
+        let all = self.collections.iter().flat_map(|(own, rules)| rules.refs.iter().map(move |it| (own, it)));
+        let there = all.filter(move |(_, reference)| reference.to == *to);
+        there.filter_map(|(own, reference)| Some((own, reference, reference.on_delete?)))
     }
 
     /// How concurrent writes of a field meet.

@@ -10,7 +10,7 @@ use tapeline_core::name::Subject;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Seq};
 use tapeline_core::op::{Edit, Op};
 use tapeline_core::schema::{Policy, Rules, Schema};
-use tapeline_core::sequencer::{Peer, Sequencer};
+use tapeline_core::sequencer::{Peer, Pushed, Sequencer};
 use tapeline_core::splice::Splices;
 use tapeline_core::state::{ClientState, StreamState};
 
@@ -194,7 +194,7 @@ fn a_client_id_belongs_to_who_used_it_first() {
     server.settle();
     let eve = Caller { subject: Subject::new("eve").ok(), ..Caller::default() };
     let event = Sealed::new(authored(2, 2, 0, vec![upsert("x", &[])]));
-    assert!(!server.sequencer.push(ANN, &eve, &event));
+    assert_eq!(server.sequencer.push(ANN, &eve, &event), Pushed::Dropped);
     assert_eq!(error(&server.settle()), (ErrorCode::Forbidden, Some(EventNumber(2))));
 }
 

@@ -1,5 +1,5 @@
 //! Schema files: a [`Schema`] and an [`Authority`] as people write them, in TOML, and where they went wrong. `rules`
-//! reads who may do what.
+//! reads who may do what, `checks` what is valid whoever writes it.
 //!
 //! ```toml
 //! [collections.tasks]
@@ -20,11 +20,13 @@
 //! retain = { events = 10000 }        # or { days = 30 }, or "all"
 //! ```
 
+mod checks;
 mod refs;
 mod rules;
 mod shapes;
+mod unique;
 
-use tapeline_authority::{Access, Authority, CollectionRules, StreamRules};
+use tapeline_authority::{Authority, Checks, CollectionRules, StreamRules};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, FieldName, NameError};
 use tapeline_core::retention::{PatternError, Retain, StreamPattern};
@@ -82,7 +84,7 @@ fn read_root(root: &DeTable<'_>) -> Read<SchemaFile> {
     root.get("streams").map(|value| read_streams(value, &mut said)).transpose()?;
     let known = collections.iter().map(|(collection, _)| collection.clone()).collect();
     Ok(SchemaFile {
-        authority: Authority::new(said.streams, said.collections, known),
+        authority: Authority::new(said.streams, said.collections, known).checking(said.checks),
         schema: Schema::new(collections).retaining(said.retention),
     })
 }
@@ -93,23 +95,24 @@ struct Said {
     retention: Vec<(StreamPattern, Retain)>,
     streams: Vec<(StreamPattern, StreamRules)>,
     collections: Vec<CollectionRules>,
+    checks: Vec<(Collection, Checks)>,
 }
 
 fn read_collections(collections: &Value<'_>, said: &mut Said) -> Read<Vec<(Collection, Rules)>> {
     let collections = table(collections, "collections", "[collections.tasks]")?.iter();
     let collections = collections.map(|(name, rules)| {
         let collection = Collection::new(name.get_ref()).map_err(|error| wrong_name(name, &error))?;
-        if let Some(access) = read_access_of(rules)? {
+        let settings = table(rules, "a collection", "[collections.tasks]")?;
+        if let Some(access) = settings.get("rules").map(rules::read_access).transpose()? {
             said.collections.push(CollectionRules { streams: None, collection: collection.clone(), access });
+        }
+        let checks = checks::read(settings)?;
+        if !checks.is_empty() {
+            said.checks.push((collection.clone(), checks));
         }
         Ok((collection, read_rules(rules)?))
     });
     collections.collect()
-}
-
-fn read_access_of(collection: &Value<'_>) -> Read<Option<Access>> {
-    let settings = table(collection, "a collection", "[collections.tasks]")?;
-    settings.get("rules").map(rules::read_access).transpose()
 }
 
 fn read_streams(streams: &Value<'_>, said: &mut Said) -> Read<()> {
@@ -155,7 +158,9 @@ fn read_retain(value: &Value<'_>) -> Read<Retain> {
 
 fn read_rules(rules: &Value<'_>) -> Read<Rules> {
     let rules = table(rules, "a collection", "[collections.tasks]")?;
-    check_settings(rules, &["policy", "update_after_delete", "keep_events", "indexes", "fields", "rules"])?;
+    const KNOWN: [&str; 8] =
+        ["policy", "update_after_delete", "keep_events", "indexes", unique::UNIQUE, "fields", "checks", "rules"];
+    check_settings(rules, &KNOWN)?;
     let update_after_delete = rules.get("update_after_delete").map(read_update_after_delete).transpose()?;
     Ok(Rules {
         policy: rules.get("policy").map(read_policy).transpose()?.unwrap_or_default(),
@@ -163,6 +168,7 @@ fn read_rules(rules: &Value<'_>) -> Read<Rules> {
         keep_events: rules.get("keep_events").map(read_flag).transpose()?.unwrap_or_default(),
         indexes: rules.get("indexes").map(read_indexes).transpose()?.unwrap_or_default(),
         fields: rules.get("fields").map(read_fields).transpose()?.unwrap_or_default(),
+        unique: unique::read(rules)?,
         shapes: rules.get("fields").map(shapes::read).transpose()?.unwrap_or_default(),
         refs: rules.get("fields").map(refs::read).transpose()?.unwrap_or_default(),
     })
@@ -203,7 +209,8 @@ fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
 /// A field is its policy, or a table with it. `None`: it has that of its collection.
 fn read_field(field: &Value<'_>) -> Read<Option<Policy>> {
     let Some(settings) = field.get_ref().as_table() else { return read_policy(field).map(Some) };
-    check_settings(settings, &[["policy", "ref"].as_slice(), &shapes::SETTINGS].concat())?;
+    let known = [["policy", checks::PATTERN, unique::UNIQUE].as_slice(), &refs::SETTINGS, &shapes::SETTINGS].concat();
+    check_settings(settings, &known)?;
     if settings.is_empty() {
         return Err(Wrong::at(field, "a field needs a policy, a ref or a type: policy = \"last\""));
     }
@@ -225,6 +232,7 @@ fn wrong_name<T>(name: &Spanned<T>, error: &NameError) -> Wrong {
 #[cfg(test)]
 mod tests {
     use tapeline_core::name::StreamName;
+    use tapeline_core::schema::{OnDelete, Reference};
 
     use super::*;
 
@@ -244,10 +252,11 @@ mod tests {
             update_after_delete = 'revive'
             keep_events = true
             indexes = ['due date', ['done', 'title']]
+            unique = [['done', 'title']]
             [collections.tasks.fields]
             title = 'ask'
             done = { policy = 'first', ref = 'states' }
-            owner = { ref = 'people' }
+            owner = { ref = 'people', unique = true, on_delete = 'set_null' }
             [collections.tasks.fields.'due date']
             policy = 'last'
             [collections.notes]
@@ -259,8 +268,12 @@ mod tests {
             keep_events: true,
             indexes: vec![vec![field("due date")], vec![field("done"), field("title")]],
             fields: fields.into_iter().map(|(name, policy)| (field(name), policy)).collect(),
+            unique: vec![vec![field("done"), field("title")], vec![field("owner")]],
             shapes: Vec::new(),
-            refs: vec![(field("done"), collection("states")), (field("owner"), collection("people"))],
+            refs: vec![
+                Reference { field: field("done"), to: collection("states"), on_delete: None },
+                Reference { field: field("owner"), to: collection("people"), on_delete: Some(OnDelete::SetNull) },
+            ],
         };
         let expected = Schema::new([(collection("tasks"), tasks), (collection("notes"), Rules::default())]);
         assert_eq!(read_schema(text).map(|file| file.schema), Ok(expected));
@@ -299,7 +312,7 @@ mod tests {
             ("colections = {}", (1, 1), "did you mean \"collections\"?"),
             ("[collections]\na = 1", (2, 5), "a table, as in [collections.tasks]"),
             ("[collections.a]\npolcy = 'last'", (2, 1), "did you mean \"policy\"?"),
-            ("[collections.a]\nzzz = 'last'", (2, 1), "\"keep_events\", \"indexes\", \"fields\" or \"rules\""),
+            ("[collections.a]\nzzz = 'last'", (2, 1), "\"unique\", \"fields\", \"checks\" or \"rules\""),
             ("[collections.a]\nkeep_events = 'yes'", (2, 15), "true or false"),
             ("[collections.a]\nindexes = 'due'", (2, 11), "a list, of 16 at most"),
             ("[collections.a]\nindexes = ['due', ['id']]", (2, 20), "other than the id"),
@@ -325,10 +338,30 @@ mod tests {
             ("[collections.a.fields]\nx = {}", (2, 5), "needs a policy, a ref or a type"),
             ("[collections.a.fields]\nx = {ref = ''}", (2, 12), "the collection name is empty"),
             ("[collections.a.fields]\nx = {ref = ['b']}", (2, 12), "ref names a collection"),
+            ("[collections.a.fields]\nx = {ref = 'b', on_delete = 'casc'}", (2, 29), "\"cascade\" or \"set_null\""),
+            ("[collections.a.fields]\nx = {on_delete = 'cascade'}", (2, 18), "to what it refers: ref"),
+            (
+                "[collections.a.fields]\nx = {ref = 'b', required = true, on_delete = 'set_null'}",
+                (2, 46),
+                "cannot become null",
+            ),
             ("[collections.a.fields]\nx = {tipe = 'text'}", (2, 6), "did you mean \"type\"?"),
             ("[collections.a.fields]\nx = {type = 'string'}", (2, 13), "\"bytes\", \"list\" or \"map\""),
             ("[collections.a.fields]\nx = {min = 'a'}", (2, 12), "this is a number"),
             ("[collections.a.fields]\nx = {max_length = -1}", (2, 19), "0 or more"),
+            ("[collections.a.fields]\nx = {pattern = '[a-'}", (2, 16), "unclosed character class"),
+            ("[collections.a.fields]\nx = {pattern = 1}", (2, 16), "a pattern is a text"),
+            ("[collections.a.fields]\nx = {unique = 1}", (2, 15), "true or false"),
+            ("[collections.a]\nunique = ['b']", (2, 11), "lists of them, as in unique = [[\"row\", \"number\"]]"),
+            ("[collections.a]\nchecks = 1", (2, 10), "checks are a list, of 64 at most"),
+            ("[[collections.a.checks]]\nholds = 'true'", (1, 1), "and a message: message"),
+            (
+                "[[collections.a.checks]]\nholds = 'resource.a'\nmessage = 'no'",
+                (2, 9),
+                "it knows auth, stream, old, new",
+            ),
+            ("[[collections.a.checks]]\nholds = 'true'\nmessage = ''", (3, 11), "of up to 500 bytes"),
+            ("[[collections.a.checks]]\nholds = 'true'\nmessage = 'no'\nfield = 1", (4, 9), "field names a field"),
             ("[collections.a.fields]\nx = {one_of = []}", (2, 15), "one_of is a list"),
             ("[collections.'']", (1, 14), "the collection name is empty"),
             ("[collections.a.fields]\n\"a\\u0007\" = 'ask'", (2, 1), "the field name has the character"),

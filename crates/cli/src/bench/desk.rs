@@ -14,7 +14,7 @@ use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, ClientId, Incarnation, Millis, Seq};
 use tapeline_core::op::Op;
 use tapeline_core::replica::{Keeping, Moment, Replica, Start};
-use tapeline_core::sequencer::{Peer, Sequencer};
+use tapeline_core::sequencer::{Peer, Pushed, Sequencer};
 use tapeline_core::state::{StateChanges, StreamState};
 
 use super::load::stream;
@@ -51,7 +51,7 @@ impl Desk {
             ClientFrame::Push { events, .. } => {
                 for event in events {
                     event.body.ops.iter().for_each(|op| self.sequencer.load_entry(op.key.clone(), None));
-                    if !self.sequencer.push(peer, &Caller::default(), &Sealed::new(event)) {
+                    if self.sequencer.push(peer, &Caller::default(), &Sealed::new(event)) != Pushed::Decided {
                         return Err(Failure::Failed("the sequencer did not decide on an event".into()));
                     }
                 }

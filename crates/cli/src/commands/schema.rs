@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::retention::Retain;
-use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
+use tapeline_core::schema::{OnDelete, Policy, Reference, Rules, Schema, UpdateAfterDelete};
 use tapeline_server::{SchemaFile, read_schema};
 
 use crate::failure::Failure;
@@ -46,8 +46,11 @@ fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
     for fields in &rules.indexes {
         output::line(format!("  has an index by {}", joined(fields, ", then ")))?;
     }
-    for (field, referred) in &rules.refs {
-        output::line(format!("  {field} refers to {referred}, by id or a list of ids"))?;
+    for fields in &rules.unique {
+        output::line(format!("  no two have the same {}", joined(fields, " and ")))?;
+    }
+    for Reference { field, to, on_delete } in &rules.refs {
+        output::line(format!("  {field} refers to {to}, by id or a list of ids{}", following(*on_delete)))?;
     }
     let others = if rules.fields.is_empty() { "all fields" } else { "all other fields" };
     let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), *policy)).chain([(others, rules.policy)]);
@@ -71,6 +74,16 @@ fn meaning(policy: Policy) -> &'static str {
         }
         Policy::Reject => "a concurrent write refuses its whole event, with the current values",
         Policy::Ask => "a concurrent write stands on the object as a conflict, until somebody settles it",
+    }
+}
+
+/// What happens to an object when one goes that it refers to.
+fn following(on_delete: Option<OnDelete>) -> &'static str {
+    match on_delete {
+        None => "",
+        Some(OnDelete::Restrict) => "; what it refers to cannot be deleted",
+        Some(OnDelete::Cascade) => "; it is deleted with what it refers to",
+        Some(OnDelete::SetNull) => "; it is taken out when what it refers to is deleted",
     }
 }
 
@@ -98,16 +111,23 @@ fn retain_to_json(retain: Retain) -> serde_json::Value {
 }
 
 fn to_json(schema: &Schema) -> serde_json::Value {
+    let of_fields =
+        |fields: &Vec<FieldName>| fields.iter().map(FieldName::as_str).map(String::from).collect::<Vec<_>>();
+    let names = |lists: &[Vec<FieldName>]| lists.iter().map(of_fields).collect::<Vec<_>>();
     let rules = |rules: &Rules| {
         let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), policy.name()));
-        let refs = rules.refs.iter().map(|(field, referred)| (field.as_str(), referred.as_str()));
+        let refs = rules.refs.iter().map(|reference| (reference.field.as_str(), reference.to.as_str()));
+        let on_delete = rules.refs.iter();
+        let on_delete = on_delete.filter_map(|reference| Some((reference.field.as_str(), reference.on_delete?.name())));
         json!({
             "policy": rules.policy.name(),
             "update_after_delete": rules.update_after_delete.name(),
             "keep_events": rules.keep_events,
-            "indexes": rules.indexes.iter().map(|fields| fields.iter().map(FieldName::as_str).collect()).collect::<Vec<Vec<_>>>(),
+            "indexes": names(&rules.indexes),
+            "unique": names(&rules.unique),
             "fields": fields.collect::<std::collections::BTreeMap<_, _>>(),
             "refs": refs.collect::<std::collections::BTreeMap<_, _>>(),
+            "on_delete": on_delete.collect::<std::collections::BTreeMap<_, _>>(),
         })
     };
     let collections = schema.collections().map(|(collection, of)| (collection.as_str(), rules(of)));

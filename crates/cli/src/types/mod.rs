@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use tapeline_core::name::{Collection, FieldName};
-use tapeline_core::schema::{Rules, Schema};
+use tapeline_core::schema::{Reference, Rules, Schema};
 use tapeline_core::shape::Shape;
 
 use crate::commands::schema;
@@ -81,9 +81,9 @@ fn fields(rules: &Rules) -> Vec<Field<'_>> {
     for (name, shape) in &rules.shapes {
         fields.insert(name, Field { name, shape: shape.clone(), refers_to: None });
     }
-    for (name, referred) in &rules.refs {
+    for Reference { field: name, to, .. } in &rules.refs {
         let field = fields.entry(name).or_insert_with(|| Field { name, shape: Shape::default(), refers_to: None });
-        field.refers_to = Some(referred);
+        field.refers_to = Some(to);
     }
     fields.into_values().collect()
 }

@@ -17,7 +17,7 @@ use tapeline_core::hash::Chain;
 use tapeline_core::limits;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, Incarnation, Millis, Seq};
-use tapeline_core::sequencer::{Peer, Sequencer};
+use tapeline_core::sequencer::{Peer, Pushed, Sequencer};
 use tapeline_core::state::StreamState;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -291,7 +291,7 @@ impl Tape {
         for sealed in &events {
             self.sequencer.load_client(sealed.event.client, None);
             sealed.event.body.ops.iter().for_each(|op| self.sequencer.load_entry(op.key.clone(), None));
-            if !self.sequencer.push(peer, &Caller::default(), sealed) {
+            if self.sequencer.push(peer, &Caller::default(), sealed) != Pushed::Decided {
                 break;
             }
         }

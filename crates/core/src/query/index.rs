@@ -76,14 +76,23 @@ pub struct Place {
 impl Index {
     /// Where an object stands in it.
     pub fn place(&self, object: &Object) -> Place {
-        let mut place = Place::default();
-        for field in &self.fields {
-            if place.is_cut {
-                break;
+        Place::of(self.fields.iter().map(|field| object.get(field.as_str()).unwrap_or(&Value::Null)))
+    }
+
+    /// The values that an object holds in it: of one field its value, or each item of the list there; of several fields
+    /// their values together. What is not there, or null, is not held.
+    pub fn held(&self, object: &Object) -> Vec<Value> {
+        let value = |field: &FieldName| object.get(field.as_str()).filter(|value| **value != Value::Null);
+        match &self.fields[..] {
+            [field] => match value(field) {
+                Some(Value::List(items)) => items.iter().filter(|item| **item != Value::Null).cloned().collect(),
+                value => value.cloned().into_iter().collect(),
+            },
+            fields => {
+                let all: Option<Vec<Value>> = fields.iter().map(|field| value(field).cloned()).collect();
+                all.map(|all| Value::List(all.into())).into_iter().collect()
             }
-            place.put(object.get(field.as_str()).unwrap_or(&Value::Null));
         }
-        place
     }
 
     /// How a query can be read from it; how good that is, first.
@@ -140,6 +149,19 @@ impl Plan {
         }
         let plans = indexes.iter().filter_map(|index| index.plan(query));
         plans.max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, plan)| plan)
+    }
+
+    /// The way to read those that [hold](Index::held) a value. In lists it is looked for one by one: rows do not tell their items.
+    pub fn of_holders(index: &Index, value: &Value) -> Self {
+        let mut stretches = match value {
+            Value::List(values) if index.fields.len() > 1 => {
+                vec![Stretch::of(Place::of(values.iter()).bytes)]
+            }
+            value => vec![at(&[], value), Stretch::of(vec![rank(&Value::List([].into()))])],
+        };
+        stretches.sort_by(|a, b| a.from.cmp(&b.from));
+        stretches.dedup();
+        Self { index: index.clone(), stretches, in_order: None }
     }
 }
 
@@ -245,6 +267,18 @@ fn run(order: &Order, fields: &[FieldName]) -> Option<Run> {
 }
 
 impl Place {
+    /// Values one behind the other, up to where one is cut.
+    fn of<'v>(values: impl Iterator<Item = &'v Value>) -> Self {
+        let mut place = Self::default();
+        for value in values {
+            if place.is_cut {
+                break;
+            }
+            place.put(value);
+        }
+        place
+    }
+
     /// Puts a value behind those that are there. No value's bytes begin another's, so what follows sorts as it should.
     fn put(&mut self, value: &Value) {
         self.bytes.push(rank(value));

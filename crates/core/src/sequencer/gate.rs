@@ -7,10 +7,13 @@ use crate::event::RefusalCode;
 use crate::name::{FieldName, Key};
 use crate::object::Object;
 
-/// Decides what may be done on one stream, and who may know of what. The same question gets the same answer.
+/// Decides what may be done on one stream, what is valid, and who may know of what. The same question gets the same answer.
 pub trait Gate: fmt::Debug + Send + Sync {
     /// What stands against an event making this of an object. `None`: nothing.
     fn objection(&self, caller: &Caller, change: &Change<'_>) -> Option<Objection>;
+
+    /// What is not valid about an event making this of an object, whoever its author is. `None`: nothing.
+    fn invalid(&self, caller: &Caller, change: &Change<'_>) -> Option<Objection>;
 
     /// Whether a caller may know of an object.
     fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool;

@@ -56,12 +56,12 @@ impl Sequencer {
     /// only when all changes were taken and stored.
     pub fn forget(&mut self) -> Forgotten {
         let digest = self.objects.digest();
-        let left = Objects::resume(self.objects.live(), digest);
+        let left = Objects::resume(self.objects.live(), digest).held_by(self.schema.held());
         Forgotten { objects: std::mem::replace(&mut self.objects, left), clients: std::mem::take(&mut self.clients) }
     }
 
-    /// How many objects and clients are in memory.
+    /// How many objects and clients are in memory, and values of which is known who holds them.
     pub fn resident(&self) -> usize {
-        self.objects.resident() + self.clients.len()
+        self.objects.resident() + self.clients.len() + self.objects.held()
     }
 }

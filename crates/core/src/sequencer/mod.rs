@@ -2,7 +2,7 @@
 //!
 //! It decides on what is pushed, gathers the decisions into batches, and keeps every answer back until the batch it
 //! rests on is durable. Without I/O: whoever runs it loads what an event touches before it is pushed
-//! ([`Sequencer::knows_key`], [`Sequencer::load_entry`]), appends what [`Sequencer::stage`] gives, and says when that is durable. Decisions on batch
+//! ([`Sequencer::knows_key`], [`Sequencer::load_entry`]) and what it [`Need`]s besides, appends what [`Sequencer::stage`] gives, and says when that is durable. Decisions on batch
 //! k + 1 go on while batch k is being made durable.
 //!
 //! ```text
@@ -13,8 +13,11 @@ mod answers;
 mod fields;
 mod gate;
 mod memory;
+mod need;
+mod references;
 mod resolve;
 mod texts;
+mod unique;
 mod watch;
 
 use std::collections::VecDeque;
@@ -25,6 +28,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub use answers::Peer;
 pub use gate::{Change, Gate, Objection};
 pub use memory::Forgotten;
+pub use need::{Need, Pushed};
 pub use watch::Touched;
 
 use crate::batch::{Batch, ClientVerdict};
@@ -42,7 +46,7 @@ use crate::op::Action;
 use crate::schema::Schema;
 use crate::state::{ClientState, StateChanges, StreamState, verdicts_of};
 use answers::{Answer, Answers};
-use resolve::{Effect, Ground, Guard, keep_last};
+use resolve::{Effect, Ground, Guard, Stop, keep_last};
 use texts::{Texts, splices};
 use watch::Watch;
 
@@ -99,7 +103,7 @@ impl Sequencer {
         Self {
             staged: state,
             durable: state.position,
-            objects: Objects::resume(state.live, state.digest),
+            objects: Objects::resume(state.live, state.digest).held_by(schema.held()),
             texts: Texts::new(state.head),
             schema,
             gate,
@@ -201,39 +205,20 @@ impl Sequencer {
         clients.map(|&client| self.known_client(client).map_or(EventNumber(0), |state| state.last)).collect()
     }
 
-    /// From where on the log has to be read before an event can be decided on, up to where: it edits a text that it
-    /// saw before what is remembered. `None`: nothing need be read, or it would be too much.
-    pub fn text_history_needed(&self, body: &Body) -> Option<std::ops::Range<Seq>> {
-        let (on, from) = (body.on.unwrap_or(body.base), self.texts.from());
-        let edits_text = || body.ops.iter().any(|op| splices(op).next().is_some());
-        let there = on >= self.horizon && from.since(on) <= limits::TEXT_HISTORY_EVENTS;
-        (on < from && there && edits_text()).then_some(on..from)
-    }
-
-    /// Takes the events of a range that was [needed](Self::text_history_needed).
-    pub fn load_text_history(&mut self, events: &[Recorded]) {
-        if events.last().is_some_and(|last| last.seq.next() == self.texts.from()) {
-            self.texts.load(events);
-        }
-    }
-
-    /// Decides on an event. What it touches must be loaded. The answer comes when the decision is durable.
-    ///
-    /// Answers `false` where nothing was decided and nothing after it from this peer can be: the rest of its push is
-    /// to be dropped.
-    pub fn push(&mut self, peer: Peer, caller: &Caller, sealed: &Sealed) -> bool {
+    /// Decides on an event. What it touches must be loaded.
+    pub fn push(&mut self, peer: Peer, caller: &Caller, sealed: &Sealed) -> Pushed {
         let (event, subject) = (&sealed.event, caller.subject.as_ref());
         let state = self.client(event.client, subject.cloned());
         if state.subject.as_ref() != subject {
             self.answer(peer, Answer::Frame(not_yours(peer.channel, Some(event.n))));
-            return false;
+            return Pushed::Dropped;
         }
         let (last, known) = (state.last, state.verdict(event.n).cloned());
         if event.n <= last {
             return match known {
                 Some(own) if own.hash == sealed.hash => {
                     self.answer(peer, Answer::Verdict { n: own.n, verdict: own.verdict });
-                    true
+                    Pushed::Decided
                 }
                 _ => {
                     self.reject(peer, ErrorCode::Forked, event.n, "another event has this number: take a new client id")
@@ -252,9 +237,13 @@ impl Sequencer {
         if last.0 - state.settled.0 >= limits::UNSETTLED_EVENTS as u64 {
             return self.reject(peer, ErrorCode::Later, event.n, "too many verdicts are not yet settled: settle some");
         }
-        let verdict = self.decide(caller, sealed);
-        self.answer(peer, Answer::Verdict { n: event.n, verdict });
-        true
+        match self.decide(caller, sealed) {
+            Ok(verdict) => {
+                self.answer(peer, Answer::Verdict { n: event.n, verdict });
+                Pushed::Decided
+            }
+            Err(needs) => Pushed::Needs(needs),
+        }
     }
 
     /// The batch gathered so far, to be appended. `None` where nothing was decided.
@@ -334,7 +323,8 @@ impl Sequencer {
         self.durable
     }
 
-    fn decide(&mut self, caller: &Caller, sealed: &Sealed) -> Verdict {
+    /// Decides on an event, or says what is needed for that.
+    fn decide(&mut self, caller: &Caller, sealed: &Sealed) -> Result<Verdict, Vec<Need>> {
         let (event, subject) = (&sealed.event, caller.subject.as_ref());
         let seq = self.batch.block.end();
         let stamp = Stamp { seq, client: event.client };
@@ -343,7 +333,7 @@ impl Sequencer {
             self.watch.begin();
         }
         self.watch.look(&event.body.ops, &self.objects);
-        let taken = self.check(sealed).and_then(|()| {
+        let taken = self.check(sealed).map_err(Stop::from).and_then(|()| {
             let Self { objects, texts, schema, gate, horizon, .. } = self;
             let guard = gate.as_deref().map(|gate| Guard { gate, caller });
             let mut ground = Ground { objects, texts, schema, guard, horizon: *horizon };
@@ -351,10 +341,17 @@ impl Sequencer {
         });
         let mut told = true;
         let verdict = match taken {
-            Err(refusal) => Verdict::Refused(Box::new(Refusal { head: seq, ..*self.told(caller, refusal) })),
+            Err(Stop::Needs(needs)) => return Err(needs),
+            Err(Stop::Refused(refusal)) => {
+                Verdict::Refused(Box::new(Refusal { head: seq, ..*self.told(caller, refusal) }))
+            }
             Ok(effect) => {
                 told = effect.altered.is_some();
                 self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
+                for (key, was) in &effect.followed {
+                    self.watch.note(key, was.as_ref());
+                    self.changed_keys.insert(key.clone());
+                }
                 self.record(subject, sealed, stamp.seq, effect)
             }
         };
@@ -365,7 +362,7 @@ impl Sequencer {
         }
         self.client(event.client, None).decide(own);
         self.changed_clients.insert(event.client);
-        verdict
+        Ok(verdict)
     }
 
     /// A refusal as its author may hear it: of what they may not read they hear no more than where it is not there.
@@ -461,11 +458,11 @@ impl Sequencer {
         self.clients.entry(client).or_default().get_or_insert_with(|| ClientState::new(subject))
     }
 
-    fn reject(&mut self, peer: Peer, code: ErrorCode, n: EventNumber, message: &str) -> bool {
+    fn reject(&mut self, peer: Peer, code: ErrorCode, n: EventNumber, message: &str) -> Pushed {
         let retry = (code == ErrorCode::Later).then_some(limits::LATER_PAUSE);
         let frame = ErrorFrame { channel: Some(peer.channel), code, message: message.into(), n: Some(n), retry };
         self.answer(peer, Answer::Frame(ServerFrame::Error(frame)));
-        false
+        Pushed::Dropped
     }
 
     /// Keeps an answer back until everything decided so far is durable.

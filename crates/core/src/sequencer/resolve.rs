@@ -5,13 +5,16 @@
 //! collection revives, and an insert of an id that a concurrent insert took becomes an upsert. What the author knew to
 //! be otherwise is refused. `fields` decides on the fields of one op.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::Need;
 use super::fields::{Fate, Fields};
 use super::gate::{Change, Gate, Objection};
 use super::texts::{Texts, Typed};
 use crate::caller::Caller;
 use crate::event::{Body, Lost, LostReason, Read, Refusal, RefusalCode};
+use crate::limits;
 use crate::name::Key;
 use crate::numbers::{ClientId, Seq};
 use crate::object::{Entry, Object, Stamp, Write, apply};
@@ -28,7 +31,12 @@ pub(super) struct Effect {
     pub(super) altered: Option<Vec<Op>>,
     /// What did not.
     pub(super) lost: Vec<Lost>,
+    /// What went or changed with what it deleted, as it was.
+    pub(super) followed: Vec<(Key, Option<Entry>)>,
 }
+
+/// What an event touches, each as it was before the op that touches it.
+pub(super) type Before<'o> = Vec<(Cow<'o, Key>, Option<Entry>)>;
 
 /// What an event meets.
 #[derive(Debug)]
@@ -40,6 +48,20 @@ pub(super) struct Ground<'a> {
     pub(super) guard: Option<Guard<'a>>,
     /// What is missing may have been deleted before it.
     pub(super) horizon: Seq,
+}
+
+/// Why an event does not take effect.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Refused(Box<Refusal>),
+    /// It is not known yet whether it may.
+    Needs(Vec<Need>),
+}
+
+impl From<Box<Refusal>> for Stop {
+    fn from(refusal: Box<Refusal>) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// A gate, and who wants to pass it.
@@ -73,10 +95,10 @@ impl Decision {
 
 impl Ground<'_> {
     /// Lets an event take effect, all of it or, where it is refused, nothing.
-    pub(super) fn take_effect(&mut self, body: &Body, write: &Write<'_>) -> Result<Effect, Box<Refusal>> {
+    pub(super) fn take_effect(&mut self, body: &Body, write: &Write<'_>) -> Result<Effect, Stop> {
         self.check_reads(body, write.stamp.client)?;
-        let mut effect = Effect { altered: None, lost: Vec::new() };
-        let mut before: Vec<(&Key, Option<Entry>)> = Vec::new();
+        let mut effect = Effect { altered: None, lost: Vec::new(), followed: Vec::new() };
+        let mut before = Before::new();
         let (mut typed, mut revives) = (Typed::default(), false);
         for (place, op) in body.ops.iter().enumerate() {
             let decision = match self.decide(op, body, write.stamp, &mut typed) {
@@ -84,11 +106,11 @@ impl Ground<'_> {
                 Err(refusal) => {
                     self.undo(before);
                     self.texts.refused(&body.ops[..place], write.stamp.seq);
-                    return Err(refusal);
+                    return Err(refusal.into());
                 }
             };
             if body.ops.len() > 1 || self.is_guarded() {
-                before.push((&op.key, self.objects.entry(&op.key).cloned()));
+                before.push((Cow::Borrowed(&op.key), self.objects.entry(&op.key).cloned()));
             }
             let revived = matches!(decision, Decision::Revived { .. });
             if revives {
@@ -117,12 +139,24 @@ impl Ground<'_> {
                 }
             }
         }
-        if self.is_guarded()
-            && let Err(refusal) = self.pass(&before)
-        {
-            self.undo(before);
-            self.texts.refused(&body.ops, write.stamp.seq);
-            return Err(refusal);
+        if self.is_guarded() {
+            let authored = before.len();
+            let room = limits::EVENT_OPS.saturating_sub(effect.altered.as_ref().map_or(authored, Vec::len));
+            let followed = self.follow(&mut before, room.min(limits::FOLLOWING_OBJECTS), write);
+            match followed.and_then(|ops| self.pass(&before, authored).map(|()| ops)) {
+                Ok(ops) if ops.is_empty() => {}
+                Ok(ops) => {
+                    ops.iter().for_each(|op| typed.took_effect(op));
+                    effect.altered.get_or_insert_with(|| body.ops.clone()).extend(ops);
+                    let followed = before.drain(authored..);
+                    effect.followed = followed.map(|(key, entry)| (key.into_owned(), entry)).collect();
+                }
+                Err(stop) => {
+                    self.undo(before);
+                    self.texts.refused(&body.ops, write.stamp.seq);
+                    return Err(stop);
+                }
+            }
         }
         typed.spliced.into_iter().for_each(|spliced| self.texts.push(spliced));
         Ok(effect)
@@ -130,47 +164,64 @@ impl Ground<'_> {
 
     /// Whether somebody has a say in what becomes of objects.
     fn is_guarded(&self) -> bool {
-        self.guard.is_some() || self.schema.has_shapes()
+        self.guard.is_some() || self.schema.has_shapes() || !self.schema.held().is_empty()
     }
 
-    /// Asks whether what has become of objects may be.
-    fn pass(&self, before: &[(&Key, Option<Entry>)]) -> Result<(), Box<Refusal>> {
+    /// Asks whether what has become of objects may be. Those past `authored` are no doing of the author, who needs no
+    /// right to it, and who hears nothing of them.
+    fn pass(&self, before: &Before<'_>, authored: usize) -> Result<(), Stop> {
+        let mut needs = Vec::new();
         for (place, (key, entry)) in before.iter().enumerate() {
             if before[..place].iter().any(|(earlier, _)| earlier == key) {
                 continue;
             }
-            let (before, after) = (entry.as_ref().and_then(Entry::live), self.objects.get(key));
-            if before.is_none() && after.is_none() {
+            let (was, after) = (entry.as_ref().and_then(Entry::live), self.objects.get(key));
+            if was.is_none() && after.is_none() {
                 continue;
             }
-            let change = Change { key, before: before.map(AsRef::as_ref), after: after.map(AsRef::as_ref) };
-            if let Some(Objection { code, field, reason }) = self.objection(&change) {
-                return Err(Box::new(Refusal { field, ..*refuse(code, reason, key, change.before) }));
+            let change = Change { key, before: was.map(AsRef::as_ref), after: after.map(AsRef::as_ref) };
+            match self.pass_one(&change, place < authored, &mut needs) {
+                Err(Stop::Refused(_)) if place >= authored => {
+                    return Err(self.must_stay(&key.collection, before).into());
+                }
+                passed => passed?,
             }
         }
-        Ok(())
+        if needs.is_empty() { Ok(()) } else { Err(Stop::Needs(needs)) }
     }
 
-    /// What stands against a change: what its author may do, then what a field may be.
-    fn objection(&self, change: &Change<'_>) -> Option<Objection> {
-        if let Some(objection) = self.guard.and_then(|Guard { gate, caller }| gate.objection(caller, change)) {
-            return Some(objection);
+    fn pass_one(&self, change: &Change<'_>, is_authored: bool, needs: &mut Vec<Need>) -> Result<(), Stop> {
+        let guard = self.guard.filter(|_| is_authored);
+        let denied = guard.and_then(|Guard { gate, caller }| gate.objection(caller, change));
+        if let Some(Objection { code, field, reason }) = denied.or_else(|| self.invalid(change)) {
+            return Err(Box::new(Refusal { field, ..*refuse(code, reason, change.key, change.before) }).into());
         }
+        self.check_unique(change, needs)?;
+        self.check_references(change, needs)
+    }
+
+    /// What is not valid about a change: what a field may be, then what else is checked.
+    fn invalid(&self, change: &Change<'_>) -> Option<Objection> {
+        let checked = || self.guard.and_then(|Guard { gate, caller }| gate.invalid(caller, change));
+        self.misfit(change).or_else(checked)
+    }
+
+    fn misfit(&self, change: &Change<'_>) -> Option<Objection> {
         let shapes = self.schema.shapes(&change.key.collection);
         let (field, misfit) = shape::misfit(shapes, change.before, change.after?)?;
         let reason = format!("{}, field {field}: {misfit}", change.key);
         Some(Objection { code: RefusalCode::Invalid, field: Some(field.clone()), reason })
     }
 
-    fn apply(&mut self, op: &Op, write: &Write<'_>) {
+    pub(super) fn apply(&mut self, op: &Op, write: &Write<'_>) {
         let last = self.objects.get(&op.key).filter(|_| op.action == Action::Delete).cloned();
         self.objects.change(&op.key, |entry| apply(entry, op, write));
         keep_last(self.objects, self.schema, &op.key, last);
     }
 
-    fn undo(&mut self, before: Vec<(&Key, Option<Entry>)>) {
+    fn undo(&mut self, before: Before<'_>) {
         for (key, entry) in before.into_iter().rev() {
-            self.objects.replace(key, entry);
+            self.objects.replace(&key, entry);
         }
     }
 

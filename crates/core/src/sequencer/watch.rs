@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::name::Key;
-use crate::object::Object;
+use crate::object::{Entry, Object};
 use crate::objects::Objects;
 use crate::op::Op;
 
@@ -41,6 +41,14 @@ impl Watch {
             if !before.contains_key(&op.key) {
                 before.insert(op.key.clone(), objects.get(&op.key).cloned());
             }
+        }
+    }
+
+    /// An event has changed what no op of it says, which was this before.
+    pub(super) fn note(&mut self, key: &Key, was: Option<&Entry>) {
+        let Some(before) = &mut self.before else { return };
+        if !before.contains_key(key) {
+            before.insert(key.clone(), was.and_then(Entry::live).cloned());
         }
     }
 

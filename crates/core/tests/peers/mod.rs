@@ -3,6 +3,8 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub mod story;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -14,11 +16,12 @@ use tapeline_core::frame::{ClientFrame, Events, Live, ServerFrame};
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Seq};
+use tapeline_core::object::{Entry, Object};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::replica::{Keeping, Moment, Notice, Replica, Row, Start, Table};
 use tapeline_core::schema::Schema;
-use tapeline_core::sequencer::{Peer, Sequencer};
-use tapeline_core::state::StreamState;
+use tapeline_core::sequencer::{Need, Peer, Pushed, Sequencer};
+use tapeline_core::state::{ClientState, StreamState};
 use tapeline_core::value::Value;
 
 /// A server whose log is durable at once.
@@ -26,6 +29,9 @@ pub struct Server {
     pub sequencer: Sequencer,
     pub log: EventBlock,
     batches: Vec<Arc<Batch>>,
+    /// What it has forgotten, in storage.
+    entries: BTreeMap<Key, Entry>,
+    clients: BTreeMap<ClientId, ClientState>,
     readers: BTreeMap<Peer, Option<Seq>>,
     opening: BTreeMap<Peer, VecDeque<Live>>,
 }
@@ -41,6 +47,8 @@ impl Server {
             sequencer: Sequencer::new(StreamState::empty(Incarnation(7)), Arc::new(schema), None),
             log: EventBlock::empty(Seq(0), Chain::EMPTY),
             batches: Vec::new(),
+            entries: BTreeMap::new(),
+            clients: BTreeMap::new(),
             readers: BTreeMap::new(),
             opening: BTreeMap::new(),
         }
@@ -80,7 +88,7 @@ impl Server {
             ClientFrame::Open(open) => {
                 self.readers.insert(peer, None);
                 self.opening.entry(peer).or_default().push_back(open.live);
-                open.former.iter().chain([&open.client]).for_each(|&client| self.sequencer.load_client(client, None));
+                open.former.iter().chain([&open.client]).for_each(|&client| self.load_client(client));
                 let is = |(at, chain)| at <= self.log.end() && self.log.slice(at, 0).before() == chain;
                 let is_of_the_log = open.claims().all(is);
                 self.sequencer.open(peer, None, &open, is_of_the_log);
@@ -107,20 +115,68 @@ impl Server {
 
     /// Pushes an event to the sequencer.
     pub fn push(&mut self, peer: Peer, event: Authored) -> bool {
-        self.sequencer.load_client(event.client, None);
-        for op in &event.body.ops {
-            self.sequencer.load_entry(op.key.clone(), None);
-        }
-        for read in &event.body.unchanged {
-            self.sequencer.load_entry(read.key.clone(), None);
-        }
+        self.load_client(event.client);
+        event.body.ops.iter().for_each(|op| self.load(&op.key));
+        event.body.unchanged.iter().for_each(|read| self.load(&read.key));
         if let Some(needed) = self.sequencer.text_history_needed(&event.body) {
             let events = self.log.slice(needed.start, usize::MAX);
             let events: Vec<_> =
                 events.events().map(Result::unwrap).take_while(|event| event.seq < needed.end).collect();
             self.sequencer.load_text_history(&events);
         }
-        self.sequencer.push(peer, &Caller::default(), &Sealed::new(event))
+        let sealed = Sealed::new(event);
+        loop {
+            match self.sequencer.push(peer, &Caller::default(), &sealed) {
+                Pushed::Needs(needs) => needs.into_iter().for_each(|need| self.load_needed(need)),
+                pushed => return pushed == Pushed::Decided,
+            }
+        }
+    }
+
+    fn load(&mut self, key: &Key) {
+        self.sequencer.load_entry(key.clone(), self.entries.get(key).cloned());
+    }
+
+    fn load_client(&mut self, client: ClientId) {
+        self.sequencer.load_client(client, self.clients.get(&client).cloned());
+    }
+
+    fn load_needed(&mut self, need: Need) {
+        match need {
+            Need::Entry(key) => self.load(&key),
+            Need::Holders(look) => {
+                let holds = |object: &Object| look.index.held(object).contains(&look.value);
+                let stored = self.entries.iter().filter(|(key, _)| key.collection == look.index.collection);
+                let unknown = stored.filter(|(key, _)| !self.sequencer.knows_key(key));
+                let found = unknown.filter(|(_, entry)| entry.live().is_some_and(|object| holds(object)));
+                let found: Vec<(Key, Entry)> = found.take(look.enough).map(|(k, e)| (k.clone(), e.clone())).collect();
+                let is_all = found.len() < look.enough;
+                found.into_iter().for_each(|(key, entry)| self.sequencer.load_entry(key, Some(entry)));
+                if is_all {
+                    self.sequencer.holds_all(look);
+                }
+            }
+        }
+    }
+
+    /// Stores what has changed, and forgets what is in memory. All must be settled.
+    pub fn forget(&mut self) {
+        self.keep();
+        self.sequencer.forget();
+    }
+
+    fn keep(&mut self) {
+        if let Some(changes) = self.sequencer.take_changes() {
+            self.entries.extend(changes.entries);
+            self.clients.extend(changes.clients);
+        }
+    }
+
+    /// All live objects, sorted. All must be settled.
+    pub fn objects(&mut self) -> Vec<(Key, Arc<Object>)> {
+        self.keep();
+        let live = self.entries.iter().filter_map(|(key, entry)| Some((key.clone(), entry.live()?.clone())));
+        live.collect()
     }
 
     /// Makes all decisions durable: gives the answers, then what is to be played.

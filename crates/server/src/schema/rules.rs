@@ -78,7 +78,7 @@ fn rule(settings: &DeTable<'_>, name: &str, kind: Kind) -> Read<Option<Rule>> {
     settings.get(name).map(|value| read_rule(value, kind)).transpose()
 }
 
-fn read_rule(value: &Value<'_>, kind: Kind) -> Read<Rule> {
+pub(super) fn read_rule(value: &Value<'_>, kind: Kind) -> Read<Rule> {
     let text = value.get_ref().as_str();
     let text = text.ok_or_else(|| Wrong::at(value, "a rule is a text, such as \"resource.owner == auth.sub\""))?;
     Rule::parse(text, kind).map_err(|error| Wrong::at(value, error.to_string()))

@@ -51,6 +51,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     fn forget(&mut self, place: usize, packed: usize) {
         let Some(slot) = self.slots.get(place) else { return };
         let forgotten = slot.sequencer.forget();
+        slot.look = None;
         match slot.size.counted <= packed {
             true => slot.packed.add(&forgotten),
             false => (slot.packed, slot.whole) = (Packed::default(), false),

@@ -92,10 +92,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         Ok(position)
     }
 
-    /// What stands before a stream, where not everything is allowed.
+    /// What stands before a stream, where not everything is allowed and valid.
     fn gate(&self, stream: &StreamName) -> Option<Arc<dyn Gate>> {
-        let has_rules = !self.authority.is_empty();
-        has_rules.then(|| Arc::new(StreamGate::new(self.authority.clone(), stream.clone())) as Arc<dyn Gate>)
+        let has_say = !self.authority.is_empty() || self.authority.has_checks();
+        has_say.then(|| Arc::new(StreamGate::new(self.authority.clone(), stream.clone())) as Arc<dyn Gate>)
     }
 
     /// Brings into memory what a batch on the log touches.
@@ -111,8 +111,14 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     /// Brings into memory what events touch.
     pub(super) fn load_touched(&mut self, place: usize, events: &[Sealed]) -> Result<(), LogError> {
         self.load_clients(place, events.iter().map(|sealed| sealed.event.client))?;
+        let Some(Slot { sequencer, .. }) = self.slots.get(place) else { return Ok(()) };
+        let keys = missing_keys(sequencer, events.iter().map(|sealed| &sealed.event.body));
+        self.load_keys(place, keys)
+    }
+
+    /// Brings into memory what is under keys.
+    pub(super) fn load_keys(&mut self, place: usize, mut keys: Vec<Key>) -> Result<(), LogError> {
         let Some(Slot { tape, sequencer, packed, whole, .. }) = self.slots.get(place) else { return Ok(()) };
-        let mut keys = missing_keys(sequencer, events.iter().map(|sealed| &sealed.event.body));
         keys.retain(|key| match packed.entry(key) {
             Some(entry) => {
                 sequencer.load_entry(key.clone(), entry);

@@ -13,6 +13,7 @@
 mod changes;
 mod evict;
 mod load;
+mod look_up;
 mod mailbox;
 mod packed;
 mod slots;

@@ -106,7 +106,7 @@ mod tests {
     use tapeline_core::name::{Collection, ObjectId};
     use tapeline_core::numbers::{Channel, EventNumber, Incarnation};
     use tapeline_core::op::{Action, FieldMap, Op};
-    use tapeline_core::sequencer::{Peer, Sequencer};
+    use tapeline_core::sequencer::{Peer, Pushed, Sequencer};
     use tapeline_core::state::StreamState;
 
     use super::*;
@@ -120,7 +120,8 @@ mod tests {
         let op = Op { key: key.clone(), seen: None, action: Action::Upsert(FieldMap::default()) };
         let body = Body { ops: vec![op], ..Body::default() };
         let event = Authored { client: ClientId(7), n: EventNumber(n), settled: EventNumber(0), body };
-        assert!(sequencer.push(Peer { session: 0, channel: Channel(0) }, &Caller::default(), &Sealed::new(event)));
+        let peer = Peer { session: 0, channel: Channel(0) };
+        assert_eq!(sequencer.push(peer, &Caller::default(), &Sealed::new(event)), Pushed::Decided);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::Position;
 use tapeline_core::sequencer::Sequencer;
-use tapeline_log::StateChanges;
+use tapeline_log::{Pin, StateChanges};
 
 use super::packed::Packed;
 use super::{Command, Settled};
@@ -24,6 +24,8 @@ pub(super) struct Slot {
     pub(super) whole: bool,
     /// What of the state store is here, beside what the sequencer has.
     pub(super) packed: Packed,
+    /// What the state store has, for look-ups of this turn. Not from before the sequencer last forgot anything.
+    pub(super) look: Option<Arc<dyn Pin>>,
     /// Bytes of the batch being gathered.
     pub(super) gathered: usize,
     /// Changes that were taken and wait to be durable on the log.
@@ -76,6 +78,7 @@ impl Slot {
             life,
             whole,
             packed: Packed::default(),
+            look: None,
             gathered: 0,
             changes: None,
             stored,

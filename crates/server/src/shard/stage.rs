@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tapeline_core::event::Sealed;
 use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::limits as core_limits;
 use tapeline_core::numbers::{EventNumber, Position};
-use tapeline_core::sequencer::{Peer, Played, Staged};
+use tapeline_core::sequencer::{Peer, Played, Pushed, Staged};
 use tapeline_log::{Append, AppendError, EventLog, LogError, StateStore};
 
 use super::{Command, OpenStream, Push, Shard};
@@ -58,12 +59,29 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             slot.size.see(sealed.event.body.ops.len(), sealed.encoded.len());
             slot.gathered += sealed.encoded.len();
             slot.sequencer.watch(slot.tape.is_watched());
-            if !slot.sequencer.push(push.peer, &push.caller, sealed) {
-                return;
+            match self.decide(place, &push, sealed) {
+                Ok(Pushed::Decided) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    self.abandon(place, &error.to_string());
+                    return self.fail(&push.tape, push.peer, Some(sealed.event.n), &error);
+                }
             }
+            let Some(slot) = self.slots.get(place) else { return };
             if slot.gathered >= limits::BATCH_BYTES {
                 self.stage(place);
                 self.touch(place);
+            }
+        }
+    }
+
+    /// Lets a sequencer decide on an event, with all that it needs for that.
+    fn decide(&mut self, place: usize, push: &Push, sealed: &Sealed) -> Result<Pushed, LogError> {
+        loop {
+            let Some(slot) = self.slots.get(place) else { return Ok(Pushed::Dropped) };
+            match slot.sequencer.push(push.peer, &push.caller, sealed) {
+                Pushed::Needs(needs) => self.load_needed(place, needs)?,
+                pushed => return Ok(pushed),
             }
         }
     }
@@ -81,6 +99,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         for place in touched.drain(..) {
             if let Some(slot) = self.slots.get(place) {
                 slot.touched = false;
+                slot.look = None;
             }
             self.stage(place);
             self.weigh(place);

@@ -17,7 +17,8 @@ use tapeline_core::frame::{ClientFrame, ErrorCode, Events, Open, PROTOCOL, Serve
 use tapeline_core::limits;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Position, Seq};
-use tapeline_core::sequencer::{Peer, Sequencer};
+use tapeline_core::object::Entry;
+use tapeline_core::sequencer::{Need, Peer, Pushed, Sequencer};
 use tapeline_core::state::{StateChanges, StreamState};
 
 use crate::disk::Disk;
@@ -224,7 +225,15 @@ impl Server {
             let events = self.disk.events(needed);
             process.sequencer.load_text_history(&events);
         }
-        process.sequencer.push(peer, &Caller::default(), &Sealed::new(event))
+        let sealed = Sealed::new(event);
+        loop {
+            match process.sequencer.push(peer, &Caller::default(), &sealed) {
+                Pushed::Needs(needs) => {
+                    needs.into_iter().for_each(|need| load_needed(&mut process.sequencer, &self.disk, need));
+                }
+                pushed => return pushed == Pushed::Decided,
+            }
+        }
     }
 
     fn fetch(&self, id: ConnId, channel: Channel, from: Seq, to: Seq, outs: &mut Vec<Out>) {
@@ -439,6 +448,22 @@ fn load_keys<'a>(sequencer: &mut Sequencer, disk: &Disk, keys: impl IntoIterator
     for key in keys {
         if !sequencer.knows_key(key) {
             sequencer.load_entry(key.clone(), disk.entry(key));
+        }
+    }
+}
+
+fn load_needed(sequencer: &mut Sequencer, disk: &Disk, need: Need) {
+    match need {
+        Need::Entry(key) => load_keys(sequencer, disk, [&key]),
+        Need::Holders(look) => {
+            let holds =
+                |entry: &Entry| entry.live().is_some_and(|object| look.index.held(object).contains(&look.value));
+            for (key, entry) in disk.entries() {
+                if key.collection == look.index.collection && holds(&entry) {
+                    sequencer.load_entry(key, Some(entry));
+                }
+            }
+            sequencer.holds_all(look);
         }
     }
 }
