@@ -192,7 +192,13 @@ impl Line {
 
     /// Takes an error of the server. Answers whether it ends the socket.
     pub(crate) fn complain(&mut self, error: &ErrorFrame) -> bool {
-        if !matches!(error.code, ErrorCode::Displaced | ErrorCode::UpgradeRequired | ErrorCode::Unauthorized) {
+        let ends = match error.code {
+            ErrorCode::Displaced | ErrorCode::UpgradeRequired | ErrorCode::Unauthorized => true,
+            // The server is not ready for this app.
+            ErrorCode::Later => !self.welcome && error.channel.is_none(),
+            _ => false,
+        };
+        if !ends {
             return false;
         }
         if error.code == ErrorCode::UpgradeRequired {

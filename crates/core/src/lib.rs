@@ -107,4 +107,5 @@ mod tables;
 pub mod text;
 pub mod undo;
 pub mod value;
+pub mod versions;
 pub mod word;

@@ -10,6 +10,7 @@ use crate::name::{Collection, FieldName, StreamName};
 use crate::query::index::Index;
 use crate::retention::{Retain, StreamPattern};
 use crate::shape::Shape;
+use crate::versions::Versions;
 
 /// How a write of a field and a concurrent one by another client meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +86,7 @@ pub struct Schema {
     retention: Vec<(StreamPattern, Retain)>,
     /// By which the objects are to be found that hold a value.
     held: Arc<[Index]>,
+    versions: Versions,
 }
 
 impl Policy {
@@ -158,6 +160,18 @@ impl Schema {
         self.retention.extend(retention);
         self.retention.sort_by(|(a, _), (b, _)| a.cmp(b));
         self
+    }
+
+    /// The same, for a server that serves these versions of the app.
+    #[must_use]
+    pub fn serving(mut self, versions: Versions) -> Self {
+        self.versions = versions;
+        self
+    }
+
+    /// Which versions of the app are served.
+    pub fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// Whether it says nothing of any collection.

@@ -2,6 +2,9 @@
 //! reads who may do what, `checks` what is valid whoever writes it.
 //!
 //! ```toml
+//! version = 3                        # of the schema; apps say for which they were written
+//! oldest = 2                         # apps of older versions are told to upgrade
+//!
 //! [collections.tasks]
 //! policy = "last"                    # of its fields, where they have none of their own
 //! update_after_delete = "revive"
@@ -25,6 +28,7 @@ mod refs;
 mod rules;
 mod shapes;
 mod unique;
+mod versions;
 
 use tapeline_authority::{Authority, Checks, CollectionRules, StreamRules};
 use tapeline_core::limits;
@@ -77,7 +81,7 @@ pub fn read_schema(text: &str) -> Result<SchemaFile, SchemaError> {
 }
 
 fn read_root(root: &DeTable<'_>) -> Read<SchemaFile> {
-    check_settings(root, &["collections", "streams"])?;
+    check_settings(root, &["version", "oldest", "collections", "streams"])?;
     let mut said = Said::default();
     let collections = root.get("collections").map(|value| read_collections(value, &mut said)).transpose()?;
     let collections = collections.unwrap_or_default();
@@ -85,7 +89,7 @@ fn read_root(root: &DeTable<'_>) -> Read<SchemaFile> {
     let known = collections.iter().map(|(collection, _)| collection.clone()).collect();
     Ok(SchemaFile {
         authority: Authority::new(said.streams, said.collections, known).checking(said.checks),
-        schema: Schema::new(collections).retaining(said.retention),
+        schema: Schema::new(collections).retaining(said.retention).serving(versions::read(root)?),
     })
 }
 

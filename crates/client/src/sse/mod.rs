@@ -15,6 +15,7 @@ use tapeline_core::codec::Codec;
 use tapeline_core::frame::ClientFrame;
 use tapeline_core::limits;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::http::Http;
 use crate::inflate;
@@ -40,7 +41,7 @@ pub(crate) async fn connect(address: Address) -> Result<Socket, SocketError> {
         _ => return Err(SocketError::Network("this is no answer of a Tapeline server".into())),
     };
     let (socket, Queues { heard, to_say }) = Socket::new();
-    let reading = Ended::with(&tokio::spawn(read(reading, address.codec, heard.clone())));
+    let reading = tokio::spawn(read(reading, address.codec, heard.clone()));
     tokio::spawn(write(address, secret, to_say, heard, reading));
     Ok(socket)
 }
@@ -96,17 +97,21 @@ async fn write(
     secret: String,
     to_say: mpsc::Receiver<ClientFrame>,
     heard: mpsc::Sender<Heard>,
-    reading: Ended,
+    mut reading: JoinHandle<()>,
 ) {
+    let ended = Ended::with(&reading);
     let mut bodies = Bodies::new(address.codec, to_say);
     let mut http = Http::new(&address.origin);
     let mut number = 0u64;
     while let Some(body) = bodies.next().await {
         number += 1;
         if let Err(error) = post(&mut http, &format!("/{secret}/{number}"), body).await {
-            drop(reading);
-            // Where nobody hears it, nobody needs to know.
-            heard.send(Err(error)).await.unwrap_or_default();
+            // Where the server has ended the session, its answer says why: that is heard rather.
+            if tokio::time::timeout(GOODBYE, &mut reading).await.is_err() {
+                drop(ended);
+                // Where nobody hears it, nobody needs to know.
+                heard.send(Err(error)).await.unwrap_or_default();
+            }
             return;
         }
     }

@@ -9,6 +9,7 @@ use tapeline_core::frame::{ClientFrame, ErrorCode, Hello, Live, Open, PROTOCOL, 
 use tapeline_core::hash::Chain;
 use tapeline_core::limits as core_limits;
 use tapeline_core::numbers::{Channel, Seq};
+use tapeline_core::versions::Unserved;
 use tapeline_log::{EventLog, LogError, StateStore};
 
 use super::channels::{OpenChannel, Phase};
@@ -57,6 +58,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             self.say_error(None, ErrorCode::UpgradeRequired, message.as_str(), None);
             return self.say_goodbye(close_code::POLICY, message);
         }
+        if let Err(unserved) = self.shared.schema.versions().serve(hello.schema) {
+            return self.does_not_serve(unserved);
+        }
         let expires_in = match self.introduce(hello) {
             Ok(expires_in) => expires_in,
             Err(error) => return self.is_unauthorized(&error),
@@ -70,6 +74,17 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             frame_bytes: core_limits::FRAME_BYTES as u64,
             expires_in,
         }));
+    }
+
+    /// Ends the session: the app is of a version that is not served now.
+    fn does_not_serve(&mut self, unserved: Unserved) {
+        let (code, close) = match unserved {
+            Unserved::TooOld { .. } => (ErrorCode::UpgradeRequired, close_code::POLICY),
+            Unserved::TooNew { .. } => (ErrorCode::Later, close_code::TRY_LATER),
+        };
+        let message = unserved.to_string();
+        self.say_error(None, code, message.as_str(), None);
+        self.say_goodbye(close, message);
     }
 
     async fn open(&mut self, open: Open) {

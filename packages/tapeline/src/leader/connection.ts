@@ -223,7 +223,8 @@ export class LineToServer {
 
   private complain(error: { channel?: number; code: string; message: string }, frame: Uint8Array): void {
     if (error.code === "upgrade_required") this.refused = error.message;
-    if (ENDING.includes(error.code)) return this.lost(error.message);
+    // Before the welcome, `later` says that the server is not ready for this app.
+    if (ENDING.includes(error.code) || (error.channel === undefined && !this.welcomed)) return this.lost(error.message);
     if (error.channel !== undefined) this.events.frame(error.channel, frame);
   }
 

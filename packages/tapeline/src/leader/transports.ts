@@ -140,7 +140,8 @@ class EventsSocket implements Socket {
     while (this.waiting.length > 0 && !this.over) {
       const body = this.nextBody();
       const why = await this.deliver(++this.number, body);
-      if (why) return this.gone(why);
+      // Where the server has ended the session, its answer says why: that is heard rather.
+      if (why) return void setTimeout(() => this.gone(why), POST_PAUSE);
     }
     this.posting = false;
   }
