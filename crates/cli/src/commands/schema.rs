@@ -111,9 +111,6 @@ fn retain_to_json(retain: Retain) -> serde_json::Value {
 }
 
 fn to_json(schema: &Schema) -> serde_json::Value {
-    let of_fields =
-        |fields: &Vec<FieldName>| fields.iter().map(FieldName::as_str).map(String::from).collect::<Vec<_>>();
-    let names = |lists: &[Vec<FieldName>]| lists.iter().map(of_fields).collect::<Vec<_>>();
     let rules = |rules: &Rules| {
         let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), policy.name()));
         let refs = rules.refs.iter().map(|reference| (reference.field.as_str(), reference.to.as_str()));
@@ -137,4 +134,8 @@ fn to_json(schema: &Schema) -> serde_json::Value {
         "collections": collections.collect::<std::collections::BTreeMap<_, _>>(),
         "streams": streams.collect::<std::collections::BTreeMap<_, _>>(),
     })
+}
+
+fn names(lists: &[Vec<FieldName>]) -> Vec<Vec<&str>> {
+    lists.iter().map(|fields| fields.iter().map(FieldName::as_str).collect()).collect()
 }

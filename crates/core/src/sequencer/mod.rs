@@ -14,6 +14,7 @@ mod fields;
 mod gate;
 mod memory;
 mod need;
+mod pass;
 mod references;
 mod resolve;
 mod texts;

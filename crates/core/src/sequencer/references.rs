@@ -21,17 +21,18 @@ use crate::schema::{OnDelete, Reference};
 use crate::value::Value;
 
 impl Ground<'_> {
-    /// Lets go, or change, what refers to the objects that an event has deleted. Answers by which ops, of which there
-    /// may be so many; `before` then has what they touch, too.
+    /// Lets go, or change, what refers to the objects that an event has deleted. Answers by which ops, for which there is
+    /// so much room; `before` then has what they touch, too.
     pub(super) fn follow(&mut self, before: &mut Before<'_>, room: usize, write: &Write<'_>) -> Result<Vec<Op>, Stop> {
         if self.schema.held().is_empty() {
             return Ok(Vec::new());
         }
+        let most = room.min(limits::FOLLOWING_OBJECTS);
         let (mut ops, mut needs) = (Vec::new(), Vec::new());
         let mut gone: VecDeque<Key> = self.gone(before).map(|(key, _)| key.clone()).collect();
         while let Some(key) = gone.pop_front() {
             for op in self.followers(&key, &mut needs) {
-                if ops.len() == room {
+                if ops.len() == most {
                     return Err(self.too_many(before).into());
                 }
                 before.push((Cow::Owned(op.key.clone()), self.objects.entry(&op.key).cloned()));
@@ -89,7 +90,7 @@ impl Ground<'_> {
 
     /// Refuses a change that makes an object refer to what is not there, or takes away what one refers to that must stay.
     /// What cannot be told yet is put to what is needed.
-    pub(super) fn check_references(&self, change: &Change<'_>, needs: &mut Vec<Need>) -> Result<(), Stop> {
+    pub(super) fn check_references(&self, change: &Change<'_>, needs: &mut Vec<Need>) -> Result<(), Box<Refusal>> {
         match change.after {
             Some(after) => self.check_referred(change, after, needs),
             None => self.check_referring(change, needs),
@@ -97,7 +98,8 @@ impl Ground<'_> {
     }
 
     /// Something that would go or change with what an event deletes may not. Its author need not know what it is.
-    pub(super) fn must_stay(&self, collection: &Collection, before: &Before<'_>) -> Box<Refusal> {
+    pub(super) fn must_stay(&self, follower: &Key, before: &Before<'_>) -> Box<Refusal> {
+        let collection = &follower.collection;
         self.refuse_delete(
             before,
             &format!("an object of {collection} that would go or change with it must stay as it is"),
@@ -117,7 +119,7 @@ impl Ground<'_> {
         refuse(RefusalCode::Invalid, format!("{key}: {why}"), key, Some(object))
     }
 
-    fn check_referred(&self, change: &Change<'_>, after: &Object, needs: &mut Vec<Need>) -> Result<(), Stop> {
+    fn check_referred(&self, change: &Change<'_>, after: &Object, needs: &mut Vec<Need>) -> Result<(), Box<Refusal>> {
         let collection = &change.key.collection;
         for reference in self.schema.references(collection).iter().filter(|it| it.on_delete.is_some()) {
             let index = index_of(collection, reference);
@@ -128,14 +130,14 @@ impl Ground<'_> {
                 match key {
                     Some(key) if !self.objects.knows(&key) => needs.push(Need::Entry(key)),
                     Some(key) if self.objects.get(&key).is_some() => {}
-                    _ => return Err(dangling(change, reference).into()),
+                    _ => return Err(dangling(change, reference)),
                 }
             }
         }
         Ok(())
     }
 
-    fn check_referring(&self, change: &Change<'_>, needs: &mut Vec<Need>) -> Result<(), Stop> {
+    fn check_referring(&self, change: &Change<'_>, needs: &mut Vec<Need>) -> Result<(), Box<Refusal>> {
         for (collection, reference, on_delete) in self.schema.referring(&change.key.collection) {
             if on_delete != OnDelete::Restrict {
                 continue;
@@ -143,7 +145,7 @@ impl Ground<'_> {
             let look = look_up(collection, reference, &change.key.id, 1);
             let known = self.objects.holders_of(collection, &look.index.fields, &look.value);
             if known.ids().next().is_some() {
-                return Err(still_referred(change, collection, reference).into());
+                return Err(still_referred(change, collection, reference));
             }
             if !known.is_all {
                 needs.push(Need::Holders(look));

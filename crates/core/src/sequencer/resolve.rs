@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Need;
 use super::fields::{Fate, Fields};
-use super::gate::{Change, Gate, Objection};
+use super::gate::Gate;
 use super::texts::{Texts, Typed};
 use crate::caller::Caller;
 use crate::event::{Body, Lost, LostReason, Read, Refusal, RefusalCode};
@@ -21,7 +21,6 @@ use crate::object::{Entry, Object, Stamp, Write, apply};
 use crate::objects::Objects;
 use crate::op::{Action, Edit, FieldMap, Op};
 use crate::schema::Schema;
-use crate::shape;
 use crate::value::Value;
 
 /// How an event took effect.
@@ -140,16 +139,14 @@ impl Ground<'_> {
             }
         }
         if self.is_guarded() {
-            let authored = before.len();
-            let room = limits::EVENT_OPS.saturating_sub(effect.altered.as_ref().map_or(authored, Vec::len));
-            let followed = self.follow(&mut before, room.min(limits::FOLLOWING_OBJECTS), write);
-            match followed.and_then(|ops| self.pass(&before, authored).map(|()| ops)) {
-                Ok(ops) if ops.is_empty() => {}
-                Ok(ops) => {
-                    ops.iter().for_each(|op| typed.took_effect(op));
-                    effect.altered.get_or_insert_with(|| body.ops.clone()).extend(ops);
-                    let followed = before.drain(authored..);
-                    effect.followed = followed.map(|(key, entry)| (key.into_owned(), entry)).collect();
+            let (authored, ops) = (before.len(), effect.altered.as_ref().unwrap_or(&body.ops).len());
+            match self.pass(&mut before, limits::EVENT_OPS.saturating_sub(ops), write) {
+                Ok(following) if following.is_empty() => {}
+                Ok(following) => {
+                    following.iter().for_each(|op| typed.took_effect(op));
+                    effect.altered.get_or_insert_with(|| body.ops.clone()).extend(following);
+                    let followed = before.drain(authored..).map(|(key, entry)| (key.into_owned(), entry));
+                    effect.followed = followed.collect();
                 }
                 Err(stop) => {
                     self.undo(before);
@@ -160,57 +157,6 @@ impl Ground<'_> {
         }
         typed.spliced.into_iter().for_each(|spliced| self.texts.push(spliced));
         Ok(effect)
-    }
-
-    /// Whether somebody has a say in what becomes of objects.
-    fn is_guarded(&self) -> bool {
-        self.guard.is_some() || self.schema.has_shapes() || !self.schema.held().is_empty()
-    }
-
-    /// Asks whether what has become of objects may be. Those past `authored` are no doing of the author, who needs no
-    /// right to it, and who hears nothing of them.
-    fn pass(&self, before: &Before<'_>, authored: usize) -> Result<(), Stop> {
-        let mut needs = Vec::new();
-        for (place, (key, entry)) in before.iter().enumerate() {
-            if before[..place].iter().any(|(earlier, _)| earlier == key) {
-                continue;
-            }
-            let (was, after) = (entry.as_ref().and_then(Entry::live), self.objects.get(key));
-            if was.is_none() && after.is_none() {
-                continue;
-            }
-            let change = Change { key, before: was.map(AsRef::as_ref), after: after.map(AsRef::as_ref) };
-            match self.pass_one(&change, place < authored, &mut needs) {
-                Err(Stop::Refused(_)) if place >= authored => {
-                    return Err(self.must_stay(&key.collection, before).into());
-                }
-                passed => passed?,
-            }
-        }
-        if needs.is_empty() { Ok(()) } else { Err(Stop::Needs(needs)) }
-    }
-
-    fn pass_one(&self, change: &Change<'_>, is_authored: bool, needs: &mut Vec<Need>) -> Result<(), Stop> {
-        let guard = self.guard.filter(|_| is_authored);
-        let denied = guard.and_then(|Guard { gate, caller }| gate.objection(caller, change));
-        if let Some(Objection { code, field, reason }) = denied.or_else(|| self.invalid(change)) {
-            return Err(Box::new(Refusal { field, ..*refuse(code, reason, change.key, change.before) }).into());
-        }
-        self.check_unique(change, needs)?;
-        self.check_references(change, needs)
-    }
-
-    /// What is not valid about a change: what a field may be, then what else is checked.
-    fn invalid(&self, change: &Change<'_>) -> Option<Objection> {
-        let checked = || self.guard.and_then(|Guard { gate, caller }| gate.invalid(caller, change));
-        self.misfit(change).or_else(checked)
-    }
-
-    fn misfit(&self, change: &Change<'_>) -> Option<Objection> {
-        let shapes = self.schema.shapes(&change.key.collection);
-        let (field, misfit) = shape::misfit(shapes, change.before, change.after?)?;
-        let reason = format!("{}, field {field}: {misfit}", change.key);
-        Some(Objection { code: RefusalCode::Invalid, field: Some(field.clone()), reason })
     }
 
     pub(super) fn apply(&mut self, op: &Op, write: &Write<'_>) {

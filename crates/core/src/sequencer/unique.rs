@@ -2,7 +2,7 @@
 
 use super::Need;
 use super::gate::Change;
-use super::resolve::{Ground, Stop, refuse};
+use super::resolve::{Ground, refuse};
 use crate::event::{Refusal, RefusalCode};
 use crate::holders::LookUp;
 use crate::name::FieldName;
@@ -10,7 +10,7 @@ use crate::query::index::Index;
 
 impl Ground<'_> {
     /// Refuses a change to a value that another object has. What cannot be told yet is put to what is needed.
-    pub(super) fn check_unique(&self, change: &Change<'_>, needs: &mut Vec<Need>) -> Result<(), Stop> {
+    pub(super) fn check_unique(&self, change: &Change<'_>, needs: &mut Vec<Need>) -> Result<(), Box<Refusal>> {
         let Some(after) = change.after else { return Ok(()) };
         for fields in self.schema.unique(&change.key.collection) {
             let index = Index { collection: change.key.collection.clone(), fields: fields.clone() };
@@ -18,7 +18,7 @@ impl Ground<'_> {
             for value in index.held(after).into_iter().filter(|value| !before.contains(value)) {
                 let known = self.objects.holders_of(&index.collection, fields, &value);
                 if known.ids().any(|id| *id != change.key.id) {
-                    return Err(taken(change, fields).into());
+                    return Err(taken(change, fields));
                 }
                 if !known.is_all {
                     needs.push(Need::Holders(LookUp { index: index.clone(), value, enough: 1 }));

@@ -9,7 +9,7 @@ use tapeline_core::object::Entry;
 use tapeline_core::query::index::{Index, Plan};
 use tapeline_core::state::StreamState;
 
-use super::indexes::{Indexes, read_rows};
+use super::indexes::{PinnedIndexes, read_rows};
 use super::load::{get, load_row};
 use super::rows::{entry_key, read_entry_key};
 use super::scan::scan;
@@ -29,6 +29,8 @@ pub(super) struct Pinned {
     pub(super) over: Vec<Arc<Unflushed>>,
     /// The entries over the store, sorted, once somebody has asked for entries in order.
     pub(super) sorted: OnceLock<Box<[(Key, Entry)]>>,
+    /// The indexes, once somebody has asked for them.
+    pub(super) indexes: OnceLock<PinnedIndexes>,
 }
 
 impl Pin for Pinned {
@@ -53,13 +55,12 @@ impl Pin for Pinned {
     }
 
     fn indexes(&self) -> Result<Vec<Index>, LogError> {
-        Ok(self.stored_indexes()?.ready().map(|own| own.index.clone()).collect())
+        Ok(self.stored_indexes()?.declared().cloned().collect())
     }
 
     fn index_rows(&self, plan: &Plan, after: Option<&IndexRow>, most: usize) -> Result<Vec<IndexRow>, LogError> {
-        let indexes = self.stored_indexes()?;
-        let Some(own) = indexes.ready().find(|own| own.index == plan.index) else { return Ok(Vec::new()) };
-        read_rows(&self.snapshot, self.number, own, self.over(), plan, after, most)
+        let Some(pinned) = self.stored_indexes()?.find(&plan.index) else { return Ok(Vec::new()) };
+        read_rows(&self.snapshot, self.number, pinned, self.over(), plan, after, most)
     }
 }
 
@@ -70,8 +71,12 @@ impl Pinned {
     }
 
     /// The indexes of the stream, as they are in the store.
-    fn stored_indexes(&self) -> Result<Indexes, LogError> {
-        Ok(load_row(&self.snapshot, &self.stream)?.map(|row| row.indexes).unwrap_or_default())
+    fn stored_indexes(&self) -> Result<&PinnedIndexes, LogError> {
+        if let Some(known) = self.indexes.get() {
+            return Ok(known);
+        }
+        let stored = load_row(&self.snapshot, &self.stream)?.map(|row| row.indexes).unwrap_or_default();
+        Ok(self.indexes.get_or_init(|| PinnedIndexes::of(&stored)))
     }
 }
 

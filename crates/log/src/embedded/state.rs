@@ -62,7 +62,8 @@ impl StateStore for Embedded {
         };
         let over = table.unflushed(number).cloned().collect();
         let snapshot = self.shared.store.snapshot();
-        Ok(Some(Arc::new(Pinned { stream: stream.clone(), number, state, snapshot, over, sorted: OnceLock::new() })))
+        let (stream, sorted, indexes) = (stream.clone(), OnceLock::new(), OnceLock::new());
+        Ok(Some(Arc::new(Pinned { stream, number, state, snapshot, over, sorted, indexes })))
     }
 }
 

@@ -57,7 +57,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
                 self.abandon(place, &error.to_string());
                 return true;
             }
-            slot.stored = position;
+            (slot.stored, slot.look) = (position, None);
         };
         slot.tell_settled();
         if is_all {

@@ -1,8 +1,8 @@
 //! Looking storage through for who holds a value, for a sequencer that cannot decide without.
 //!
 //! Objects are found by an index where it is built, and by a look at the whole collection until then: slower, but never
-//! wrong. One pin serves all look-ups of a turn: what has changed since is in the sequencer's memory, which goes before
-//! what the pin shows.
+//! wrong. One pin serves many look-ups: what has changed since is in the sequencer's memory, which goes before what the
+//! pin shows.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -29,10 +29,11 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             }
         }
         self.load_keys(place, keys.clone())?;
-        let Some(Slot { tape, sequencer, look, .. }) = self.slots.get(place) else { return Ok(()) };
+        let Some(Slot { tape, sequencer, look, whole, packed, .. }) = self.slots.get(place) else { return Ok(()) };
         // What is nowhere need not be loaded where the stream is in memory as a whole.
         keys.into_iter().for_each(|key| sequencer.load_entry(key, None));
-        if look.is_none() && !sought.is_empty() {
+        let is_in_memory = *whole && packed.len() == 0;
+        if look.is_none() && !sought.is_empty() && !is_in_memory {
             *look = self.store.pin(tape.stream())?;
         }
         sought.into_iter().try_for_each(|sought| look_up(look.as_ref(), sequencer, sought))

@@ -24,7 +24,7 @@ pub(super) struct Slot {
     pub(super) whole: bool,
     /// What of the state store is here, beside what the sequencer has.
     pub(super) packed: Packed,
-    /// What the state store has, for look-ups of this turn. Not from before the sequencer last forgot anything.
+    /// What the state store has, for look-ups, until it is given more. Not from before the sequencer last forgot anything.
     pub(super) look: Option<Arc<dyn Pin>>,
     /// Bytes of the batch being gathered.
     pub(super) gathered: usize,

@@ -99,7 +99,6 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         for place in touched.drain(..) {
             if let Some(slot) = self.slots.get(place) {
                 slot.touched = false;
-                slot.look = None;
             }
             self.stage(place);
             self.weigh(place);

@@ -1,6 +1,6 @@
 //! Shards with little room, driven by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Position, Seq};
 use tapeline_core::objects::Objects;
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
+use tapeline_core::schema::{Rules, Schema};
 use tapeline_core::value::Value;
 use tapeline_log::memory::MemoryLog;
 use tapeline_log::{EventLog, StateStore};
@@ -47,10 +48,16 @@ struct Author {
     last: u64,
     /// The seq of each acknowledged event.
     acknowledged: BTreeMap<u64, Seq>,
+    /// The events that were refused.
+    refused: Vec<u64>,
 }
 
 impl Bench {
     fn new(log: MemoryLog, bounds: Bounds) -> Self {
+        Self::with_schema(log, bounds, Schema::default())
+    }
+
+    fn with_schema(log: MemoryLog, bounds: Bounds, schema: Schema) -> Self {
         let runtime = Runtime::new().unwrap();
         let log = Arc::new(log);
         let guard = runtime.enter();
@@ -58,7 +65,7 @@ impl Bench {
             log.clone(),
             log.clone(),
             Arc::new(Metrics::new()),
-            (Arc::default(), Arc::default()),
+            (Arc::new(schema), Arc::default()),
             Arc::new(Mailbox::new()),
             bounds,
         );
@@ -76,14 +83,22 @@ impl Bench {
         let (peer, is_of_the_log) = (opening.peer(), true);
         let request = OpenStream { tape: tape.clone(), peer, caller: Arc::default(), open, is_of_the_log, _room };
         self.shard.mailbox.post(Command::Open(Box::new(request)));
-        Author { tape, opening, inbox, client: ClientId(client), last: 0, acknowledged: BTreeMap::new() }
+        Author {
+            tape,
+            opening,
+            inbox,
+            client: ClientId(client),
+            last: 0,
+            acknowledged: BTreeMap::new(),
+            refused: Vec::new(),
+        }
     }
 
     /// Pushes an author's next event.
     fn push(&mut self, author: &mut Author, op: Op) {
         author.last += 1;
         let body = Body { ops: vec![op], ..Body::default() };
-        let settled = EventNumber(author.acknowledged.len() as u64);
+        let settled = EventNumber((author.acknowledged.len() + author.refused.len()) as u64);
         let event = Authored { client: author.client, n: EventNumber(author.last), settled, body };
         let _room = self.runtime.block_on(self.shard.mailbox.room(0)).unwrap();
         let (tape, peer) = (author.tape.clone(), author.opening.peer());
@@ -96,6 +111,12 @@ impl Bench {
         let mut commands = Vec::new();
         self.shard.mailbox.take(&mut commands, Some(Duration::ZERO));
         self.shard.turn(&mut commands);
+    }
+
+    /// Whether not all of an author's stream is in memory.
+    fn forgets(&mut self, author: &Author) -> bool {
+        let place = self.shard.slots.find(author.tape.stream());
+        place.is_some_and(|place| self.shard.slots.get(place).is_some_and(|slot| !slot.whole))
     }
 
     /// Lets the shard work until there is nothing left to do.
@@ -117,6 +138,7 @@ impl Author {
                         assert_eq!(self.acknowledged.insert(run.n.plus(place).0, run.seq.plus(place)), None);
                     }
                 }
+                ServerFrame::Refused { n, .. } => self.refused.push(n.0),
                 ServerFrame::Opened(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -158,10 +180,7 @@ fn streams_come_and_go_and_rest_and_nothing_is_lost() {
         if random.u8(..3) == 0 {
             bench.turn();
             fewest = fewest.min(bench.shard.ring.len());
-            rested += usize::from(authors.iter().any(|author| {
-                let place = bench.shard.slots.find(author.tape.stream());
-                place.is_some_and(|place| bench.shard.slots.get(place).is_some_and(|slot| !slot.whole))
-            }));
+            rested += usize::from(authors.iter().any(|author| bench.forgets(author)));
         }
         authors[number].take_answers();
     }
@@ -176,6 +195,46 @@ fn streams_come_and_go_and_rest_and_nothing_is_lost() {
         let Some(state) = bench.log.stream(stream).unwrap() else { continue };
         let mut objects = replayed(&bench, stream);
         assert_eq!((state.head, state.live, state.digest), (Seq(author.last), objects.live(), objects.digest()));
+    }
+}
+
+/// Whoever has a value may be in the batch, in memory, packed, or in storage alone.
+#[test]
+fn a_value_is_taken_wherever_whoever_has_it_is() {
+    for seed in 0..4 {
+        let unique = vec![vec![FieldName::new("text").unwrap()]];
+        let schema = Schema::new([(op(0, "").key.collection, Rules { unique, ..Rules::default() })]);
+        let bounds = Bounds { resident: 60_000, stream: 20_000, large: 6_000, ..ROOMY };
+        let mut bench = Bench::with_schema(MemoryLog::new(), bounds, schema);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut authors: Vec<Author> = (0..30).map(|number| bench.author(&format!("s/{number}"), number)).collect();
+        let mut rested = 0;
+        for _ in 0..4_000 {
+            let number = if random.u8(..4) == 0 { random.usize(..authors.len()) } else { random.usize(..3) };
+            let op = match random.u8(..8) {
+                0 => op_with(random.u64(..60), Action::Delete),
+                _ => op(random.u64(..60), &format!("{}{}", "x".repeat(150), random.u8(..80))),
+            };
+            bench.push(&mut authors[number], op);
+            if random.u8(..3) == 0 {
+                bench.turn();
+                rested += authors.iter().filter(|author| bench.forgets(author)).count();
+            }
+            authors[number].take_answers();
+        }
+        bench.finish();
+        for author in &mut authors {
+            author.take_answers();
+            assert_eq!((author.acknowledged.len() + author.refused.len()) as u64, author.last, "seed {seed}");
+            let objects = replayed(&bench, author.tape.stream());
+            let collection = op(0, "").key.collection;
+            let texts: Vec<_> =
+                objects.collection(&collection).map(|(_, object)| object.get("text").cloned()).collect();
+            let distinct: HashSet<_> = texts.iter().collect();
+            assert_eq!(distinct.len(), texts.len(), "seed {seed}: {texts:?}");
+        }
+        let refused: usize = authors.iter().map(|author| author.refused.len()).sum();
+        assert!(refused > 100 && rested > 0, "seed {seed}: {refused} refused, {rested} times one that was loaded");
     }
 }
 

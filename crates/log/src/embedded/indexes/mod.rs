@@ -8,11 +8,13 @@
 mod build;
 mod check;
 mod list;
+mod pinned;
 mod read;
 mod write;
 
 pub(super) use build::Building;
 pub(super) use check::check_indexes;
 pub(super) use list::Indexes;
+pub(super) use pinned::PinnedIndexes;
 pub(super) use read::read_rows;
 pub(super) use write::put_rows;

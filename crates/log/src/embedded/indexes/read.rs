@@ -9,6 +9,7 @@ use tapeline_core::object::Entry;
 use tapeline_core::query::index::{Plan, Run, Stretch};
 
 use super::list::StreamIndex;
+use super::pinned::PinnedIndex;
 use crate::contract::LogError;
 use crate::embedded::rows::past;
 use crate::embedded::store::{Snapshot, place_of};
@@ -20,12 +21,13 @@ type IndexRows<'i> = Box<dyn Iterator<Item = Result<IndexRow, LogError>> + 'i>;
 pub(in crate::embedded) fn read_rows(
     snapshot: &Snapshot,
     stream: u64,
-    own: &StreamIndex,
+    pinned: &PinnedIndex,
     over: &[(Key, Entry)],
     plan: &Plan,
     after: Option<&IndexRow>,
     most: usize,
 ) -> Result<Vec<IndexRow>, LogError> {
+    let own = &pinned.own;
     let run = plan.in_order.unwrap_or(Run::Forward);
     let hides = |id: &ObjectId| {
         let order = |(key, _): &(Key, Entry)| key.collection.cmp(&own.index.collection).then_with(|| key.id.cmp(id));
@@ -33,7 +35,7 @@ pub(in crate::embedded) fn read_rows(
     };
     let stored = Stored { snapshot, stream, own, run }.after(&plan.stretches, after);
     let stored = stored.filter(|row| row.as_ref().map_or(true, |row| !hides(&row.id)));
-    let unstored = unstored(own, over, plan, run, after);
+    let unstored = unstored(pinned.unstored(over), plan, run, after);
     let mut rows = Vec::new();
     for row in merge(unstored, Box::new(stored), run).take(most) {
         rows.push(row?);
@@ -52,26 +54,15 @@ fn compare(a: &IndexRow, b: &IndexRow, run: Run) -> Ordering {
 }
 
 /// The rows of what is not in the store.
-fn unstored<'i>(
-    own: &StreamIndex,
-    over: &'i [(Key, Entry)],
-    plan: &Plan,
-    run: Run,
-    after: Option<&IndexRow>,
-) -> IndexRows<'i> {
-    let start = over.partition_point(|(key, _)| key.collection < own.index.collection);
-    let of_collection = over[start..].iter().take_while(|(key, _)| key.collection == own.index.collection);
-    let row = |(key, entry): &(Key, Entry)| {
-        entry.live().map(|object| IndexRow { place: own.index.place(object), id: key.id.clone() })
-    };
-    let is_in = |stretch: &Stretch, row: &IndexRow| stretch.from <= row.place.bytes && row.place.bytes < stretch.upto;
-    let mut rows: Vec<IndexRow> = of_collection
-        .filter_map(row)
-        .filter(|row| plan.stretches.iter().any(|stretch| is_in(stretch, row)))
-        .filter(|row| after.is_none_or(|after| compare(row, after, run).is_gt()))
-        .collect();
+fn unstored<'i>(rows: &'i [IndexRow], plan: &Plan, run: Run, after: Option<&IndexRow>) -> IndexRows<'i> {
+    let place = |end: &[u8]| rows.partition_point(|row| row.place.bytes.as_slice() < end);
+    let within = |stretch: &Stretch| rows.get(place(&stretch.from)..place(&stretch.upto)).unwrap_or_default();
+    let all = plan.stretches.iter().flat_map(within);
+    let mut rows: Vec<&IndexRow> =
+        all.filter(|row| after.is_none_or(|after| compare(row, after, run).is_gt())).collect();
     rows.sort_by(|a, b| compare(a, b, run));
-    Box::new(rows.into_iter().map(Ok))
+    rows.dedup();
+    Box::new(rows.into_iter().cloned().map(Ok))
 }
 
 /// The rows of the store.

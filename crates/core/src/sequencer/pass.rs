@@ -1,0 +1,75 @@
+//! What an event must pass once it has taken effect on the objects, before it is recorded: its author may do what it does,
+//! and what is there afterwards is valid, with what follows from it.
+
+use rustc_hash::FxHashSet;
+
+use super::Need;
+use super::gate::{Change, Objection};
+use super::resolve::{Before, Ground, Guard, Stop, refuse};
+use crate::event::{Refusal, RefusalCode};
+use crate::object::{Entry, Write};
+use crate::op::Op;
+use crate::shape;
+
+impl Ground<'_> {
+    /// Whether somebody has a say in what becomes of objects.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guard.is_some() || self.schema.has_shapes() || !self.schema.held().is_empty()
+    }
+
+    /// Asks whether what has become of objects may be, and lets follow what follows from it: these ops, of which there is
+    /// room for so many. Those touch what comes behind in `before`.
+    pub(super) fn pass(&mut self, before: &mut Before<'_>, room: usize, write: &Write<'_>) -> Result<Vec<Op>, Stop> {
+        self.permit(before)?;
+        let authored = before.len();
+        let following = self.follow(before, room, write)?;
+        let mut needs = Vec::new();
+        for (place, change) in self.changes(before) {
+            match self.check(&change, &mut needs) {
+                // It is no doing of the author, who hears nothing of it.
+                Err(_) if place >= authored => return Err(self.must_stay(change.key, before).into()),
+                checked => checked?,
+            }
+        }
+        if needs.is_empty() { Ok(following) } else { Err(Stop::Needs(needs)) }
+    }
+
+    /// What its author may do. What follows from it needs no right: the schema says so, for everybody.
+    fn permit(&self, before: &Before<'_>) -> Result<(), Box<Refusal>> {
+        let Some(Guard { gate, caller }) = self.guard else { return Ok(()) };
+        let denied = |(_, change)| gate.objection(caller, &change).map(|objection| objected(&change, objection));
+        self.changes(before).find_map(denied).map_or(Ok(()), Err)
+    }
+
+    /// What is valid. What cannot be told yet is put to what is needed.
+    fn check(&self, change: &Change<'_>, needs: &mut Vec<Need>) -> Result<(), Box<Refusal>> {
+        let checked = || self.guard.and_then(|Guard { gate, caller }| gate.invalid(caller, change));
+        if let Some(objection) = self.misfit(change).or_else(checked) {
+            return Err(objected(change, objection));
+        }
+        self.check_unique(change, needs)?;
+        self.check_references(change, needs)
+    }
+
+    fn misfit(&self, change: &Change<'_>) -> Option<Objection> {
+        let shapes = self.schema.shapes(&change.key.collection);
+        let (field, misfit) = shape::misfit(shapes, change.before, change.after?)?;
+        let reason = format!("{}, field {field}: {misfit}", change.key);
+        Some(Objection { code: RefusalCode::Invalid, field: Some(field.clone()), reason })
+    }
+
+    /// What became of each object, with the place of its first op.
+    fn changes<'b>(&'b self, before: &'b Before<'_>) -> impl Iterator<Item = (usize, Change<'b>)> {
+        let mut seen = FxHashSet::default();
+        let first = before.iter().enumerate().filter(move |(_, (key, _))| before.len() == 1 || seen.insert(&**key));
+        first.filter_map(|(place, (key, entry))| {
+            let (before, after) = (entry.as_ref().and_then(Entry::live), self.objects.get(key));
+            let change = Change { key, before: before.map(AsRef::as_ref), after: after.map(AsRef::as_ref) };
+            (before.is_some() || after.is_some()).then_some((place, change))
+        })
+    }
+}
+
+fn objected(change: &Change<'_>, Objection { code, field, reason }: Objection) -> Box<Refusal> {
+    Box::new(Refusal { field, ..*refuse(code, reason, change.key, change.before) })
+}
