@@ -202,6 +202,25 @@ pub enum SchemaCommand {
         /// The TOML file.
         file: PathBuf,
     },
+    /// Say what a newer schema means for apps that were written for an older one. Fails where something is refused them.
+    #[command(after_help = "Example:
+  tapeline schema diff released.toml schema.toml")]
+    Diff {
+        /// The TOML file that apps were written for.
+        old: PathBuf,
+        /// The newer one.
+        new: PathBuf,
+    },
+    /// Give objects that were made before a field was renamed its new name, too, on all streams of the server.
+    #[command(after_help = "Example:
+  tapeline schema migrate schema.toml --dry-run")]
+    Migrate {
+        /// The TOML file by which the server goes.
+        file: PathBuf,
+        /// Say how many objects lack a name, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

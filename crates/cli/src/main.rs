@@ -53,6 +53,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(demo) => commands::demo::run(demo, json).await,
         Command::Serve(serve) => commands::serve::run(serve, json).await,
         Command::Schema { command: SchemaCommand::Check { file } } => commands::schema::check(&file, json),
+        Command::Schema { command: SchemaCommand::Diff { old, new } } => commands::schema_diff::run(&old, &new, json),
+        Command::Schema { command: SchemaCommand::Migrate { file, dry_run } } => {
+            commands::migrate::run(&server, &file, dry_run, json).await
+        }
         Command::Types(arguments) => types::run(&arguments),
         Command::Rules { command: RulesCommand::Test { file, schema } } => commands::rules::test(&file, &schema, json),
         Command::Why(why) => commands::rules::why(&server, why, json),

@@ -45,10 +45,10 @@ fn a_schema_is_told_in_words_and_for_programs() {
     let indexes = json!([["due"], ["done", "title"]]);
     let tasks = json!({
         "policy": "last", "update_after_delete": "revive", "keep_events": false, "indexes": indexes, "fields": fields,
-        "unique": [["done"]], "refs": { "owner": "people" },
+        "unique": [["done"]], "was": {}, "refs": { "owner": "people" },
         "on_delete": { "owner": "cascade" },
     });
-    let expected = json!({ "collections": { "tasks": tasks }, "streams": {} });
+    let expected = json!({ "version": null, "oldest": null, "collections": { "tasks": tasks }, "streams": {} });
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
 }
 

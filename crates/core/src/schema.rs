@@ -58,6 +58,15 @@ pub struct Reference {
     pub on_delete: Option<OnDelete>,
 }
 
+/// A field that apps of an older version know by another name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// The name that it has now.
+    pub now: FieldName,
+    /// The name that it had.
+    pub was: FieldName,
+}
+
 /// The rules of one collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
@@ -77,6 +86,8 @@ pub struct Rules {
     pub shapes: Vec<(FieldName, Shape)>,
     /// Fields that refer to objects of another collection, or of this one.
     pub refs: Vec<Reference>,
+    /// Fields that had another name.
+    pub renames: Vec<Rename>,
 }
 
 /// What an app says of its data.
@@ -259,9 +270,16 @@ impl Schema {
         there.filter_map(|(own, reference)| Some((own, reference, reference.on_delete?)))
     }
 
-    /// How concurrent writes of a field meet.
+    /// The fields of a collection that had another name.
+    pub fn renames(&self, collection: &Collection) -> &[Rename] {
+        self.rules(collection).map_or(&[], |rules| &rules.renames)
+    }
+
+    /// How concurrent writes of a field meet, under whichever name.
     pub fn policy(&self, collection: &Collection, field: &FieldName) -> Policy {
         let Some(rules) = self.rules(collection) else { return Policy::Last };
+        let renamed = rules.renames.iter().find(|rename| rename.was == *field);
+        let field = renamed.map_or(field, |rename| &rename.now);
         let own = rules.fields.iter().find(|(name, _)| name == field);
         own.map_or(rules.policy, |(_, policy)| *policy)
     }

@@ -25,6 +25,7 @@
 
 mod checks;
 mod refs;
+mod renames;
 mod rules;
 mod shapes;
 mod unique;
@@ -175,6 +176,7 @@ fn read_rules(rules: &Value<'_>) -> Read<Rules> {
         unique: unique::read(rules)?,
         shapes: rules.get("fields").map(shapes::read).transpose()?.unwrap_or_default(),
         refs: rules.get("fields").map(refs::read).transpose()?.unwrap_or_default(),
+        renames: rules.get("fields").map(renames::read).transpose()?.unwrap_or_default(),
     })
 }
 
@@ -213,7 +215,9 @@ fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
 /// A field is its policy, or a table with it. `None`: it has that of its collection.
 fn read_field(field: &Value<'_>) -> Read<Option<Policy>> {
     let Some(settings) = field.get_ref().as_table() else { return read_policy(field).map(Some) };
-    let known = [["policy", checks::PATTERN, unique::UNIQUE].as_slice(), &refs::SETTINGS, &shapes::SETTINGS].concat();
+    let known =
+        [["policy", checks::PATTERN, unique::UNIQUE, renames::WAS].as_slice(), &refs::SETTINGS, &shapes::SETTINGS]
+            .concat();
     check_settings(settings, &known)?;
     if settings.is_empty() {
         return Err(Wrong::at(field, "a field needs a policy, a ref or a type: policy = \"last\""));

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::json;
 use tapeline_core::name::{Collection, FieldName};
+use tapeline_core::numbers::SchemaVersion;
 use tapeline_core::retention::Retain;
-use tapeline_core::schema::{OnDelete, Policy, Reference, Rules, Schema, UpdateAfterDelete};
+use tapeline_core::schema::{OnDelete, Policy, Reference, Rename, Rules, Schema, UpdateAfterDelete};
 use tapeline_server::{SchemaFile, read_schema};
 
 use crate::failure::Failure;
@@ -24,6 +25,11 @@ pub fn check(path: &Path, json: bool) -> Result<(), Failure> {
     let SchemaFile { schema, .. } = read(Some(path))?;
     if json {
         return output::line(to_json(&schema));
+    }
+    if let Some(version) = schema.versions().own {
+        let oldest =
+            schema.versions().oldest.map_or("all older ones".into(), |oldest| format!("those from {oldest} on"));
+        output::line(format!("version {version}: serves apps that were written for it, and for {oldest}\n"))?;
     }
     for (collection, rules) in schema.collections() {
         print_rules(collection, rules)?;
@@ -51,6 +57,9 @@ fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
     }
     for Reference { field, to, on_delete } in &rules.refs {
         output::line(format!("  {field} refers to {to}, by id or a list of ids{}", following(*on_delete)))?;
+    }
+    for Rename { now, was } in &rules.renames {
+        output::line(format!("  {now} was {was}, and is kept the same under both names"))?;
     }
     let others = if rules.fields.is_empty() { "all fields" } else { "all other fields" };
     let fields = rules.fields.iter().map(|(field, policy)| (field.as_str(), *policy)).chain([(others, rules.policy)]);
@@ -116,6 +125,7 @@ fn to_json(schema: &Schema) -> serde_json::Value {
         let refs = rules.refs.iter().map(|reference| (reference.field.as_str(), reference.to.as_str()));
         let on_delete = rules.refs.iter();
         let on_delete = on_delete.filter_map(|reference| Some((reference.field.as_str(), reference.on_delete?.name())));
+        let was = rules.renames.iter().map(|rename| (rename.now.as_str(), rename.was.as_str()));
         json!({
             "policy": rules.policy.name(),
             "update_after_delete": rules.update_after_delete.name(),
@@ -125,12 +135,16 @@ fn to_json(schema: &Schema) -> serde_json::Value {
             "fields": fields.collect::<std::collections::BTreeMap<_, _>>(),
             "refs": refs.collect::<std::collections::BTreeMap<_, _>>(),
             "on_delete": on_delete.collect::<std::collections::BTreeMap<_, _>>(),
+            "was": was.collect::<std::collections::BTreeMap<_, _>>(),
         })
     };
     let collections = schema.collections().map(|(collection, of)| (collection.as_str(), rules(of)));
     let streams = schema.retention().iter();
     let streams = streams.map(|(streams, retain)| (streams.to_string(), json!({ "retain": retain_to_json(*retain) })));
+    let version = |version: Option<SchemaVersion>| version.map(|version| version.0);
     json!({
+        "version": version(schema.versions().own),
+        "oldest": version(schema.versions().oldest),
         "collections": collections.collect::<std::collections::BTreeMap<_, _>>(),
         "streams": streams.collect::<std::collections::BTreeMap<_, _>>(),
     })

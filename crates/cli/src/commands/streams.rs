@@ -18,28 +18,42 @@ const PAGE: usize = 1_000;
 /// Lists all streams.
 pub fn run(server: &str, json: bool) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    let mut after = None;
-    loop {
-        let query = after.map_or(String::new(), |after: String| format!("&after={}", http::encode(&after)));
-        let page: Streams = http::get_json(server, &format!("/v1/streams?limit={PAGE}{query}"))?;
-        for stream in &page.streams {
-            match json {
-                true => output::line(stream)?,
-                false => rows.push(row(stream)),
-            }
+    each(server, |stream| match json {
+        true => output::line(stream),
+        false => {
+            rows.push(row(stream));
+            Ok(())
         }
-        let last = page.streams.last().and_then(|stream| stream["stream"].as_str()).map(str::to_owned);
-        after = last;
-        if page.streams.len() < PAGE || after.is_none() {
-            break;
-        }
-    }
+    })?;
     match json {
         true => Ok(()),
         false if rows.is_empty() => {
             output::line("There are no streams yet. The first edit makes one: tapeline insert …")
         }
         false => output::line(output::table(&["stream", "head", "objects", "bytes", "subscribers"], &rows)),
+    }
+}
+
+/// The names of all streams.
+pub fn names(server: &str) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    each(server, |stream| {
+        names.extend(stream["stream"].as_str().map(str::to_owned));
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+fn each(server: &str, mut show: impl FnMut(&Value) -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut after = None;
+    loop {
+        let query = after.map_or(String::new(), |after: String| format!("&after={}", http::encode(&after)));
+        let page: Streams = http::get_json(server, &format!("/v1/streams?limit={PAGE}{query}"))?;
+        page.streams.iter().try_for_each(&mut show)?;
+        after = page.streams.last().and_then(|stream| stream["stream"].as_str()).map(str::to_owned);
+        if page.streams.len() < PAGE || after.is_none() {
+            return Ok(());
+        }
     }
 }
 

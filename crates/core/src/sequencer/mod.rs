@@ -16,6 +16,7 @@ mod memory;
 mod need;
 mod pass;
 mod references;
+mod renames;
 mod resolve;
 mod texts;
 mod unique;

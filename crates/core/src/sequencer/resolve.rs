@@ -8,10 +8,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::Need;
 use super::fields::{Fate, Fields};
 use super::gate::Gate;
 use super::texts::{Texts, Typed};
+use super::{Need, renames};
 use crate::caller::Caller;
 use crate::event::{Body, Lost, LostReason, Read, Refusal, RefusalCode};
 use crate::limits;
@@ -95,6 +95,23 @@ impl Decision {
 impl Ground<'_> {
     /// Lets an event take effect, all of it or, where it is refused, nothing.
     pub(super) fn take_effect(&mut self, body: &Body, write: &Write<'_>) -> Result<Effect, Stop> {
+        let Some(ops) = renames::doubled(self.schema, self.objects, &body.ops) else {
+            return self.take_ops(body, &[], write);
+        };
+        if ops.len() > limits::EVENT_OPS {
+            let reason = "with what it does to fields that were renamed, the event has too many ops: make several";
+            return Err(refuse(RefusalCode::Invalid, reason.into(), &body.ops[0].key, None).into());
+        }
+        let doubled = Body { ops, ..body.clone() };
+        let mut effect = self.take_ops(&doubled, &body.ops, write)?;
+        effect.altered.get_or_insert(doubled.ops);
+        // Whoever wrote under one name hears of that one.
+        effect.lost.retain(|lost| renames::is_authored(lost, &body.ops));
+        Ok(effect)
+    }
+
+    /// Lets ops take effect. `single`: those of them that were authored, where others were added to them.
+    fn take_ops<'b>(&mut self, body: &'b Body, single: &'b [Op], write: &Write<'_>) -> Result<Effect, Stop> {
         self.check_reads(body, write.stamp.client)?;
         let mut effect = Effect { altered: None, lost: Vec::new(), followed: Vec::new() };
         let mut before = Before::new();
@@ -137,6 +154,11 @@ impl Ground<'_> {
                     effect.lost.extend(lost);
                 }
             }
+        }
+        let evened = self.even(single, &mut before, write);
+        if !evened.is_empty() {
+            evened.iter().for_each(|op| typed.took_effect(op));
+            effect.altered.get_or_insert_with(|| body.ops.clone()).extend(evened);
         }
         if self.is_guarded() {
             let (authored, ops) = (before.len(), effect.altered.as_ref().unwrap_or(&body.ops).len());
