@@ -20,6 +20,8 @@ pub const EVENT_BYTES: usize = 1 << 20;
 pub const EVENT_OPS: usize = 10_000;
 /// Objects that may go or change with what one event deletes, because they refer to it.
 pub const FOLLOWING_OBJECTS: usize = 1_000;
+/// Values for whose holders storage is looked through in one go, to find what goes with an object.
+pub const LOOK_UPS_AT_ONCE: usize = 64;
 /// Fields one object may have.
 pub const OBJECT_FIELDS: usize = 1_000;
 /// Bytes of one field that grows by edits (text, bytes, sets, counters of nested values), encoded.

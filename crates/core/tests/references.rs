@@ -168,6 +168,25 @@ fn no_more_goes_with_one_event_than_so_many() {
     }
 }
 
+/// There are more of them than are looked for in one go, and some refer to what goes in two ways.
+#[test]
+fn all_of_many_goes_from_storage() {
+    let mut story = Story::new(schema());
+    let task = |number: usize| {
+        let (task, parent) = (format!("tasks/{number}"), (number / 2).to_string());
+        let fields = [("owner", "ana"), ("parent", parent.as_str())];
+        [add(&task, &fields), add(&format!("notes/{number}"), &[("task", &number.to_string())])]
+    };
+    assert_eq!(story.edit([vec![add("people/ana", &[])], (0..200).flat_map(task).collect()].concat()), None);
+    story.server.forget();
+    assert_eq!(story.edit(vec![remove("people/ana")]), None);
+    assert_eq!(there(&mut story).len(), 200);
+    assert_eq!(get(&mut story, "notes/199", "task"), Some(Value::Null));
+    let events: Vec<_> = story.server.log.events().map(Result::unwrap).collect();
+    let ops = &events.last().unwrap().body.ops;
+    assert_eq!(ops.len(), 1 + 200 + 200, "each goes once");
+}
+
 /// Several replicas edit while they are apart, and storage is all that the server has now and then: no reference ever refers
 /// to what is not there, replicas hold what the server holds, and whoever was refused has it parked with the field.
 #[test]

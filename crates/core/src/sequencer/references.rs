@@ -30,8 +30,14 @@ impl Ground<'_> {
         let most = room.min(limits::FOLLOWING_OBJECTS);
         let (mut ops, mut needs) = (Vec::new(), Vec::new());
         let mut gone: VecDeque<Key> = self.gone(before).map(|(key, _)| key.clone()).collect();
-        while let Some(key) = gone.pop_front() {
+        while needs.len() < limits::LOOK_UPS_AT_ONCE
+            && let Some(key) = gone.pop_front()
+        {
             for op in self.followers(&key, &mut needs) {
+                if self.objects.get(&op.key).is_none() {
+                    // It refers to what is gone in two ways, and has gone by the other one.
+                    continue;
+                }
                 if ops.len() == most {
                     return Err(self.too_many(before).into());
                 }

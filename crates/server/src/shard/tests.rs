@@ -8,6 +8,7 @@ use tapeline_core::event::{Authored, Body, Sealed};
 use tapeline_core::frame::{Live, Open, ServerFrame};
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Position, Seq};
+use tapeline_core::object::Object;
 use tapeline_core::objects::Objects;
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::schema::{Rules, Schema};
@@ -228,8 +229,8 @@ fn a_value_is_taken_wherever_whoever_has_it_is() {
             assert_eq!((author.acknowledged.len() + author.refused.len()) as u64, author.last, "seed {seed}");
             let objects = replayed(&bench, author.tape.stream());
             let collection = op(0, "").key.collection;
-            let texts: Vec<_> =
-                objects.collection(&collection).map(|(_, object)| object.get("text").cloned()).collect();
+            let text = |object: &Object| object.get("text").and_then(Value::as_text).map(ToString::to_string);
+            let texts: Vec<_> = objects.collection(&collection).map(|(_, object)| text(object)).collect();
             let distinct: HashSet<_> = texts.iter().collect();
             assert_eq!(distinct.len(), texts.len(), "seed {seed}: {texts:?}");
         }
