@@ -88,7 +88,21 @@ pub trait EventLog: Send + Sync + 'static {
     fn unapplied_streams(&self) -> Vec<StreamName> {
         Vec::new()
     }
+
+    /// Whether others append to it, too. Then what is known of a stream may be old, and asking takes a while.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Has somebody hear how far each stream is whenever anybody has appended to it, for as long as there is a log. What
+    /// was appended before is not told of; what is told may have been told before.
+    fn watch(&self, heard: Heard) {
+        drop(heard);
+    }
 }
+
+/// Hears how far a stream is, from any thread. Must not block.
+pub type Heard = Arc<dyn Fn(&StreamName, Position) + Send + Sync>;
 
 /// The first of some batches, as many as `most_bytes` take but at least one where there is one.
 pub(crate) fn first_of(batches: &[Arc<Batch>], most_bytes: usize) -> Vec<Arc<Batch>> {

@@ -17,5 +17,5 @@ mod pin;
 pub mod suite;
 mod touches;
 
-pub use contract::{Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo};
+pub use contract::{Append, AppendError, Done, EventLog, Head, Heard, LogError, StateChanges, StateStore, StreamInfo};
 pub use pin::{IndexRow, Part, Pin, Touched, Visit};

@@ -144,6 +144,10 @@ pub const STREAM_LARGE_BYTES: usize = 1 << 20;
 pub const STORE_AFTER: Duration = Duration::from_millis(500);
 /// Streams whose changes are stored, or that are let go, in one turn of a shard, beside one for each command.
 pub const STREAMS_A_TURN: usize = 64;
+/// Streams of a log that others append to, too, that are loaded at once by one shard.
+pub const LOADS_AT_ONCE: usize = 16;
+/// How long it is waited before what others appended is asked for again, where it cannot be had.
+pub const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
 /// Streams that are brought up at once after a start.
 pub const BRING_UP_AT_ONCE: usize = 64;
 

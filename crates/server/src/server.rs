@@ -48,6 +48,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let shared = Shared::new(log, store, &config);
+        shared.follow_log();
         if let Some(auth) = &config.auth {
             auth.keep_up();
         }
@@ -148,7 +149,7 @@ async fn bring_up<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, streams
         let Ok(permit) = at_once.clone().acquire_owned().await else { return };
         let shared = shared.clone();
         tokio::spawn(async move {
-            if let Err(error) = shared.shards.settle(shared.hub.tape(&stream)).await {
+            if let Err(error) = shared.settle(&stream).await {
                 tracing::error!(stream = stream.as_str(), %error, "a stream cannot be brought up");
             }
             drop(permit);

@@ -5,21 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use tapeline_authority::Authority;
+use tapeline_core::name::StreamName;
 use tapeline_core::schema::Schema;
+use tapeline_log::{EventLog, LogError, StateStore};
 
 use crate::auth::{AuthError, Authenticator, Verified};
 use crate::budget::Budget;
 use crate::config::ServerConfig;
 use crate::filling::Fillers;
 use crate::http::Pins;
-use crate::hub::Hub;
+use crate::hub::{Hub, Tape};
 use crate::limits;
 use crate::metrics::{Metrics, Readings};
 use crate::pages::Pages;
 use crate::reader::Reader;
 use crate::retention::Retention;
 use crate::sessions::Sessions;
-use crate::shard::Shards;
+use crate::shard::{Pin, Shards};
 use crate::sse::Doors;
 
 /// What all parts of a running server share.
@@ -51,7 +53,7 @@ pub(crate) struct Shared<L, S> {
     stopping: AtomicBool,
 }
 
-impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
+impl<L: EventLog, S: StateStore> Shared<L, S> {
     pub(crate) fn new(log: Arc<L>, store: Arc<S>, config: &ServerConfig) -> Arc<Self> {
         let ServerConfig { schema, authority, auth, readings, pages, .. } = config.clone();
         let metrics = Arc::new(Metrics::new());
@@ -101,6 +103,37 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
         while changes.changed().await.is_ok() {
             sessions.look();
         }
+    }
+
+    /// Has streams that are active go on whenever somebody else has appended to them.
+    pub(crate) fn follow_log(self: &Arc<Self>) {
+        let shared = Arc::downgrade(self);
+        self.log.watch(Arc::new(move |stream, position| {
+            let Some(shared) = shared.upgrade() else { return };
+            if let Some(tape) = shared.hub.active(stream) {
+                shared.shards.hear(&tape, position);
+            }
+        }));
+    }
+
+    /// Sees to it that what others have appended to a stream so far is known before it is next looked at.
+    pub(crate) async fn look_at_log(&self, tape: &Arc<Tape>) -> Result<(), LogError> {
+        if self.log.is_shared() {
+            let head = self.log.head(tape.stream()).await?;
+            head.into_iter().for_each(|head| self.shards.hear(tape, head.position));
+        }
+        Ok(())
+    }
+
+    /// Has the state store get all that was decided on a stream so far.
+    pub(crate) async fn settle(&self, stream: &StreamName) -> Result<Pin, LogError> {
+        let tape = self.hub.tape(stream);
+        if let Err(error) = self.look_at_log(&tape).await
+            && !error.is_retryable()
+        {
+            return Err(error);
+        }
+        self.shards.settle(tape).await
     }
 
     /// Whether nothing new is taken any more.

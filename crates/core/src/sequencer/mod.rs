@@ -11,6 +11,7 @@
 
 mod answers;
 mod fields;
+mod follow;
 mod gate;
 mod memory;
 mod resolve;
@@ -266,12 +267,7 @@ impl Sequencer {
         let batch = Arc::new(std::mem::replace(&mut self.batch, next));
         let expected = self.staged.position;
         self.advance(&batch);
-        self.events_since_digest += batch.block.count();
-        let due = self.events_since_digest >= limits::DIGEST_EVENTS;
-        let digest = due.then(|| self.objects.digest());
-        if due {
-            self.events_since_digest = 0;
-        }
+        let digest = self.digest_when_due(&batch);
         let touched = self.watch.take(&self.objects);
         self.on_their_way.push_back(Played { position: self.staged.position, batch: batch.clone(), digest, touched });
         Some(Staged { expected, batch })

@@ -20,6 +20,7 @@ mod publish;
 mod read;
 mod settings;
 mod subject;
+mod watch;
 
 use std::error::Error;
 use std::fmt::Write;

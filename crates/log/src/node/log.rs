@@ -11,7 +11,7 @@ use tapeline_core::name::{Collection, StreamName};
 use tapeline_core::numbers::{Incarnation, Position, Seq};
 
 use super::Node;
-use crate::contract::{Append, Done, EventLog, Head, LogError, StateStore, StreamInfo, first_of};
+use crate::contract::{Append, Done, EventLog, Head, Heard, LogError, StateStore, StreamInfo, first_of};
 use crate::jetstream::{Batches, End, Start};
 use crate::limits;
 
@@ -82,6 +82,14 @@ impl EventLog for Node {
 
     fn unapplied_streams(&self) -> Vec<StreamName> {
         self.cache.unapplied_streams()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn watch(&self, heard: Heard) {
+        self.log.watch(heard);
     }
 }
 

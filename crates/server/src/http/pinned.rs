@@ -15,7 +15,7 @@ pub(super) async fn pin<L: EventLog, S: StateStore>(
     stream: &StreamName,
 ) -> Result<Arc<dyn Pin>, Problem> {
     streams::info(shared, stream).await?;
-    let settled = shared.shards.settle(shared.hub.tape(stream)).await?;
+    let settled = shared.settle(stream).await?;
     let (store, name) = (shared.store.clone(), stream.clone());
     let pinning = tokio::task::spawn_blocking(move || {
         let pin = store.pin(&name);

@@ -114,6 +114,8 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// Whether what a client claims of a stream's log is so.
     async fn is_of_the_log(&self, tape: &Arc<Tape>, open: &Open) -> Result<bool, LogError> {
+        // Whoever comes from another server may know more than is known here.
+        self.shared.look_at_log(tape).await?;
         for (at, chain) in open.claims() {
             match self.chain_at(tape, at).await {
                 Ok(found) if found == Some(chain) => {}

@@ -40,7 +40,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         if let Some(resting) = self.slots.get(place).and_then(|slot| slot.resting.as_mut()) {
             return resting.push_back(Command::Push(push));
         }
-        if let Err(error) = self.load_touched(place, &push.events) {
+        let clients = push.events.iter().map(|sealed| sealed.event.client);
+        let loaded = self.load_clients(place, clients);
+        let bodies = push.events.iter().map(|sealed| &sealed.event.body);
+        if let Err(error) = loaded.and_then(|()| self.load_touched(place, bodies)) {
             self.abandon(place, &error.to_string());
             return self.fail_push(&push, &error);
         }
@@ -126,6 +129,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         if is_awaited {
             self.store_changes(place);
         }
+        self.catch_up(place);
     }
 
     /// Gives up on what is on its way: all who wait are told to send again, and the stream is loaded anew when needed.
@@ -134,11 +138,12 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         tracing::warn!(stream = slot.tape.stream().as_str(), why, "a stream is made anew from its log");
         self.metrics.append_failures.inc();
         slot.tape.answer(slot.sequencer.abandon());
-        slot.resting.into_iter().flatten().for_each(|command| self.take(command));
+        let waited = slot.resting.into_iter().chain(slot.behind).flatten();
+        waited.for_each(|command| self.take(command));
     }
 
     /// Sends the answers that rest on what is durable.
-    fn deliver(&mut self, place: usize) {
+    pub(super) fn deliver(&mut self, place: usize) {
         let Some(slot) = self.slots.get(place) else { return };
         let answers = slot.sequencer.take_answers();
         if answers.is_empty() {
@@ -159,7 +164,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     }
 
     /// Plays a durable batch, and keeps what all tapes have in memory within its bounds.
-    fn play(&mut self, place: usize, played: Played) {
+    pub(super) fn play(&mut self, place: usize, played: Played) {
         let Some(slot) = self.slots.get(place) else { return };
         self.metrics.batches.inc();
         self.metrics.events.inc_by(played.batch.block.count());
@@ -179,13 +184,13 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         self.metrics.tail_bytes.set(self.tail_bytes as i64);
     }
 
-    fn fail_push(&self, push: &Push, error: &LogError) {
+    pub(super) fn fail_push(&self, push: &Push, error: &LogError) {
         let first = push.events.first().map(|sealed| sealed.event.n);
         self.fail(&push.tape, push.peer, first, error);
     }
 
     /// Storage failed before anything was decided.
-    fn fail(&self, tape: &Tape, peer: Peer, n: Option<EventNumber>, error: &LogError) {
+    pub(super) fn fail(&self, tape: &Tape, peer: Peer, n: Option<EventNumber>, error: &LogError) {
         tracing::error!(stream = tape.stream().as_str(), %error, "a stream cannot be loaded");
         let (code, retry) = match error.is_retryable() {
             true => (ErrorCode::Later, Some(core_limits::LATER_PAUSE)),
