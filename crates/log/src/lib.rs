@@ -5,6 +5,7 @@
 //! keeps both in one directory; with the feature `jetstream`, a `node` keeps the log on a NATS cluster that it shares with
 //! others. Every backend passes [`suite`].
 
+pub mod cluster;
 mod contract;
 pub mod embedded;
 #[cfg(feature = "jetstream")]

@@ -102,3 +102,9 @@ pub const ENDS_AT_ONCE: usize = 16;
 pub const WATCH_BEAT: Duration = Duration::from_millis(500);
 /// Between two tries to hear what is new.
 pub const WATCH_PAUSE: Duration = Duration::from_millis(200);
+/// How long a node's lease is good after it was renewed.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// How often it is renewed.
+pub const LEASE_RENEWED: Duration = Duration::from_millis(800);
+/// Messages to other nodes that wait to be sent.
+pub const SAYINGS: usize = 4_096;

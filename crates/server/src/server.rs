@@ -47,8 +47,10 @@ impl Server {
         let cannot = |error| StartError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
+        let config = ServerConfig { listen: address, ..config };
         let shared = Shared::new(log, store, &config);
         shared.follow_log();
+        shared.join_nodes();
         if let Some(auth) = &config.auth {
             auth.keep_up();
         }
@@ -118,6 +120,9 @@ async fn serve<L: EventLog, S: StateStore>(
     accept(&shared, listener, door, &places, stopped).await;
     shared.refuse_new();
     let finish = async {
+        if let Some(nodes) = &shared.nodes {
+            nodes.leave().await;
+        }
         let shards = shared.clone();
         let stopping = tokio::task::spawn_blocking(move || shards.shards.stop());
         if stopping.await.is_err() {

@@ -11,6 +11,7 @@ use tapeline_log::{EventLog, LogError, StateStore};
 
 use crate::auth::{AuthError, Authenticator, Verified};
 use crate::budget::Budget;
+use crate::cluster::Nodes;
 use crate::config::ServerConfig;
 use crate::filling::Fillers;
 use crate::http::Pins;
@@ -34,6 +35,8 @@ pub(crate) struct Shared<L, S> {
     pub(crate) authority: Arc<Authority>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) shards: Shards,
+    /// The others on the same log, where it is shared.
+    pub(crate) nodes: Option<Nodes>,
     pub(crate) reader: Reader<L>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readings: Option<Readings>,
@@ -59,6 +62,7 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
         let metrics = Arc::new(Metrics::new());
         Arc::new(Self {
             shards: Shards::start(&log, &store, &metrics, &schema, &authority),
+            nodes: config.cluster.clone().map(|cluster| Nodes::new(cluster, config.listen, !config.read_only)),
             reader: Reader::new(log.clone(), metrics.clone()),
             log,
             store,
@@ -128,11 +132,8 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
     /// Has the state store get all that was decided on a stream so far.
     pub(crate) async fn settle(&self, stream: &StreamName) -> Result<Pin, LogError> {
         let tape = self.hub.tape(stream);
-        if let Err(error) = self.look_at_log(&tape).await
-            && !error.is_retryable()
-        {
-            return Err(error);
-        }
+        // Where the log cannot be reached, what is here can be read.
+        let _ = tokio::time::timeout(limits::LOOK_WITHIN, self.look_at_log(&tape)).await;
         self.shards.settle(tape).await
     }
 

@@ -1,46 +1,52 @@
-//! What stands before a server: whoever connects is passed on to it, until it is said to be another one, or none.
+//! What stands before servers: whoever connects is passed on to one of them, and can be cut off.
+
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A fixed address before servers that come and go.
+/// An address before servers that come and go.
 pub struct Front {
     pub address: String,
-    target: watch::Sender<Option<String>>,
+    targets: watch::Sender<Arc<[String]>>,
 }
 
 impl Front {
-    /// Stands before an address, without a scheme.
-    pub async fn before(target: &str) -> Self {
+    /// Stands before some addresses, without a scheme: each connection goes to any of them where somebody listens.
+    pub async fn before(targets: &[String]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
-        let target = watch::Sender::new(Some(target.to_owned()));
-        tokio::spawn(accept(listener, target.subscribe()));
-        Self { address, target }
+        let targets = watch::Sender::new(targets.into());
+        tokio::spawn(accept(listener, targets.subscribe()));
+        Self { address, targets }
     }
 
-    /// Cuts all connections, and passes new ones on to another address.
-    pub fn move_to(&self, target: &str) {
-        self.target.send_replace(Some(target.to_owned()));
+    /// Cuts all connections, and passes new ones on to other addresses, or nowhere.
+    pub fn move_to(&self, targets: &[String]) {
+        self.targets.send_replace(targets.into());
     }
 
-    /// Cuts all connections, and takes no others.
-    pub fn cut(&self) {
-        self.target.send_replace(None);
+    /// Where it passes connections on to.
+    pub fn targets(&self) -> Arc<[String]> {
+        self.targets.borrow().clone()
     }
 }
 
-async fn accept(listener: TcpListener, target: watch::Receiver<Option<String>>) {
+async fn accept(listener: TcpListener, targets: watch::Receiver<Arc<[String]>>) {
     while let Ok((socket, _)) = listener.accept().await {
-        tokio::spawn(pass_on(socket, target.clone()));
+        tokio::spawn(pass_on(socket, targets.clone()));
     }
 }
 
-async fn pass_on(mut socket: TcpStream, mut target: watch::Receiver<Option<String>>) {
-    let Some(address) = target.borrow_and_update().clone() else { return };
-    let Ok(mut server) = TcpStream::connect(address).await else { return };
-    tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut socket, &mut server) => {}
-        _ = target.changed() => {}
+async fn pass_on(mut socket: TcpStream, mut targets: watch::Receiver<Arc<[String]>>) {
+    let mut addresses = targets.borrow_and_update().to_vec();
+    fastrand::shuffle(&mut addresses);
+    for address in addresses {
+        let Ok(mut server) = TcpStream::connect(address).await else { continue };
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut socket, &mut server) => {}
+            _ = targets.changed() => {}
+        }
+        return;
     }
 }

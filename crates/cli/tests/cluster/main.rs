@@ -5,7 +5,11 @@ mod nats;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod faults;
 mod following;
 mod front;
 mod lost;
+mod nodes;
+mod presence;
+mod quorum;
 mod world;

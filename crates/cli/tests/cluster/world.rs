@@ -25,14 +25,42 @@ impl World {
         Self { nats, nodes }
     }
 
+    /// Starts so many NATS servers and nodes, and waits until the nodes know each other.
+    pub async fn together(servers: usize, nodes: usize) -> Self {
+        let world = Self::start(servers, nodes);
+        world.know_each_other(nodes).await;
+        world
+    }
+
+    /// Waits until all nodes that run know so many.
+    pub async fn know_each_other(&self, count: usize) {
+        let knows =
+            |node: &Server| node.lines(&["cluster", "--json"])[0]["nodes"].as_array().map_or(0, Vec::len) == count;
+        let all_know = async {
+            while !self.nodes.iter().filter(|node| node.runs()).all(knows) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        in_time(all_know).await;
+    }
+
+    /// Which node decides on a stream.
+    pub fn holder(&self, stream: &str) -> usize {
+        let asked = |node: &Server| node.lines(&["cluster", stream, "--json"]).remove(0);
+        let any = self.nodes.iter().find(|node| node.runs()).expect("a node runs");
+        let holder = asked(any)["holder"].clone();
+        let is_it = |node: &Server| node.runs() && asked(node)["node"] == holder;
+        self.nodes.iter().position(is_it).expect("a node decides")
+    }
+
     /// Where a node listens, without a scheme.
-    pub fn address(&self, node: usize) -> &str {
-        self.nodes[node].url.trim_start_matches("ws://")
+    pub fn address(&self, node: usize) -> String {
+        self.nodes[node].url.trim_start_matches("ws://").to_owned()
     }
 
     /// A client of a node, with what stands between.
     pub async fn client(&self, node: usize) -> Client {
-        let front = Front::before(self.address(node)).await;
+        let front = Front::before(&[self.address(node)]).await;
         let tapeline = Tapeline::builder(format!("ws://{}", front.address)).open().await.expect("a client");
         Client { front, tapeline }
     }

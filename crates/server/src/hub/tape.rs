@@ -29,6 +29,8 @@ pub(crate) struct Tape {
     horizon: AtomicU64,
     /// How many batches are known to be on the log, here or not.
     heard: AtomicU64,
+    /// How many of them are here.
+    position: AtomicU64,
     /// Whether the shard is going to look at that.
     is_to_look: AtomicBool,
     pub(super) recent: Mutex<RecentPart>,
@@ -123,9 +125,23 @@ impl Opening {
 impl Tape {
     pub(super) fn new(stream: StreamName, hub: Arc<Hub>) -> Self {
         let (recent, audience, room, following, pinning) = Default::default();
-        let (head, horizon, heard) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let (head, horizon, heard, position) = Default::default();
         let (is_to_look, watched) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { stream, hub, head, horizon, heard, is_to_look, recent, audience, room, following, watched, pinning }
+        Self {
+            stream,
+            hub,
+            head,
+            horizon,
+            heard,
+            position,
+            is_to_look,
+            recent,
+            audience,
+            room,
+            following,
+            watched,
+            pinning,
+        }
     }
 
     pub(crate) fn stream(&self) -> &StreamName {
@@ -161,6 +177,16 @@ impl Tape {
     /// How many batches are known to be on the log, here or not.
     pub(crate) fn heard(&self) -> Position {
         Position(self.heard.load(Ordering::Acquire))
+    }
+
+    /// The shard has so many batches.
+    pub(crate) fn is_at(&self, position: Position) {
+        self.position.store(position.0, Ordering::Release);
+    }
+
+    /// How many batches are known to be on the log and not here, since it was last in memory.
+    pub(super) fn missing(&self) -> u64 {
+        self.heard().0.saturating_sub(self.position.load(Ordering::Acquire))
     }
 
     /// Whether a shard has said where it is.

@@ -153,7 +153,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         match self.shared.shards.room(tape.stream(), bytes).await {
             Ok(_room) => {
                 let push = Push { tape: tape.clone(), peer, caller, events, _room };
-                self.shared.shards.send(tape.stream(), Command::Push(push));
+                self.shared.push(push);
             }
             Err(Closed) => self.is_broken(),
         }

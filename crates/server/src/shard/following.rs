@@ -113,6 +113,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         slot.size.see(0, batch.block.bytes().len());
         slot.sequencer.watch(tape.is_watched());
         let played = slot.sequencer.follow(batch, |client| tape.peer_of(client)).map_err(damaged)?;
+        tape.is_at(played.position);
         self.deliver(place);
         self.play(place, played);
         self.is_dirty(place);

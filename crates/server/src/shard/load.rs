@@ -41,6 +41,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         if tape.is_found() && end.head > tape.head() {
             self.tell_authors(place)?;
         }
+        tape.is_at(end.position);
         tape.found(end.head, end.chain);
         self.weigh(place);
         if end.position > stored {

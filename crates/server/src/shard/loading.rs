@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tapeline_authority::{Authority, StreamGate};
 use tapeline_core::batch::Batch;
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Incarnation, Position, Seq};
+use tapeline_core::numbers::{Position, Seq};
 use tapeline_core::schema::Schema;
 use tapeline_core::sequencer::{Gate, Sequencer};
 use tapeline_core::state::StreamState;
@@ -15,9 +15,6 @@ use tokio::runtime::Handle;
 use super::load::{damaged, load_clients, load_keys, missing_clients, missing_keys};
 use crate::hub::Tape;
 use crate::limits;
-
-/// Bits of an incarnation, so that it is a number in any JSON.
-const INCARNATION_BITS: u32 = 53;
 
 /// Loads streams.
 pub(super) struct Loader<L, S> {
@@ -55,7 +52,7 @@ impl<L: EventLog, S: StateStore> Loader<L, S> {
         let state = match self.store.stream(stream)? {
             Some(state) => state,
             None => {
-                let new = || Incarnation(fastrand::u64(..1 << INCARNATION_BITS));
+                let new = || self.log.incarnation(stream);
                 StreamState::empty(info.map_or_else(new, |info| info.head.incarnation))
             }
         };

@@ -120,9 +120,12 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         };
         self.metrics.commit_seconds.observe(since.elapsed().as_secs_f64());
         let played = slot.sequencer.appended(position);
+        slot.tape.is_at(position);
         let is_awaited = slot.is_awaited();
         self.deliver(place);
         if let Some(played) = played {
+            self.metrics.batches.inc();
+            self.metrics.events.inc_by(played.batch.block.count());
             self.play(place, played);
         }
         self.is_dirty(place);
@@ -166,8 +169,6 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     /// Plays a durable batch, and keeps what all tapes have in memory within its bounds.
     pub(super) fn play(&mut self, place: usize, played: Played) {
         let Some(slot) = self.slots.get(place) else { return };
-        self.metrics.batches.inc();
-        self.metrics.events.inc_by(played.batch.block.count());
         let kept = slot.tape.play(played);
         if kept == 0 {
             return;
