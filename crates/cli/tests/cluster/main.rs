@@ -5,6 +5,7 @@ mod nats;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod believers;
 mod faults;
 mod following;
 mod front;
@@ -12,4 +13,5 @@ mod lost;
 mod nodes;
 mod presence;
 mod quorum;
+mod rolling;
 mod world;

@@ -65,6 +65,14 @@ impl World {
         Client { front, tapeline }
     }
 
+    /// A client that any of the nodes may serve, each time it connects.
+    pub async fn client_of_all(&self) -> Client {
+        let addresses: Vec<String> = (0..self.nodes.len()).map(|node| self.address(node)).collect();
+        let front = Front::before(&addresses).await;
+        let tapeline = Tapeline::builder(format!("ws://{}", front.address)).open().await.expect("a client");
+        Client { front, tapeline }
+    }
+
     /// Checks that all nodes say the same of a stream.
     pub fn check_agreement(&self, stream: &str) {
         let of = |node: &Server| {

@@ -116,7 +116,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let Some(slot) = self.slots.get(place).filter(|slot| slot.life == life) else { return };
         let position = match outcome {
             Ok(position) => position,
-            Err(error) => return self.abandon(place, &error.to_string()),
+            Err(error) => return self.not_appended(place, &error),
         };
         self.metrics.commit_seconds.observe(since.elapsed().as_secs_f64());
         let played = slot.sequencer.appended(position);
@@ -133,6 +133,16 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             self.store_changes(place);
         }
         self.catch_up(place);
+    }
+
+    /// What was decided may not be on the log. Those who wait to read get what is.
+    fn not_appended(&mut self, place: usize, error: &AppendError) {
+        let Some(slot) = self.slots.get(place) else { return };
+        let (tape, reading) = (slot.tape.clone(), std::mem::take(&mut slot.waiting));
+        self.abandon(place, &error.to_string());
+        for (_, settled) in reading {
+            self.take(Command::Settle { tape: tape.clone(), settled });
+        }
     }
 
     /// Gives up on what is on its way: all who wait are told to send again, and the stream is loaded anew when needed.
