@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tapeline_core::numbers::Millis;
+
 use crate::pace::Rate;
 
 // Sockets.
@@ -158,6 +160,8 @@ pub const FORWARD_WITHIN: Duration = Duration::from_secs(2);
 pub const FORWARD_LOOKS_EVERY: Duration = Duration::from_millis(200);
 /// What other nodes ask for and was not begun, past which what they say is lost.
 pub const ASKED: usize = 1_024;
+/// How long those wait before they send again whose events came after what others had appended.
+pub const CONFLICT_PAUSE: Millis = Millis(20);
 /// Streams that are brought up at once after a start.
 pub const BRING_UP_AT_ONCE: usize = 64;
 

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::json;
 use tapeline_core::hash::Digest;
-use tapeline_core::name::StreamName;
 
 use crate::arguments::Replay;
 use crate::failure::Failure;
@@ -25,8 +24,8 @@ pub use text::TextRecording;
 use visitor::{Visit, Visitor};
 
 /// How often a server is asked that cannot be reached, and the pause between.
-const STATUS_TRIES: u32 = 20;
-const STATUS_PAUSE: Duration = Duration::from_millis(500);
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Plays a recording and checks that everybody ends the same.
 pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Failure> {
@@ -50,7 +49,8 @@ pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Fail
         Some(visitor) => Some(visitor.come_back(&arguments.stream).await?),
         None => None,
     };
-    let status = status(server, &arguments.stream).await?;
+    let path = format!("/v1/streams/{}", http::encode(arguments.stream.as_str()));
+    let status: serde_json::Value = patiently(async || http::get_json(server, &path)).await?;
     let server_digest = status["digest"].as_str().unwrap_or_default().to_owned();
     let counts = players.iter().fold(Counts::default(), |all, player| all.plus(player.counts()));
     let ending = Ending { counts, took, digests, server_digest, visit };
@@ -64,16 +64,15 @@ pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Fail
     }
 }
 
-/// Asks the server how the stream is. It may be one of several that come and go while a recording is played.
-async fn status(server: &str, stream: &StreamName) -> Result<serde_json::Value, Failure> {
-    let path = format!("/v1/streams/{}", http::encode(stream.as_str()));
-    for _ in 1..STATUS_TRIES {
-        if let Ok(status) = http::get_json(server, &path) {
-            return Ok(status);
+/// Asks again where a server cannot be reached: it may be one of several that come and go while a recording is played.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    for _ in 1..TRIES {
+        if let Ok(answer) = ask().await {
+            return Ok(answer);
         }
-        tokio::time::sleep(STATUS_PAUSE).await;
+        tokio::time::sleep(PAUSE).await;
     }
-    http::get_json(server, &path)
+    ask().await
 }
 
 async fn play(

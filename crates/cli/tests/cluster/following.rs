@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use serde_json::json;
 use tapeline_client::{Stream, Value};
 
 use super::world::{World, in_time, recorded};
@@ -48,6 +49,27 @@ async fn clients_of_two_nodes_edit_the_same_and_end_up_with_the_same() {
     while streams[0].digest() != streams[1].digest() {
         in_time(streams[0].caught_up()).await.expect("in step");
         in_time(streams[1].caught_up()).await.expect("in step");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_enters_and_leaves_a_query_is_told_on_another_node() {
+    let world = World::together(1, 2).await;
+    let (ana, ben) = (world.client(0).await, world.client(1).await);
+    let (here, part) = (ana.stream("lists/home").await, ben.tapeline.part("lists/home").await.expect("a part"));
+    let open = part.hold(&json!({ "collection": "things", "where": { "done": false } })).expect("a query");
+    in_time(open.ready()).await.expect("ready");
+    let things = here.collection("things").expect("a name");
+    let mut changes = part.changes();
+    for count in 1..=8 {
+        let (id, receipt) = things.insert([("done", Value::from(false))]).expect("an edit");
+        recorded(receipt).await;
+        if count % 2 == 0 {
+            recorded(things.update(&id, [("done", Value::from(true))]).expect("an edit")).await;
+        }
+        while open.objects().len() as u64 != (count + 1) / 2 {
+            in_time(changes.next()).await.expect("changes");
+        }
     }
 }
 

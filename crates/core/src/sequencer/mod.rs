@@ -137,7 +137,10 @@ impl Sequencer {
             self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
         }
         for verdict in verdicts_of(batch, &events) {
-            self.client(verdict.client, verdict.subject).decide(verdict.own);
+            let state = self.client(verdict.client, verdict.subject);
+            state.decide(verdict.own);
+            // It would not have been decided on, had its client not settled those so far back.
+            state.settle(EventNumber(state.last.0.saturating_sub(limits::UNSETTLED_EVENTS as u64)));
             self.changed_clients.insert(verdict.client);
         }
         self.batch = Batch::empty(batch.block.end(), batch.block.after());

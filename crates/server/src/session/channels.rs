@@ -153,6 +153,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let Answer { opening, channel, frame } = answer;
         let Some(open) = self.channels.get(&channel).filter(|open| open.is(opening)) else { return };
         let was_opening = matches!(open.phase, Phase::Opening(_));
+        if was_opening && matches!(frame, ServerFrame::Ack { .. } | ServerFrame::Refused { .. }) {
+            // Whoever opens is told what became of its events as it is opened, once it is known to be its own.
+            return;
+        }
         match &frame {
             ServerFrame::Opened(opened) => {
                 let opened = open.as_may_be_known(opened.clone());

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::limits as core_limits;
-use tapeline_core::numbers::{EventNumber, Position};
+use tapeline_core::numbers::{EventNumber, Millis, Position};
 use tapeline_core::sequencer::{Peer, Played, Staged};
 use tapeline_log::{Append, AppendError, EventLog, LogError, StateStore};
 
@@ -139,7 +139,9 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     fn not_appended(&mut self, place: usize, error: &AppendError) {
         let Some(slot) = self.slots.get(place) else { return };
         let (tape, reading) = (slot.tape.clone(), std::mem::take(&mut slot.waiting));
-        self.abandon(place, &error.to_string());
+        // Where others were first, there is nothing to wait for but for what they appended to be read.
+        let pause = if error.has_no_side_effects() { limits::CONFLICT_PAUSE } else { core_limits::LATER_PAUSE };
+        self.make_anew(place, &error.to_string(), pause);
         for (_, settled) in reading {
             self.take(Command::Settle { tape: tape.clone(), settled });
         }
@@ -147,10 +149,20 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
 
     /// Gives up on what is on its way: all who wait are told to send again, and the stream is loaded anew when needed.
     pub(super) fn abandon(&mut self, place: usize, why: &str) {
+        self.make_anew(place, why, core_limits::LATER_PAUSE);
+    }
+
+    fn make_anew(&mut self, place: usize, why: &str, pause: Millis) {
         let Some(slot) = self.remove(place) else { return };
         tracing::warn!(stream = slot.tape.stream().as_str(), why, "a stream is made anew from its log");
         self.metrics.append_failures.inc();
-        slot.tape.answer(slot.sequencer.abandon());
+        let mut answers = slot.sequencer.abandon();
+        for (_, frame) in &mut answers {
+            if let ServerFrame::Error(error) = frame {
+                error.retry = Some(pause);
+            }
+        }
+        slot.tape.answer(answers);
         let waited = slot.resting.into_iter().chain(slot.behind).flatten();
         waited.for_each(|command| self.take(command));
     }
