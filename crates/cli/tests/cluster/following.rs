@@ -61,13 +61,13 @@ async fn what_enters_and_leaves_a_query_is_told_on_another_node() {
     in_time(open.ready()).await.expect("ready");
     let things = here.collection("things").expect("a name");
     let mut changes = part.changes();
-    for count in 1..=8 {
+    for count in 1..=8_usize {
         let (id, receipt) = things.insert([("done", Value::from(false))]).expect("an edit");
         recorded(receipt).await;
         if count % 2 == 0 {
             recorded(things.update(&id, [("done", Value::from(true))]).expect("an edit")).await;
         }
-        while open.objects().len() as u64 != (count + 1) / 2 {
+        while open.objects().len() != count.div_ceil(2) {
             in_time(changes.next()).await.expect("changes");
         }
     }

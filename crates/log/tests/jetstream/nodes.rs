@@ -1,7 +1,7 @@
 //! What nodes hear of each other: where streams are, who is there, and what is said.
 
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,16 +14,14 @@ use super::World;
 use super::faults::{Progress, insist};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const HEARD: usize = 1_024;
 
 #[test]
 fn a_node_hears_where_streams_are_though_servers_are_killed() {
     let mut world = World::new(3);
     let (writing, watching) = (world.node("heard", "a"), world.node("heard", "b"));
-    let (tell, heard) = channel();
-    let tell = Mutex::new(tell);
-    watching.watch(Arc::new(move |stream, position| {
-        let _ = tell.lock().unwrap().send((stream.clone(), position));
-    }));
+    let (tell, heard) = sync_channel(HEARD);
+    watching.watch(Arc::new(move |stream, position| drop(tell.try_send((stream.clone(), position)))));
     let mut writers = [Writer::new("s"), Writer::new("t")];
     for round in 0..6 {
         for writer in &mut writers {
@@ -47,9 +45,8 @@ fn nodes_come_and_go_and_speak_to_each_other() {
     let logs = [world.connect("spoken"), world.connect("spoken")];
     let nodes = logs.each_ref().map(tapeline_log::jetstream::JetStream::nodes);
     let ears = nodes.each_ref().map(|node| {
-        let (tell, heard) = channel();
-        let tell = Mutex::new(tell);
-        let ear = move |said| drop(tell.lock().unwrap().send(said));
+        let (tell, heard) = sync_channel(HEARD);
+        let ear = move |said| drop(tell.try_send(said));
         node.join(true, Arc::new(|| Bytes::from_static(b"{}")), Arc::new(ear));
         heard
     });

@@ -38,7 +38,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let place = self.slots.insert(Slot::new(tape.clone(), sequencer, stored, self.lives));
         self.ring.push_back((place, self.lives));
         self.metrics.streams.inc();
-        if tape.is_found() && end.head > tape.head() {
+        if self.log.is_shared() && tape.is_found() && end.head > tape.head() {
             self.tell_authors(place)?;
         }
         tape.is_at(end.position);
