@@ -11,7 +11,7 @@ demo:  ## the example apps, served by one binary; it says which address to open
 test:  ## everything that must hold before a change lands
 	@scripts/test
 
-test-cluster: ## what test has of servers that share a log on NATS: the log's contract, races, kills, lost disks
+test-cluster: ## what test has of nodes that share a log on NATS; SEEDS=1..21 plays recordings through faults for those seeds
 	@scripts/setup nats
 	@cargo test -p tapeline-log --features jetstream --test jetstream
 	@cargo test -p tapeline-cli --test cluster

@@ -92,6 +92,11 @@ pub enum Command {
     },
     /// List the streams of the server: head, objects, bytes, subscribers.
     Streams,
+    /// Show the nodes that share a log: what they hold, how far they are behind.
+    Cluster {
+        /// A stream: show which node decides on it, too.
+        stream: Option<StreamName>,
+    },
     /// Show one stream's figures with its digest.
     Status {
         /// The stream.
@@ -285,6 +290,9 @@ pub struct Serve {
     /// The address to listen on; port 0 takes a free one and prints it. [default: 127.0.0.1:7070]
     #[arg(long, env = "TAPELINE_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+    /// Decide on no events, which go to the other nodes: for many who read.
+    #[arg(long, env = "TAPELINE_READ_ONLY")]
+    pub read_only: bool,
     /// Listen on an address that others reach though nothing asks who they are.
     #[arg(long, env = "TAPELINE_INSECURE")]
     pub insecure: bool,

@@ -63,6 +63,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(token) => commands::token::run(&token, json),
         Command::Key { name } => commands::key::run(&name, json),
         Command::Streams => commands::streams::run(&server, json),
+        Command::Cluster { stream } => commands::cluster::run(&server, stream.as_ref(), json),
         Command::Status { stream } => commands::streams::status(&server, &stream, json),
         Command::Tail(tail) => match &tail.query.collection {
             Some(collection) => commands::part::tail(&server, &tail.stream, collection, &tail.query, json).await,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tapeline_core::name::StreamName;
+use tapeline_log::cluster::Cluster;
 use tapeline_log::embedded::{Embedded, OpenError, Stats};
 use tapeline_log::jetstream::{JetStream, Settings};
 use tapeline_log::node::Node;
@@ -35,6 +36,14 @@ impl Storage {
         match self {
             Self::Alone(log) => Server::start_embedded(config, log.clone()),
             Self::Shared(node) => Server::start_node(config, node.clone()),
+        }
+    }
+
+    /// The nodes that share the log, where it is shared.
+    pub fn nodes(&self) -> Option<Arc<dyn Cluster>> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Shared(node) => Some(node.nodes()),
         }
     }
 

@@ -254,6 +254,36 @@ fn a_replayed_log_gives_the_same_sequencer() {
 }
 
 #[test]
+fn one_that_follows_another_answers_those_who_are_here_and_tells_what_became_of_objects() {
+    let mut server = Server::new();
+    server.push(ANN, authored(1, 1, 0, vec![insert("x", &[("a", 1)])]));
+    server.push(BEN, authored(2, 1, 0, vec![set("gone", "a", 1)]));
+    let staged = server.sequencer.stage().unwrap();
+    server.sequencer.appended(staged.expected.next());
+
+    let state = StreamState::empty(server.sequencer.staged().incarnation);
+    let mut twin = Sequencer::new(state, std::sync::Arc::default(), None);
+    (1..=2).for_each(|client| twin.load_client(ClientId(client), None));
+    twin.load_entry(key("x"), None);
+    twin.watch(true);
+    let played = twin.follow(&staged.batch, |client| (client == ClientId(2)).then_some(BEN)).unwrap();
+    assert_eq!(
+        (twin.staged().position, twin.staged().chain),
+        (staged.expected.next(), server.sequencer.staged().chain)
+    );
+    assert_eq!(played.touched.unwrap().len(), 1);
+    let answers = twin.take_answers();
+    assert!(matches!(&answers[..], [(BEN, ServerFrame::Refused { n: EventNumber(1), .. })]), "{answers:?}");
+    // Ann comes over: she is told what became of her event, and goes on here.
+    twin.tell(ANN, ClientId(1));
+    assert!(matches!(twin.take_answers()[..], [(ANN, ServerFrame::Ack { .. })]));
+    assert!(twin.is_at_rest());
+    let next = Sealed::new(authored(1, 2, 1, vec![set("x", "a", 2)]));
+    assert!(twin.push(ANN, &Caller::default(), &next) == Pushed::Decided && !twin.is_at_rest());
+    assert_eq!(twin.stage().unwrap().expected, staged.expected.next());
+}
+
+#[test]
 fn who_watches_is_told_what_a_batch_made_of_each_object() {
     let mut server = after(&[insert("x", &[("a", 1)]), insert("y", &[("a", 1)])]);
     let mut batch = |watched: bool, ops: Vec<(u64, Vec<Op>)>| {

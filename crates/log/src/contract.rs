@@ -25,10 +25,11 @@ pub trait EventLog: Send + Sync + 'static {
     /// An append at [`Position::FIRST`] to a stream that does not exist makes it.
     fn append(&self, append: Append, done: Done);
 
-    /// A stream as it is listed. `None` where there is no such stream.
+    /// A stream as it is listed. `None` where there is no such stream. Where a log elsewhere cannot be reached, as far as it
+    /// is known here.
     fn info(&self, stream: &StreamName) -> impl Future<Output = Result<Option<StreamInfo>, LogError>> + Send;
 
-    /// Where a stream ends, durably. `None` where there is no such stream.
+    /// Where a stream ends now, durably, whoever appended to it. `None` where there is no such stream.
     fn head(&self, stream: &StreamName) -> impl Future<Output = Result<Option<Head>, LogError>> + Send {
         async { Ok(self.info(stream).await?.map(|info| info.head)) }
     }
@@ -43,7 +44,8 @@ pub trait EventLog: Send + Sync + 'static {
     ) -> impl Future<Output = Result<EventBlock, LogError>> + Send;
 
     /// The durable batches of a stream after `after`, in order, as many as `most_bytes` take but at least one where there
-    /// is one: what the state beside the log has yet to play. Empty at the head.
+    /// is one: what the state beside the log has yet to play. Empty at the head. Where a log elsewhere cannot be reached, as
+    /// far as they are here.
     /// A backend needs to keep only batches whose changes were not yet given to [`StateStore::apply`] and stored.
     fn replay(
         &self,
@@ -88,7 +90,29 @@ pub trait EventLog: Send + Sync + 'static {
     fn unapplied_streams(&self) -> Vec<StreamName> {
         Vec::new()
     }
+
+    /// The incarnation that a stream is to have which does not exist yet. All who share a log have to give it the same one.
+    fn incarnation(&self, _stream: &StreamName) -> Incarnation {
+        Incarnation(fastrand::u64(..1 << Self::INCARNATION_BITS))
+    }
+
+    /// Bits of an incarnation, so that it is a number in any JSON.
+    const INCARNATION_BITS: u32 = 53;
+
+    /// Whether others append to it, too. Then what is known of a stream may be old, and asking takes a while.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Has somebody hear how far each stream is whenever anybody has appended to it, for as long as there is a log. What
+    /// was appended before is not told of; what is told may have been told before.
+    fn watch(&self, heard: Heard) {
+        drop(heard);
+    }
 }
+
+/// Hears how far a stream is, from any thread. Must not block.
+pub type Heard = Arc<dyn Fn(&StreamName, Position) + Send + Sync>;
 
 /// The first of some batches, as many as `most_bytes` take but at least one where there is one.
 pub(crate) fn first_of(batches: &[Arc<Batch>], most_bytes: usize) -> Vec<Arc<Batch>> {

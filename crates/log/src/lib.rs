@@ -5,6 +5,7 @@
 //! keeps both in one directory; with the feature `jetstream`, a `node` keeps the log on a NATS cluster that it shares with
 //! others. Every backend passes [`suite`].
 
+pub mod cluster;
 mod contract;
 pub mod embedded;
 #[cfg(feature = "jetstream")]
@@ -17,5 +18,5 @@ mod pin;
 pub mod suite;
 mod touches;
 
-pub use contract::{Append, AppendError, Done, EventLog, Head, LogError, StateChanges, StateStore, StreamInfo};
+pub use contract::{Append, AppendError, Done, EventLog, Head, Heard, LogError, StateChanges, StateStore, StreamInfo};
 pub use pin::{IndexRow, Part, Pin, Touched, Visit};

@@ -98,3 +98,13 @@ pub const READ_MESSAGES: usize = 1_000;
 pub const READ_MESSAGES_BYTES: usize = 4 << 20;
 /// Streams whose ends are asked for at the same time.
 pub const ENDS_AT_ONCE: usize = 16;
+/// How often JetStream says that there is nothing new. Without it for twice as long it is asked again.
+pub const WATCH_BEAT: Duration = Duration::from_millis(500);
+/// Between two tries to hear what is new.
+pub const WATCH_PAUSE: Duration = Duration::from_millis(200);
+/// How long a node's lease is good after it was renewed.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// How often it is renewed.
+pub const LEASE_RENEWED: Duration = Duration::from_millis(800);
+/// Messages to other nodes that wait to be sent.
+pub const SAYINGS: usize = 4_096;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tapeline_authority::Authority;
 use tapeline_core::name::StreamName;
 use tapeline_core::schema::Schema;
+use tapeline_log::cluster::Cluster;
 
 use crate::auth::Authenticator;
 use crate::metrics::Readings;
@@ -32,6 +33,10 @@ pub struct ServerConfig {
     pub schema: Arc<Schema>,
     /// Who may do what.
     pub authority: Arc<Authority>,
+    /// The nodes that share the log, where it is shared.
+    pub cluster: Option<Arc<dyn Cluster>>,
+    /// Decide on no events: they go to other nodes.
+    pub read_only: bool,
     /// What storage has to say in `/metrics`.
     pub readings: Option<Readings>,
     /// Documents to serve beside the API.
@@ -53,6 +58,8 @@ impl Default for ServerConfig {
             unapplied: Vec::new(),
             schema: Arc::default(),
             authority: Arc::default(),
+            cluster: None,
+            read_only: false,
             readings: None,
             pages: None,
         }

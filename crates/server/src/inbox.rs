@@ -17,6 +17,11 @@ use crate::lock::lock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OpeningId(pub(crate) u64);
 
+impl OpeningId {
+    /// Stands for whoever has the stream open on another node.
+    pub(crate) const ELSEWHERE: Self = Self(u64::MAX);
+}
+
 /// Where things are put for one session.
 #[derive(Default)]
 pub(crate) struct Inbox {

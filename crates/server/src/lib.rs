@@ -12,6 +12,7 @@ mod accept;
 mod addresses;
 pub mod auth;
 mod budget;
+mod cluster;
 mod config;
 mod deflate;
 mod door;

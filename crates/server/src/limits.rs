@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tapeline_core::numbers::Millis;
+
 use crate::pace::Rate;
 
 // Sockets.
@@ -146,6 +148,22 @@ pub const STREAM_LARGE_BYTES: usize = 1 << 20;
 pub const STORE_AFTER: Duration = Duration::from_millis(500);
 /// Streams whose changes are stored, or that are let go, in one turn of a shard, beside one for each command.
 pub const STREAMS_A_TURN: usize = 64;
+/// Streams of a log that others append to, too, that are loaded at once by one shard.
+pub const LOADS_AT_ONCE: usize = 16;
+/// How long those who read wait to hear what others appended last.
+pub const LOOK_WITHIN: Duration = Duration::from_secs(1);
+/// How long it is waited before what others appended is asked for again, where it cannot be had.
+pub const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
+/// Bytes of events that another node is asked to decide on at once; more are decided on where they are.
+pub const FORWARD_BYTES: usize = 512 << 10;
+/// How long another node may take to decide before it is done here.
+pub const FORWARD_WITHIN: Duration = Duration::from_secs(2);
+/// How often it is looked for what took too long.
+pub const FORWARD_LOOKS_EVERY: Duration = Duration::from_millis(200);
+/// What other nodes ask for and was not begun, past which what they say is lost.
+pub const ASKED: usize = 1_024;
+/// How long those wait before they send again whose events came after what others had appended.
+pub const CONFLICT_PAUSE: Millis = Millis(20);
 /// Streams that are brought up at once after a start.
 pub const BRING_UP_AT_ONCE: usize = 64;
 

@@ -47,7 +47,10 @@ impl Server {
         let cannot = |error| StartError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
+        let config = ServerConfig { listen: address, ..config };
         let shared = Shared::new(log, store, &config);
+        shared.follow_log();
+        shared.join_nodes();
         if let Some(auth) = &config.auth {
             auth.keep_up();
         }
@@ -117,6 +120,9 @@ async fn serve<L: EventLog, S: StateStore>(
     accept(&shared, listener, door, &places, stopped).await;
     shared.refuse_new();
     let finish = async {
+        if let Some(nodes) = &shared.nodes {
+            nodes.leave().await;
+        }
         let shards = shared.clone();
         let stopping = tokio::task::spawn_blocking(move || shards.shards.stop());
         if stopping.await.is_err() {
@@ -148,7 +154,7 @@ async fn bring_up<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, streams
         let Ok(permit) = at_once.clone().acquire_owned().await else { return };
         let shared = shared.clone();
         tokio::spawn(async move {
-            if let Err(error) = shared.shards.settle(shared.hub.tape(&stream)).await {
+            if let Err(error) = shared.settle(&stream).await {
                 tracing::error!(stream = stream.as_str(), %error, "a stream cannot be brought up");
             }
             drop(permit);

@@ -5,21 +5,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use tapeline_authority::Authority;
+use tapeline_core::name::StreamName;
 use tapeline_core::schema::Schema;
+use tapeline_log::{EventLog, LogError, StateStore};
 
 use crate::auth::{AuthError, Authenticator, Verified};
 use crate::budget::Budget;
+use crate::cluster::Nodes;
 use crate::config::ServerConfig;
 use crate::filling::Fillers;
 use crate::http::Pins;
-use crate::hub::Hub;
+use crate::hub::{Hub, Tape};
 use crate::limits;
 use crate::metrics::{Metrics, Readings};
 use crate::pages::Pages;
 use crate::reader::Reader;
 use crate::retention::Retention;
 use crate::sessions::Sessions;
-use crate::shard::Shards;
+use crate::shard::{Pin, Shards};
 use crate::sse::Doors;
 
 /// What all parts of a running server share.
@@ -32,6 +35,8 @@ pub(crate) struct Shared<L, S> {
     pub(crate) authority: Arc<Authority>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) shards: Shards,
+    /// The others on the same log, where it is shared.
+    pub(crate) nodes: Option<Nodes>,
     pub(crate) reader: Reader<L>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readings: Option<Readings>,
@@ -51,12 +56,13 @@ pub(crate) struct Shared<L, S> {
     stopping: AtomicBool,
 }
 
-impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
+impl<L: EventLog, S: StateStore> Shared<L, S> {
     pub(crate) fn new(log: Arc<L>, store: Arc<S>, config: &ServerConfig) -> Arc<Self> {
         let ServerConfig { schema, authority, auth, readings, pages, .. } = config.clone();
         let metrics = Arc::new(Metrics::new());
         Arc::new(Self {
             shards: Shards::start(&log, &store, &metrics, &schema, &authority),
+            nodes: config.cluster.clone().map(|cluster| Nodes::new(cluster, config.listen, !config.read_only)),
             reader: Reader::new(log.clone(), metrics.clone()),
             log,
             store,
@@ -101,6 +107,34 @@ impl<L: tapeline_log::EventLog, S: tapeline_log::StateStore> Shared<L, S> {
         while changes.changed().await.is_ok() {
             sessions.look();
         }
+    }
+
+    /// Has streams that are active go on whenever somebody else has appended to them.
+    pub(crate) fn follow_log(self: &Arc<Self>) {
+        let shared = Arc::downgrade(self);
+        self.log.watch(Arc::new(move |stream, position| {
+            let Some(shared) = shared.upgrade() else { return };
+            if let Some(tape) = shared.hub.active(stream) {
+                shared.shards.hear(&tape, position);
+            }
+        }));
+    }
+
+    /// Sees to it that what others have appended to a stream so far is known before it is next looked at.
+    pub(crate) async fn look_at_log(&self, tape: &Arc<Tape>) -> Result<(), LogError> {
+        if self.log.is_shared() {
+            let head = self.log.head(tape.stream()).await?;
+            head.into_iter().for_each(|head| self.shards.hear(tape, head.position));
+        }
+        Ok(())
+    }
+
+    /// Has the state store get all that was decided on a stream so far.
+    pub(crate) async fn settle(&self, stream: &StreamName) -> Result<Pin, LogError> {
+        let tape = self.hub.tape(stream);
+        // Where the log cannot be reached, what is here can be read.
+        let _ = tokio::time::timeout(limits::LOOK_WITHIN, self.look_at_log(&tape)).await;
+        self.shards.settle(tape).await
     }
 
     /// Whether nothing new is taken any more.

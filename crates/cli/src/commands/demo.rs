@@ -45,7 +45,18 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
         None => read_schema(SCHEMA).map_err(Failure::failed)?,
     };
     let (auth, tls, origins) = (Some(accounts), None, Vec::new());
-    let place = Place { data, log: None, listen: demo.listen, auth, tls, origins, insecure: true, schema, pages };
+    let place = Place {
+        data,
+        log: None,
+        listen: demo.listen,
+        auth,
+        tls,
+        origins,
+        insecure: true,
+        read_only: false,
+        schema,
+        pages,
+    };
     host(place, async |address| begin(address, &demo, json).await).await
 }
 

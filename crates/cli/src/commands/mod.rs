@@ -2,6 +2,7 @@
 
 mod accounts;
 mod auth;
+pub mod cluster;
 pub mod compact;
 pub mod demo;
 pub mod diff;

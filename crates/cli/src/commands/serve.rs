@@ -23,6 +23,7 @@ struct File {
     data: Option<PathBuf>,
     log: Option<String>,
     listen: Option<SocketAddr>,
+    read_only: Option<bool>,
     insecure: Option<bool>,
     schema: Option<PathBuf>,
     auth: Option<PathBuf>,
@@ -38,6 +39,11 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let log = serve.log.or(file.log).map(|log| log.parse::<Settings>()).transpose();
     let log = log.map_err(|error| Failure::Usage(error.to_string()))?;
     let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
+    let read_only = serve.read_only || file.read_only.unwrap_or_default();
+    if read_only && log.is_none() {
+        let message = "--read-only is for a node that shares a log with others: say where with --log";
+        return Err(Failure::Usage(message.into()));
+    }
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let schema = schema::read(serve.schema.or(file.schema).as_deref())?;
     let auth = serve.auth.or(file.auth).map(|path| auth::read(&path).map(Arc::new)).transpose()?;
@@ -48,7 +54,7 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     };
     let shown = log.as_ref().map(Settings::shown);
     let announced = Announced { log: shown, asks: auth.is_some(), encrypts: tls.is_some(), json };
-    let place = Place { data: &data, log, listen, auth, tls, origins, insecure, schema, pages: None };
+    let place = Place { data: &data, log, listen, auth, tls, origins, insecure, read_only, schema, pages: None };
     host(place, async |address| announce(address, &data, announced)).await
 }
 
@@ -62,6 +68,8 @@ pub(super) struct Place<'p> {
     pub(super) tls: Option<Tls>,
     pub(super) origins: Vec<Origin>,
     pub(super) insecure: bool,
+    /// Decide on no events: they go to other nodes.
+    pub(super) read_only: bool,
     pub(super) schema: SchemaFile,
     pub(super) pages: Option<Pages>,
 }
@@ -71,7 +79,7 @@ pub(super) async fn host(
     place: Place<'_>,
     begun: impl AsyncFnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let Place { data, log, listen, auth, tls, origins, insecure, schema, pages } = place;
+    let Place { data, log, listen, auth, tls, origins, insecure, read_only, schema, pages } = place;
     let storage = Storage::open(data, log.as_ref()).await?;
     let SchemaFile { schema, authority } = schema;
     let config = ServerConfig {
@@ -83,6 +91,8 @@ pub(super) async fn host(
         unapplied: storage.unapplied(),
         schema: schema.into(),
         authority: authority.into(),
+        cluster: storage.nodes(),
+        read_only,
         readings: Some(storage.readings()),
         pages,
     };

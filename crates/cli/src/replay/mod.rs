@@ -23,6 +23,10 @@ use schedule::{Schedule, Step};
 pub use text::TextRecording;
 use visitor::{Visit, Visitor};
 
+/// How often a server is asked that cannot be reached, and the pause between.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Plays a recording and checks that everybody ends the same.
 pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Failure> {
     if let Some(text) = TextRecording::read(&arguments.file)? {
@@ -45,8 +49,8 @@ pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Fail
         Some(visitor) => Some(visitor.come_back(&arguments.stream).await?),
         None => None,
     };
-    let status: serde_json::Value =
-        http::get_json(server, &format!("/v1/streams/{}", http::encode(arguments.stream.as_str())))?;
+    let path = format!("/v1/streams/{}", http::encode(arguments.stream.as_str()));
+    let status: serde_json::Value = patiently(async || http::get_json(server, &path)).await?;
     let server_digest = status["digest"].as_str().unwrap_or_default().to_owned();
     let counts = players.iter().fold(Counts::default(), |all, player| all.plus(player.counts()));
     let ending = Ending { counts, took, digests, server_digest, visit };
@@ -58,6 +62,17 @@ pub async fn run(server: &str, arguments: Replay, json: bool) -> Result<(), Fail
         true => Ok(()),
         false => Err(Failure::Failed("the replicas and the server do not hold the same objects".into())),
     }
+}
+
+/// Asks again where a server cannot be reached: it may be one of several that come and go while a recording is played.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    for _ in 1..TRIES {
+        if let Ok(answer) = ask().await {
+            return Ok(answer);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    ask().await
 }
 
 async fn play(

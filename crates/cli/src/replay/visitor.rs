@@ -5,6 +5,7 @@ use tapeline_core::hash::Digest;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::Seq;
 
+use super::patiently;
 use super::player::Player;
 use crate::failure::Failure;
 use crate::past;
@@ -50,8 +51,9 @@ impl Visitor {
         self.player.sync().await?;
         let (digest, bytes) = (self.player.digest(), self.relay.bytes() - before);
         self.player.close().await;
-        let (before, head) = (self.relay.bytes(), past::head(&self.relay.url, stream)?);
-        past::fetch(&self.relay.url, stream, Seq::FIRST..head, |_| Ok(())).await?;
+        let (before, url) = (self.relay.bytes(), &self.relay.url);
+        let head = patiently(async || past::head(url, stream)).await?;
+        patiently(async || past::fetch(url, stream, Seq::FIRST..head, |_| Ok(())).await).await?;
         Ok(Visit { digest, bytes, all_bytes: self.relay.bytes() - before })
     }
 }

@@ -18,6 +18,7 @@ pub fn tapeline() -> Command {
         "TAPELINE_LISTEN",
         "TAPELINE_LOG",
         "TAPELINE_INSECURE",
+        "TAPELINE_READ_ONLY",
         "TAPELINE_CONFIG",
         "TAPELINE_SCHEMA",
         "TAPELINE_AUTH",
@@ -86,6 +87,11 @@ impl Server {
         command
     }
 
+    /// Whether it was started and not ended.
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("running");
@@ -93,12 +99,17 @@ impl Server {
         process.wait().expect("ended");
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("running");
+        let told = Command::new("kill").args([name, &process.id().to_string()]).status();
+        assert!(told.expect("kill runs").success());
+    }
+
     /// Ends it as an operator would. Answers whether it said that all is well.
     pub fn stop(&mut self) -> bool {
-        let mut process = self.process.take().expect("running");
-        let told = Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
-        assert!(told.expect("kill runs").success());
-        process.wait().expect("ended").success()
+        self.signal("-TERM");
+        self.process.take().expect("running").wait().expect("ended").success()
     }
 
     /// Runs a command against it.

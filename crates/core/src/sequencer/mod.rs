@@ -11,6 +11,7 @@
 
 mod answers;
 mod fields;
+mod follow;
 mod gate;
 mod memory;
 mod need;
@@ -142,7 +143,10 @@ impl Sequencer {
             self.changed_keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
         }
         for verdict in verdicts_of(batch, &events) {
-            self.client(verdict.client, verdict.subject).decide(verdict.own);
+            let state = self.client(verdict.client, verdict.subject);
+            state.decide(verdict.own);
+            // It would not have been decided on, had its client not settled those so far back.
+            state.settle(EventNumber(state.last.0.saturating_sub(limits::UNSETTLED_EVENTS as u64)));
             self.changed_clients.insert(verdict.client);
         }
         self.batch = Batch::empty(batch.block.end(), batch.block.after());
@@ -257,12 +261,7 @@ impl Sequencer {
         let batch = Arc::new(std::mem::replace(&mut self.batch, next));
         let expected = self.staged.position;
         self.advance(&batch);
-        self.events_since_digest += batch.block.count();
-        let due = self.events_since_digest >= limits::DIGEST_EVENTS;
-        let digest = due.then(|| self.objects.digest());
-        if due {
-            self.events_since_digest = 0;
-        }
+        let digest = self.digest_when_due(&batch);
         let touched = self.watch.take(&self.objects);
         self.on_their_way.push_back(Played { position: self.staged.position, batch: batch.clone(), digest, touched });
         Some(Staged { expected, batch })

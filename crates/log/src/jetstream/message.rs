@@ -107,6 +107,12 @@ impl Message {
     }
 }
 
+/// Where a stream is with a message that ends one: `None` for a part that goes on, or what is no message of a log.
+pub(super) fn end(headers: Option<&HeaderMap>) -> Option<End> {
+    let headers = headers.filter(|headers| headers.get(GOES_ON).is_none())?;
+    End::read(headers.get(END)?.as_str())
+}
+
 /// Puts a batch behind others.
 pub(super) fn put(payload: &mut Vec<u8>, batch: &[u8]) {
     payload.extend_from_slice(&(batch.len() as u32).to_le_bytes());

@@ -12,6 +12,7 @@
 //!
 //! Nothing is kept here of what was read, but for where the streams end that were written to last.
 
+mod cluster;
 mod connect;
 mod lanes;
 mod list;
@@ -20,6 +21,7 @@ mod publish;
 mod read;
 mod settings;
 mod subject;
+mod watch;
 
 use std::error::Error;
 use std::fmt::Write;
@@ -34,6 +36,7 @@ use tokio::runtime::Handle;
 use crate::contract::LogError;
 use lanes::Table;
 
+pub use cluster::Nodes;
 pub use connect::ConnectError;
 pub use message::End;
 pub use read::{Batches, Start};

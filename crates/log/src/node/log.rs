@@ -9,9 +9,10 @@ use tapeline_core::event::Recorded;
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, StreamName};
 use tapeline_core::numbers::{Incarnation, Position, Seq};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::Node;
-use crate::contract::{Append, Done, EventLog, Head, LogError, StateStore, StreamInfo, first_of};
+use crate::contract::{Append, Done, EventLog, Head, Heard, LogError, StateStore, StreamInfo, first_of};
 use crate::jetstream::{Batches, End, Start};
 use crate::limits;
 
@@ -30,10 +31,17 @@ impl EventLog for Node {
 
     async fn info(&self, stream: &StreamName) -> Result<Option<StreamInfo>, LogError> {
         let cached = self.cache.info(stream).await?;
-        let end = self.log.end(stream).await?;
+        let end = match self.log.end(stream).await {
+            Err(error) if error.is_retryable() && cached.is_some() => return Ok(cached),
+            end => end?,
+        };
         check(stream, cached.as_ref(), end.as_ref())?;
         let horizon = cached.map_or(Seq::FIRST, |cached| cached.horizon);
         Ok(end.map(|end| StreamInfo { stream: stream.clone(), head: end.head, horizon, bytes: end.bytes }))
+    }
+
+    async fn head(&self, stream: &StreamName) -> Result<Option<Head>, LogError> {
+        Ok(self.log.end(stream).await?.map(|end| end.head))
     }
 
     async fn read(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
@@ -55,7 +63,10 @@ impl EventLog for Node {
         let bytes: usize = batches.iter().map(|batch| batch.block.bytes().len()).sum();
         if batches.is_empty() || bytes < most_bytes {
             let after = after.plus(batches.len() as u64);
-            batches.extend(self.fetch(stream, after, most_bytes.saturating_sub(bytes)).await?);
+            match self.fetch(stream, after, most_bytes.saturating_sub(bytes)).await {
+                Err(error) if error.is_retryable() && self.cache.info(stream).await?.is_some() => {}
+                fetched => batches.extend(fetched?),
+            }
         }
         Ok(first_of(&batches, most_bytes))
     }
@@ -82,6 +93,20 @@ impl EventLog for Node {
 
     fn unapplied_streams(&self) -> Vec<StreamName> {
         self.cache.unapplied_streams()
+    }
+
+    /// It follows from the log and the name: a stream of a log is never made again.
+    fn incarnation(&self, stream: &StreamName) -> Incarnation {
+        let of_the_log = xxh3_64(self.log.id().as_bytes());
+        Incarnation(xxh3_64_with_seed(stream.as_str().as_bytes(), of_the_log) >> (u64::BITS - Self::INCARNATION_BITS))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn watch(&self, heard: Heard) {
+        self.log.watch(heard);
     }
 }
 

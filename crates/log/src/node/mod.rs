@@ -22,7 +22,7 @@ use tapeline_core::state::{ClientState, StreamState};
 
 use crate::contract::{LogError, StateChanges, StateStore};
 use crate::embedded::{Embedded, OpenError};
-use crate::jetstream::JetStream;
+use crate::jetstream::{JetStream, Nodes};
 use crate::pin::Pin;
 
 /// Log and state of one node.
@@ -39,6 +39,11 @@ impl Node {
     pub fn open(log: JetStream, directory: &Path) -> Result<Self, OpenError> {
         let cache = Arc::new(Embedded::open_cache(directory, log.id())?);
         Ok(Self { log, cache })
+    }
+
+    /// The nodes that share the log.
+    pub fn nodes(&self) -> Arc<Nodes> {
+        self.log.nodes()
     }
 
     /// The cache, for those who watch the server, and to close it.

@@ -23,7 +23,7 @@ fn servers_of_a_cluster_killed_in_mid_append_lose_and_double_nothing() {
 
 /// What the writer has got done, and until when it goes on.
 #[derive(Default)]
-struct Progress {
+pub(super) struct Progress {
     done: AtomicU64,
     unknown: AtomicU64,
     stop: AtomicU64,
@@ -68,7 +68,7 @@ fn write(node: &Node, progress: &Progress) -> Vec<Arc<Batch>> {
 }
 
 /// Appends a batch, reading the log back where the outcome is unknown.
-fn insist(node: &Node, next: &Append, progress: &Progress) {
+pub(super) fn insist(node: &Node, next: &Append, progress: &Progress) {
     loop {
         match append(node, next.clone()) {
             Ok(position) => return assert_eq!(position, next.expected.next()),

@@ -5,6 +5,7 @@ mod nats;
 
 mod contract;
 mod faults;
+mod nodes;
 mod races;
 
 use std::path::Path;

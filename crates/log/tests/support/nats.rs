@@ -42,6 +42,12 @@ impl Nats {
         format!("nats://{}?replicas={replicas}&streams=4", hosts.join(","))
     }
 
+    /// Where its servers listen.
+    #[allow(dead_code, reason = "not every test needs all")]
+    pub fn ports(&self) -> Vec<u16> {
+        self.servers.iter().map(|server| server.port).collect()
+    }
+
     /// Kills a server as `kill -9` does.
     #[allow(dead_code, reason = "not every test needs all")]
     pub fn kill(&mut self, number: usize) {
@@ -59,7 +65,8 @@ impl Nats {
         if self.servers.len() > 1 {
             let routes: Vec<_> =
                 self.servers.iter().map(|server| format!("nats://127.0.0.1:{}", server.route)).collect();
-            command.args(["--cluster_name", "test", "--name"]).arg(format!("server-{number}"));
+            // Clients know the addresses that they were told, and no others: what stands before them can be cut.
+            command.args(["--no_advertise", "--cluster_name", "test", "--name"]).arg(format!("server-{number}"));
             command.arg("--cluster").arg(format!("nats://127.0.0.1:{route}")).arg("--routes").arg(routes.join(","));
         }
         let mut process = command.stderr(Stdio::piped()).spawn().expect("nats-server starts");

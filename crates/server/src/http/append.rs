@@ -15,7 +15,7 @@ use tapeline_core::frame::ServerFrame;
 use tapeline_core::hash::ContentHash;
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{ClientId, EventNumber, Millis, Seq};
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, Millis, Seq};
 use tapeline_log::{EventLog, StateStore};
 
 use super::body::take_body;
@@ -24,7 +24,7 @@ use super::problem::Problem;
 use super::{Answer, JSON, with_type};
 use crate::hub::Tape;
 use crate::limits;
-use crate::shard::{Closed, Command, Push};
+use crate::shard::{Closed, Push};
 use crate::shared::Shared;
 
 /// What a request says: one event, or several.
@@ -113,11 +113,11 @@ async fn push<L: EventLog, S: StateStore>(
     events: Vec<Sealed>,
     bytes: usize,
 ) -> Result<Vec<OwnVerdict>, Problem> {
-    let listener = Listener::join(&shared.hub, tape, client);
+    let listener = Listener::join(&shared.hub, tape, client, Channel::default());
     let mut hashes: BTreeMap<_, _> = events.iter().map(|sealed| (sealed.event.n, sealed.hash)).collect();
     let _room = shared.shards.room(tape.stream(), bytes).await.map_err(|Closed| Problem::stopping())?;
     let push = Push { tape: tape.clone(), peer: listener.peer(), caller, events, _room };
-    shared.shards.send(tape.stream(), Command::Push(push));
+    shared.push(push);
     let mut verdicts = Vec::new();
     while !hashes.is_empty() {
         for answer in listener.answers().await {

@@ -11,28 +11,28 @@ use crate::inbox::{Answer, Inbox};
 use crate::sessions::Sessions;
 
 /// Somebody who waits on a stream without having it open; leaves it when dropped, also where the request is given up.
-pub(super) struct Listener {
+pub(crate) struct Listener {
     tape: Arc<Tape>,
     opening: Arc<Opening>,
     inbox: Arc<Inbox>,
 }
 
 impl Listener {
-    /// Waits for answers to what `client` pushes.
-    pub(super) fn join(hub: &Hub, tape: &Arc<Tape>, client: ClientId) -> Self {
+    /// Waits for answers to what `client` pushes, who speaks of the stream under a number of its own.
+    pub(crate) fn join(hub: &Hub, tape: &Arc<Tape>, client: ClientId, channel: Channel) -> Self {
         let inbox = Arc::new(Inbox::default());
-        let opening = Opening::new(hub, client, Channel::default(), inbox.clone());
+        let opening = Opening::new(hub, client, channel, inbox.clone());
         tape.join(&opening);
         Self { tape: tape.clone(), opening, inbox }
     }
 
     /// Whom a sequencer is to answer.
-    pub(super) fn peer(&self) -> Peer {
+    pub(crate) fn peer(&self) -> Peer {
         self.opening.peer()
     }
 
     /// The next answers.
-    pub(super) async fn answers(&self) -> Vec<Answer> {
+    pub(crate) async fn answers(&self) -> Vec<Answer> {
         self.inbox.answers().await
     }
 }
@@ -64,7 +64,7 @@ pub(super) enum Heard {
 impl Follower {
     /// Follows a stream.
     pub(super) fn join(hub: &Hub, sessions: &Arc<Sessions>, tape: &Arc<Tape>) -> Self {
-        let listener = Listener::join(hub, tape, ClientId(fastrand::u128(..)));
+        let listener = Listener::join(hub, tape, ClientId(fastrand::u128(..)), Channel::default());
         tape.play_to(&listener.opening);
         let number = sessions.begin(&listener.inbox);
         Self { listener, sessions: sessions.clone(), number }

@@ -2,6 +2,7 @@
 
 mod append;
 mod body;
+mod cluster;
 mod cors;
 mod delta;
 mod events;
@@ -34,6 +35,7 @@ use crate::limits;
 use crate::pages;
 use crate::shared::Shared;
 use crate::sse::Secret;
+pub(crate) use listener::Listener;
 pub(crate) use problem::Problem;
 use rights::Rights;
 pub(crate) use snapshot::Pins;
@@ -61,6 +63,7 @@ enum Resource {
     Objects(StreamName),
     Delta(StreamName),
     Snapshot(StreamName),
+    Cluster,
     Compact,
     Health,
     Ready,
@@ -128,6 +131,10 @@ async fn choose<L: EventLog, S: StateStore>(
             Ok(empty(StatusCode::ACCEPTED))
         }
         (Resource::Metrics, &Method::GET) => rights.be_trusted().map(|()| metrics(&shared)),
+        (Resource::Cluster, &Method::GET) => {
+            rights.be_trusted()?;
+            cluster::show(&shared, &query)
+        }
         (Resource::Compact, _) => Err(Problem::method("POST")),
         (Resource::Events(_), _) => Err(Problem::method("GET, POST")),
         _ => Err(Problem::method("GET")),
@@ -161,6 +168,7 @@ impl Resource {
         match path {
             "/v1/sync" => return Ok(Self::Sync),
             "/v1/streams" | "/v1/streams/" => return Ok(Self::Streams),
+            "/v1/cluster" => return Ok(Self::Cluster),
             "/v1/compact" => return Ok(Self::Compact),
             "/healthz" => return Ok(Self::Health),
             "/readyz" => return Ok(Self::Ready),

@@ -14,8 +14,10 @@ pub(super) async fn pin<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     stream: &StreamName,
 ) -> Result<Arc<dyn Pin>, Problem> {
-    streams::info(shared, stream).await?;
-    let settled = shared.shards.settle(shared.hub.tape(stream)).await?;
+    if shared.store.stream(stream)?.is_none() {
+        streams::info(shared, stream).await?;
+    }
+    let settled = shared.settle(stream).await?;
     let (store, name) = (shared.store.clone(), stream.clone());
     let pinning = tokio::task::spawn_blocking(move || {
         let pin = store.pin(&name);

@@ -55,7 +55,7 @@ pub(super) async fn status<L: EventLog, S: StateStore>(
     stream: &StreamName,
 ) -> Result<Answer, Problem> {
     info(shared, stream).await?;
-    let pin = shared.shards.settle(shared.hub.tape(stream)).await?;
+    let pin = shared.settle(stream).await?;
     let (state, info) = (shared.store.stream(stream)?, shared.log.info(stream).await?);
     drop(pin);
     let (Some(state), Some(info)) = (state, info) else { return Err(Problem::no_such_stream(stream.as_str())) };

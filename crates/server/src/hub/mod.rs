@@ -45,6 +45,13 @@ impl Hub {
         lock(&self.tapes).get(stream)?.upgrade()
     }
 
+    /// Of how many streams the log is known to have more than is here, and how many batches more at most.
+    pub(crate) fn behind(&self) -> (u64, u64) {
+        let tapes = lock(&self.tapes);
+        let missing = tapes.values().filter_map(|tape| Some(tape.upgrade()?.missing())).filter(|missing| *missing > 0);
+        missing.fold((0, 0), |(streams, most), missing| (streams + 1, most.max(missing)))
+    }
+
     fn next_opening(&self) -> OpeningId {
         OpeningId(self.openings.fetch_add(1, Ordering::Relaxed))
     }

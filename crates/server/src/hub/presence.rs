@@ -92,9 +92,18 @@ impl Tape {
         taken
     }
 
-    /// Tells a session whenever it changes who is present.
-    pub(crate) fn watch_presence(&self, opening: &Arc<Opening>) {
-        lock(&self.room).watchers.insert(opening.id, opening.clone());
+    /// Tells a session whenever it changes who is present. Answers whether it is the first one here.
+    pub(crate) fn watch_presence(&self, opening: &Arc<Opening>) -> bool {
+        let mut room = lock(&self.room);
+        room.watchers.insert(opening.id, opening.clone());
+        room.watchers.len() == 1
+    }
+
+    /// The peers of sessions here.
+    pub(crate) fn peers_here(&self) -> Vec<(PeerId, Option<Value>)> {
+        let room = lock(&self.room);
+        let here = room.peers.iter().filter(|(_, peer)| peer.opening != OpeningId::ELSEWHERE && peer.state.is_some());
+        here.map(|(id, peer)| (*id, peer.state.clone())).collect()
     }
 
     /// What changed since a session was told, or everything.
@@ -103,16 +112,15 @@ impl Tape {
     }
 
     /// A session leaves the stream. In good order, its peers are gone at once; otherwise they may come back on another
-    /// connection, and have their lifetime for that.
-    pub(crate) fn leave_presence(self: &Arc<Self>, opening: &Opening, in_good_order: bool) {
+    /// connection, and have their lifetime for that. Answers who is gone.
+    pub(crate) fn leave_presence(self: &Arc<Self>, opening: &Opening, in_good_order: bool) -> Vec<PeerId> {
         let mut room = lock(&self.room);
         room.watchers.remove(&opening.id);
-        if in_good_order {
-            let of_it = room.peers.iter().filter(|(_, peer)| peer.opening == opening.id && peer.state.is_some());
-            let of_it: Vec<PeerId> = of_it.map(|(id, _)| *id).collect();
-            of_it.into_iter().for_each(|peer| room.set(Instant::now(), opening.id, peer, None));
-        }
+        let is_its = |peer: &Peer| in_good_order && peer.opening == opening.id && peer.state.is_some();
+        let gone: Vec<PeerId> = room.peers.iter().filter(|(_, peer)| is_its(peer)).map(|(id, _)| *id).collect();
+        gone.iter().for_each(|peer| room.set(Instant::now(), opening.id, *peer, None));
         self.pace(&mut room);
+        gone
     }
 
     fn pace(self: &Arc<Self>, room: &mut Room) {

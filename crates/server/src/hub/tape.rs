@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::hash::Chain;
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Channel, ClientId, Seq};
+use tapeline_core::numbers::{Channel, ClientId, Position, Seq};
 use tapeline_core::query::routing::Route;
 use tapeline_core::sequencer::{Peer, Played};
 
@@ -27,6 +27,12 @@ pub(crate) struct Tape {
     head: AtomicU64,
     /// Events before it may be gone. Set before they go.
     horizon: AtomicU64,
+    /// How many batches are known to be on the log, here or not.
+    heard: AtomicU64,
+    /// How many of them are here.
+    position: AtomicU64,
+    /// Whether the shard is going to look at that.
+    is_to_look: AtomicBool,
     pub(super) recent: Mutex<RecentPart>,
     audience: Mutex<Audience>,
     pub(super) room: Mutex<Room>,
@@ -119,8 +125,23 @@ impl Opening {
 impl Tape {
     pub(super) fn new(stream: StreamName, hub: Arc<Hub>) -> Self {
         let (recent, audience, room, following, pinning) = Default::default();
-        let (head, horizon, watched) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Self { stream, hub, head, horizon, recent, audience, room, following, watched, pinning }
+        let (head, horizon, heard, position) = Default::default();
+        let (is_to_look, watched) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self {
+            stream,
+            hub,
+            head,
+            horizon,
+            heard,
+            position,
+            is_to_look,
+            recent,
+            audience,
+            room,
+            following,
+            watched,
+            pinning,
+        }
     }
 
     pub(crate) fn stream(&self) -> &StreamName {
@@ -140,6 +161,48 @@ impl Tape {
     /// Events before `horizon` may be gone from now on.
     pub(crate) fn trimmed(&self, horizon: Seq) {
         self.horizon.fetch_max(horizon.0, Ordering::AcqRel);
+    }
+
+    /// So many batches are on the log. Answers whether the shard is to be told to look.
+    pub(crate) fn hears(&self, position: Position) -> bool {
+        let is_news = self.heard.fetch_max(position.0, Ordering::AcqRel) < position.0;
+        is_news && !self.is_to_look.swap(true, Ordering::AcqRel)
+    }
+
+    /// The shard looks: it is told of what is heard from now on.
+    pub(crate) fn looks(&self) {
+        self.is_to_look.store(false, Ordering::Release);
+    }
+
+    /// How many batches are known to be on the log, here or not.
+    pub(crate) fn heard(&self) -> Position {
+        Position(self.heard.load(Ordering::Acquire))
+    }
+
+    /// The shard has so many batches.
+    pub(crate) fn is_at(&self, position: Position) {
+        self.position.store(position.0, Ordering::Release);
+    }
+
+    /// How many batches are known to be on the log and not here, since it was last in memory.
+    pub(super) fn missing(&self) -> u64 {
+        self.heard().0.saturating_sub(self.position.load(Ordering::Acquire))
+    }
+
+    /// Whether a shard has said where it is.
+    pub(crate) fn is_found(&self) -> bool {
+        lock(&self.recent).end.is_some()
+    }
+
+    /// Whom to answer of a client, where it has the stream open.
+    pub(crate) fn peer_of(&self, client: ClientId) -> Option<Peer> {
+        let audience = lock(&self.audience);
+        Some(audience.openings.get(audience.clients.get(&client)?)?.peer())
+    }
+
+    /// The clients that have the stream open.
+    pub(crate) fn clients(&self) -> Vec<ClientId> {
+        lock(&self.audience).clients.keys().copied().collect()
     }
 
     /// The chain after the last durable event, where that is `at`.

@@ -16,6 +16,7 @@ use super::{STOPPING, Session, close_code};
 use crate::filling::PartFill;
 use crate::hub::{Opening, Tape, Told};
 use crate::inbox::{Answer, OpeningId};
+use crate::shared::Shared;
 
 /// The streams a client has open.
 pub(super) type Channels = FxHashMap<Channel, OpenChannel>;
@@ -76,11 +77,14 @@ pub(super) enum Phase {
 
 impl OpenChannel {
     /// Closes it, in good order or because the client is gone.
-    fn close(&self, in_good_order: bool) {
+    fn close<L: EventLog, S: StateStore>(&self, shared: &Shared<L, S>, in_good_order: bool) {
         self.tape.close(&self.opening);
         if self.presence != Presence::Unused {
-            self.tape.leave_presence(&self.opening, in_good_order);
+            let gone = self.tape.leave_presence(&self.opening, in_good_order);
+            let gone: Vec<_> = gone.into_iter().map(|peer| (peer, None)).collect();
+            shared.pass_presence(self.tape.stream(), &gone);
         }
+        shared.metrics.openings.dec();
     }
 
     /// What is to be done to tell the client who is present, where nothing is yet: one that does not read is not told
@@ -134,15 +138,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     fn end_channel(&mut self, channel: Channel, in_good_order: bool) {
         if let Some(closed) = self.channels.remove(&channel) {
-            closed.close(in_good_order);
-            self.shared.metrics.openings.dec();
+            closed.close(&self.shared, in_good_order);
         }
     }
 
     pub(super) fn close_all(&mut self) {
         for (_, closed) in std::mem::take(&mut self.channels) {
-            closed.close(self.said_goodbye);
-            self.shared.metrics.openings.dec();
+            closed.close(&self.shared, self.said_goodbye);
         }
     }
 
@@ -151,6 +153,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let Answer { opening, channel, frame } = answer;
         let Some(open) = self.channels.get(&channel).filter(|open| open.is(opening)) else { return };
         let was_opening = matches!(open.phase, Phase::Opening(_));
+        if was_opening && matches!(frame, ServerFrame::Ack { .. } | ServerFrame::Refused { .. }) {
+            // Whoever opens is told what became of its events as it is opened, once it is known to be its own.
+            return;
+        }
         match &frame {
             ServerFrame::Opened(opened) => {
                 let opened = open.as_may_be_known(opened.clone());

@@ -24,11 +24,12 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         };
         if anew {
             open.presence = Presence::Watched(None);
-            open.tape.watch_presence(&open.opening);
+            self.shared.watch_presence(&open.tape, &open.opening);
             self.jobs.extend(open.presence_job(channel));
         } else if open.presence == Presence::Unused {
             open.presence = Presence::Said;
         }
+        self.shared.pass_presence(open.tape.stream(), &peers);
         if open.tape.present(open.opening.id(), peers).is_err() {
             let message = format!("the most is {} peers on one stream: try again later", core_limits::PEERS);
             self.say_error(None, ErrorCode::Later, message, None);

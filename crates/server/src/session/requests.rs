@@ -129,6 +129,8 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     /// Whether what a client claims of a stream's log is so.
     async fn is_of_the_log(&self, tape: &Arc<Tape>, open: &Open) -> Result<bool, LogError> {
+        // Whoever comes from another server may know more than is known here.
+        self.shared.look_at_log(tape).await?;
         for (at, chain) in open.claims() {
             match self.chain_at(tape, at).await {
                 Ok(found) if found == Some(chain) => {}
@@ -166,7 +168,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         match self.shared.shards.room(tape.stream(), bytes).await {
             Ok(_room) => {
                 let push = Push { tape: tape.clone(), peer, caller, events, _room };
-                self.shared.shards.send(tape.stream(), Command::Push(push));
+                self.shared.push(push);
             }
             Err(Closed) => self.is_broken(),
         }

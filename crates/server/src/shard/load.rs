@@ -3,24 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tapeline_authority::StreamGate;
-use tapeline_core::batch::Batch;
 use tapeline_core::codec::CodecError;
-use tapeline_core::event::{Body, Sealed};
+use tapeline_core::event::Body;
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::{Key, StreamName};
-use tapeline_core::numbers::{ClientId, Incarnation, Position};
-use tapeline_core::sequencer::{Gate, Sequencer};
-use tapeline_core::state::StreamState;
+use tapeline_core::numbers::ClientId;
+use tapeline_core::sequencer::Sequencer;
 use tapeline_log::{EventLog, LogError, StateStore};
 
 use super::Shard;
+use super::loading::Found;
 use super::slots::Slot;
 use crate::hub::Tape;
-use crate::limits;
-
-/// Bits of an incarnation, so that it is a number in any JSON.
-const INCARNATION_BITS: u32 = 53;
 
 impl<L: EventLog, S: StateStore> Shard<L, S> {
     /// The slot of a stream, which is brought into memory where it is not.
@@ -31,15 +25,24 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             }
             return Ok(place);
         }
-        let info = self.runtime.block_on(self.log.info(tape.stream()))?;
-        info.into_iter().for_each(|info| tape.trimmed(info.horizon));
-        let (sequencer, stored) = self.load(tape.stream())?;
+        let found = self.loader.load(tape.stream())?;
+        self.insert(tape, found)
+    }
+
+    /// Takes a stream that was loaded into a slot.
+    pub(super) fn insert(&mut self, tape: &Arc<Tape>, found: Found) -> Result<usize, LogError> {
+        let Found { sequencer, stored, horizon } = found;
+        tape.trimmed(horizon);
         let end = *sequencer.staged();
-        tape.found(end.head, end.chain);
         self.lives += 1;
         let place = self.slots.insert(Slot::new(tape.clone(), sequencer, stored, self.lives));
         self.ring.push_back((place, self.lives));
         self.metrics.streams.inc();
+        if self.log.is_shared() && tape.is_found() && end.head > tape.head() {
+            self.tell_authors(place)?;
+        }
+        tape.is_at(end.position);
+        tape.found(end.head, end.chain);
         self.weigh(place);
         if end.position > stored {
             self.is_dirty(place);
@@ -47,72 +50,14 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         Ok(place)
     }
 
-    /// Goes on from the stored state and plays what is on the log past it.
-    fn load(&self, stream: &StreamName) -> Result<(Sequencer, Position), LogError> {
-        let state = match self.store.stream(stream)? {
-            Some(state) => state,
-            None => {
-                let head = self.runtime.block_on(self.log.head(stream))?;
-                let new = || Incarnation(fastrand::u64(..1 << INCARNATION_BITS));
-                StreamState::empty(head.map_or_else(new, |head| head.incarnation))
-            }
-        };
-        let mut sequencer = Sequencer::new(state, self.schema.clone(), self.gate(stream));
-        let (mut stored, mut bytes) = (state.position, 0);
-        loop {
-            let at = sequencer.staged().position;
-            let batches = self.runtime.block_on(self.log.replay(stream, at, limits::REPLAY_BYTES))?;
-            if batches.is_empty() {
-                return Ok((sequencer, stored));
-            }
-            for batch in batches {
-                if stored > Position::FIRST {
-                    self.load_played(stream, &mut sequencer, &batch)?;
-                }
-                sequencer.replay(&batch).map_err(|error| damaged(stream, &error))?;
-                bytes += batch.block.bytes().len();
-            }
-            if bytes >= limits::REPLAY_BYTES {
-                (stored, bytes) = (self.store_replayed(stream, &mut sequencer, stored)?, 0);
-            }
-        }
-    }
-
-    /// Gives the state store what was played so far of a log that has much more, so that memory need not hold it.
-    fn store_replayed(
-        &self,
-        stream: &StreamName,
-        sequencer: &mut Sequencer,
-        stored: Position,
-    ) -> Result<Position, LogError> {
-        let Some(changes) = sequencer.take_changes() else { return Ok(stored) };
-        let position = changes.state.position;
-        self.store.apply(stream, changes)?;
-        sequencer.forget();
-        Ok(position)
-    }
-
-    /// What stands before a stream, where not everything is allowed and valid.
-    fn gate(&self, stream: &StreamName) -> Option<Arc<dyn Gate>> {
-        let has_say = !self.authority.is_empty() || self.authority.has_checks();
-        has_say.then(|| Arc::new(StreamGate::new(self.authority.clone(), stream.clone())) as Arc<dyn Gate>)
-    }
-
-    /// Brings into memory what a batch on the log touches.
-    fn load_played(&self, stream: &StreamName, sequencer: &mut Sequencer, batch: &Batch) -> Result<(), LogError> {
-        let events = batch.events().map_err(|error| damaged(stream, &error))?;
-        let keys = missing_keys(sequencer, events.iter().map(|event| &event.body));
-        load_keys(&*self.store, stream, sequencer, keys)?;
-        let authors = events.iter().map(|event| event.client);
-        let clients = missing_clients(sequencer, authors.chain(batch.verdicts.iter().map(|verdict| verdict.client)));
-        load_clients(&*self.store, stream, sequencer, clients)
-    }
-
     /// Brings into memory what events touch.
-    pub(super) fn load_touched(&mut self, place: usize, events: &[Sealed]) -> Result<(), LogError> {
-        self.load_clients(place, events.iter().map(|sealed| sealed.event.client))?;
+    pub(super) fn load_touched<'b>(
+        &mut self,
+        place: usize,
+        bodies: impl Iterator<Item = &'b Body>,
+    ) -> Result<(), LogError> {
         let Some(Slot { sequencer, .. }) = self.slots.get(place) else { return Ok(()) };
-        let keys = missing_keys(sequencer, events.iter().map(|sealed| &sealed.event.body));
+        let keys = missing_keys(sequencer, bodies);
         self.load_keys(place, keys)
     }
 
@@ -179,23 +124,23 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     }
 }
 
-fn damaged(stream: &StreamName, error: &CodecError) -> LogError {
+pub(super) fn damaged(stream: &StreamName, error: &CodecError) -> LogError {
     LogError::Damaged { place: format!("log of stream {stream}"), what: error.to_string() }
 }
 
-fn missing_keys<'b>(sequencer: &Sequencer, bodies: impl Iterator<Item = &'b Body>) -> Vec<Key> {
+pub(super) fn missing_keys<'b>(sequencer: &Sequencer, bodies: impl Iterator<Item = &'b Body>) -> Vec<Key> {
     let keys =
         bodies.flat_map(|body| body.ops.iter().map(|op| &op.key).chain(body.unchanged.iter().map(|read| &read.key)));
     keys.filter(|key| !sequencer.knows_key(key)).cloned().collect()
 }
 
-fn missing_clients(sequencer: &Sequencer, clients: impl Iterator<Item = ClientId>) -> Vec<ClientId> {
+pub(super) fn missing_clients(sequencer: &Sequencer, clients: impl Iterator<Item = ClientId>) -> Vec<ClientId> {
     let mut missing: Vec<_> = clients.filter(|client| !sequencer.knows_client(*client)).collect();
     missing.dedup();
     missing
 }
 
-fn load_keys(
+pub(super) fn load_keys(
     store: &impl StateStore,
     stream: &StreamName,
     sequencer: &mut Sequencer,
@@ -208,7 +153,7 @@ fn load_keys(
     Ok(())
 }
 
-fn load_clients(
+pub(super) fn load_clients(
     store: &impl StateStore,
     stream: &StreamName,
     sequencer: &mut Sequencer,

@@ -29,6 +29,16 @@ pub(crate) struct Room {
     _units: OwnedSemaphorePermit,
 }
 
+impl Room {
+    /// Waits for room for a command with so many bytes, of what there is for those of its kind.
+    pub(crate) async fn of(all: Arc<Semaphore>, bytes: usize) -> Result<Self, Closed> {
+        let bytes = (bytes + limits::COMMAND_BYTES).min(limits::QUEUE_BYTES / 2);
+        let units = (bytes / limits::COMMAND_BYTES) as u32;
+        let units = all.acquire_many_owned(units).await;
+        units.map(|_units| Self { _units }).map_err(|_| Closed)
+    }
+}
+
 /// The shard is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Closed;
@@ -42,10 +52,7 @@ impl<T> Mailbox<T> {
 
     /// Waits for room for a command with so many bytes.
     pub(crate) async fn room(&self, bytes: usize) -> Result<Room, Closed> {
-        let bytes = (bytes + limits::COMMAND_BYTES).min(limits::QUEUE_BYTES / 2);
-        let units = (bytes / limits::COMMAND_BYTES) as u32;
-        let units = self.room.clone().acquire_many_owned(units).await;
-        units.map(|_units| Room { _units }).map_err(|_| Closed)
+        Room::of(self.room.clone(), bytes).await
     }
 
     /// Puts something in, for which there is room or which must not wait.

@@ -9,10 +9,15 @@
 //!                └──────── appended ◀───────────┘  ─▶ answers, then events ─▶ hub
 //!                             └─ now and then ─▶ changes ─▶ state store
 //! ```
+//!
+//! Where others append to the log, too, streams are loaded and followed on other threads: what is said to a stream meanwhile
+//! waits until it is where the log is known to be ([`following`]).
 
 mod changes;
 mod evict;
+mod following;
 mod load;
+mod loading;
 mod look_up;
 mod mailbox;
 mod packed;
@@ -26,8 +31,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHasher;
+use rustc_hash::{FxHashMap, FxHasher};
 use tapeline_authority::Authority;
+use tapeline_core::batch::Batch;
 use tapeline_core::caller::Caller;
 use tapeline_core::event::Sealed;
 use tapeline_core::frame::Open;
@@ -37,12 +43,13 @@ use tapeline_core::schema::Schema;
 use tapeline_core::sequencer::Peer;
 use tapeline_log::{AppendError, EventLog, LogError, StateStore};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::hub::Tape;
 use crate::limits;
 use crate::lock::lock;
 use crate::metrics::Metrics;
+use loading::{Loaded, Loader};
 use mailbox::Mailbox;
 pub(crate) use mailbox::{Closed, Room};
 use slots::Slots;
@@ -65,6 +72,19 @@ pub(crate) enum Command {
         tape: Arc<Tape>,
         /// Hears of it.
         settled: Settled,
+    },
+    /// The log has more of a stream than is here, or may have.
+    Heard(Arc<Tape>),
+    /// A stream was loaded.
+    Loaded(Box<Loaded>),
+    /// What others have appended to a stream was read.
+    Read {
+        /// The slot of the stream.
+        place: usize,
+        /// Which life of it.
+        life: u64,
+        /// What was read.
+        batches: Result<Vec<Arc<Batch>>, LogError>,
     },
     /// The log answers.
     Appended {
@@ -111,6 +131,18 @@ pub(crate) struct Push {
     pub(crate) _room: Room,
 }
 
+impl Command {
+    /// The stream that it is about, where it has to be in memory for it.
+    fn tape(&self) -> Option<&Arc<Tape>> {
+        match self {
+            Self::Open(open) => Some(&open.tape),
+            Self::Push(push) => Some(&push.tape),
+            Self::Settle { tape, .. } | Self::Heard(tape) => Some(tape),
+            Self::Loaded(_) | Self::Read { .. } | Self::Appended { .. } | Self::Stop => None,
+        }
+    }
+}
+
 /// All shards, from outside.
 pub(crate) struct Shards {
     mailboxes: Vec<Arc<Mailbox<Command>>>,
@@ -131,9 +163,8 @@ impl Shards {
         let mailboxes: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::new())).collect();
         let threads = mailboxes.iter().enumerate().map(|(number, mailbox)| {
             let bounds = Bounds::share(count);
-            let (log, store, metrics) = (log.clone(), store.clone(), metrics.clone());
             let rules = (schema.clone(), authority.clone());
-            let shard = Shard::new(log, store, metrics, rules, mailbox.clone(), bounds);
+            let shard = Shard::new(log.clone(), store.clone(), metrics.clone(), rules, mailbox.clone(), bounds);
             let thread = thread::Builder::new().name(format!("shard-{number}"));
             thread.spawn(move || shard.run()).expect("a thread can be started")
         });
@@ -149,6 +180,13 @@ impl Shards {
     /// Gives a command to the shard of its stream.
     pub(crate) fn send(&self, stream: &StreamName, command: Command) {
         self.of(stream).post(command);
+    }
+
+    /// So many batches of a stream are on the log.
+    pub(crate) fn hear(&self, tape: &Arc<Tape>, position: Position) {
+        if tape.hears(position) {
+            self.send(tape.stream(), Command::Heard(tape.clone()));
+        }
     }
 
     /// Has the state store get all of a stream.
@@ -189,12 +227,15 @@ impl Shards {
 struct Shard<L, S> {
     log: Arc<L>,
     store: Arc<S>,
+    loader: Arc<Loader<L, S>>,
     runtime: Handle,
     metrics: Arc<Metrics>,
-    schema: Arc<Schema>,
-    authority: Arc<Authority>,
     mailbox: Arc<Mailbox<Command>>,
     slots: Slots,
+    /// Permits to load streams on other threads.
+    loads: Arc<Semaphore>,
+    /// What waits for streams that are being loaded.
+    loading: FxHashMap<StreamName, VecDeque<Command>>,
     /// Slots with something to stage at the end of this turn.
     touched: Vec<usize>,
     /// Slots with changes to store, and their lives, those that have waited longest first.
@@ -250,19 +291,21 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         log: Arc<L>,
         store: Arc<S>,
         metrics: Arc<Metrics>,
-        (schema, authority): (Arc<Schema>, Arc<Authority>),
+        rules: (Arc<Schema>, Arc<Authority>),
         mailbox: Arc<Mailbox<Command>>,
         bounds: Bounds,
     ) -> Self {
+        let loader = Arc::new(Loader::new(log.clone(), store.clone(), rules));
         Self {
             log,
             store,
+            loader,
             runtime: Handle::current(),
             metrics,
-            schema,
-            authority,
             mailbox,
             slots: Slots::default(),
+            loads: Arc::new(Semaphore::new(limits::LOADS_AT_ONCE)),
+            loading: FxHashMap::default(),
             touched: Vec::new(),
             dirty: VecDeque::new(),
             ring: VecDeque::new(),
@@ -298,10 +341,15 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     }
 
     fn take(&mut self, command: Command) {
+        let Some(command) = self.hold_back(command) else { return };
         match command {
             Command::Open(open) => self.open(open),
             Command::Push(push) => self.push(push),
             Command::Settle { tape, settled } => self.settle(&tape, settled),
+            // It is brought up to where the log is before anything is done to it.
+            Command::Heard(_) => {}
+            Command::Loaded(loaded) => self.loaded(*loaded),
+            Command::Read { place, life, batches } => self.has_read(place, life, batches),
             Command::Appended { place, life, since, outcome } => self.appended(place, life, since, outcome),
             Command::Stop => self.stopping = true,
         }
@@ -321,7 +369,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     }
 
     fn has_finished(&self) -> bool {
-        self.on_their_way == 0 && self.touched.is_empty() && self.dirty.is_empty()
+        self.on_their_way == 0 && self.loading.is_empty() && self.touched.is_empty() && self.dirty.is_empty()
     }
 }
 

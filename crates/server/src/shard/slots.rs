@@ -38,6 +38,10 @@ pub(super) struct Slot {
     pub(super) pinned: Weak<()>,
     /// Set while the stream rests so that its objects can go: what it is to do meanwhile.
     pub(super) resting: Option<VecDeque<Command>>,
+    /// Set while the log is known to have more than is here: what it is to do once it is here, too.
+    pub(super) behind: Option<VecDeque<Command>>,
+    /// Whether that is being read.
+    pub(super) is_reading: bool,
     pub(super) size: Size,
     /// Whether it is in the list of streams with something to stage, or to store.
     pub(super) touched: bool,
@@ -85,6 +89,8 @@ impl Slot {
             waiting: Vec::new(),
             pinned: Weak::new(),
             resting: None,
+            behind: None,
+            is_reading: false,
             size: Size::default(),
             touched: false,
             dirty: false,
@@ -99,6 +105,7 @@ impl Slot {
             && self.changes.is_none()
             && self.waiting.is_empty()
             && self.resting.is_none()
+            && self.behind.is_none()
             && self.sequencer.is_idle()
     }
 

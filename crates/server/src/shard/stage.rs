@@ -6,7 +6,7 @@ use std::time::Instant;
 use tapeline_core::event::Sealed;
 use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::limits as core_limits;
-use tapeline_core::numbers::{EventNumber, Position};
+use tapeline_core::numbers::{EventNumber, Millis, Position};
 use tapeline_core::sequencer::{Peer, Played, Pushed, Staged};
 use tapeline_log::{Append, AppendError, EventLog, LogError, StateStore};
 
@@ -41,7 +41,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         if let Some(resting) = self.slots.get(place).and_then(|slot| slot.resting.as_mut()) {
             return resting.push_back(Command::Push(push));
         }
-        if let Err(error) = self.load_touched(place, &push.events) {
+        let clients = push.events.iter().map(|sealed| sealed.event.client);
+        let loaded = self.load_clients(place, clients);
+        let bodies = push.events.iter().map(|sealed| &sealed.event.body);
+        if let Err(error) = loaded.and_then(|()| self.load_touched(place, bodies)) {
             self.abandon(place, &error.to_string());
             return self.fail_push(&push, &error);
         }
@@ -131,32 +134,59 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let Some(slot) = self.slots.get(place).filter(|slot| slot.life == life) else { return };
         let position = match outcome {
             Ok(position) => position,
-            Err(error) => return self.abandon(place, &error.to_string()),
+            Err(error) => return self.not_appended(place, &error),
         };
         self.metrics.commit_seconds.observe(since.elapsed().as_secs_f64());
         let played = slot.sequencer.appended(position);
+        slot.tape.is_at(position);
         let is_awaited = slot.is_awaited();
         self.deliver(place);
         if let Some(played) = played {
+            self.metrics.batches.inc();
+            self.metrics.events.inc_by(played.batch.block.count());
             self.play(place, played);
         }
         self.is_dirty(place);
         if is_awaited {
             self.store_changes(place);
         }
+        self.catch_up(place);
+    }
+
+    /// What was decided may not be on the log. Those who wait to read get what is.
+    fn not_appended(&mut self, place: usize, error: &AppendError) {
+        let Some(slot) = self.slots.get(place) else { return };
+        let (tape, reading) = (slot.tape.clone(), std::mem::take(&mut slot.waiting));
+        // Where others were first, there is nothing to wait for but for what they appended to be read.
+        let pause = if error.has_no_side_effects() { limits::CONFLICT_PAUSE } else { core_limits::LATER_PAUSE };
+        self.make_anew(place, &error.to_string(), pause);
+        for (_, settled) in reading {
+            self.take(Command::Settle { tape: tape.clone(), settled });
+        }
     }
 
     /// Gives up on what is on its way: all who wait are told to send again, and the stream is loaded anew when needed.
     pub(super) fn abandon(&mut self, place: usize, why: &str) {
+        self.make_anew(place, why, core_limits::LATER_PAUSE);
+    }
+
+    fn make_anew(&mut self, place: usize, why: &str, pause: Millis) {
         let Some(slot) = self.remove(place) else { return };
         tracing::warn!(stream = slot.tape.stream().as_str(), why, "a stream is made anew from its log");
         self.metrics.append_failures.inc();
-        slot.tape.answer(slot.sequencer.abandon());
-        slot.resting.into_iter().flatten().for_each(|command| self.take(command));
+        let mut answers = slot.sequencer.abandon();
+        for (_, frame) in &mut answers {
+            if let ServerFrame::Error(error) = frame {
+                error.retry = Some(pause);
+            }
+        }
+        slot.tape.answer(answers);
+        let waited = slot.resting.into_iter().chain(slot.behind).flatten();
+        waited.for_each(|command| self.take(command));
     }
 
     /// Sends the answers that rest on what is durable.
-    fn deliver(&mut self, place: usize) {
+    pub(super) fn deliver(&mut self, place: usize) {
         let Some(slot) = self.slots.get(place) else { return };
         let answers = slot.sequencer.take_answers();
         if answers.is_empty() {
@@ -177,10 +207,8 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     }
 
     /// Plays a durable batch, and keeps what all tapes have in memory within its bounds.
-    fn play(&mut self, place: usize, played: Played) {
+    pub(super) fn play(&mut self, place: usize, played: Played) {
         let Some(slot) = self.slots.get(place) else { return };
-        self.metrics.batches.inc();
-        self.metrics.events.inc_by(played.batch.block.count());
         let kept = slot.tape.play(played);
         if kept == 0 {
             return;
@@ -197,13 +225,13 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         self.metrics.tail_bytes.set(self.tail_bytes as i64);
     }
 
-    fn fail_push(&self, push: &Push, error: &LogError) {
+    pub(super) fn fail_push(&self, push: &Push, error: &LogError) {
         let first = push.events.first().map(|sealed| sealed.event.n);
         self.fail(&push.tape, push.peer, first, error);
     }
 
     /// Storage failed before anything was decided.
-    fn fail(&self, tape: &Tape, peer: Peer, n: Option<EventNumber>, error: &LogError) {
+    pub(super) fn fail(&self, tape: &Tape, peer: Peer, n: Option<EventNumber>, error: &LogError) {
         tracing::error!(stream = tape.stream().as_str(), %error, "a stream cannot be loaded");
         let (code, retry) = match error.is_retryable() {
             true => (ErrorCode::Later, Some(core_limits::LATER_PAUSE)),

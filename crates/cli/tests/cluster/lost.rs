@@ -1,15 +1,12 @@
-//! Servers whose log is on NATS: killed and with their disks lost, they come back with everything.
-
-#[path = "../../log/tests/support/nats.rs"]
-mod nats;
-mod support;
+//! A server and its disk are lost: it comes back with everything.
 
 use std::time::Duration;
 
-use nats::Nats;
 use serde_json::Value;
-use support::{Server, tapeline};
 use tapeline_client::{Outcome, Receipt, Tapeline};
+
+use super::nats::Nats;
+use super::support::{Server, tapeline};
 
 const STREAMS: [&str; 3] = ["lists/home", "lists/work", "long"];
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,0 +1,17 @@
+//! Servers whose log is on NATS: several at once, killed, cut off, and with their disks lost.
+
+#[path = "../../../log/tests/support/nats.rs"]
+mod nats;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod believers;
+mod faults;
+mod following;
+mod front;
+mod lost;
+mod nodes;
+mod presence;
+mod quorum;
+mod rolling;
+mod world;
