@@ -282,6 +282,7 @@ mod tests {
                 Reference { field: field("done"), to: collection("states"), on_delete: None },
                 Reference { field: field("owner"), to: collection("people"), on_delete: Some(OnDelete::SetNull) },
             ],
+            renames: Vec::new(),
         };
         let expected = Schema::new([(collection("tasks"), tasks), (collection("notes"), Rules::default())]);
         assert_eq!(read_schema(text).map(|file| file.schema), Ok(expected));

@@ -53,7 +53,7 @@ impl<'o> Ground<'_> {
             }
             let Some(object) = self.objects.get(&op.key) else { continue };
             let of_object = || ops[place..].iter().filter(|other| other.key == op.key);
-            let used = |rename: &Rename| of_object().filter_map(|op| touched(rename, op)).last();
+            let used = |rename: &Rename| of_object().filter_map(|op| touched(rename, op)).next_back();
             let renames = self.schema.renames(&op.key.collection).iter();
             let differing = renames.filter_map(|rename| {
                 let (used, other) = used(rename)?.of(rename);
