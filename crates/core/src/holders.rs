@@ -9,6 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::name::{Collection, FieldName, Key, ObjectId};
 use crate::object::Object;
+use crate::objects::Watcher;
 use crate::query::index::Index;
 use crate::value::Value;
 
@@ -43,33 +44,11 @@ pub(crate) struct Known<'h> {
 }
 
 impl Holders {
-    /// Nothing in memory. `None` where there is nothing to ask for.
-    pub(crate) fn of(indexes: &[Index]) -> Option<Box<Self>> {
+    /// Nothing in memory.
+    pub(crate) fn of(indexes: &[Index]) -> Self {
         let table =
             |index: &Index| Table { index: index.clone(), held: FxHashMap::default(), complete: FxHashSet::default() };
-        (!indexes.is_empty()).then(|| Box::new(Self(indexes.iter().map(table).collect())))
-    }
-
-    /// An object is in memory now, or is this now.
-    pub(crate) fn join(&mut self, key: &Key, object: &Object) {
-        for table in self.0.iter_mut().filter(|table| table.index.collection == key.collection) {
-            for value in table.index.held(object) {
-                table.held.entry(value).or_default().insert(key.id.clone());
-            }
-        }
-    }
-
-    /// An object is no more what it was.
-    pub(crate) fn leave(&mut self, key: &Key, object: &Object) {
-        for table in self.0.iter_mut().filter(|table| table.index.collection == key.collection) {
-            for value in table.index.held(object) {
-                let Some(held_by) = table.held.get_mut(&value) else { continue };
-                held_by.remove(&key.id);
-                if held_by.is_empty() {
-                    table.held.remove(&value);
-                }
-            }
-        }
+        Self(indexes.iter().map(table).collect())
     }
 
     /// All that storage has of a value is in memory.
@@ -95,10 +74,29 @@ impl Holders {
     }
 }
 
-impl<'h> Known<'h> {
-    /// There is nothing to be known.
-    pub(crate) const NONE: Self = Self { held_by: None, is_all: true };
+impl Watcher for Holders {
+    fn joins(&mut self, key: &Key, object: &Object) {
+        for table in self.0.iter_mut().filter(|table| table.index.collection == key.collection) {
+            for value in table.index.held(object) {
+                table.held.entry(value).or_default().insert(key.id.clone());
+            }
+        }
+    }
 
+    fn leaves(&mut self, key: &Key, object: &Object) {
+        for table in self.0.iter_mut().filter(|table| table.index.collection == key.collection) {
+            for value in table.index.held(object) {
+                let Some(held_by) = table.held.get_mut(&value) else { continue };
+                held_by.remove(&key.id);
+                if held_by.is_empty() {
+                    table.held.remove(&value);
+                }
+            }
+        }
+    }
+}
+
+impl<'h> Known<'h> {
     /// Those in memory, sorted.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &'h ObjectId> + use<'h> {
         self.held_by.into_iter().flatten()

@@ -8,23 +8,35 @@ use std::sync::Arc;
 use crate::codec::cbor;
 use crate::event::Recorded;
 use crate::hash::Digest;
-use crate::holders::{Holders, Known, LookUp};
-use crate::name::{Collection, FieldName, Key, ObjectId};
+use crate::holders::{Holders, LookUp};
+use crate::name::{Collection, Key, ObjectId};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::Op;
 use crate::query::index::Index;
 use crate::tables::Tables;
-use crate::value::Value;
 
-/// Objects by collection and id.
-#[derive(Clone, Debug, Default)]
-pub struct Objects {
+/// Objects by collection and id. Somebody may watch what becomes of them.
+#[derive(Clone, Debug)]
+pub struct Objects<W = ()> {
     tables: Tables<Slot>,
     live: u64,
     digest: Digest,
     uncounted: Vec<Key>,
-    /// By the values of some fields, where those are asked for.
-    holders: Option<Box<Holders>>,
+    watcher: W,
+}
+
+/// Somebody who is told what becomes of the objects in memory.
+pub trait Watcher {
+    /// An object is in memory now, or is this now.
+    fn joins(&mut self, key: &Key, object: &Object);
+    /// An object is no more what it was.
+    fn leaves(&mut self, key: &Key, object: &Object);
+}
+
+/// Nobody.
+impl Watcher for () {
+    fn joins(&mut self, _: &Key, _: &Object) {}
+    fn leaves(&mut self, _: &Key, _: &Object) {}
 }
 
 #[derive(Clone, Debug)]
@@ -48,36 +60,36 @@ enum Counted {
 impl Objects {
     /// No object in memory of a stream that has `live` objects with this digest.
     pub fn resume(live: u64, digest: Digest) -> Self {
-        Self { live, digest, ..Self::default() }
+        let (tables, uncounted) = Default::default();
+        Self { tables, live, digest, uncounted, watcher: () }
+    }
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self::resume(0, Digest::EMPTY)
+    }
+}
+
+impl Objects<Holders> {
+    /// The same, where it is asked which objects hold a value in these fields.
+    pub(crate) fn held_by(live: u64, digest: Digest, indexes: &[Index]) -> Self {
+        let (tables, uncounted) = Default::default();
+        Self { tables, live, digest, uncounted, watcher: Holders::of(indexes) }
     }
 
-    /// The same, by the values that they hold in these fields, too.
-    #[must_use]
-    pub(crate) fn held_by(mut self, indexes: &[Index]) -> Self {
-        self.holders = Holders::of(indexes);
-        self
-    }
-
-    /// Which objects hold a value in these fields.
-    pub(crate) fn holders_of(&self, collection: &Collection, fields: &[FieldName], value: &Value) -> Known<'_> {
-        match &self.holders {
-            Some(holders) => holders.of_value(collection, fields, value),
-            None => Known::NONE,
-        }
+    /// Which of them hold what.
+    pub(crate) fn holders(&self) -> &Holders {
+        &self.watcher
     }
 
     /// All objects that storage has with a value are in memory.
     pub(crate) fn holds_all(&mut self, look: LookUp) {
-        if let Some(holders) = &mut self.holders {
-            holders.complete(look);
-        }
+        self.watcher.complete(look);
     }
+}
 
-    /// How many values are known of that objects hold.
-    pub(crate) fn held(&self) -> usize {
-        self.holders.as_ref().map_or(0, |holders| holders.len())
-    }
-
+impl<W: Watcher> Objects<W> {
     /// The object under a key, where there is a live one.
     pub fn get(&self, key: &Key) -> Option<&Arc<Object>> {
         self.entry(key)?.live()
@@ -126,8 +138,8 @@ impl Objects {
 
     /// Takes what storage holds under a key. It is part of the digest already.
     pub fn load(&mut self, key: Key, entry: Option<Entry>) {
-        if let Some((holders, object)) = self.holders.as_mut().zip(entry.as_ref().and_then(Entry::live)) {
-            holders.join(&key, object);
+        if let Some(object) = entry.as_ref().and_then(Entry::live) {
+            self.watcher.joins(&key, object);
         }
         let slot = Slot { entry, counted: Counted::Unknown };
         self.tables.insert(key, slot);
@@ -141,7 +153,6 @@ impl Objects {
     /// Forgets what is in memory under a key that storage holds. The stream keeps the object. Not where holders are asked
     /// for: what is said of them would not be all any more.
     pub fn evict(&mut self, key: &Key) {
-        debug_assert!(self.holders.is_none(), "holders are forgotten all at once");
         self.count_all();
         self.tables.remove(key);
     }
@@ -171,13 +182,13 @@ impl Objects {
             self.uncounted.push(key.clone());
         }
         let was_live = slot.entry.as_ref().is_some_and(|entry| entry.live().is_some());
-        if let Some((holders, was)) = self.holders.as_mut().zip(slot.entry.as_ref().and_then(Entry::live)) {
-            holders.leave(key, was);
+        if let Some(was) = slot.entry.as_ref().and_then(Entry::live) {
+            self.watcher.leaves(key, was);
         }
         change(&mut slot.entry);
         let is_live = slot.entry.as_ref().is_some_and(|entry| entry.live().is_some());
-        if let Some((holders, is)) = self.holders.as_mut().zip(slot.entry.as_ref().and_then(Entry::live)) {
-            holders.join(key, is);
+        if let Some(is) = slot.entry.as_ref().and_then(Entry::live) {
+            self.watcher.joins(key, is);
         }
         self.live = self.live + u64::from(is_live) - u64::from(was_live);
     }

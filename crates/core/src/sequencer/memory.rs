@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Sequencer;
+use crate::holders::Holders;
 use crate::name::Key;
 use crate::numbers::ClientId;
 use crate::object::Entry;
@@ -12,7 +13,7 @@ use crate::state::ClientState;
 /// What a sequencer knew of objects and clients.
 #[derive(Debug)]
 pub struct Forgotten {
-    objects: Objects,
+    objects: Objects<Holders>,
     clients: FxHashMap<ClientId, Option<ClientState>>,
 }
 
@@ -56,12 +57,12 @@ impl Sequencer {
     /// only when all changes were taken and stored.
     pub fn forget(&mut self) -> Forgotten {
         let digest = self.objects.digest();
-        let left = Objects::resume(self.objects.live(), digest).held_by(self.schema.held());
+        let left = Objects::held_by(self.objects.live(), digest, self.schema.held());
         Forgotten { objects: std::mem::replace(&mut self.objects, left), clients: std::mem::take(&mut self.clients) }
     }
 
     /// How many objects and clients are in memory, and values of which is known who holds them.
     pub fn resident(&self) -> usize {
-        self.objects.resident() + self.clients.len() + self.objects.held()
+        self.objects.resident() + self.clients.len() + self.objects.holders().len()
     }
 }

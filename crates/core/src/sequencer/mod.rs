@@ -40,6 +40,7 @@ use crate::codec::{CodecError, cbor};
 use crate::event::{Body, OwnVerdict, Recorded, Refusal, RefusalCode, Sealed, Verdict};
 use crate::frame::{ErrorCode, ErrorFrame, Open, Opened, Resync, ResyncReason, ServerFrame};
 use crate::hash::Digest;
+use crate::holders::Holders;
 use crate::limits;
 use crate::name::{Key, Subject};
 use crate::numbers::{Channel, ClientId, EventNumber, Position, Seq};
@@ -60,7 +61,7 @@ pub struct Sequencer {
     staged: StreamState,
     /// The last batch that is durable.
     durable: Position,
-    objects: Objects,
+    objects: Objects<Holders>,
     texts: Texts,
     schema: Arc<Schema>,
     /// What may be done, where not everything may.
@@ -106,7 +107,7 @@ impl Sequencer {
         Self {
             staged: state,
             durable: state.position,
-            objects: Objects::resume(state.live, state.digest).held_by(schema.held()),
+            objects: Objects::held_by(state.live, state.digest, schema.held()),
             texts: Texts::new(state.head),
             schema,
             gate,

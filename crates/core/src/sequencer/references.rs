@@ -66,7 +66,7 @@ impl Ground<'_> {
                 continue;
             }
             let look = look_up(collection, reference, &gone.id, limits::FOLLOWING_OBJECTS + 1);
-            let known = self.objects.holders_of(collection, &look.index.fields, &look.value);
+            let known = self.objects.holders().of_value(collection, &look.index.fields, &look.value);
             for id in known.ids().take(look.enough) {
                 let key = Key { collection: collection.clone(), id: id.clone() };
                 match on_delete {
@@ -149,7 +149,7 @@ impl Ground<'_> {
                 continue;
             }
             let look = look_up(collection, reference, &change.key.id, 1);
-            let known = self.objects.holders_of(collection, &look.index.fields, &look.value);
+            let known = self.objects.holders().of_value(collection, &look.index.fields, &look.value);
             if known.ids().next().is_some() {
                 return Err(still_referred(change, collection, reference));
             }

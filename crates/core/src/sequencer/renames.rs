@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use super::resolve::{Before, Ground};
 use crate::event::Lost;
+use crate::holders::Holders;
 use crate::name::FieldName;
 use crate::object::{Object, Write};
 use crate::objects::Objects;
@@ -20,7 +21,7 @@ use crate::value::Value;
 ///
 /// Before an op comes what its object lacks under one name and has under the other, as objects do that were made before the
 /// rename: what is to be added to is there then.
-pub(super) fn doubled(schema: &Schema, objects: &Objects, ops: &[Op]) -> Option<Vec<Op>> {
+pub(super) fn doubled(schema: &Schema, objects: &Objects<Holders>, ops: &[Op]) -> Option<Vec<Op>> {
     let is_renamed = |op: &Op| schema.renames(&op.key.collection).iter().any(|rename| touched(rename, op).is_some());
     if !ops.iter().any(is_renamed) {
         return None;

@@ -14,6 +14,7 @@ use super::texts::{Texts, Typed};
 use super::{Need, renames};
 use crate::caller::Caller;
 use crate::event::{Body, Lost, LostReason, Read, Refusal, RefusalCode};
+use crate::holders::Holders;
 use crate::limits;
 use crate::name::Key;
 use crate::numbers::{ClientId, Seq};
@@ -40,7 +41,7 @@ pub(super) type Before<'o> = Vec<(Cow<'o, Key>, Option<Entry>)>;
 /// What an event meets.
 #[derive(Debug)]
 pub(super) struct Ground<'a> {
-    pub(super) objects: &'a mut Objects,
+    pub(super) objects: &'a mut Objects<Holders>,
     pub(super) texts: &'a mut Texts,
     pub(super) schema: &'a Schema,
     /// Who has a say in it, where not everything may be done.
@@ -284,7 +285,7 @@ impl Ground<'_> {
 }
 
 /// Where a collection revives, its tombstones keep what the objects were.
-pub(super) fn keep_last(objects: &mut Objects, schema: &Schema, key: &Key, last: Option<Arc<Object>>) {
+pub(super) fn keep_last(objects: &mut Objects<Holders>, schema: &Schema, key: &Key, last: Option<Arc<Object>>) {
     if last.is_some() && schema.revives(&key.collection) {
         objects.change(key, |entry| {
             if let Some(Entry::Tombstone(tombstone)) = entry {

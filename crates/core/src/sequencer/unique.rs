@@ -16,7 +16,7 @@ impl Ground<'_> {
             let index = Index { collection: change.key.collection.clone(), fields: fields.clone() };
             let before = change.before.map(|before| index.held(before)).unwrap_or_default();
             for value in index.held(after).into_iter().filter(|value| !before.contains(value)) {
-                let known = self.objects.holders_of(&index.collection, fields, &value);
+                let known = self.objects.holders().of_value(&index.collection, fields, &value);
                 if known.ids().any(|id| *id != change.key.id) {
                     return Err(taken(change, fields));
                 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::holders::Holders;
 use crate::name::Key;
 use crate::object::{Entry, Object};
 use crate::objects::Objects;
@@ -35,7 +36,7 @@ impl Watch {
     }
 
     /// These ops are about to be decided on.
-    pub(super) fn look(&mut self, ops: &[Op], objects: &Objects) {
+    pub(super) fn look(&mut self, ops: &[Op], objects: &Objects<Holders>) {
         let Some(before) = &mut self.before else { return };
         for op in ops {
             if !before.contains_key(&op.key) {
@@ -53,7 +54,7 @@ impl Watch {
     }
 
     /// The batch is over: what it changed, sorted.
-    pub(super) fn take(&mut self, objects: &Objects) -> Option<Vec<Touched>> {
+    pub(super) fn take(&mut self, objects: &Objects<Holders>) -> Option<Vec<Touched>> {
         let before = self.before.take()?.into_iter();
         let touched = before.map(|(key, before)| Touched { after: objects.get(&key).cloned(), key, before });
         let mut touched: Vec<Touched> = touched.filter(Touched::is_change).collect();
