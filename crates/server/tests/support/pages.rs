@@ -92,12 +92,18 @@ impl Held {
         }
     }
 
-    /// Takes pages until it is told what became of the stream up to an event.
+    /// Takes pages until it is told what became of the stream up to an event. Who asked by a ping asks again: authors are
+    /// answered a moment before their events are played, and a ping may fall between.
     pub async fn hear_to(&mut self, client: &mut Client, seq: u64) {
+        let mut pings = 0..1_000;
         while self.played < Seq(seq) {
             match client.hear().await {
                 ServerFrame::Page(page) => self.take_page(page),
-                ServerFrame::Pong | ServerFrame::Ack { .. } => {}
+                ServerFrame::Pong => {
+                    pings.next().expect("it is told sooner or later");
+                    client.say(ClientFrame::Ping).await;
+                }
+                ServerFrame::Ack { .. } => {}
                 other => panic!("not a page: {other:?}"),
             }
         }

@@ -50,6 +50,13 @@ export class Server {
     throw new Error("the server did not start");
   }
 
+  /** Has it go by another schema: starts it again. */
+  async goBy(schema: string): Promise<void> {
+    await this.kill();
+    await writeFile(this.schema, schema);
+    await this.restart();
+  }
+
   /** Ends it as a power cut does. */
   async kill(): Promise<void> {
     if (!this.process) return;
