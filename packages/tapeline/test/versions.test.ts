@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { type Options, Tapeline } from "tapeline";
 import { Server } from "./support/server.js";
-import { statusUntil } from "./support/until.js";
+import { rowsUntil, statusUntil } from "./support/until.js";
 
 interface Task {
   title: string;
@@ -52,10 +52,10 @@ for (const transport of ["websocket", "sse"] as const) {
     await list.synced();
     // What an older app says under the old name is here under the new one.
     const older = await Tapeline.open({ server: server.url, name: "older", transport, storage: "memory", schema: 1 });
+    const arrived = rowsUntil(list.collection<Task>("tasks"), { where: { id: "o" } }, (rows) => rows.length === 1);
     older.stream("list").collection<Task>("tasks").insert({ id: "o", title: "old", done: true });
-    await older.stream("list").synced();
-    await list.synced();
-    assert.equal(list.collection<Task>("tasks").get("o")?.completed, true);
+    const [task] = await arrived;
+    assert.equal(task!.completed, true);
     await Promise.all([db.close(), older.close()]);
     await server.end();
   });
