@@ -4,23 +4,9 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
-use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
-use support::{Server, fixture};
-
-fn expected(name: &str) -> BTreeMap<String, Map<String, Value>> {
-    let file = std::fs::File::open(fixture(&format!("{name}.expected.ndjson.gz"))).expect("the fixture");
-    let mut text = String::new();
-    GzDecoder::new(file).read_to_string(&mut text).expect("gzip");
-    let objects = text.lines().map(|line| {
-        let mut fields: Map<String, Value> = serde_json::from_str(line).expect("JSON");
-        let id = fields.remove("id").and_then(|id| id.as_str().map(str::to_owned)).expect("an id");
-        (id, fields)
-    });
-    objects.collect()
-}
+use support::{Server, expected, fixture};
 
 fn converges(name: &str, seeds: impl Iterator<Item = u64>) {
     let expected = expected(name);

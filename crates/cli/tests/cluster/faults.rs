@@ -2,16 +2,14 @@
 //! are killed, stopped, held up and cut off.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
 
 use super::front::Front;
 use super::nats::Nats;
-use super::support::{Server, fixture, tapeline};
+use super::support::{Server, expected, fixture, tapeline};
 use super::world::World;
 
 const SERVERS: usize = 3;
@@ -137,18 +135,6 @@ fn check_events(events: &[Value], seed: u64) {
 fn by_id(object: Value) -> (String, Map<String, Value>) {
     let id = object["id"].as_str().expect("an id").to_owned();
     (id, object["fields"].as_object().expect("fields").clone())
-}
-
-fn expected(name: &str) -> BTreeMap<String, Map<String, Value>> {
-    let file = std::fs::File::open(fixture(&format!("{name}.expected.ndjson.gz"))).expect("the fixture");
-    let mut text = String::new();
-    GzDecoder::new(file).read_to_string(&mut text).expect("gzip");
-    let objects = text.lines().map(|line| {
-        let mut fields: Map<String, Value> = serde_json::from_str(line).expect("JSON");
-        let id = fields.remove("id").and_then(|id| id.as_str().map(str::to_owned)).expect("an id");
-        (id, fields)
-    });
-    objects.collect()
 }
 
 /// One seed drawn anew, or those of `SEEDS=FROM..TO`.

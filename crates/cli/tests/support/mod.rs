@@ -2,12 +2,14 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use serde_json::Value;
+use flate2::read::GzDecoder;
+use serde_json::{Map, Value};
 
 /// The binary under test.
 pub fn tapeline() -> Command {
@@ -34,6 +36,19 @@ pub fn tapeline() -> Command {
 /// A recording of the repository.
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
+}
+
+/// The objects that a recording ends with, by id, without it.
+pub fn expected(name: &str) -> BTreeMap<String, Map<String, Value>> {
+    let file = std::fs::File::open(fixture(&format!("{name}.expected.ndjson.gz"))).expect("the fixture");
+    let mut text = String::new();
+    GzDecoder::new(file).read_to_string(&mut text).expect("gzip");
+    let objects = text.lines().map(|line| {
+        let mut fields: Map<String, Value> = serde_json::from_str(line).expect("JSON");
+        let id = fields.remove("id").and_then(|id| id.as_str().map(str::to_owned)).expect("an id");
+        (id, fields)
+    });
+    objects.collect()
 }
 
 /// A server process on its own directory and port.
