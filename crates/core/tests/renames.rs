@@ -69,6 +69,29 @@ fn what_was_made_before_is_whole_once_it_is_touched() {
 }
 
 #[test]
+fn each_field_that_an_event_adds_to_is_whole_before() {
+    let mut server = Server::new();
+    let peer = Device::new(1).peer();
+    assert!(server.push(peer, authored(1, 1, 0, vec![insert("a", &[("done", 1), ("count", 5)])])));
+    server.settle();
+    let mut story = Story::of(server.restored_with(1, schema(Rules::default())), 1);
+    assert_eq!(story.edit(vec![set("a", "completed", 0), inc("a", "total", 2)]), None);
+    assert_eq!([int(&mut story.server, "total"), int(&mut story.server, "count")], [Some(7); 2]);
+}
+
+#[test]
+fn what_is_made_anew_has_nothing_of_what_was_there() {
+    let mut server = Server::new();
+    let peer = Device::new(1).peer();
+    assert!(server.push(peer, authored(1, 1, 0, vec![insert("a", &[("done", 1), ("count", 5)])])));
+    server.settle();
+    let mut story = Story::of(server.restored_with(1, schema(Rules::default())), 1);
+    assert_eq!(story.edit(vec![delete("a"), insert("a", &[("done", 2)]), inc("a", "total", 2)]), None);
+    assert_eq!([int(&mut story.server, "total"), int(&mut story.server, "count")], [Some(2); 2]);
+    assert_eq!([int(&mut story.server, "done"), int(&mut story.server, "completed")], [Some(2); 2]);
+}
+
+#[test]
 fn what_holds_of_the_field_holds_under_either_name() {
     let shape = Shape { required: true, max: Some(Value::Int(9)), ..Shape::default() };
     let shapes = vec![(name("completed"), shape)];
@@ -167,7 +190,7 @@ fn is_even(object: &Object, declared: Seq, seed: u64) {
     }
 }
 
-/// An edit by an app of the old version or, of the last two devices, of the new one.
+/// An edit of one to three ops by an app of the old version or, of the last two devices, of the new one.
 fn edit(random: &mut Rng, device: &mut Device, both: bool) -> Option<()> {
     let id = format!("o{}", random.u8(0..3));
     let is_new = both && device.number > 2;
@@ -177,15 +200,22 @@ fn edit(random: &mut Rng, device: &mut Device, both: bool) -> Option<()> {
         device.edit(vec![insert(&id, &[(of(0), 0), (of(1), 1)]), text(&id, of(2), "begin")]);
         return Some(());
     };
-    let op = match random.u8(0..9) {
-        0 => delete(&id),
-        1 => set(&id, of(0), random.i64(0..9)),
-        2 => upsert(&id, &[(of(0), random.i64(0..9)), (of(1), random.i64(0..9))]),
-        3 => inc(&id, of(1), random.i64(1..5)),
-        4 => text(&id, of(2), ["anew", "otherwise"][random.usize(0..2)]),
+    let ops: Vec<Op> = (0..random.u8(1..4)).filter_map(|_| op(random, &id, &object, of)).collect();
+    // What does not fit what the ops before it leave is no edit.
+    drop(device.replica.edit(device.now, ops));
+    Some(())
+}
+
+fn op(random: &mut Rng, id: &str, object: &Object, of: impl Fn(usize) -> &'static str) -> Option<Op> {
+    Some(match random.u8(0..9) {
+        0 => delete(id),
+        1 => set(id, of(0), random.i64(0..9)),
+        2 => upsert(id, &[(of(0), random.i64(0..9)), (of(1), random.i64(0..9))]),
+        3 => inc(id, of(1), random.i64(1..5)),
+        4 => text(id, of(2), ["anew", "otherwise"][random.usize(0..2)]),
         5 => {
             let member = || vec![Value::Int(random.clone().i64(0..4))];
-            update(&id, of(3), Edit::Members(Members { add: member(), remove: vec![Value::Int(9)] }))
+            update(id, of(3), Edit::Members(Members { add: member(), remove: vec![Value::Int(9)] }))
         }
         _ => {
             let length = object.get(of(2))?.as_text()?.chars().count();
@@ -193,12 +223,9 @@ fn edit(random: &mut Rng, device: &mut Device, both: bool) -> Option<()> {
             let insert = Content::Text(["x", "yz", "…"][random.usize(0..3)].into());
             let delete = random.usize(0..=(length - offset).min(2));
             let splice = Splice { offset: offset as u64, delete: delete as u64, insert };
-            update(&id, of(2), Edit::Splice(Splices::new(vec![splice]).ok()?))
+            update(id, of(2), Edit::Splice(Splices::new(vec![splice]).ok()?))
         }
-    };
-    // What an app of the new version has not found yet it cannot add to.
-    drop(device.replica.edit(device.now, vec![op]));
-    Some(())
+    })
 }
 
 fn text(id: &str, field: &str, text: &str) -> Op {

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use rustc_hash::FxHashSet;
+
 use super::resolve::{Before, Ground};
 use crate::event::Lost;
 use crate::holders::Holders;
@@ -19,18 +21,23 @@ use crate::value::Value;
 /// The ops of an event, and after each what it comes to under the other names of its fields. `None`: it touches none that
 /// has two.
 ///
-/// Before an op comes what its object lacks under one name and has under the other, as objects do that were made before the
-/// rename: what is to be added to is there then.
+/// Before the first op on a field comes what its object lacks under one name and has under the other, as objects do that
+/// were made before the rename: what is to be added to is there then.
 pub(super) fn doubled(schema: &Schema, objects: &Objects<Holders>, ops: &[Op]) -> Option<Vec<Op>> {
     let is_renamed = |op: &Op| schema.renames(&op.key.collection).iter().any(|rename| touched(rename, op).is_some());
     if !ops.iter().any(is_renamed) {
         return None;
     }
-    let mut doubled = Vec::with_capacity(2 * ops.len());
-    for (place, op) in ops.iter().enumerate() {
+    let (mut doubled, mut seen, mut deleted) = (Vec::new(), FxHashSet::default(), FxHashSet::default());
+    for op in ops {
         let renames = schema.renames(&op.key.collection);
-        if !ops[..place].iter().any(|earlier| earlier.key == op.key) {
-            doubled.extend(objects.get(&op.key).and_then(|object| lacking(renames, op, object)));
+        let met = renames.iter().filter(|rename| touched(rename, op).is_some());
+        let first: Vec<&Rename> = met.filter(|rename| seen.insert((&op.key, &rename.now))).collect();
+        // What an event deletes and makes again has nothing of what was there.
+        let object = objects.get(&op.key).filter(|_| !deleted.contains(&op.key));
+        doubled.extend(object.and_then(|object| lacking(&first, op, object)));
+        if op.action == Action::Delete {
+            deleted.insert(&op.key);
         }
         doubled.push(op.clone());
         doubled.extend(under_other_names(renames, op));
@@ -47,20 +54,17 @@ impl<'o> Ground<'_> {
     /// Makes fields the same under both names where what an event did came to something else under one of them, as with
     /// what was typed on a text before that had two. The name that the event used last counts. Answers what was to be done.
     pub(super) fn even(&mut self, ops: &'o [Op], before: &mut Before<'o>, write: &Write<'_>) -> Vec<Op> {
+        // Of each field, the last op on it.
+        let mut seen = FxHashSet::default();
         let mut evened = Vec::new();
-        for (place, op) in ops.iter().enumerate() {
-            if ops[..place].iter().any(|earlier| earlier.key == op.key) {
-                continue;
-            }
+        for op in ops.iter().rev() {
             let Some(object) = self.objects.get(&op.key) else { continue };
-            let of_object = || ops[place..].iter().filter(|other| other.key == op.key);
-            let used = |rename: &Rename| of_object().filter_map(|op| touched(rename, op)).next_back();
             let renames = self.schema.renames(&op.key.collection).iter();
             let differing = renames.filter_map(|rename| {
-                let (used, other) = used(rename)?.of(rename);
-                let value = object.get(used.as_str()).unwrap_or(&Value::Null);
-                let is_same = object.get(other.as_str()).unwrap_or(&Value::Null) == value;
-                (!is_same).then(|| (other.clone(), Edit::Set(value.clone())))
+                let (used, other) = touched(rename, op)?.of(rename);
+                let value = |name: &FieldName| object.get(name.as_str()).unwrap_or(&Value::Null);
+                let is_last = seen.insert((&op.key, &rename.now));
+                (is_last && value(used) != value(other)).then(|| (other.clone(), Edit::Set(value(used).clone())))
             });
             evened.extend(update(op, differing.collect()));
         }
@@ -99,9 +103,9 @@ fn touched(rename: &Rename, op: &Op) -> Option<Name> {
     [Name::Now, Name::Was].into_iter().find(|name| touches(name.of(rename).0))
 }
 
-/// What an object lacks under one name that it has under the other, of what an op touches.
-fn lacking(renames: &[Rename], op: &Op, object: &Object) -> Option<Op> {
-    let lacking = renames.iter().filter(|rename| touched(rename, op).is_some()).filter_map(|rename| {
+/// What an object lacks under one name that it has under the other.
+fn lacking(renames: &[&Rename], op: &Op, object: &Object) -> Option<Op> {
+    let lacking = renames.iter().filter_map(|rename| {
         let (now, was) = (object.get(rename.now.as_str()), object.get(rename.was.as_str()));
         match (now, was) {
             (None, Some(value)) => Some((rename.now.clone(), Edit::Set(value.clone()))),
