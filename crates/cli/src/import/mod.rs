@@ -5,7 +5,7 @@
 
 mod csv;
 mod json;
-mod send;
+pub mod send;
 mod show;
 mod summary;
 mod tables;

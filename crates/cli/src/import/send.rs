@@ -16,8 +16,7 @@ pub async fn settle(server: &str, receipts: &[Receipt]) -> Result<usize, Failure
     let bar = output::bar(receipts.len() as u64, "importing");
     let (mut lost_ops, mut refusals) = (0, Vec::new());
     for receipt in receipts {
-        let outcome = timeout(PATIENCE, receipt.recorded()).await.map_err(|_| slow(server))?;
-        match outcome.map_err(Failure::failed)? {
+        match word(server, receipt).await? {
             Outcome::Recorded { lost, .. } => lost_ops += lost.len(),
             Outcome::Cancelled => {}
             Outcome::Refused(refusal) => refusals.push(refusal.reason),
@@ -36,7 +35,9 @@ pub async fn settle(server: &str, receipts: &[Receipt]) -> Result<usize, Failure
     }
 }
 
-fn slow(server: &str) -> Failure {
-    let why = format!("nothing came for {} s; to import again is safe", PATIENCE.as_secs());
-    Failure::Unreachable { server: server.into(), why }
+/// The server's word on an edit.
+pub async fn word(server: &str, receipt: &Receipt) -> Result<Outcome, Failure> {
+    let why = || format!("nothing came for {} s; to do it again is safe", PATIENCE.as_secs());
+    let slow = |_| Failure::Unreachable { server: server.into(), why: why() };
+    timeout(PATIENCE, receipt.recorded()).await.map_err(slow)?.map_err(Failure::failed)
 }
