@@ -39,6 +39,11 @@ impl Pattern {
         Ok(Self { text: text.into(), whole: whole.map_err(|error| why(&error))? })
     }
 
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether all of a text looks so.
     pub fn fits(&self, text: &str) -> bool {
         text.len() <= limits::PATTERN_TEXT_BYTES && self.whole.is_match(text)

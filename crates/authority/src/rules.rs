@@ -103,7 +103,7 @@ impl Authority {
     }
 
     /// What is valid in a collection.
-    pub(crate) fn checks(&self, collection: &Collection) -> Option<&Checks> {
+    pub fn checks(&self, collection: &Collection) -> Option<&Checks> {
         let place = self.checks.binary_search_by(|(known, _)| known.cmp(collection)).ok()?;
         Some(&self.checks[place].1)
     }

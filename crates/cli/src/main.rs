@@ -13,6 +13,7 @@ mod output;
 mod past;
 mod relay;
 mod replay;
+mod schema_diff;
 mod stop;
 mod storage;
 mod types;
@@ -53,7 +54,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(demo) => commands::demo::run(demo, json).await,
         Command::Serve(serve) => commands::serve::run(serve, json).await,
         Command::Schema { command: SchemaCommand::Check { file } } => commands::schema::check(&file, json),
-        Command::Schema { command: SchemaCommand::Diff { old, new } } => commands::schema_diff::run(&old, &new, json),
+        Command::Schema { command: SchemaCommand::Diff { old, new } } => schema_diff::run(&old, &new, json),
         Command::Schema { command: SchemaCommand::Migrate { file, dry_run } } => {
             commands::migrate::run(&server, &file, dry_run, json).await
         }

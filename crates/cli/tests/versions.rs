@@ -70,6 +70,33 @@ fn what_older_apps_are_refused_is_told() {
     assert!(is_fine && text == "Apps of version 1 are served as ever.\n", "{text}");
 }
 
+#[test]
+fn what_older_apps_do_not_know_of_is_told_too() {
+    let fields = "[collections.tasks.fields]\ncompleted = { was = 'done', unique = true }";
+    let old = "[collections.tasks.fields]\ndone = { unique = true }";
+    let (is_fine, text) = diff(old, fields);
+    assert!(is_fine && !text.contains('!'), "{text}");
+    let (is_fine, text) = diff(fields, "[collections.tasks.fields]\ncompleted = { unique = true }");
+    assert!(!is_fine && text.contains("! tasks.completed: is not kept as done any more"), "{text}");
+    let checked = "
+        [collections.tasks.fields]
+        code = { type = 'text', pattern = '[a-z]+' }
+        [[collections.tasks.checks]]
+        holds = 'new.code != \"x\"'
+        message = 'Not x.'
+    ";
+    let (is_fine, text) = diff("[collections.tasks.fields]\ncode = { type = 'text' }", checked);
+    assert!(!is_fine, "{text}");
+    for line in [
+        "! tasks.code: looks like [a-z]+; older apps are refused what looks otherwise",
+        "! tasks: is checked: Not x.; older apps are refused what is against it",
+    ] {
+        assert!(text.lines().any(|said| said == line), "{line:?} is not in\n{text}");
+    }
+    let (is_fine, text) = diff(checked, checked);
+    assert!(is_fine, "{text}");
+}
+
 /// One device with one version of the app.
 struct App {
     tapeline: Tapeline,

@@ -13,7 +13,6 @@ pub mod objects;
 pub mod part;
 pub mod rules;
 pub mod schema;
-pub mod schema_diff;
 mod seeds;
 pub mod serve;
 pub mod stats;
