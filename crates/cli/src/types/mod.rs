@@ -4,35 +4,15 @@ mod rust;
 mod typescript;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
 use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::schema::{Reference, Rules, Schema};
 use tapeline_core::shape::Shape;
 
+use crate::arguments::{Language, Types};
 use crate::commands::schema;
 use crate::failure::Failure;
 use crate::output;
-
-/// What to make types of, and in which language.
-#[derive(Args, Debug)]
-pub struct Types {
-    /// The TOML file.
-    pub file: PathBuf,
-    /// The language.
-    #[arg(long)]
-    pub lang: Language,
-}
-
-/// A language that types are written in.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Language {
-    /// TypeScript.
-    Ts,
-    /// Rust, with serde.
-    Rust,
-}
 
 /// Prints the types of a schema file.
 pub fn run(arguments: &Types) -> Result<(), Failure> {
