@@ -5,6 +5,7 @@ mod typescript;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use heck::{ToSnakeCase, ToUpperCamelCase};
 use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::schema::{Reference, Rules, Schema};
 use tapeline_core::shape::Shape;
@@ -84,33 +85,19 @@ impl Names {
     }
 }
 
-/// The words of a name: runs of letters and digits of ASCII, each begun anew by a capital after a small letter.
-fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut before: Option<char> = None;
-    for c in name.chars() {
-        let begins = before.is_none_or(|before| !before.is_ascii_alphanumeric())
-            || c.is_ascii_uppercase() && before.is_some_and(|before| !before.is_ascii_uppercase());
-        if c.is_ascii_alphanumeric() {
-            if begins {
-                words.push(String::new());
-            }
-            words.iter_mut().last().into_iter().for_each(|word| word.push(c));
-        }
-        before = Some(c);
-    }
-    words
-}
-
 /// A name as types have it: `BlogPosts`.
 fn pascal(name: &str) -> String {
-    let capital = |word: &String| word[..1].to_ascii_uppercase() + &word[1..];
-    begun(words(name).iter().map(capital).collect(), 'T')
+    begun(ascii(name).to_upper_camel_case(), 'T')
 }
 
 /// A name as fields have it: `due_date`.
 fn snake(name: &str) -> String {
-    begun(words(name).join("_").to_ascii_lowercase(), 'f')
+    begun(ascii(name).to_snake_case(), 'f')
+}
+
+/// A name without what not every language takes.
+fn ascii(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii(), " ")
 }
 
 /// A name that begins with a letter.
@@ -131,7 +118,7 @@ mod tests {
             ("tasks", "Tasks", "tasks"),
             ("blog-posts", "BlogPosts", "blog_posts"),
             ("dueDate", "DueDate", "due_date"),
-            ("URL", "URL", "url"),
+            ("URL", "Url", "url"),
             ("3d", "T3d", "f3d"),
             ("…", "T", "f"),
         ] {
