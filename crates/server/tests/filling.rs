@@ -12,19 +12,21 @@ use tapeline_core::numbers::Seq;
 const OBJECTS: u64 = 4_000;
 
 /// Objects in two collections, each written thrice, some of them deleted.
-async fn history(author: &mut Author) {
+async fn history(world: &World) -> Author {
+    let mut author = Author::new(world).await;
     let text = "some words that take some room ".repeat(16);
     author.push((0..OBJECTS).map(|number| make("notes", number, &text))).await;
     author.push((0..100).map(|number| make("tasks", number, &text))).await;
     author.push((0..OBJECTS).map(|number| edit("notes", number, &format!("{text}{number}")))).await;
     author.push((0..OBJECTS).filter(|number| number % 10 == 0).map(|number| delete("notes", number))).await;
+    author.is_played(world).await;
+    author
 }
 
 #[tokio::test]
 async fn who_is_new_gets_the_objects_and_then_events() {
     let world = World::new().await;
-    let mut author = Author::new(&world).await;
-    history(&mut author).await;
+    let mut author = history(&world).await;
     let (mut reader, mut held) = (world.client().await, Held::default());
     reader.open_as(&mut held, 2, &[]).await;
     held.fill(&mut reader).await;
@@ -45,8 +47,7 @@ async fn who_is_new_gets_the_objects_and_then_events() {
 #[tokio::test]
 async fn objects_that_are_asked_for_first_come_first() {
     let world = World::new().await;
-    let mut author = Author::new(&world).await;
-    history(&mut author).await;
+    drop(history(&world).await);
     let (mut reader, mut held) = (world.client().await, Held::default());
     reader.open_as(&mut held, 2, &["tasks"]).await;
     held.fill(&mut reader).await;
@@ -58,8 +59,7 @@ async fn objects_that_are_asked_for_first_come_first() {
 #[tokio::test]
 async fn who_is_cut_goes_on_where_it_was_though_all_has_changed() {
     let world = World::new().await;
-    let mut author = Author::new(&world).await;
-    history(&mut author).await;
+    let mut author = history(&world).await;
     let mut held = Held::default();
     let mut got = 0;
     for cut in 0..5u64 {
@@ -72,6 +72,7 @@ async fn who_is_cut_goes_on_where_it_was_though_all_has_changed() {
         author.push((0..20).map(|number| edit("notes", cut * 300 + number * 10 + 1, "changed"))).await;
         author.push((0..10).map(|number| delete("notes", cut * 200 + number * 10 + 3))).await;
         author.push([make("notes", OBJECTS + cut, "new"), make("tasks", cut, "changed, too")].into_iter()).await;
+        author.is_played(&world).await;
     }
     let mut reader = world.client().await;
     reader.open_as(&mut held, 2, &["tasks"]).await;
@@ -84,8 +85,7 @@ async fn who_is_cut_goes_on_where_it_was_though_all_has_changed() {
 #[tokio::test]
 async fn who_returns_gets_what_has_become_of_each_object() {
     let world = World::new().await;
-    let mut author = Author::new(&world).await;
-    history(&mut author).await;
+    let mut author = history(&world).await;
     let (mut reader, mut held) = (world.client().await, Held::default());
     reader.open_as(&mut held, 2, &[]).await;
     held.fill(&mut reader).await;
@@ -95,6 +95,7 @@ async fn who_returns_gets_what_has_become_of_each_object() {
         author.push((0..50).map(|number| edit("notes", number * 10 + 2, &format!("round {round}")))).await;
     }
     author.push((0..10).flat_map(|number| [delete("tasks", number), make("tasks", number + 200, "new")])).await;
+    author.is_played(&world).await;
     let mut reader = world.client().await;
     reader.open_as(&mut held, 2, &[]).await;
     held.fill(&mut reader).await;
@@ -125,8 +126,7 @@ async fn few_but_large_events_are_not_played_to_who_is_new() {
 #[tokio::test]
 async fn many_are_filled_at_once_and_others_are_served() {
     let world = World::new().await;
-    let mut author = Author::new(&world).await;
-    history(&mut author).await;
+    let mut author = history(&world).await;
     let start = author.last;
     let mut watcher = world.client().await;
     watcher.open(0, "s", 99, Live::From(Seq(start))).await;

@@ -90,13 +90,23 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let Some(slot) = self.slots.get(place) else { return };
         if let Err(error) = followed {
             let waited = slot.behind.take().unwrap_or_default();
-            return self.cannot_follow(&tape, waited, &error);
+            let is_read = |command: &Command| error.is_retryable() && matches!(command, Command::Settle { .. });
+            let (reads, others): (VecDeque<_>, VecDeque<_>) = waited.into_iter().partition(is_read);
+            self.cannot_follow(&tape, others, &error);
+            return reads.into_iter().for_each(|command| self.read_what_is_here(command));
         }
         if slot.lacks_something() {
             return self.catch_up(place);
         }
         let waited = slot.behind.take();
         waited.into_iter().flatten().for_each(|command| self.take(command));
+    }
+
+    /// Whoever reads over HTTP, or is being filled, need not wait for what the log cannot give now.
+    fn read_what_is_here(&mut self, command: Command) {
+        if let Command::Settle { tape, settled } = command {
+            self.settle(&tape, settled);
+        }
     }
 
     /// Plays a batch that another server has appended.

@@ -3,6 +3,7 @@
 use tapeline_core::event::Authored;
 use tapeline_core::frame::Live;
 use tapeline_core::name::FieldName;
+use tapeline_core::numbers::Seq;
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::value::Value;
 
@@ -10,10 +11,11 @@ use super::pages::key_of;
 use super::{Client, World, event};
 
 const AUTHOR: u128 = 1;
+const READER: u128 = 1_000_000;
 
-/// Somebody who writes on stream `s`.
+/// Somebody who alone writes on stream `s`, so that its last event is the stream's.
 pub struct Author {
-    pub client: Client,
+    client: Client,
     pub last: u64,
 }
 
@@ -34,6 +36,13 @@ impl Author {
             }
         }
         self.send(events).await;
+    }
+
+    /// Waits until all of it is played to others: authors are answered a moment before that.
+    pub async fn is_played(&self, world: &World) {
+        let mut reader = world.client().await;
+        reader.open(0, "s", READER, Live::From(Seq(0))).await;
+        reader.hear_range(0, self.last).await;
     }
 
     async fn send(&mut self, mut events: Vec<Authored>) {
