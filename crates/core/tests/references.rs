@@ -2,6 +2,8 @@
 
 mod peers;
 
+use std::collections::HashSet;
+
 use fastrand::Rng;
 use peers::story::Story;
 use peers::*;
@@ -135,6 +137,26 @@ fn what_goes_takes_with_it_what_refers_to_it_and_what_refers_to_that() {
         assert_eq!(get(&mut story, "notes/x", "task"), Some(Value::Null));
         assert_eq!(get(&mut story, "notes/x", "tasks"), Some(list(&["c"])));
     }
+}
+
+/// What an app shows of what went with its own edit is put right, also where edits of that are pending.
+#[test]
+fn who_deletes_is_told_what_went_with_it() {
+    let mut server = Server::with_schema(schema());
+    let mut device = Device::new(1);
+    device.connect();
+    device.edit(vec![add("people/ana", &[]), add("tasks/a", &[("owner", "ana")]), add("tasks/b", &[("owner", "ana")])]);
+    device.edit(vec![add("notes/x", &[("task", "a")])]);
+    talk(&mut server, &mut [&mut device]);
+    device.edit(vec![remove("people/ana")]);
+    device.edit(vec![refer("tasks/b", "title", "kept")]);
+    device.replica.take_changed().for_each(drop);
+    talk(&mut server, &mut [&mut device]);
+    let changed: HashSet<Key> = device.replica.take_changed().collect();
+    assert!(["tasks/a", "tasks/b", "notes/x"].iter().all(|name| changed.contains(&at(name))), "{changed:?}");
+    assert!(device.replica.get(&at("tasks/a")).is_none() && device.replica.get(&at("tasks/b")).is_none());
+    assert_eq!(device.replica.get(&at("notes/x")).unwrap().get("task"), Some(&Value::Null));
+    assert_eq!(device.replica.parked().count(), 1, "nothing is there that the title could be of");
 }
 
 #[test]

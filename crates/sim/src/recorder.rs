@@ -291,13 +291,15 @@ impl History {
         }
         let (_, objects) = self.after.last().expect("there is a beginning");
         let authored = Authored { write: (seq, client), base: sent.base, on: sent.on, ops: &sent.ops, torn: &[] };
-        let expected = reference::resolve(objects, authored, &event.body.ops);
-        if (event.body.ops.clone(), event.lost.clone()) != expected {
+        let (ops, lost) = reference::resolve(objects, authored, &event.body.ops);
+        let (own, following) = event.body.ops.split_at(ops.len().min(event.body.ops.len()));
+        if (own, &event.lost) != (&ops, &lost) {
             return Err(format!(
-                "event {seq} is recorded as {:?}, lost {:?}; sent was {:?}; expected {expected:?}",
+                "event {seq} is recorded as {:?}, lost {:?}; sent was {:?}; expected {ops:?}, lost {lost:?}",
                 event.body.ops, event.lost, sent.ops
             ));
         }
+        check_following(event, following, objects, sent)?;
         if self.same_authors {
             let origin = Origin { seq, client, n, on: sent.on, settled: sent.settled };
             self.texts.take(origin, &sent.ops, &event.body.ops)?;
@@ -392,6 +394,23 @@ pub fn shown(object: &Object) -> Shown {
     let fields = object.fields().map(|(name, field)| (name.to_string(), field.value.clone())).collect();
     let conflicts = object.conflicts().iter().map(|conflict| (conflict.field.to_string(), conflict.value.clone()));
     (fields, conflicts.collect())
+}
+
+/// What refers to what an event has deleted has gone, or changed, with it, and nothing else has.
+fn check_following(event: &Recorded, following: &[Op], before: &Objects, sent: &Sent) -> Result<(), String> {
+    let (mut after, write) = (before.clone(), (event.seq, event.client));
+    let own = &event.body.ops[..event.body.ops.len() - following.len()];
+    reference::apply(&mut after, own, &sent.ops, write, event.body.base);
+    let expected = reference::holding::follow(before, &mut after, write);
+    let sorted = |ops: &[Op]| {
+        let mut told: Vec<String> = ops.iter().map(|op| format!("{op:?}")).collect();
+        told.sort();
+        told
+    };
+    match sorted(following) == sorted(&expected) {
+        true => Ok(()),
+        false => Err(format!("with event {} goes {following:?}, not {expected:?}", event.seq)),
+    }
 }
 
 /// A serializable claim takes exactly one of what is left.

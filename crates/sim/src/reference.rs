@@ -16,6 +16,7 @@ use tapeline_core::value::{Entries, Value};
 
 use crate::workload;
 
+pub mod holding;
 pub mod refusals;
 
 /// Who wrote, in which event.

@@ -23,11 +23,13 @@ pub enum Sabotage {
     CursorBeforeRows,
     /// Pages do not say what is gone.
     GoneUnsaid,
+    /// Nobody looks in storage for who has a value.
+    HoldersUnseen,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoDedupe,
         Self::AckBeforeSync,
         Self::VerdictLost,
@@ -38,6 +40,7 @@ impl Sabotage {
         Self::TornTransaction,
         Self::CursorBeforeRows,
         Self::GoneUnsaid,
+        Self::HoldersUnseen,
     ];
 
     /// The word for it on the command line.
@@ -53,6 +56,7 @@ impl Sabotage {
             Self::TornTransaction => "torn-transaction",
             Self::CursorBeforeRows => "cursor-before-rows",
             Self::GoneUnsaid => "gone-unsaid",
+            Self::HoldersUnseen => "holders-unseen",
         }
     }
 

@@ -1,6 +1,8 @@
 //! What people do: small edits to few objects, so that they get into each other's way. Each edit carries a marker
 //! that no other has: an object that it makes.
 
+pub mod holding;
+
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
@@ -34,7 +36,9 @@ pub fn schema() -> Schema {
         fields: vec![("f".parse().expect("a name"), Policy::First)],
         ..Rules::default()
     };
-    Schema::new([(collection("tasks"), tasks), (collection("notes"), notes), (collection("cards"), cards)])
+    let policies =
+        [("tasks", tasks), ("notes", notes), ("cards", cards)].map(|(name, rules)| (collection(name), rules));
+    Schema::new(policies.into_iter().chain(holding::rules()))
 }
 
 /// The collections of this world.
@@ -90,8 +94,10 @@ pub fn revives(collection: &Collection) -> bool {
 
 /// A random edit that fits what a replica shows.
 pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, objects: u64) -> NewEdit {
-    if random.u8(0..8) == 0 {
-        return claim(random, replica, marker);
+    match random.u8(0..8) {
+        0 => return claim(random, replica, marker),
+        1..=2 => return holding::edit(random, replica, marker),
+        _ => {}
     }
     let count = if random.u8(0..4) == 0 { random.usize(2..=4) } else { 1 };
     let mut ops: Vec<Op> = Vec::new();

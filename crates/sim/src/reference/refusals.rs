@@ -5,6 +5,7 @@ use tapeline_core::name::Key;
 use tapeline_core::op::{Action, Edit, Op};
 use tapeline_core::value::Value;
 
+use super::holding::{follow, is_broken};
 use super::{Authored, Object, Objects, Write, apply, is_overwritten, resolve_op, sum, tear, unseen};
 use crate::workload;
 
@@ -49,7 +50,11 @@ pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[O
         apply(&mut now, &ops, std::slice::from_ref(op), event.write, event.base);
         tear(&mut torn, op, &lost);
     }
-    fate
+    follow(objects, &mut now, event.write);
+    match is_broken(objects, &now) {
+        true => first(fate, Fate::Refused(RefusalCode::Invalid)),
+        false => fate,
+    }
 }
 
 fn is_typed(op: &Op) -> bool {

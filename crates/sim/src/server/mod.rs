@@ -229,7 +229,8 @@ impl Server {
         loop {
             match process.sequencer.push(peer, &Caller::default(), &sealed) {
                 Pushed::Needs(needs) => {
-                    needs.into_iter().for_each(|need| load_needed(&mut process.sequencer, &self.disk, need));
+                    let looks = self.sabotage != Some(Sabotage::HoldersUnseen);
+                    needs.into_iter().for_each(|need| load_needed(&mut process.sequencer, &self.disk, need, looks));
                 }
                 pushed => return pushed == Pushed::Decided,
             }
@@ -452,13 +453,13 @@ fn load_keys<'a>(sequencer: &mut Sequencer, disk: &Disk, keys: impl IntoIterator
     }
 }
 
-fn load_needed(sequencer: &mut Sequencer, disk: &Disk, need: Need) {
+fn load_needed(sequencer: &mut Sequencer, disk: &Disk, need: Need, looks: bool) {
     match need {
         Need::Entry(key) => load_keys(sequencer, disk, [&key]),
         Need::Holders(look) => {
             let holds =
                 |entry: &Entry| entry.live().is_some_and(|object| look.index.held(object).contains(&look.value));
-            for (key, entry) in disk.entries() {
+            for (key, entry) in disk.entries().filter(|_| looks) {
                 if key.collection == look.index.collection && holds(&entry) {
                     sequencer.load_entry(key, Some(entry));
                 }
