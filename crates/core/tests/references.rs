@@ -2,7 +2,7 @@
 
 mod peers;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use fastrand::Rng;
 use peers::story::Story;
@@ -139,6 +139,24 @@ fn what_goes_takes_with_it_what_refers_to_it_and_what_refers_to_that() {
     }
 }
 
+/// What is taken off an object before that is deleted stays, however short the outbox is made.
+#[test]
+fn a_delete_is_sent_after_what_was_edited_before_it() {
+    let mut server = Server::with_schema(schema());
+    let mut device = Device::new(1);
+    device.connect();
+    device.edit(vec![add("people/ana", &[]), add("people/bo", &[]), add("tasks/a", &[("owner", "ana")])]);
+    talk(&mut server, &mut [&mut device]);
+    device.disconnect(&mut server);
+    device.edit(vec![refer("people/ana", "name", "Ana")]);
+    device.edit(vec![refer("tasks/a", "owner", "bo")]);
+    device.edit(vec![remove("people/ana")]);
+    device.connect();
+    talk(&mut server, &mut [&mut device]);
+    let there: Vec<String> = server.objects().iter().map(|(key, _)| key.to_string()).collect();
+    assert_eq!((there, device.replica.parked().count()), (vec!["people/bo".to_owned(), "tasks/a".to_owned()], 0));
+}
+
 /// What an app shows of what went with its own edit is put right, also where edits of that are pending.
 #[test]
 fn who_deletes_is_told_what_went_with_it() {
@@ -152,7 +170,7 @@ fn who_deletes_is_told_what_went_with_it() {
     device.edit(vec![refer("tasks/b", "title", "kept")]);
     device.replica.take_changed().for_each(drop);
     talk(&mut server, &mut [&mut device]);
-    let changed: HashSet<Key> = device.replica.take_changed().collect();
+    let changed: BTreeSet<Key> = device.replica.take_changed().collect();
     assert!(["tasks/a", "tasks/b", "notes/x"].iter().all(|name| changed.contains(&at(name))), "{changed:?}");
     assert!(device.replica.get(&at("tasks/a")).is_none() && device.replica.get(&at("tasks/b")).is_none());
     assert_eq!(device.replica.get(&at("notes/x")).unwrap().get("task"), Some(&Value::Null));

@@ -2,8 +2,8 @@
 //!
 //! An edit joins the last pending edit that touches any of its objects, where that is one and the same for all of them,
 //! and neither of the two is a command, declares reads, or is sealed; where nothing that came in meanwhile touches the
-//! earlier one; and where it names no object that was made in between. [`crate::edit`] says what two changes are
-//! together.
+//! earlier one; where it names no object that was made in between; and, where it deletes something, where nothing was
+//! edited in between that may have referred to it. [`crate::edit`] says what two changes are together.
 
 use super::Replica;
 use super::edit::{Commanded, Shown};
@@ -44,9 +44,13 @@ impl Replica {
 
     /// The pending edit that an edit may join.
     fn coalesces_into(&self, body: &Body) -> Option<EditId> {
-        let mut last = body.ops.iter().filter_map(|op| self.view.last(&op.key));
-        let earlier = last.next()?;
-        if last.any(|other| other != earlier) || !self.outbox.pending.get(earlier).is_some_and(Pending::may_grow) {
+        let mut touching = body.ops.iter().filter_map(|op| self.view.last(&op.key));
+        let earlier = touching.next()?;
+        if touching.any(|other| other != earlier) || !self.outbox.pending.get(earlier).is_some_and(Pending::may_grow) {
+            return None;
+        }
+        let last = self.outbox.pending.iter().next_back();
+        if body.ops.iter().any(|op| op.action == Action::Delete) && last.is_none_or(|(last, _)| last != earlier) {
             return None;
         }
         let mut refers = false;
