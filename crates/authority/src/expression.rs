@@ -10,7 +10,8 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, Program, Value as Cel};
 
 use crate::limits;
-use crate::translate::translate;
+use crate::plain::Plain;
+use crate::translate::{OBJECTS, translate};
 
 /// The language, with its standard functions. It is the same for all rules and takes long to make.
 static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
@@ -82,6 +83,8 @@ pub struct Rule {
     fields: Vec<String>,
     /// Whether it goes over lists.
     loops: bool,
+    /// Whether it can be told by filters.
+    is_plain: bool,
 }
 
 /// What a rule speaks of, by name.
@@ -154,7 +157,8 @@ impl Rule {
         if kind == Kind::Read {
             translate(program.expression(), &|_| None)?;
         }
-        Ok(Self { text: text.into(), program, fields, loops })
+        let is_plain = Plain::of(program.expression(), &|_| None).is_some();
+        Ok(Self { text: text.into(), program, fields, loops, is_plain })
     }
 
     /// The rule as it was written.
@@ -175,6 +179,12 @@ impl Rule {
     /// Whether it goes over lists.
     pub(crate) fn loops(&self) -> bool {
         self.loops
+    }
+
+    /// The rule as it is for somebody, of whom and of the stream these are known. `None`: it says what filters cannot.
+    pub(crate) fn plain(&self, known: &Vars<'_>) -> Option<Plain> {
+        // What can be told by filters does not depend on who asks.
+        self.is_plain.then(|| Plain::of(self.root(), &|part| self.evaluate(part, known))).flatten()
     }
 
     /// Whether it says yes.
@@ -227,7 +237,7 @@ impl Check {
             Expr::Ident(name) => self.name(name),
             Expr::Select(select) => {
                 if let Expr::Ident(of) = &select.operand.expr
-                    && ["resource", "old", "new"].contains(&of.as_str())
+                    && OBJECTS.contains(&of.as_str())
                 {
                     self.fields.push(select.field.clone());
                 }

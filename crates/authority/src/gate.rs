@@ -1,5 +1,6 @@
 //! What may be written: the rules of one stream, and what is valid, as a gate before its log.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +12,8 @@ use tapeline_core::object::Object;
 use tapeline_core::sequencer::{Change, Gate, Objection};
 
 use crate::expression::Rule;
+use crate::limits;
+use crate::plain::Plain;
 use crate::rules::{Access, Authority};
 use crate::vars;
 
@@ -19,8 +22,17 @@ pub struct StreamGate {
     authority: Arc<Authority>,
     stream: StreamName,
     vars: Cel,
-    /// Who passed last, as rules know them: most often they come again.
-    last: Mutex<Option<(Caller, Cel)>>,
+    /// Who passed last: most often they come again.
+    known: Mutex<VecDeque<Arc<Known>>>,
+}
+
+/// Somebody who has passed.
+struct Known {
+    caller: Caller,
+    /// As rules know them.
+    auth: Cel,
+    /// The rules that were asked of them, by where they are: for as long as the gate is there they stay.
+    plain: Mutex<Vec<(usize, Option<Arc<Plain>>)>>,
 }
 
 /// What one rule says.
@@ -55,7 +67,7 @@ impl StreamGate {
     /// A gate before a stream.
     pub fn new(authority: Arc<Authority>, stream: StreamName) -> Self {
         let vars = vars::stream(&stream);
-        Self { authority, stream, vars, last: Mutex::default() }
+        Self { authority, stream, vars, known: Mutex::default() }
     }
 
     /// What each rule says that has a say in a change. Where there is none that does, the change is not allowed.
@@ -69,36 +81,53 @@ impl StreamGate {
 
     /// Shows what each rule says.
     fn each<'s>(&'s self, caller: &Caller, change: &Change<'_>, show: &mut dyn FnMut(Of<'s>, &Rule, bool)) {
-        let (auth, rules) = (self.auth(caller), self.authority.on(&self.stream));
-        let asked = Asked { auth: &auth, stream: &self.vars, change };
+        let (known, rules) = (self.known(caller), self.authority.on(&self.stream));
+        let asked = Asked { auth: &known.auth, stream: &self.vars, change };
+        let says = |rule: &Rule, otherwise: &dyn Fn() -> bool| match known.plain(rule, &self.vars) {
+            Some(plain) => plain.holds(change),
+            None => otherwise(),
+        };
         if let Some(rule) = rules.stream.and_then(|rules| rules.write.as_ref()) {
-            show(Of::Stream, rule, asked.whether(rule, &[]));
+            show(Of::Stream, rule, says(rule, &|| asked.whether(rule, &[])));
         }
         let Some(access) = rules.access(&change.key.collection) else { return };
         let doing = Doing::of(change);
         if let Some(rule) = &access.write {
-            show(Of::Write, rule, asked.both(rule));
+            show(Of::Write, rule, says(rule, &|| asked.both(rule)));
         }
         if let Some(rule) = doing.rule(access) {
-            show(Of::Doing(doing), rule, asked.whether(rule, &asked.old_and_new(rule)));
+            show(Of::Doing(doing), rule, says(rule, &|| asked.whether(rule, &asked.old_and_new(rule))));
         }
         let value = |object: Option<&Object>, field: &FieldName| object.and_then(|it| it.get(field.as_str())).cloned();
         let is_set = |field: &FieldName| value(change.before, field) != value(change.after, field);
         for (field, rule) in access.fields.iter().filter(|(field, _)| doing != Doing::Delete && is_set(field)) {
-            show(Of::Field(field), rule, asked.both(rule));
+            show(Of::Field(field), rule, says(rule, &|| asked.both(rule)));
         }
     }
 
-    fn auth(&self, caller: &Caller) -> Cel {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some((known, auth)) if known == caller => auth.clone(),
-            _ => {
-                let auth = vars::auth(caller);
-                *last = Some((caller.clone(), auth.clone()));
-                auth
-            }
+    fn known(&self, caller: &Caller) -> Arc<Known> {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|known| known.caller == *caller) {
+            return known.clone();
         }
+        all.truncate(limits::KNOWN_CALLERS - 1);
+        let known = Known { caller: caller.clone(), auth: vars::auth(caller), plain: Mutex::default() };
+        all.push_front(Arc::new(known));
+        all[0].clone()
+    }
+}
+
+impl Known {
+    /// A rule as it is for them, where filters can tell it.
+    fn plain(&self, rule: &Rule, stream: &Cel) -> Option<Arc<Plain>> {
+        let mut all = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = std::ptr::from_ref(rule).addr();
+        if let Some((_, plain)) = all.iter().find(|(known, _)| *known == place) {
+            return plain.clone();
+        }
+        let plain = rule.plain(&[("auth", &self.auth), ("stream", stream)]).map(Arc::new);
+        all.push((place, plain.clone()));
+        plain
     }
 }
 
@@ -130,8 +159,8 @@ impl Gate for StreamGate {
 
     fn invalid(&self, caller: &Caller, change: &Change<'_>) -> Option<Objection> {
         let checks = self.authority.checks(&change.key.collection)?;
-        let auth = self.auth(caller);
-        checks.objection(&Asked { auth: &auth, stream: &self.vars, change })
+        let known = self.known(caller);
+        checks.objection(&Asked { auth: &known.auth, stream: &self.vars, change })
     }
 
     fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool {

@@ -9,6 +9,7 @@
 //! translate    a read rule as a filter                    reading    what a caller may read of a stream
 //! vars         what rules speak of                        gate       what a caller may write
 //! checks       what is valid, whoever writes it           pattern    what a text must look like
+//! plain        a rule for one caller, as filters
 //! ```
 //!
 //! Where there are no rules everything is allowed. Where there are any, what none of them allows is not.
@@ -18,6 +19,7 @@ mod expression;
 mod gate;
 pub mod limits;
 mod pattern;
+mod plain;
 mod reading;
 mod rules;
 mod translate;

@@ -18,3 +18,5 @@ pub const PATTERN_TEXT_BYTES: usize = 64 * 1024;
 pub const MESSAGE_BYTES: usize = 500;
 /// Checks of one collection.
 pub const CHECKS: usize = 64;
+/// Callers that the gate of a stream remembers: as many as write on it at once, mostly.
+pub const KNOWN_CALLERS: usize = 16;

@@ -1,4 +1,4 @@
-//! A read rule as a filter.
+//! A rule as a filter: what is read becomes a query, and most of what is written can be told by one.
 //!
 //! What a rule says of a caller and a stream is evaluated; what it says of fields becomes conditions. An expression is
 //! true, false or, where something is not there, neither: so two filters are made of each part, one that finds the
@@ -16,6 +16,9 @@ use tapeline_core::value::Value;
 use crate::expression::ExpressionError;
 use crate::vars;
 
+/// What rules call objects.
+pub(crate) const OBJECTS: [&str; 3] = ["resource", "old", "new"];
+
 /// The objects of which something is true, and those of which it is false.
 pub(crate) struct Truth {
     pub(crate) yes: Filter,
@@ -25,12 +28,12 @@ pub(crate) struct Truth {
 /// What a part comes to that says nothing of the object. `None` where that cannot be told.
 type Evaluate<'e> = dyn Fn(&IdedExpr) -> Option<Cel> + 'e;
 
-/// Translates a part of a rule.
+/// Translates a part of a rule, which speaks of one object at most.
 ///
 /// # Errors
 /// Where it says something that no query can.
 pub(crate) fn translate(part: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, ExpressionError> {
-    if !speaks_of_resource(part) {
+    if !speaks_of_object(part) {
         return Ok(match evaluate(part) {
             Some(Cel::Bool(true)) => Truth { yes: Filter::Everything, no: nothing() },
             Some(Cel::Bool(false)) => Truth { yes: nothing(), no: Filter::Everything },
@@ -74,10 +77,10 @@ pub(crate) fn is_nothing(filter: &Filter) -> bool {
 /// A field with something that it is compared with.
 fn compare(name: &str, a: &IdedExpr, b: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, ExpressionError> {
     use Ordering::{Equal, Greater, Less};
-    let is_turned = speaks_of_resource(b);
+    let is_turned = speaks_of_object(b);
     let (of, with) = if is_turned { (b, a) } else { (a, b) };
     let place = selected(of, name)?;
-    if speaks_of_resource(with) {
+    if speaks_of_object(with) {
         return Err(no_query("a comparison of two fields"));
     }
     let orders: (&'static [Ordering], &'static [Ordering]) = match (name, is_turned) {
@@ -102,10 +105,10 @@ fn compare(name: &str, a: &IdedExpr, b: &IdedExpr, evaluate: &Evaluate<'_>) -> R
 
 /// `resource.field in list`, or `item in resource.field`.
 fn membership(item: &IdedExpr, list: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, ExpressionError> {
-    if speaks_of_resource(item) && speaks_of_resource(list) {
+    if speaks_of_object(item) && speaks_of_object(list) {
         return Err(no_query("a comparison of two fields"));
     }
-    if speaks_of_resource(item) {
+    if speaks_of_object(item) {
         let place = selected(item, "in")?;
         return Ok(match evaluate(list).as_ref().and_then(vars::value) {
             Some(Value::List(values)) => of_field(place, |field| {
@@ -128,7 +131,7 @@ fn membership(item: &IdedExpr, list: &IdedExpr, evaluate: &Evaluate<'_>) -> Resu
 
 fn starts_with(text: &IdedExpr, prefix: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, ExpressionError> {
     let place = selected(text, "startsWith")?;
-    if speaks_of_resource(prefix) {
+    if speaks_of_object(prefix) {
         return Err(no_query("a comparison of two fields"));
     }
     let Some(Cel::String(prefix)) = evaluate(prefix) else { return Ok(neither()) };
@@ -173,25 +176,28 @@ fn selected(part: &IdedExpr, of: &str) -> Result<Place, ExpressionError> {
 
 fn field(of: &IdedExpr, name: &str) -> Result<Place, ExpressionError> {
     match &of.expr {
-        Expr::Ident(resource) if resource == "resource" && name == "id" => Ok(Place::Id),
-        Expr::Ident(resource) if resource == "resource" => {
+        Expr::Ident(object) if OBJECTS.contains(&object.as_str()) && name == "id" => Ok(Place::Id),
+        Expr::Ident(object) if OBJECTS.contains(&object.as_str()) => {
             FieldName::new(name).map(Place::Field).map_err(|error| ExpressionError::Syntax(error.to_string()))
         }
         _ => Err(no_query(&format!("{name:?} within a field"))),
     }
 }
 
-fn speaks_of_resource(part: &IdedExpr) -> bool {
+fn speaks_of_object(part: &IdedExpr) -> bool {
+    speaks_of(part, &OBJECTS)
+}
+
+/// Whether a part speaks of one of these.
+pub(crate) fn speaks_of(part: &IdedExpr, names: &[&str]) -> bool {
+    let any = |parts: &[&IdedExpr]| parts.iter().any(|part| speaks_of(part, names));
     match &part.expr {
-        Expr::Ident(name) => name == "resource",
-        Expr::Select(select) => speaks_of_resource(&select.operand),
-        Expr::List(list) => list.elements.iter().any(speaks_of_resource),
-        Expr::Call(call) => {
-            call.target.iter().any(|it| speaks_of_resource(it)) || call.args.iter().any(speaks_of_resource)
-        }
+        Expr::Ident(name) => names.contains(&name.as_str()),
+        Expr::Select(select) => speaks_of(&select.operand, names),
+        Expr::List(list) => list.elements.iter().any(|it| speaks_of(it, names)),
+        Expr::Call(call) => call.target.iter().map(AsRef::as_ref).chain(&call.args).any(|it| speaks_of(it, names)),
         Expr::Comprehension(looping) => {
-            let parts = [&looping.iter_range, &looping.loop_cond, &looping.loop_step, &looping.result];
-            parts.into_iter().any(speaks_of_resource)
+            any(&[&looping.iter_range, &looping.loop_cond, &looping.loop_step, &looping.result])
         }
         // A map of fields is nothing that a query knows: it is looked at as if it spoke of one.
         Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => true,

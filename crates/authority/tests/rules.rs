@@ -106,7 +106,8 @@ fn random_caller(random: &mut Rng) -> Caller {
     }
 }
 
-/// The same text as a rule of reading, which becomes a query, and of writing, which the language itself evaluates.
+/// The same as a rule of reading, which becomes a query; of writing, which becomes a filter; and as the language itself
+/// evaluates it: a truth that is compared with another one is nothing for filters.
 #[test]
 fn what_a_read_rule_finds_is_what_it_says_of_each_object() {
     let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
@@ -114,20 +115,48 @@ fn what_a_read_rule_finds_is_what_it_says_of_each_object() {
     for step in 0..3_000 {
         let mut random = Rng::with_seed(seed.wrapping_add(step));
         let text = random_rule(&mut random, 3);
-        let authority =
-            of_tasks(Access { read: rule(&text, Kind::Read), write: rule(&text, Kind::Write), ..Access::default() });
-        let (caller, gate) = (random_caller(&mut random), gate(&authority));
+        let written = |text: &str| of_tasks(Access { write: rule(text, Kind::Write), ..Access::default() });
+        let authority = of_tasks(Access { read: rule(&text, Kind::Read), ..Access::default() });
+        let (plain, language) = (gate(&written(&text)), gate(&written(&format!("({text}) == true"))));
+        let caller = random_caller(&mut random);
         let reading = authority.reading(&stream(), &caller);
         for _ in 0..4 {
             let object = random_object(&mut random);
             let is_found = reading.finds(&key("x"), &object);
-            let says = is_allowed(&gate, &caller, Some(&object), None);
+            let says = [&plain, &language].map(|gate| is_allowed(gate, &caller, Some(&object), None));
             let fields: Vec<_> = object.fields().map(|(name, field)| (name, field.value)).collect();
-            assert_eq!(is_found, says, "SEED={seed} step {step}: {text}\nof {fields:?}\nfor {caller:?}");
+            assert_eq!(says, [is_found; 2], "SEED={seed} step {step}: {text}\nof {fields:?}\nfor {caller:?}");
             found[usize::from(is_found)] += 1;
         }
     }
     assert!(found.iter().all(|count| *count > 1_000), "{found:?}");
+}
+
+/// What an update makes of an object, by a rule on both of what was and what is: as filters of each, and as the language
+/// evaluates it.
+#[test]
+fn an_update_passes_where_the_language_says_so() {
+    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    let mut allowed = [0; 2];
+    for step in 0..2_000 {
+        let mut random = Rng::with_seed(seed.wrapping_add(step));
+        let about = |random: &mut Rng, object: &str| random_rule(random, 2).replace("resource.", object);
+        let (old, new) = (about(&mut random, "old."), about(&mut random, "new."));
+        let more = ["true", "old.owner == new.owner", "new.level >= old.level"][random.usize(..3)];
+        let joined = ["&&", "&&", "||"][random.usize(..3)];
+        let text = format!("({old}) {joined} ({new}) && ({more})");
+        let updated = |text: &str| of_tasks(Access { update: rule(text, Kind::Update), ..Access::default() });
+        let (plain, language) = (gate(&updated(&text)), gate(&updated(&format!("({text}) == true"))));
+        for _ in 0..4 {
+            // Several who come in turn, as on a stream.
+            let caller = random_caller(&mut random);
+            let (before, after) = (random_object(&mut random), random_object(&mut random));
+            let says = [&plain, &language].map(|gate| is_allowed(gate, &caller, Some(&before), Some(&after)));
+            assert_eq!(says[0], says[1], "SEED={seed} step {step}: {text}\nfor {caller:?}");
+            allowed[usize::from(says[0])] += 1;
+        }
+    }
+    assert!(allowed.iter().all(|count| *count > 500), "{allowed:?}");
 }
 
 #[test]

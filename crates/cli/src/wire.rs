@@ -30,11 +30,13 @@ pub struct Receiver(SplitStream<Socket>);
 
 /// Connects, and says hello.
 pub async fn connect(server: &str) -> Result<(Sender, Receiver), Failure> {
-    connect_as(
-        server,
-        Hello { protocol: PROTOCOL, agent: "tapeline".into(), token: http::token(), deflate: false, schema: None },
-    )
-    .await
+    connect_showing(server, http::token()).await
+}
+
+/// Connects, and says hello with a token or an API key.
+pub async fn connect_showing(server: &str, token: Option<String>) -> Result<(Sender, Receiver), Failure> {
+    let hello = Hello { protocol: PROTOCOL, agent: "tapeline".into(), token, deflate: false, schema: None };
+    connect_as(server, hello).await
 }
 
 /// Connects as a client that says hello so.

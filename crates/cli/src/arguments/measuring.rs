@@ -54,6 +54,8 @@ pub enum Measure {
     Window,
     /// An event past ten thousand queries, each for another value.
     Route,
+    /// What rules cost: writes, readers who may each read something else, and a change of what may be read.
+    Rules,
     /// Ten thousand edits made offline.
     Offline,
     /// Updates of registers applied by a replica.

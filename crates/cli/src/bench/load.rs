@@ -164,7 +164,15 @@ pub struct Writer {
 impl Writer {
     /// Connects and opens the stream.
     pub async fn open(url: &str, stream: &StreamName, seed: u64) -> Result<Self, Failure> {
-        let (mut sender, mut receiver) = wire::connect(url).await?;
+        Self::open_on(wire::connect(url).await?, stream, seed).await
+    }
+
+    /// Opens the stream on a socket.
+    pub async fn open_on(
+        (mut sender, mut receiver): (Sender, Receiver),
+        stream: &StreamName,
+        seed: u64,
+    ) -> Result<Self, Failure> {
         let mut todos = Todos::new(seed);
         let (author, channel) = (Author::new(todos.client()), Channel(0));
         sender.send(&wire::open(channel, stream, author.client, Live::No)).await?;
@@ -185,6 +193,12 @@ impl Writer {
             self.take_answer().await?;
         }
         Ok(())
+    }
+
+    /// Sends events of one op each, without waiting for anything.
+    pub async fn send_ops(&mut self, ops: impl IntoIterator<Item = Op>) -> Result<(), Failure> {
+        let events = ops.into_iter().map(|op| self.author.event(op)).collect();
+        self.send_events(events).await
     }
 
     /// Pushes one event and waits for its acknowledgement. Answers how long that took.

@@ -21,6 +21,7 @@ mod rebase;
 mod restart;
 mod returning;
 mod route;
+mod rules;
 mod server;
 mod single;
 mod stopwatch;
@@ -85,6 +86,7 @@ async fn measure(
             Measure::Return => returning::run(against, size, figures).await?,
             Measure::Window => window::run(against, size, figures).await?,
             Measure::Route => route::run(against, size, figures).await?,
+            Measure::Rules => rules::run(against, size, figures).await?,
             Measure::Offline => offline::run(against, size, figures).await?,
             Measure::Apply => apply::run(size, figures)?,
             Measure::Rebase => rebase::run(figures)?,

@@ -50,7 +50,16 @@ impl Subscriber {
 
     /// Connects and opens the stream, to play it from `from` on.
     pub async fn open_at(url: &str, name: &StreamName, seed: u64, from: Seq) -> Result<Self, Failure> {
-        let (mut sender, mut receiver) = wire::connect(url).await?;
+        Self::open_on(wire::connect(url).await?, name, seed, from).await
+    }
+
+    /// Opens the stream on a socket.
+    pub async fn open_on(
+        (mut sender, mut receiver): (wire::Sender, Receiver),
+        name: &StreamName,
+        seed: u64,
+        from: Seq,
+    ) -> Result<Self, Failure> {
         let client = Todos::new(seed).client();
         sender.send(&wire::open(Channel(0), name, client, Live::From(from))).await?;
         opened(&mut receiver).await?;

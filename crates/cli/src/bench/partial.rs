@@ -27,8 +27,12 @@ pub struct Partial {
 impl Partial {
     /// Connects.
     pub async fn connect(url: &str) -> Result<Self, Failure> {
-        let (sender, receiver) = wire::connect(url).await?;
-        Ok(Self { sender, receiver, next_ping: Instant::now() + HEARTBEAT })
+        Ok(Self::on(wire::connect(url).await?))
+    }
+
+    /// One on a socket.
+    pub fn on((sender, receiver): (Sender, Receiver)) -> Self {
+        Self { sender, receiver, next_ping: Instant::now() + HEARTBEAT }
     }
 
     /// Asks for a stream under a channel, as a client that holds nothing and wants the result of one query.

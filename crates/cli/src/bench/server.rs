@@ -1,7 +1,7 @@
 //! The server that is measured: a process of its own, started from this very binary, or one that is there already.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,17 +22,18 @@ pub struct Server {
     process: Option<Child>,
     directory: Option<TempDir>,
     schema: Option<NamedTempFile>,
+    auth: Option<PathBuf>,
 }
 
 impl Server {
     /// The server at `against`, or a fresh one.
     pub async fn start(against: Option<&str>) -> Result<Self, Failure> {
         match against {
-            Some(url) => Ok(Self { url: url.into(), process: None, directory: None, schema: None }),
+            Some(url) => Ok(Self { url: url.into(), process: None, directory: None, schema: None, auth: None }),
             None => {
                 let directory = tempfile::tempdir_in(".").map_err(Failure::failed)?;
-                let (url, process) = spawn(directory.path(), None).await?;
-                Ok(Self { url, process: Some(process), directory: Some(directory), schema: None })
+                let (url, process) = spawn(directory.path(), None, None).await?;
+                Ok(Self { url, process: Some(process), directory: Some(directory), schema: None, auth: None })
             }
         }
     }
@@ -61,11 +62,16 @@ impl Server {
         Ok(())
     }
 
+    /// Has it go by an auth file from when it is started again.
+    pub fn take_auth(&mut self, file: PathBuf) {
+        self.auth = Some(file);
+    }
+
     async fn restart(&mut self) -> Result<Duration, Failure> {
         let directory = self.directory.as_ref().ok_or_else(not_ours)?;
         let started = Instant::now();
         let schema = self.schema.as_ref().map(NamedTempFile::path);
-        let (url, process) = spawn(directory.path(), schema).await?;
+        let (url, process) = spawn(directory.path(), schema, self.auth.as_deref()).await?;
         (self.url, self.process) = (url, Some(process));
         Ok(started.elapsed())
     }
@@ -152,12 +158,13 @@ fn not_ours() -> Failure {
     Failure::Usage("this measure needs a server of its own: leave --server out".into())
 }
 
-async fn spawn(directory: &Path, schema: Option<&Path>) -> Result<(String, Child), Failure> {
+async fn spawn(directory: &Path, schema: Option<&Path>, auth: Option<&Path>) -> Result<(String, Child), Failure> {
     let program = std::env::current_exe().map_err(Failure::failed)?;
     let mut process = Command::new(program)
         .args(["--json", "serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(directory)
         .args(schema.iter().flat_map(|schema| [OsStr::new("--schema"), schema.as_os_str()]))
+        .args(auth.iter().flat_map(|auth| [OsStr::new("--auth"), auth.as_os_str()]))
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .kill_on_drop(true)
