@@ -6,6 +6,7 @@ mod nats;
 mod support;
 
 mod believers;
+mod copy;
 mod faults;
 mod following;
 mod front;
