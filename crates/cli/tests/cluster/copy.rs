@@ -125,6 +125,32 @@ async fn a_server_copies_itself_while_people_write() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_copied_while_its_node_is_written_to_and_once_more_when_it_is_not() {
+    let (nats, there) = (Nats::start(1), vacant(&[]));
+    let mut node = Server::start_with(&["--log", &nats.address()]);
+    let front = Front::before(&[address(&node)]).await;
+    let tapeline = Tapeline::builder(format!("ws://{}", front.address)).open().await.expect("a client");
+    let stream = tapeline.stream("lists/home").await.expect("a stream");
+    let writing = tokio::spawn(write(stream.clone()));
+    while stream.status().replica.head.0 < 100 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (from, to) = (nats.address(), place(&there));
+    let first = tokio::task::spawn_blocking({
+        let (from, to) = (from.clone(), to.clone());
+        move || copied(&from, &to)
+    });
+    let first = first.await.expect("copied");
+    assert_eq!(first["streams"].as_u64(), Some(1), "{first}");
+    assert!(node.stop());
+    copied(&from, &to);
+    let moved = restarted(there);
+    front.move_to(&[address(&moved)]);
+    let count = in_time(writing).await.expect("a writer");
+    assert_eq!(check_dense(&moved, "lists/home"), count);
+}
+
 #[test]
 fn what_is_not_a_copy_of_the_source_is_refused_and_stays_as_it_is() {
     let nats = Nats::start(1);

@@ -14,5 +14,6 @@ mod lost;
 mod nodes;
 mod presence;
 mod quorum;
+mod retained;
 mod rolling;
 mod world;
