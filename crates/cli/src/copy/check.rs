@@ -11,8 +11,12 @@ use crate::output;
 /// Streams that are listed at once.
 const LISTED: usize = 1_000;
 
-/// Checks that a target has nothing, or an earlier copy of the source.
+/// Checks that nobody uses a target, and that it has nothing, or an earlier copy of the source.
 pub fn check(source: &Source, target: &Target) -> Result<(), Failure> {
+    if target.is_served().map_err(Failure::failed)? {
+        let message = "servers use the target: stop them, wait some seconds, and run this again";
+        return Err(Failure::Failed(message.into()));
+    }
     let (spinner, mut after) = (output::spinner("streams of the target checked"), None);
     loop {
         let names = target.names(after.as_ref(), LISTED).map_err(Failure::failed)?;

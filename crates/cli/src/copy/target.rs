@@ -48,6 +48,14 @@ impl Target {
         Ok(Self { runtime: Handle::current(), kept })
     }
 
+    /// Whether servers use it. Those of a directory hold it, so that it cannot be opened.
+    pub fn is_served(&self) -> Result<bool, LogError> {
+        match &self.kept {
+            Kept::Directory(_) => Ok(false),
+            Kept::Log(log) => self.runtime.block_on(log.is_served()),
+        }
+    }
+
     /// Whether a copy to it was begun and not finished.
     pub fn is_being_copied(&self) -> bool {
         match &self.kept {

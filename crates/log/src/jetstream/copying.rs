@@ -4,6 +4,7 @@
 //! from before are those of another log.
 
 use async_nats::jetstream::stream::Config;
+use futures_util::StreamExt;
 
 use super::connect::{COPYING, FORMAT, LOG, STREAMS, new_id};
 use super::{JetStream, failed};
@@ -13,6 +14,22 @@ impl JetStream {
     /// Whether something was being copied there when this connected.
     pub fn is_being_copied(&self) -> bool {
         self.shared.streams[0].cached_info().config.metadata.contains_key(COPYING)
+    }
+
+    /// Whether nodes are there that serve it.
+    ///
+    /// # Errors
+    /// Where the cluster does not answer.
+    pub async fn is_served(&self) -> Result<bool, LogError> {
+        let shared = self.shared.clone();
+        self.run(async move {
+            let Some(bucket) = shared.bucket().await else {
+                return Err(LogError::Storage("JetStream does not tell which nodes there are".into()));
+            };
+            let mut leases = bucket.keys().await.map_err(|error| failed(&error))?;
+            Ok(leases.next().await.is_some())
+        })
+        .await
     }
 
     /// Nobody is to use the log from now on but those who copy to it.
