@@ -88,8 +88,6 @@ pub const SNAPSHOT_PARTS: usize = 2;
 pub const SNAPSHOT_TRIES: usize = 3;
 /// A log is shortened, and a snapshot made for it, when the events that go are at least one for so many objects.
 pub const SHORTENED_PART: u64 = 4;
-/// Events that are carried to another log at once, but for a single one that is larger.
-pub const CARRIED_BYTES: usize = 1 << 20;
 
 // JetStream.
 
