@@ -6,6 +6,7 @@ mod arguments;
 mod bench;
 mod coming;
 mod commands;
+mod copy;
 mod failure;
 mod http;
 mod import;
@@ -85,6 +86,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
             Some(server) => commands::compact::ask(&server, json),
             None => commands::compact::run(&data, schema.as_deref(), json).await,
         },
+        Command::Copy(arguments) => copy::run(arguments, json).await,
         Command::Stats { data } => commands::stats::run(&data, json),
         Command::Bench(arguments) => bench::run(arguments, named.as_deref(), json).await,
         Command::Completions { shell } => {

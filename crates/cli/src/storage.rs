@@ -47,6 +47,14 @@ impl Storage {
         }
     }
 
+    /// The directory, where it has everything.
+    pub fn alone(&self) -> Option<Arc<Embedded>> {
+        match self {
+            Self::Alone(log) => Some(log.clone()),
+            Self::Shared(_) => None,
+        }
+    }
+
     /// Streams whose stored state is behind their log.
     pub fn unapplied(&self) -> Vec<StreamName> {
         self.directory().unapplied_streams()
@@ -76,7 +84,8 @@ pub fn open(data: &Path) -> Result<Embedded, Failure> {
     Embedded::open(data).map_err(|error| cannot_open(data, error))
 }
 
-fn cannot_open(data: &Path, error: OpenError) -> Failure {
+/// Why a data directory cannot be used.
+pub fn cannot_open(data: &Path, error: OpenError) -> Failure {
     match error {
         OpenError::Log(LogError::Damaged { .. }) => Failure::Damaged(error.to_string()),
         OpenError::Io(error) => Failure::File { place: data.display().to_string(), error },

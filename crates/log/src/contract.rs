@@ -26,7 +26,8 @@ pub trait EventLog: Send + Sync + 'static {
     fn append(&self, append: Append, done: Done);
 
     /// A stream as it is listed. `None` where there is no such stream. Where a log elsewhere cannot be reached, as far as it
-    /// is known here.
+    /// is known here. Whoever brings a stream into memory asks for this first: what its log does not have any more comes here
+    /// with it.
     fn info(&self, stream: &StreamName) -> impl Future<Output = Result<Option<StreamInfo>, LogError>> + Send;
 
     /// Where a stream ends now, durably, whoever appended to it. `None` where there is no such stream.

@@ -72,6 +72,23 @@ pub const YOUNG_TABLES: u8 = 6;
 /// Bytes of a file of the store.
 pub const TABLE_BYTES: u64 = 32 << 20;
 
+// Snapshots.
+
+/// Bytes of records that go into a page of a snapshot, but for the last one.
+pub const SNAPSHOT_PAGE_BYTES: usize = 512 << 10;
+/// Bytes that such a page may have, with the one record that is larger.
+pub const SNAPSHOT_MOST_BYTES: usize = 256 << 20;
+/// How hard its pages are compressed.
+pub const SNAPSHOT_LEVEL: i32 = 1;
+/// Records that are taken from a snapshot at once.
+pub const SNAPSHOT_RECORDS: usize = 4_096;
+/// Parts of a snapshot that wait between those who read and those who write it.
+pub const SNAPSHOT_PARTS: usize = 2;
+/// How often a node tries to begin from a snapshot, which others may replace meanwhile.
+pub const SNAPSHOT_TRIES: usize = 3;
+/// A log is shortened, and a snapshot made for it, when the events that go are at least one for so many objects.
+pub const SHORTENED_PART: u64 = 4;
+
 // JetStream.
 
 /// Bytes that may wait for JetStream before an append waits too.

@@ -8,6 +8,8 @@ use clap::Args;
 use tapeline_core::name::Subject;
 use tapeline_server::Origin;
 
+use crate::copy::Place;
+
 #[derive(Args, Debug)]
 pub struct Serve {
     /// The directory in which everything is kept. [default: tapeline-data]
@@ -42,9 +44,23 @@ pub struct Serve {
     /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
     #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
     pub schema: Option<PathBuf>,
+    /// Copy the directory, while it is served and once more when the server is stopped, to another one or to a log on NATS:
+    /// where people go on then.
+    #[arg(long, value_name = "DIR|URL", conflicts_with = "log")]
+    pub copy_to: Option<Place>,
     /// A TOML file with these settings. What is said here or in the environment goes first.
     #[arg(long, env = "TAPELINE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Copy {
+    /// Where it is: a directory, or nats://HOST:PORT[,…][?prefix=NAME].
+    #[arg(long, value_name = "DIR|URL")]
+    pub from: Place,
+    /// Where it is to be.
+    #[arg(long, value_name = "DIR|URL")]
+    pub to: Place,
 }
 
 #[derive(Args, Debug)]

@@ -56,8 +56,9 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
         read_only: false,
         schema,
         pages,
+        copy_to: None,
     };
-    host(place, async |address| begin(address, &demo, json).await).await
+    host(place, async |address| begin(address, &demo, json).await).await.map(drop)
 }
 
 /// Puts up what the apps start with, and says where they are.

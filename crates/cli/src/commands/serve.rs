@@ -12,6 +12,7 @@ use tapeline_server::{Origin, OriginError, Pages, SchemaFile, ServerConfig, Tls}
 
 use super::{auth, schema};
 use crate::arguments::Serve;
+use crate::copy::{self, Beside, Copied};
 use crate::failure::Failure;
 use crate::storage::Storage;
 use crate::{output, stop};
@@ -44,6 +45,10 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
         let message = "--read-only is for a node that shares a log with others: say where with --log";
         return Err(Failure::Usage(message.into()));
     }
+    if serve.copy_to.is_some() && log.is_some() {
+        let message = "--copy-to copies a directory that has everything: for a log on NATS there is tapeline copy";
+        return Err(Failure::Usage(message.into()));
+    }
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let schema = schema::read(serve.schema.or(file.schema).as_deref())?;
     let auth = serve.auth.or(file.auth).map(|path| auth::read(&path).map(Arc::new)).transpose()?;
@@ -54,8 +59,12 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     };
     let shown = log.as_ref().map(Settings::shown);
     let announced = Announced { log: shown, asks: auth.is_some(), encrypts: tls.is_some(), json };
-    let place = Place { data: &data, log, listen, auth, tls, origins, insecure, read_only, schema, pages: None };
-    host(place, async |address| announce(address, &data, announced)).await
+    let (pages, copy_to) = (None, serve.copy_to);
+    let place = Place { data: &data, log, listen, auth, tls, origins, insecure, read_only, schema, pages, copy_to };
+    match host(place, async |address| announce(address, &data, announced)).await? {
+        Some(copied) => copied.print(json),
+        None => Ok(()),
+    }
 }
 
 /// Where a server keeps things, and where it is found.
@@ -72,14 +81,16 @@ pub(super) struct Place<'p> {
     pub(super) read_only: bool,
     pub(super) schema: SchemaFile,
     pub(super) pages: Option<Pages>,
+    /// Where the directory is copied to.
+    pub(super) copy_to: Option<copy::Place>,
 }
 
-/// Runs a server until it is told to stop. Once it listens, `begun` is told where.
+/// Runs a server until it is told to stop. Once it listens, `begun` is told where. Answers what was copied, where that was to be.
 pub(super) async fn host(
     place: Place<'_>,
     begun: impl AsyncFnOnce(SocketAddr) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let Place { data, log, listen, auth, tls, origins, insecure, read_only, schema, pages } = place;
+) -> Result<Option<Copied>, Failure> {
+    let Place { data, log, listen, auth, tls, origins, insecure, read_only, schema, pages, copy_to } = place;
     let storage = Storage::open(data, log.as_ref()).await?;
     let SchemaFile { schema, authority } = schema;
     let config = ServerConfig {
@@ -97,13 +108,22 @@ pub(super) async fn host(
         pages,
     };
     let server = storage.serve(config).await.map_err(Failure::failed)?;
+    let copying = match copy_to.zip(storage.alone()) {
+        Some((place, directory)) => Some(Beside::start(directory, &place).await?),
+        None => None,
+    };
     let ended = match begun(server.address()).await {
         Ok(()) => stop::told().await,
         failed => failed,
     };
     eprintln!("tapeline: stopping");
     server.stop().await;
-    storage.close().and(ended)
+    // Nothing is acknowledged any more.
+    let copied = match copying {
+        Some(copying) => copying.finish().await.map(Some),
+        None => Ok(None),
+    };
+    storage.close().and(ended).and(copied)
 }
 
 fn read_config(path: &Path) -> Result<File, Failure> {

@@ -6,6 +6,7 @@ mod nats;
 mod support;
 
 mod believers;
+mod copy;
 mod faults;
 mod following;
 mod front;
@@ -13,5 +14,6 @@ mod lost;
 mod nodes;
 mod presence;
 mod quorum;
+mod retained;
 mod rolling;
 mod world;

@@ -4,6 +4,7 @@
 //! LOCK       held by the process that has the directory open
 //! FORMAT     "tapeline log 3\n": the format of everything beside it
 //! CACHE      the identity of the log that this is the cache of, where it is one
+//! COPYING    a log is being copied there, and is not whole
 //! journal/   what was acknowledged and is not yet safe in the store
 //! store/     everything else
 //! ```
@@ -17,6 +18,7 @@ use super::OpenError;
 const LOCK: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";
 const CACHE: &str = "CACHE";
+const COPYING: &str = "COPYING";
 const FORMAT: u32 = 3;
 /// In 1, streams had no horizon, and segments no index; in 2, objects had no indexes. All else is the same, so such a
 /// directory is opened as it is; from then on it says the newer format, for the sake of versions that know an older one
@@ -36,8 +38,33 @@ impl Directory {
         let directory = Self::locked(path)?;
         match directory.read_cache()? {
             Some(of) => Err(OpenError::Cache { directory: path.to_owned(), of }),
+            None if directory.is_being_copied() => Err(OpenError::Copying { directory: path.to_owned() }),
             None => directory.prepare(),
         }
+    }
+
+    /// Takes a directory into which a log may be copied, making it where there is none.
+    pub(super) fn take_to_copy(path: &Path) -> Result<Self, OpenError> {
+        let directory = Self::locked(path)?;
+        match directory.read_cache()? {
+            Some(of) => Err(OpenError::Cache { directory: path.to_owned(), of }),
+            None => directory.prepare(),
+        }
+    }
+
+    /// Whether a log is being copied there.
+    pub(super) fn is_being_copied(&self) -> bool {
+        self.path.join(COPYING).exists()
+    }
+
+    /// Says that a log is being copied there, or that it is whole.
+    pub(super) fn say_copying(&self, copying: bool) -> io::Result<()> {
+        let path = self.path.join(COPYING);
+        match copying {
+            true => write_line(&path, "tapeline copy was not finished: run it again")?,
+            false => fs::remove_file(path)?,
+        }
+        sync_directory(&self.path)
     }
 
     /// Takes a directory with the cache of a log, making it where there is none.

@@ -16,6 +16,7 @@ use tapeline_core::query::index::Index;
 use super::clients::Clients;
 use super::indexes::{Building, Indexes, put_rows};
 use super::journal::Journal;
+use super::kept;
 use super::load::load_row;
 use super::reclaim::Reclaim;
 use super::rows::{Horizon, MetaRow, Row, StreamRow, Tail, entry_key};
@@ -150,7 +151,7 @@ impl Flusher {
     /// Lets go what is to go.
     fn trim(&mut self) -> Result<(), LogError> {
         while let Some((trim, done)) = self.shared.streams.next_trim() {
-            trim.map_or(Ok(()), |trim| self.let_go(trim))?;
+            self.let_go(trim)?;
             done.send(()).unwrap_or_default();
         }
         Ok(())
@@ -208,6 +209,12 @@ impl Flusher {
         unflushed: &Layers,
     ) -> Result<(), LogError> {
         let Remembered { tail, clients, horizon, indexes } = self.remember(snapshot, number, unflushed)?;
+        if let Some(begins) = unflushed.iter().find_map(|layer| layer.begins) {
+            (*tail, *horizon) = (Tail { from: begins.seq, bytes: 0 }, begins);
+        }
+        for (from, block) in unflushed.iter().flat_map(|layer| &layer.kept) {
+            rows.push(kept::row_of(number, *from, block)?);
+        }
         *tail = write_events(rows, snapshot, number, *tail, unflushed.batches())?;
         clients.take(rows, number, unflushed);
         let Unflushed { stream, state, bytes, .. } = unflushed.last();

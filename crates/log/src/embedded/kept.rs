@@ -23,9 +23,14 @@ pub(super) fn row(number: u64, segment: &EventBlock, keep: &[Collection]) -> Res
     if kept.is_empty() {
         return Ok(None);
     }
+    row_of(number, segment.from(), &kept).map(Some)
+}
+
+/// The row of events that were kept of the segment that began there.
+pub(super) fn row_of(number: u64, from: Seq, kept: &EventBlock) -> Result<Row, LogError> {
     let mut value = (kept.bytes().len() as u32).to_le_bytes().to_vec();
     value.extend(zstd::bulk::compress(kept.bytes(), limits::SEGMENT_LEVEL)?);
-    Ok(Some((events_key(table::KEPT, number, segment.from()).into(), Some(value.into()))))
+    Ok((events_key(table::KEPT, number, from).into(), Some(value.into())))
 }
 
 /// What was kept of a stream, from `from` on, as many as `most_bytes` take but at least one where there is one.

@@ -6,7 +6,9 @@
 //! journal. After a stop of any kind the store is as it was at the last checkpoint and the journal has the rest.
 
 mod cache;
+mod carry;
 mod clients;
+mod copying;
 mod directory;
 mod flush;
 mod index;
@@ -50,6 +52,7 @@ use flush::Shared;
 use load::load_row;
 use streams::Table;
 
+pub use carry::Carried;
 pub use journal::bare::{BareJournal, bare_journal};
 pub use space::{Space, StreamSpace, space};
 pub use stats::{COMMIT_BUCKETS, Stats};
@@ -97,6 +100,12 @@ pub enum OpenError {
         directory: PathBuf,
         /// The identity of the log.
         of: String,
+    },
+    /// A log is being copied there.
+    #[error("{directory} is a copy that was not finished: run tapeline copy again")]
+    Copying {
+        /// The directory.
+        directory: PathBuf,
     },
     /// It has a log of its own.
     #[error("{directory} has a log of its own, and cannot be the cache of another: use another directory")]
@@ -162,6 +171,10 @@ impl Embedded {
         stats
     }
 
+    fn lock_directory(&self) -> MutexGuard<'_, Option<directory::Directory>> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn join(&self) {
         let mut threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner)).into_iter();
         threads.next().into_iter().for_each(join);
@@ -169,7 +182,12 @@ impl Embedded {
         threads.next().into_iter().for_each(join);
         self.shared.compactions.close();
         threads.for_each(join);
-        self.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.lock_directory().take();
+    }
+
+    /// Waits until what was applied to a stream so far is in the store.
+    fn write_out(&self, stream: &StreamName) -> Result<(), LogError> {
+        self.shared.streams.write_out(self.table(stream)?, stream)
     }
 
     /// The table with a stream in memory, where there is such a stream.

@@ -277,6 +277,12 @@ pub(super) fn client_key(number: u64, client: ClientId) -> Vec<u8> {
     key
 }
 
+/// The client in a key that [`client_key`] made.
+pub(super) fn read_client_key(row: &[u8]) -> Option<ClientId> {
+    let (_, client) = read_number(row.strip_prefix(&[table::CLIENT])?)?;
+    Some(ClientId(u128::from_be_bytes(client.try_into().ok()?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

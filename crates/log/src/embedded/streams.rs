@@ -52,8 +52,11 @@ pub(super) struct Table {
     pub(super) closing: bool,
     /// The flusher is to write now.
     pub(super) flush_now: bool,
-    /// What is to be let go once all that was applied is written, and who waits for it.
-    trims: VecDeque<(Option<Trim>, SyncSender<()>)>,
+    /// What is to be let go, and who waits for it.
+    trims: VecDeque<(Trim, SyncSender<()>)>,
+    /// Generations that were handed out to be written, and those that are in the store.
+    handed_out: u64,
+    written: u64,
 }
 
 /// One stream.
@@ -270,6 +273,7 @@ impl Streams {
         let generation = Arc::new(std::mem::take(&mut table.current));
         table.outstanding.settle(&generation.covered);
         table.writing = Some(generation.clone());
+        table.handed_out += 1;
         Some((generation, table.outstanding.lowest(), table.next_number))
     }
 
@@ -277,13 +281,37 @@ impl Streams {
     pub(super) fn end_write(&self) {
         let mut table = self.lock();
         table.writing = None;
+        table.written = table.handed_out;
         table.evict();
         drop(table);
         self.changed.notify_all();
     }
 
-    /// Has all that was applied written, then events let go; `done` hears of it, or goes where that will never be.
-    pub(super) fn request(&self, trim: Option<Trim>, done: SyncSender<()>) -> Result<(), LogError> {
+    /// Waits until what was applied to a stream so far is in the store.
+    pub(super) fn write_out(&self, mut table: MutexGuard<'_, Table>, name: &StreamName) -> Result<(), LogError> {
+        let Some(number) = table.streams.get(name).map(|stream| stream.number) else { return Ok(()) };
+        let is_in = |generation: &Generation| generation.streams.contains_key(&number);
+        let wanted = match (is_in(&table.current), table.writing.as_deref().is_some_and(is_in)) {
+            (true, _) => table.handed_out + 1,
+            (false, true) => table.handed_out,
+            (false, false) => return Ok(()),
+        };
+        while table.written < wanted {
+            if let Some(broken) = &table.broken {
+                return Err(broken.clone());
+            }
+            if table.closing {
+                return Err(LogError::Storage("the log is closed".into()));
+            }
+            table.flush_now = true;
+            self.changed.notify_all();
+            table = self.changed.wait(table).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    /// Has events let go; `done` hears of it, or goes where that will never be.
+    pub(super) fn request(&self, trim: Trim, done: SyncSender<()>) -> Result<(), LogError> {
         let mut table = self.lock();
         if let Some(broken) = &table.broken {
             return Err(broken.clone());
@@ -298,7 +326,7 @@ impl Streams {
     }
 
     /// What the flusher is to let go next.
-    pub(super) fn next_trim(&self) -> Option<(Option<Trim>, SyncSender<()>)> {
+    pub(super) fn next_trim(&self) -> Option<(Trim, SyncSender<()>)> {
         self.lock().trims.pop_front()
     }
 

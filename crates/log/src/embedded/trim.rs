@@ -39,27 +39,17 @@ pub(super) struct Trim {
 
 impl Embedded {
     pub(super) fn trim_now(&self, name: &StreamName, before: Seq, keep: &[Collection]) -> Result<Seq, LogError> {
-        if self.has_unflushed(name)? {
-            self.let_go(None)?;
-        }
+        self.write_out(name)?;
         loop {
             let snapshot = self.shared.store.snapshot();
             let Some(row) = load_row(&snapshot, name)? else { return Ok(Seq::FIRST) };
-            let trim = Trim::plan(&snapshot, name, &row, before, keep)?;
-            if trim.is_none() {
-                return Ok(row.horizon.seq);
-            }
+            let Some(trim) = Trim::plan(&snapshot, name, &row, before, keep)? else { return Ok(row.horizon.seq) };
             self.let_go(trim)?;
         }
     }
 
-    fn has_unflushed(&self, name: &StreamName) -> Result<bool, LogError> {
-        let table = self.table(name)?;
-        Ok(table.streams.get(name).is_some_and(|stream| table.unflushed(stream.number).next().is_some()))
-    }
-
-    /// Waits until the flusher has written what was applied, and has let go a step.
-    fn let_go(&self, trim: Option<Trim>) -> Result<(), LogError> {
+    /// Waits until the flusher has let go a step.
+    fn let_go(&self, trim: Trim) -> Result<(), LogError> {
         let (tell, hear) = sync_channel(1);
         self.shared.streams.request(trim, tell)?;
         hear.recv().map_err(|_| LogError::Storage("the log is closed, or cannot be written".into()))

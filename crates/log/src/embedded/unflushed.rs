@@ -10,11 +10,13 @@ use std::time::Instant;
 use super::latest::Latest;
 use rustc_hash::FxHashMap;
 use tapeline_core::batch::Batch;
+use tapeline_core::block::EventBlock;
 use tapeline_core::name::{Key, StreamName};
-use tapeline_core::numbers::ClientId;
+use tapeline_core::numbers::{ClientId, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::state::{ClientState, StreamState};
 
+use super::rows::Horizon;
 use crate::contract::StateChanges;
 
 /// What an entry or client takes in memory besides what is on the log, roughly.
@@ -49,6 +51,10 @@ pub(super) struct Unflushed {
     pub(super) batches: Vec<Arc<Batch>>,
     pub(super) entries: Latest<Key, Entry>,
     pub(super) clients: Latest<ClientId, ClientState>,
+    /// Where its events begin, where it comes from another log and is new.
+    pub(super) begins: Option<Horizon>,
+    /// Events that were kept elsewhere of those before, and where their segments began.
+    pub(super) kept: Vec<(Seq, EventBlock)>,
 }
 
 impl Generation {
@@ -61,18 +67,36 @@ impl Generation {
         changes: StateChanges,
         batches: Vec<(u64, Arc<Batch>)>,
     ) {
-        self.since.get_or_insert_with(Instant::now);
         self.bytes += (changes.entries.len() + changes.clients.len() + 1) * CHANGE_BYTES;
-        let layers = self.streams.entry(number).or_insert_with(|| Layers::new(stream, changes.state));
-        let top = layers.top();
+        for (group, batch) in &batches {
+            *self.covered.entry(*group).or_default() += 1;
+            self.bytes += batch.block.bytes().len();
+        }
+        let top = self.top(number, stream, changes.state);
         (top.state, top.bytes) = (changes.state, bytes);
         changes.entries.into_iter().for_each(|(key, entry)| top.entries.put(key, entry));
         changes.clients.into_iter().for_each(|(client, state)| top.clients.put(client, state));
-        for (group, batch) in batches {
-            *self.covered.entry(group).or_default() += 1;
-            self.bytes += batch.block.bytes().len();
-            top.batches.push(batch);
-        }
+        top.batches.extend(batches.into_iter().map(|(_, batch)| batch));
+    }
+}
+
+impl Generation {
+    /// A stream comes from another log, and begins there.
+    pub(super) fn begin(&mut self, number: u64, stream: &StreamName, state: StreamState, horizon: Horizon) {
+        self.top(number, stream, state).begins = Some(horizon);
+    }
+
+    /// Takes events that were kept elsewhere.
+    pub(super) fn keep(&mut self, number: u64, stream: &StreamName, state: StreamState, from: Seq, block: EventBlock) {
+        self.bytes += block.bytes().len();
+        let top = self.top(number, stream, state);
+        top.kept.retain(|(known, _)| *known != from);
+        top.kept.push((from, block));
+    }
+
+    fn top(&mut self, number: u64, stream: &StreamName, state: StreamState) -> &mut Unflushed {
+        self.since.get_or_insert_with(Instant::now);
+        self.streams.entry(number).or_insert_with(|| Layers::new(stream, state)).top()
     }
 }
 
@@ -132,6 +156,6 @@ impl Layers {
 impl Unflushed {
     fn new(stream: StreamName, state: StreamState) -> Self {
         let (batches, entries, clients) = (Vec::new(), Latest::new(), Latest::new());
-        Self { stream, state, bytes: 0, batches, entries, clients }
+        Self { stream, state, bytes: 0, batches, entries, clients, begins: None, kept: Vec::new() }
     }
 }

@@ -216,7 +216,7 @@ impl Shared {
     }
 
     /// The bucket with the leases, made where there is none.
-    async fn bucket(&self) -> Option<Store> {
+    pub(super) async fn bucket(&self) -> Option<Store> {
         let bucket = format!("{}-nodes", self.prefix);
         if let Ok(found) = self.context.get_key_value(&bucket).await {
             return Some(found);

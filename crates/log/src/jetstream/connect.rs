@@ -17,9 +17,11 @@ use super::settings::{Settings, Storage};
 use super::{JetStream, Shared, subject, words};
 use crate::limits;
 
-const FORMAT: &str = "tapeline-format";
-const LOG: &str = "tapeline-log";
-const STREAMS: &str = "tapeline-streams";
+pub(super) const FORMAT: &str = "tapeline-format";
+pub(super) const LOG: &str = "tapeline-log";
+pub(super) const STREAMS: &str = "tapeline-streams";
+/// Says that a log is being copied there, and is not whole.
+pub(super) const COPYING: &str = "tapeline-copying";
 const THIS_FORMAT: &str = "1";
 /// How many JetStream streams a new log is spread over where nothing else is said.
 const NEW_STREAMS: usize = 16;
@@ -65,6 +67,9 @@ pub enum ConnectError {
         /// What was said.
         said: String,
     },
+    /// A log is being copied there.
+    #[error("the log {0:?} is a copy that was not finished: run tapeline copy again")]
+    Copying(String),
     /// The JetStream stream is not one of a log.
     #[error("the JetStream stream {0:?} is no part of a log of this version: use another prefix, or a newer version")]
     Foreign(String),
@@ -76,6 +81,15 @@ impl JetStream {
     /// # Errors
     /// Where no server can be reached, or the log cannot be had as the settings say.
     pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
+        let log = Self::connect_to_copy(settings).await?;
+        if log.is_being_copied() { Err(ConnectError::Copying(settings.prefix.clone())) } else { Ok(log) }
+    }
+
+    /// Connects to a log into which another one may be copied.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), but for logs that are not whole.
+    pub async fn connect_to_copy(settings: &Settings) -> Result<Self, ConnectError> {
         let client = connect(settings).await?;
         check(&client)?;
         let context = ContextBuilder::new().timeout(limits::ANSWER_WITHIN).build(client.clone());
@@ -87,6 +101,8 @@ impl JetStream {
             let config = config(settings, &streams[0].cached_info().config, place);
             streams.push(patiently(|| make(&context, config.clone())).await?);
         }
+        let config = snapshots(settings, &streams[0].cached_info().config);
+        let snapshots = patiently(|| make(&context, config.clone())).await?;
         Ok(Self {
             shared: Arc::new(Shared {
                 runtime: Handle::current(),
@@ -95,6 +111,7 @@ impl JetStream {
                 prefix: settings.prefix.clone(),
                 id,
                 streams,
+                snapshots,
                 table: Mutex::new(Table::default()),
                 room: Condvar::new(),
             }),
@@ -132,13 +149,18 @@ async fn first(context: &Context, settings: &Settings) -> Result<Stream, Connect
         storage: settings.storage.unwrap_or_default().into(),
         metadata: HashMap::from([
             (FORMAT.into(), THIS_FORMAT.into()),
-            (LOG.into(), format!("{:016x}", fastrand::u64(..))),
+            (LOG.into(), new_id()),
             (STREAMS.into(), streams.to_string()),
         ]),
         ..Config::default()
     };
     let config = config(settings, &new, 0);
     patiently(|| find_or_make(context, config.clone())).await
+}
+
+/// The identity of a log that was not there before.
+pub(super) fn new_id() -> String {
+    format!("{:016x}", fastrand::u64(..))
 }
 
 /// How one of the JetStream streams of a log is kept, as another one is.
@@ -158,6 +180,12 @@ fn config(settings: &Settings, like: &Config, place: usize) -> Config {
         metadata: [FORMAT, LOG, STREAMS].iter().filter_map(own).collect(),
         ..Config::default()
     }
+}
+
+/// How the snapshots of a log are kept.
+fn snapshots(settings: &Settings, like: &Config) -> Config {
+    let name = format!("{}-snapshots", settings.prefix);
+    Config { subjects: vec![format!("{name}.*")], name, ..config(settings, like, 0) }
 }
 
 fn name(prefix: &str, place: usize) -> String {

@@ -10,16 +10,21 @@
 //! next one ([`lanes`]). A message says in its header where the stream is with it, so the last message of a subject says
 //! all about a stream, and a place in it is found by looking at a few messages ([`read`]). The last message is never removed.
 //!
+//! Where the first events of a stream were let go, a snapshot has what they made ([`snapshots`]).
+//!
 //! Nothing is kept here of what was read, but for where the streams end that were written to last.
 
+mod carry;
 mod cluster;
 mod connect;
+mod copying;
 mod lanes;
 mod list;
 mod message;
 mod publish;
 mod read;
 mod settings;
+mod snapshots;
 mod subject;
 mod watch;
 
@@ -57,6 +62,8 @@ struct Shared {
     id: String,
     /// The JetStream streams that ours are spread over.
     streams: Vec<Stream>,
+    /// The one that has their snapshots.
+    snapshots: Stream,
     table: Mutex<Table>,
     /// Tells those who wait for room in the queue.
     room: Condvar,

@@ -7,6 +7,7 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
+use tapeline_core::batch::Batch;
 use tapeline_core::name::StreamName;
 
 use super::lanes::{Place, Waiting};
@@ -38,6 +39,18 @@ impl Outgoing {
         group.iter().for_each(|waiting| message::put(&mut payload, &waiting.encoded));
         Self { before, after, payload: payload.into() }
     }
+
+    /// A batch that comes from another log.
+    pub(super) fn of(before: End, batch: &Batch) -> Self {
+        let mut payload = Vec::new();
+        message::put(&mut payload, &batch.encode());
+        Self { before, after: before.with(batch), payload: payload.into() }
+    }
+
+    /// Where the stream is after them.
+    pub(super) const fn after(&self) -> End {
+        self.after
+    }
 }
 
 impl Shared {
@@ -62,7 +75,7 @@ impl Shared {
         }
     }
 
-    async fn publish_part(
+    pub(super) async fn publish_part(
         &self,
         subject: &str,
         last: Sequence,

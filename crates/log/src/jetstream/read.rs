@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind};
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind, Stream};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tapeline_core::batch::Batch;
@@ -17,6 +17,9 @@ use super::message::{self, End, Message, damaged};
 use super::{JetStream, Sequence, Shared, failed};
 use crate::contract::LogError;
 use crate::limits;
+
+const MISSING: &str = "batches are missing from here on: they were let go, or removed. A server whose cache is that old has \
+                       to be stopped and its directory removed, which is made again";
 
 /// From where on to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub struct Batches {
 
 impl Start {
     /// Whether a message that ends there has something of it.
-    fn is_in(self, end: &End) -> bool {
+    pub(super) fn is_in(self, end: &End) -> bool {
         match self {
             Self::After(position) => end.head.position > position,
             Self::At(seq) => end.head.seq > seq,
@@ -76,7 +79,12 @@ fn there(end: End) -> Option<End> {
 impl Shared {
     /// The last message of a stream, as the leader has it.
     pub(super) async fn last(&self, stream: &StreamName) -> Result<Option<Message>, LogError> {
-        match self.home(stream).get_last_raw_message_by_subject(&self.subject(stream)).await {
+        self.last_of(self.home(stream), &self.subject(stream)).await
+    }
+
+    /// The last message of a subject, as the leader has it.
+    pub(super) async fn last_of(&self, home: &Stream, subject: &str) -> Result<Option<Message>, LogError> {
+        match home.get_last_raw_message_by_subject(subject).await {
             Ok(found) => Message::read(found).map(Some),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(failed(&error)),
@@ -104,13 +112,13 @@ impl Shared {
         let mut reading = Reading { subject: self.subject(stream), from, most_bytes, ..Reading::default() };
         self.gather(stream, &mut reading, start, last_sequence).await?;
         if !reading.begins_well() {
-            return Err(damaged(&reading.subject, start, "batches are missing from here on: were messages removed?"));
+            return Err(damaged(&reading.subject, start, MISSING));
         }
         Ok(Batches { end, before: reading.before, batches: reading.batches })
     }
 
     /// Where the first message begins that has something of what is looked for, which `last` has.
-    async fn locate(&self, stream: &StreamName, last: Message, from: Start) -> Result<Sequence, LogError> {
+    pub(super) async fn locate(&self, stream: &StreamName, last: Message, from: Start) -> Result<Sequence, LogError> {
         let (mut low, mut found) = (Sequence::FIRST, last);
         let mut high = found.sequence;
         // The first such message is `found`, or it is in `low..high`.
@@ -127,7 +135,7 @@ impl Shared {
     }
 
     /// The first message of a stream from a place on, as the leader has it. There is one.
-    async fn next(&self, stream: &StreamName, from: Sequence) -> Result<Message, LogError> {
+    pub(super) async fn next(&self, stream: &StreamName, from: Sequence) -> Result<Message, LogError> {
         let (home, subject) = (self.home(stream), self.subject(stream));
         let found = home.raw_message_builder().sequence(from.0).next_by_subject(subject.clone()).send().await;
         match found {
@@ -149,7 +157,7 @@ impl Shared {
     ) -> Result<(), LogError> {
         let mut next = start;
         while next <= last && !reading.is_full() {
-            let mut messages = self.several(stream, next).await?;
+            let mut messages = self.several(self.home(stream), &reading.subject, next).await?;
             if messages.is_empty() {
                 messages.push(self.next(stream, next).await?);
             }
@@ -163,18 +171,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Some messages of a stream from a place on, as a replica has them: none where it does not have the first yet.
-    async fn several(&self, stream: &StreamName, from: Sequence) -> Result<Vec<Message>, LogError> {
+    /// Some messages of a subject from a place on, as a replica has them: none where it does not have the first yet.
+    pub(super) async fn several(&self, home: &Stream, subject: &str, from: Sequence) -> Result<Vec<Message>, LogError> {
         let inbox = self.client.new_inbox();
         let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| failed(&error))?;
         let request = format!(
             r#"{{"seq":{},"next_by_subj":"{}","batch":{},"max_bytes":{}}}"#,
             from.0,
-            self.subject(stream),
+            subject,
             limits::READ_MESSAGES,
             limits::READ_MESSAGES_BYTES
         );
-        let api = format!("$JS.API.DIRECT.GET.{}", self.home(stream).cached_info().config.name);
+        let api = format!("$JS.API.DIRECT.GET.{}", home.cached_info().config.name);
         self.client.publish_with_reply(api, inbox, request.into()).await.map_err(|error| failed(&error))?;
         let mut messages = Vec::new();
         loop {

@@ -28,6 +28,11 @@ pub(super) fn all(prefix: &str, place: usize) -> String {
     format!("{prefix}.{place}.*")
 }
 
+/// The subject of a stream's snapshots.
+pub(super) fn of_snapshots(prefix: &str, stream: &StreamName) -> String {
+    format!("{prefix}-snapshots.{}", utf8_percent_encode(stream.as_str(), SPELLED))
+}
+
 /// The name in a subject that [`of`] made.
 pub(super) fn name(subject: &str) -> Option<StreamName> {
     let spelled = subject.rsplit('.').next()?;

@@ -30,14 +30,8 @@ impl EventLog for Node {
     }
 
     async fn info(&self, stream: &StreamName) -> Result<Option<StreamInfo>, LogError> {
-        let cached = self.cache.info(stream).await?;
-        let end = match self.log.end(stream).await {
-            Err(error) if error.is_retryable() && cached.is_some() => return Ok(cached),
-            end => end?,
-        };
-        check(stream, cached.as_ref(), end.as_ref())?;
-        let horizon = cached.map_or(Seq::FIRST, |cached| cached.horizon);
-        Ok(end.map(|end| StreamInfo { stream: stream.clone(), head: end.head, horizon, bytes: end.bytes }))
+        self.begin(stream).await?;
+        self.listed(stream).await
     }
 
     async fn head(&self, stream: &StreamName) -> Result<Option<Head>, LogError> {
@@ -71,9 +65,13 @@ impl EventLog for Node {
         Ok(first_of(&batches, most_bytes))
     }
 
-    /// The events go from this machine; on JetStream they stay.
     async fn trim(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Result<Seq, LogError> {
-        self.cache.trim(stream, before, keep).await
+        let horizon = self.cache.trim(stream, before, keep).await?;
+        if let Err(error) = self.shorten(stream, horizon).await {
+            // The next look at it tries again.
+            eprintln!("tapeline: the log of stream {stream} cannot be shortened: {error}");
+        }
+        Ok(horizon)
     }
 
     fn reclaim(&self) {
@@ -87,7 +85,7 @@ impl EventLog for Node {
     async fn streams(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
         let names = self.log.names(after, limit).await?;
         let infos =
-            stream::iter(names).map(|name| async move { self.info(&name).await }).buffered(limits::ENDS_AT_ONCE);
+            stream::iter(names).map(|name| async move { self.listed(&name).await }).buffered(limits::ENDS_AT_ONCE);
         infos.try_filter_map(async |info| Ok(info)).try_collect().await
     }
 
@@ -111,6 +109,18 @@ impl EventLog for Node {
 }
 
 impl Node {
+    /// A stream as it is known here, without bringing anything.
+    async fn listed(&self, stream: &StreamName) -> Result<Option<StreamInfo>, LogError> {
+        let cached = self.cache.info(stream).await?;
+        let end = match self.log.end(stream).await {
+            Err(error) if error.is_retryable() && cached.is_some() => return Ok(cached),
+            end => end?,
+        };
+        check(stream, cached.as_ref(), end.as_ref())?;
+        let horizon = cached.map_or(Seq::FIRST, |cached| cached.horizon);
+        Ok(end.map(|end| StreamInfo { stream: stream.clone(), head: end.head, horizon, bytes: end.bytes }))
+    }
+
     /// The batches after a position that the cache has received and not applied.
     async fn waiting(
         &self,
@@ -174,7 +184,7 @@ fn ahead(stream: &StreamName, cached: &Head, position: Position) -> LogError {
 }
 
 /// Events of batches that were read, from one of them on.
-fn joined(found: &Batches, from: Seq, most_bytes: usize) -> EventBlock {
+pub(super) fn joined(found: &Batches, from: Seq, most_bytes: usize) -> EventBlock {
     let mut blocks = found.batches.iter().map(|batch| &batch.block);
     let Some(mut all) = blocks.next().cloned() else {
         let (seq, chain) = found.end.map_or((Seq::FIRST, Chain::EMPTY), |end| (end.head.seq, end.head.chain));

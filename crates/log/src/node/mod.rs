@@ -8,9 +8,12 @@
 //!
 //! The truth is on JetStream: what is acknowledged is there. The cache has a stream up to some batch, in the very form in
 //! which a server on one machine keeps it, and can be lost with the machine: on an empty one a stream is played from the
-//! log when it is first needed.
+//! log when it is first needed, from its newest snapshot on where it has one ([`begin`]). What retention lets go of the cache
+//! goes from the log, too ([`shorten`]).
 
+mod begin;
 mod log;
+mod shorten;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +32,8 @@ use crate::pin::Pin;
 pub struct Node {
     log: JetStream,
     cache: Arc<Embedded>,
+    /// Held while a stream is brought from its snapshot.
+    beginning: tokio::sync::Mutex<()>,
 }
 
 impl Node {
@@ -38,7 +43,7 @@ impl Node {
     /// Where the directory has something else than a cache of this log, or cannot be used.
     pub fn open(log: JetStream, directory: &Path) -> Result<Self, OpenError> {
         let cache = Arc::new(Embedded::open_cache(directory, log.id())?);
-        Ok(Self { log, cache })
+        Ok(Self { log, cache, beginning: tokio::sync::Mutex::default() })
     }
 
     /// The nodes that share the log.

@@ -20,7 +20,7 @@ use std::thread::{self, Thread};
 use tapeline_core::numbers::Position;
 
 use crate::contract::{Append, AppendError, EventLog, StateStore};
-pub use writer::{Writer, delete, key};
+pub use writer::{Writer, count, delete, key};
 
 /// A fresh log for a case.
 pub struct Fresh<B> {

@@ -54,8 +54,8 @@ fn story<B: EventLog + StateStore>(mut fresh: Fresh<B>) {
         }
         if let (Some(reopen), 0) = (&mut fresh.reopen, round % 9) {
             fresh.log = reopen(fresh.log);
-            stream.writer.catch_up(&*fresh.log);
             transition_reopened(&*fresh.log, &mut stream);
+            stream.writer.catch_up(&*fresh.log);
         }
         assert_trimmed(&*fresh.log, &stream, &mut random);
     }

@@ -7,6 +7,7 @@ mod contract;
 mod faults;
 mod nodes;
 mod races;
+mod snapshots;
 
 use std::path::Path;
 use std::sync::Arc;

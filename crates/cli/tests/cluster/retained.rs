@@ -1,0 +1,62 @@
+//! What a schema lets go of goes from the log, and a node with an empty disk begins with what is left.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::nats::Nats;
+use super::support::Server;
+
+/// Objects of the stream.
+const OBJECTS: usize = 20_000;
+/// Events in a request.
+const EVENTS: usize = 250;
+
+#[test]
+fn a_node_with_an_empty_disk_has_what_was_let_go_from_a_snapshot() {
+    let (nats, schema) = (Nats::start(3), tempfile::NamedTempFile::new().expect("a file"));
+    std::fs::write(schema.path(), "[streams.\"*\"]\nretain = { events = 1000 }\n").expect("written");
+    let arguments = ["--log", &nats.address(), "--schema", schema.path().to_str().expect("text")];
+    let node = Server::start_with(&arguments);
+    let url = node.url.replace("ws://", "http://");
+    for first in (0..OBJECTS).step_by(EVENTS) {
+        let event =
+            |id: usize| format!(r#"{{"ops":[{{"insert":"things","id":"t{id}","set":{{"text":"thing {id}"}}}}]}}"#);
+        let events: Vec<String> = (first..first + EVENTS).map(event).collect();
+        let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
+        ureq::post(format!("{url}/v1/streams/large/events"))
+            .content_type("application/json")
+            .send(&body)
+            .expect("recorded");
+    }
+    assert!(node.run(&["compact"]).status.success());
+    let horizon = |node: &Server| status(node)["horizon"].as_u64().expect("a number");
+    let begun = Instant::now();
+    while horizon(&node) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "in time");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Whoever asks again finds the snapshot, which is made after the cache is trimmed.
+    let log = loop {
+        let other = Server::start_with(&arguments);
+        if horizon(&other) > 0 || begun.elapsed() > Duration::from_secs(60) {
+            break other;
+        }
+    };
+    assert!(horizon(&log) > 0);
+    let begun = Instant::now();
+    let fresh = Server::start_with(&["--log", &nats.address(), "--read-only"]);
+    let listening = begun.elapsed();
+    let page = ureq::get(format!("{}/v1/streams/large/snapshot", fresh.url.replace("ws://", "http://"))).call();
+    let text = page.expect("a page").body_mut().read_to_string().expect("text");
+    assert!(text.lines().count() > 1_000);
+    eprintln!("listening after {listening:?}, its first page after {:?}", begun.elapsed());
+    assert_eq!(status(&fresh), status(&node));
+    assert_eq!(fresh.lines(&["objects", "large"]).len(), OBJECTS);
+}
+
+fn status(node: &Server) -> Value {
+    let mut status = node.lines(&["status", "large", "--json"]).remove(0);
+    status.as_object_mut().expect("an object").remove("subscribers");
+    status
+}
