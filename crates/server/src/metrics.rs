@@ -48,6 +48,9 @@ pub(crate) struct Metrics {
     pub(crate) tail_bytes: Gauge,
     pub(crate) queued: Gauge,
     pub(crate) commit_seconds: Histogram,
+    pub(crate) asked: Counter,
+    pub(crate) ask_failures: Counter,
+    pub(crate) asked_seconds: Histogram,
 }
 
 impl Metrics {
@@ -60,6 +63,8 @@ impl Metrics {
             "From giving a batch to the log to hearing that it is durable",
             commit_seconds.clone(),
         );
+        let asked_seconds = Histogram::new(exponential_buckets(0.000_5, 2.0, 14));
+        r.register("asked_seconds", "How long validators take to answer", asked_seconds.clone());
         Self {
             events: counter(r, "events_recorded", "Events that became durable"),
             batches: counter(r, "batches_appended", "Batches that became durable"),
@@ -81,9 +86,12 @@ impl Metrics {
             streams: gauge(r, "resident_streams", "Streams in memory"),
             resident_bytes: gauge(r, "resident_bytes", "Bytes of streams in memory, estimated"),
             tail_bytes: gauge(r, "tail_bytes", "Bytes of recent events in memory for readers"),
+            asked: counter(r, "questions_asked", "Questions that validators answered"),
+            ask_failures: counter(r, "question_failures", "Requests to validators that were given up"),
             queued: gauge(r, "queued_commands", "Commands that shards took in their last turn"),
             registry,
             commit_seconds,
+            asked_seconds,
         }
     }
 

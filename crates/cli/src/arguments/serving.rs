@@ -42,6 +42,9 @@ pub struct Serve {
     /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
     #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
     pub schema: Option<PathBuf>,
+    /// A TOML file that names the application's own backend: who is asked before an event is recorded.
+    #[arg(long, env = "TAPELINE_BACKEND", value_name = "FILE")]
+    pub backend: Option<PathBuf>,
     /// A TOML file with these settings. What is said here or in the environment goes first.
     #[arg(long, env = "TAPELINE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
