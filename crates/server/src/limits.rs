@@ -257,6 +257,27 @@ pub const ASKED_AT_ONCE: usize = 4;
 pub const ASKED_BYTES: usize = 16 << 20;
 /// How often validators are asked about one event that others keep changing the meaning of.
 pub const ASKED_AGAIN: u32 = 16;
+/// Receivers.
+pub const RECEIVERS: usize = 16;
+/// How long a receiver may take for a post.
+pub const RECEIVER_WITHIN: Duration = Duration::from_secs(10);
+/// Streams that a receiver is told of in one post.
+pub const RECEIVER_STREAMS_TOGETHER: usize = 100;
+/// Bytes of events that are read for one post of one stream, and past which no other stream is in it.
+pub const RECEIVER_READ_BYTES: usize = 256 << 10;
+/// Names of streams that wait until a receiver is told of them, and streams of which it is remembered how far it is; with more, all
+/// streams are looked at again.
+pub const RECEIVER_STREAMS: usize = 1 << 16;
+/// How long a receiver is left alone after a post that failed; twice that after the next.
+pub const RECEIVER_PAUSE: Duration = Duration::from_millis(500);
+/// At most so long.
+pub const RECEIVER_PAUSE_MOST: Duration = Duration::from_secs(30);
+/// How often it is looked whether there is anything to do, where nothing is.
+pub const RECEIVER_LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// How often all streams are looked at where other nodes record, too.
+pub const RECEIVER_SCANS_EVERY: Duration = Duration::from_secs(60);
+/// Events that stay of those that say how far a receiver is.
+pub const RECEIVER_EVENTS: u64 = 1_024;
 
 // Stopping.
 

@@ -10,7 +10,7 @@ use tapeline_core::schema::Schema;
 use tapeline_log::{EventLog, LogError, StateStore};
 
 use crate::auth::{AuthError, Authenticator, Verified};
-use crate::backend::Validators;
+use crate::backend::{Validators, receivers};
 use crate::budget::Budget;
 use crate::cluster::Nodes;
 use crate::config::ServerConfig;
@@ -62,6 +62,10 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
         let ServerConfig { schema, authority, auth, readings, pages, .. } = config.clone();
         let metrics = Arc::new(Metrics::new());
         let validators = Arc::new(Validators::start(config.backend.validators.clone(), &metrics));
+        let retained = match config.backend.receivers.is_empty() {
+            true => schema.clone(),
+            false => Arc::new(receivers::retaining(&schema)),
+        };
         let charter = Charter { schema: schema.clone(), authority: authority.clone(), validators };
         Arc::new(Self {
             shards: Shards::start(&log, &store, &metrics, &charter),
@@ -81,7 +85,7 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
             snapshots: Arc::default(),
-            retention: Retention::new(schema.clone()),
+            retention: Retention::new(retained),
             schema,
             stopping: AtomicBool::new(false),
         })

@@ -424,7 +424,7 @@ async fn one_that_is_built_in_is_asked_as_well() {
         validator: Arc::new(Short),
     };
     let validators = vec![validation("a", Unreachable::Pass), validation("b", Unreachable::Wait)];
-    let world = with(Backend { validators }).await;
+    let world = with(Backend { validators, ..Backend::default() }).await;
     let mut ann = world.client().await;
     ann.open(0, "short/s", 1, Live::No).await;
     ann.open(1, "long", 1, Live::No).await;

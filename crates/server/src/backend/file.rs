@@ -1,4 +1,4 @@
-//! The backend file: whom a server asks, as an operator writes it, in TOML.
+//! The backend file: whom a server asks and tells, as an operator writes it, in TOML.
 //!
 //! ```toml
 //! [[validators]]
@@ -9,6 +9,13 @@
 //! collections = ["orders"]           # all, where it does not say
 //! unreachable = "wait"               # or "pass": events are recorded without its word
 //! timeout_seconds = 2                # of each of three tries; 5 at most
+//!
+//! [[receivers]]
+//! name = "mail"
+//! url = "https://shop.example.com/events"
+//! secret_file = "mail.secret"
+//! streams = ["shops/*"]              # all, where it does not say
+//! begin = "start"                    # or "now"
 //! ```
 
 use std::path::Path;
@@ -21,6 +28,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::endpoint::Endpoint;
+use super::receivers::{Begin, Receiver};
 use super::secret::{self, Secrets};
 use super::webhook::Webhook;
 use super::{Backend, BackendFileError, Unreachable, Validation};
@@ -31,6 +39,7 @@ use crate::toml_file::{
 };
 
 const VALIDATORS: &str = "[[validators]]";
+const RECEIVERS: &str = "[[receivers]]";
 
 pub(super) fn read(path: &Path) -> Result<Backend, BackendFileError> {
     let bytes = read_bounded(path, limits::BACKEND_FILE_BYTES);
@@ -45,9 +54,37 @@ pub(super) fn read(path: &Path) -> Result<Backend, BackendFileError> {
 }
 
 fn read_root(root: &DeTable<'_>, directory: &Path) -> Read<Backend> {
-    check_settings(root, &["validators"])?;
+    check_settings(root, &["validators", "receivers"])?;
     let validators = root.get("validators").map(|validators| read_validators(validators, directory)).transpose()?;
-    Ok(Backend { validators: validators.unwrap_or_default() })
+    let receivers = root.get("receivers").map(|receivers| read_receivers(receivers, directory)).transpose()?;
+    Ok(Backend { validators: validators.unwrap_or_default(), receivers: receivers.unwrap_or_default() })
+}
+
+fn read_receivers(receivers: &Value<'_>, directory: &Path) -> Read<Vec<Receiver>> {
+    let mut read: Vec<Receiver> = Vec::new();
+    for place in tables(receivers, RECEIVERS, limits::RECEIVERS)?.iter() {
+        let receiver = read_receiver(place, directory)?;
+        if read.iter().any(|other| other.name == receiver.name) {
+            return Err(Wrong::at(place, "another receiver has this name"));
+        }
+        read.push(receiver);
+    }
+    Ok(read)
+}
+
+fn read_receiver(place: &Value<'_>, directory: &Path) -> Read<Receiver> {
+    let settings = table(place, "a receiver", RECEIVERS)?;
+    check_settings(settings, &["name", "url", "secret_file", "streams", "begin"])?;
+    Ok(Receiver {
+        name: read_name(place, settings)?,
+        streams: read_streams(settings)?,
+        begin: settings.get("begin").map(read_begin).transpose()?.unwrap_or_default(),
+        endpoint: read_endpoint(place, settings, directory, limits::RECEIVER_WITHIN)?,
+    })
+}
+
+fn read_begin(value: &Value<'_>) -> Read<Begin> {
+    read_word(value, "place to begin", [("start", Begin::Start), ("now", Begin::Now)])
 }
 
 fn read_validators(validators: &Value<'_>, directory: &Path) -> Read<Vec<Validation>> {

@@ -11,6 +11,7 @@ use tapeline_core::retention::StreamPattern;
 use tapeline_core::sequencer::{Changed, Objection};
 
 use super::NotAsked;
+use super::receivers::is_of_apps;
 
 /// Says what may be recorded. The same may be asked more than once, also of events that are never recorded: saying
 /// yes to something must not do it.
@@ -68,7 +69,7 @@ pub enum Unreachable {
 impl Validation {
     /// Whether it has a say on a stream.
     pub(super) fn is_on(&self, stream: &StreamName) -> bool {
-        self.streams.is_empty() || self.streams.iter().any(|pattern| pattern.fits(stream))
+        is_of_apps(stream) && (self.streams.is_empty() || self.streams.iter().any(|pattern| pattern.fits(stream)))
     }
 
     /// Whether it has a say in a collection.

@@ -106,7 +106,7 @@ fn read_event(text: &str, client: ClientId, first: EventNumber, n: EventNumber, 
 }
 
 /// Pushes events as a session would, and waits for the verdict on each.
-async fn push<L: EventLog, S: StateStore>(
+pub(crate) async fn push<L: EventLog, S: StateStore>(
     shared: &Shared<L, S>,
     tape: &Arc<Tape>,
     (client, caller): (ClientId, Arc<Caller>),
