@@ -54,7 +54,7 @@ fn cases_that_are_as_they_say_are_fine() {
             "auth = { sub = 'ben' }\nold = { owner = 'ana', members = ['ben'] }\nnew = { owner = 'ana' }\nread = true\nwrite = false",
         ),
         case("nobody in particular reads nothing", "old = { owner = 'ana' }\nread = false"),
-        case("nobody makes what is another's", "auth = { sub = 'ben' }\nnew = { owner = 'ana' }\nwrite = false"),
+        case("nobody makes what others own", "auth = { sub = 'ben' }\nnew = { owner = 'ana' }\nwrite = false"),
         case(
             "what is closed stays closed",
             "auth = { sub = 'ana' }\nold = { owner = 'ana', state = 'closed' }\nnew = { owner = 'ana' }\nwrite = false",

@@ -284,6 +284,19 @@ async fn a_slow_answer_is_none() {
 }
 
 #[tokio::test]
+async fn stopping_waits_for_no_answer() {
+    let hook = Hook::start(|_| (Duration::from_secs(60), 200, String::new())).await;
+    let world = asking(&hook, &format!("{STOCK}timeout_seconds = 5\n")).await;
+    let mut ann = world.client().await;
+    ann.open(0, "s", 1, Live::No).await;
+    ann.push(0, vec![title(1, 1, "a", "one")]).await;
+    hook.posted_until(|posted| !posted.is_empty()).await;
+    let stopping = tokio::spawn(world.server.stop());
+    assert!(later(&mut ann).await.message.contains("stopping"));
+    tokio::time::timeout(Duration::from_secs(4), stopping).await.expect("it stops").unwrap();
+}
+
+#[tokio::test]
 async fn many_events_go_in_few_requests() {
     let hook = Hook::start(each(yes)).await;
     let world = asking(&hook, STOCK).await;

@@ -42,7 +42,7 @@ pub struct Serve {
     /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
     #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
     pub schema: Option<PathBuf>,
-    /// A TOML file that names the application's own backend: who is asked before an event is recorded.
+    /// A TOML file that names the application's own backend: who is asked before an event is recorded, and who is told afterwards.
     #[arg(long, env = "TAPELINE_BACKEND", value_name = "FILE")]
     pub backend: Option<PathBuf>,
     /// A TOML file with these settings. What is said here or in the environment goes first.

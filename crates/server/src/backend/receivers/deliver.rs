@@ -90,6 +90,7 @@ impl<L: EventLog, S: StateStore> Deliverer<L, S> {
     /// Tells something. Answers whether there was anything to tell.
     fn turn(&mut self, shared: &Arc<Shared<L, S>>) -> Result<bool, NotTold> {
         if self.is_to_look(shared) {
+            self.looked = None;
             self.look(shared)?;
             self.looked = Some(Instant::now());
         }

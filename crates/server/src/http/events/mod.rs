@@ -66,9 +66,8 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     // Before it is looked where the stream ends: from here on, whatever is recorded is heard of.
     let tape = shared.hub.tape(&stream);
     let info = streams::info(&shared, &stream).await?;
-    let horizon = info.horizon.max(tape.horizon());
     let mut answer = answer(shared, tape, &asked, &info, headers).await?;
-    answer.headers_mut().insert(HORIZON, HeaderValue::from(horizon.0));
+    answer.headers_mut().insert(HORIZON, HeaderValue::from(info.horizon.0));
     Ok(answer)
 }
 
