@@ -108,6 +108,16 @@ impl Authority {
         Some(&self.checks[place].1)
     }
 
+    /// The rules of streams as a whole, as they were said.
+    pub fn streams(&self) -> &[(StreamPattern, StreamRules)] {
+        &self.streams
+    }
+
+    /// The rules of collections, as they were said.
+    pub fn collections(&self) -> &[CollectionRules] {
+        &self.collections
+    }
+
     /// Whether there are no rules: everything is allowed.
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty() && self.collections.is_empty()

@@ -72,6 +72,45 @@ fn what_stays_is_told_too() {
 }
 
 #[test]
+fn what_is_valid_and_who_may_do_what_is_told() {
+    let schema = "
+        [collections.trips.fields]
+        title = { type = 'text', required = true, max_length = 200 }
+        seats = { type = 'int', min = 0 }
+        state = { one_of = ['open', 'closed'] }
+        code = { pattern = '[A-Z]{3}' }
+        [[collections.trips.checks]]
+        holds = 'new.from <= new.to'
+        message = 'A trip ends after it begins.'
+        field = 'to'
+        [collections.trips.rules]
+        read = 'auth.sub in resource.members'
+        fields = { state = \"auth.role == 'guide'\" }
+        [streams.'teams/*']
+        write = 'stream.parts[1] in auth.teams'
+        [streams.'archive/*'.rules.trips]
+        read = 'true'
+    ";
+    let (code, text, errors) = check(schema, &[]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = text.lines().collect();
+    for line in [
+        "  title is a text, always there, 200 long at most",
+        "  seats is a whole number, 0 at least",
+        "  state is one of \"open\", \"closed\"",
+        "  code is a text like [A-Z]{3}",
+        "  holds, about to: new.from <= new.to; otherwise: A trip ends after it begins.",
+        "trips: may read where auth.sub in resource.members",
+        "trips: may set state where auth.role == 'guide'",
+        "streams teams/*: may write where stream.parts[1] in auth.teams",
+        "trips on streams archive/*: may read where true",
+        "what no rule allows is refused",
+    ] {
+        assert!(lines.contains(&line), "{line:?} is not in\n{text}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place() {
     let (code, text, errors) = check("[collections.tasks]\npolicy = 'lst'", &[]);
     assert_eq!((code, text.as_str()), (Some(1), ""));

@@ -9,6 +9,7 @@ use tapeline_core::schema::Schema;
 use tapeline_log::cluster::Cluster;
 
 use crate::auth::Authenticator;
+use crate::backend::Backend;
 use crate::metrics::Readings;
 use crate::origin::Origin;
 use crate::pages::Pages;
@@ -33,6 +34,8 @@ pub struct ServerConfig {
     pub schema: Arc<Schema>,
     /// Who may do what.
     pub authority: Arc<Authority>,
+    /// The application's own backend.
+    pub backend: Backend,
     /// The nodes that share the log, where it is shared.
     pub cluster: Option<Arc<dyn Cluster>>,
     /// Decide on no events: they go to other nodes.
@@ -58,6 +61,7 @@ impl Default for ServerConfig {
             unapplied: Vec::new(),
             schema: Arc::default(),
             authority: Arc::default(),
+            backend: Backend::default(),
             cluster: None,
             read_only: false,
             readings: None,

@@ -9,8 +9,10 @@
 //! of what is behind them.
 
 mod accept;
+mod address;
 mod addresses;
 pub mod auth;
+pub mod backend;
 mod budget;
 mod cluster;
 mod config;

@@ -219,6 +219,66 @@ pub const SNAPSHOT_SHARED: Duration = Duration::from_secs(10);
 /// Answers that list objects at once.
 pub const OBJECT_LISTS: usize = 16;
 
+// The application's own backend.
+
+/// Bytes of a backend file.
+pub const BACKEND_FILE_BYTES: usize = 64 << 10;
+/// Bytes of the name of a validator or receiver.
+pub const BACKEND_NAME_BYTES: usize = 64;
+/// Streams and collections that one of them names.
+pub const BACKEND_NAMES: usize = 256;
+/// Bytes of what is posted, unless a single question or event has more.
+pub const POSTED_BYTES: usize = 1 << 20;
+/// Bytes of what is answered to that.
+pub const BACKEND_ANSWER_BYTES: usize = 1 << 20;
+/// Bytes of what people are told by a validator.
+pub const MESSAGE_BYTES: usize = tapeline_authority::limits::MESSAGE_BYTES;
+/// Validators.
+pub const VALIDATORS: usize = 16;
+/// How long a validator may take for each try, where its file does not say it.
+pub const VALIDATOR_WITHIN: Duration = Duration::from_secs(2);
+/// How long at most.
+pub const VALIDATOR_WITHIN_MOST: Duration = Duration::from_secs(5);
+/// How often a validator is asked until it is given up.
+pub const VALIDATOR_TRIES: u32 = 3;
+/// How long after the first try it is tried again; twice that after the second.
+pub const VALIDATOR_PAUSE: Duration = Duration::from_millis(100);
+/// How long it is left alone after the last.
+pub const VALIDATOR_REST: Duration = Duration::from_secs(1);
+/// How long a question may wait for its answer, with all that waits before it.
+pub const ASKED_WITHIN: Duration = Duration::from_secs(20);
+/// Questions that are put to a validator together.
+pub const QUESTIONS_AT_ONCE: usize = 100;
+/// Questions that wait for one validator, past which whoever asks waits, too.
+pub const QUESTIONS_WAITING: usize = 4_096;
+/// Requests to one validator that are not answered.
+pub const ASKED_AT_ONCE: usize = 4;
+/// Bytes of events that wait for what validators say, one shard; what comes beyond that is answered `later`.
+pub const ASKED_BYTES: usize = 16 << 20;
+/// How often validators are asked about one event that others keep changing the meaning of.
+pub const ASKED_AGAIN: u32 = 16;
+/// Receivers.
+pub const RECEIVERS: usize = 16;
+/// How long a receiver may take for a post.
+pub const RECEIVER_WITHIN: Duration = Duration::from_secs(10);
+/// Streams that a receiver is told of in one post.
+pub const RECEIVER_STREAMS_TOGETHER: usize = 100;
+/// Bytes of events that are read for one post of one stream, and past which no other stream is in it.
+pub const RECEIVER_READ_BYTES: usize = 256 << 10;
+/// Names of streams that wait until a receiver is told of them, and streams of which it is remembered how far it is; with more, all
+/// streams are looked at again.
+pub const RECEIVER_STREAMS: usize = 1 << 16;
+/// How long a receiver is left alone after a post that failed; twice that after the next.
+pub const RECEIVER_PAUSE: Duration = Duration::from_millis(500);
+/// At most so long.
+pub const RECEIVER_PAUSE_MOST: Duration = Duration::from_secs(30);
+/// How often it is looked whether there is anything to do, where nothing is.
+pub const RECEIVER_LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// How often all streams are looked at where other nodes record, too.
+pub const RECEIVER_SCANS_EVERY: Duration = Duration::from_secs(60);
+/// Events that stay of those that say how far a receiver is.
+pub const RECEIVER_EVENTS: u64 = 1_024;
+
 // Stopping.
 
 /// How long stopping may take in all.

@@ -1,9 +1,14 @@
 //! What the server counts, in the words of Prometheus.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
+use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
@@ -48,7 +53,17 @@ pub(crate) struct Metrics {
     pub(crate) tail_bytes: Gauge,
     pub(crate) queued: Gauge,
     pub(crate) commit_seconds: Histogram,
+    pub(crate) asked: Counter,
+    pub(crate) ask_failures: Counter,
+    pub(crate) asked_seconds: Histogram,
+    pub(crate) received: Family<Labels, Counter>,
+    pub(crate) receiver_failures: Family<Labels, Counter>,
+    pub(crate) receiver_waiting: Family<Labels, Gauge>,
+    pub(crate) receiver_lag: Family<Labels, Gauge<f64, AtomicU64>>,
 }
+
+/// What something is counted of.
+pub(crate) type Labels = Vec<(String, String)>;
 
 impl Metrics {
     pub(crate) fn new() -> Self {
@@ -60,6 +75,8 @@ impl Metrics {
             "From giving a batch to the log to hearing that it is durable",
             commit_seconds.clone(),
         );
+        let asked_seconds = Histogram::new(exponential_buckets(0.000_5, 2.0, 14));
+        r.register("asked_seconds", "How long validators take to answer", asked_seconds.clone());
         Self {
             events: counter(r, "events_recorded", "Events that became durable"),
             batches: counter(r, "batches_appended", "Batches that became durable"),
@@ -81,9 +98,20 @@ impl Metrics {
             streams: gauge(r, "resident_streams", "Streams in memory"),
             resident_bytes: gauge(r, "resident_bytes", "Bytes of streams in memory, estimated"),
             tail_bytes: gauge(r, "tail_bytes", "Bytes of recent events in memory for readers"),
+            received: family(r, "received_events", "Events that receivers have taken, told again included"),
+            receiver_failures: family(r, "receiver_failures", "Posts to receivers that they have not taken"),
+            receiver_waiting: family(
+                r,
+                "receiver_waiting_streams",
+                "Streams of which receivers are to be told something",
+            ),
+            receiver_lag: family(r, "receiver_lag_seconds", "How long the stream waits of them that waits longest"),
+            asked: counter(r, "questions_asked", "Questions that validators answered"),
+            ask_failures: counter(r, "question_failures", "Requests to validators that were given up"),
             queued: gauge(r, "queued_commands", "Commands that shards took in their last turn"),
             registry,
             commit_seconds,
+            asked_seconds,
         }
     }
 
@@ -110,4 +138,13 @@ fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
     let gauge = Gauge::default();
     registry.register(name, help, gauge.clone());
     gauge
+}
+
+fn family<M>(registry: &mut Registry, name: &str, help: &str) -> Family<Labels, M>
+where
+    M: EncodeMetric + TypedMetric + Default + fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    family
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::accept::{Places, accept};
+use crate::backend::Receivers;
 use crate::config::{ServerConfig, StartError};
 use crate::door::Door;
 use crate::limits;
@@ -63,8 +64,9 @@ impl Server {
         tokio::spawn(shared.clone().follow_auth());
         tokio::spawn(let_pins_go(Arc::downgrade(&shared)));
         tokio::spawn(retention::watch(Arc::downgrade(&shared)));
+        let receivers = Receivers::start(&shared, config.backend.receivers);
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(serve(shared, listener, door, stopped));
+        let task = tokio::spawn(serve(shared, listener, door, receivers, stopped));
         Ok(Self { address, stop, task })
     }
 
@@ -114,12 +116,16 @@ async fn serve<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     listener: TcpListener,
     door: Arc<Door>,
+    receivers: Receivers,
     stopped: watch::Receiver<bool>,
 ) {
     let places = Places::default();
     accept(&shared, listener, door, &places, stopped).await;
     shared.refuse_new();
     let finish = async {
+        if tokio::task::spawn_blocking(|| receivers.stop()).await.is_err() {
+            tracing::error!("telling receivers did not stop");
+        }
         if let Some(nodes) = &shared.nodes {
             nodes.leave().await;
         }

@@ -10,6 +10,7 @@ use tapeline_core::schema::Schema;
 use tapeline_log::{EventLog, LogError, StateStore};
 
 use crate::auth::{AuthError, Authenticator, Verified};
+use crate::backend::{Validators, receivers};
 use crate::budget::Budget;
 use crate::cluster::Nodes;
 use crate::config::ServerConfig;
@@ -22,7 +23,7 @@ use crate::pages::Pages;
 use crate::reader::Reader;
 use crate::retention::Retention;
 use crate::sessions::Sessions;
-use crate::shard::{Pin, Shards};
+use crate::shard::{Charter, Pin, Shards};
 use crate::sse::Doors;
 
 /// What all parts of a running server share.
@@ -60,8 +61,14 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
     pub(crate) fn new(log: Arc<L>, store: Arc<S>, config: &ServerConfig) -> Arc<Self> {
         let ServerConfig { schema, authority, auth, readings, pages, .. } = config.clone();
         let metrics = Arc::new(Metrics::new());
+        let validators = Arc::new(Validators::start(config.backend.validators.clone(), &metrics));
+        let retained = match config.backend.receivers.is_empty() {
+            true => schema.clone(),
+            false => Arc::new(receivers::retaining(&schema)),
+        };
+        let charter = Charter { schema: schema.clone(), authority: authority.clone(), validators };
         Arc::new(Self {
-            shards: Shards::start(&log, &store, &metrics, &schema, &authority),
+            shards: Shards::start(&log, &store, &metrics, &charter),
             nodes: config.cluster.clone().map(|cluster| Nodes::new(cluster, config.listen, !config.read_only)),
             reader: Reader::new(log.clone(), metrics.clone()),
             log,
@@ -78,7 +85,7 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
             unfinished: Budget::new(limits::UNFINISHED_BYTES),
             lists: Arc::new(tokio::sync::Semaphore::new(limits::OBJECT_LISTS)),
             snapshots: Arc::default(),
-            retention: Retention::new(schema.clone()),
+            retention: Retention::new(retained),
             schema,
             stopping: AtomicBool::new(false),
         })

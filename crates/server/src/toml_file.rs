@@ -1,7 +1,11 @@
 //! Reading TOML that people write: where they went wrong, and what would be right.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// What is wrong, at a byte of the text.
 pub(crate) struct Wrong {
@@ -80,6 +84,27 @@ pub(crate) fn check_settings(table: &DeTable<'_>, known: &[&str]) -> Read<()> {
                 format!("there is no setting {:?} here: it is {}{hint}", name.get_ref(), any_of(known)),
             ))
         }
+    }
+}
+
+pub(crate) fn read_text<'v>(value: &'v Value<'_>) -> Read<&'v str> {
+    let found = value.get_ref();
+    let text = found.as_str().filter(|text| !text.is_empty());
+    text.ok_or_else(|| Wrong::at(value, format!("this is a text that says something, no {}", found.type_str())))
+}
+
+pub(crate) fn tables<'v, 't>(value: &'v Value<'t>, name: &str, most: usize) -> Read<&'v DeArray<'t>> {
+    let tables = value.get_ref().as_array().filter(|tables| tables.len() <= most);
+    tables.ok_or_else(|| Wrong::at(value, format!("these are tables, {most} at most, each as in {name}")))
+}
+
+/// Reads a file that has so many bytes at most.
+pub(crate) fn read_bounded(path: &Path, most: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() > most {
+        true => Err(std::io::Error::other(format!("it has more than {most} bytes"))),
+        false => Ok(bytes),
     }
 }
 

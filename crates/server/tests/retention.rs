@@ -69,6 +69,7 @@ async fn old_events_go_and_what_is_worth_auditing_can_still_be_read() {
     let seqs: Vec<u64> = events.lines().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
     let kept = (0..horizon).filter(|seq| seq % 51 == 50);
     assert_eq!(seqs, kept.chain(horizon..510).collect::<Vec<_>>());
+    assert_eq!(events.headers["tapeline-horizon"], horizon.to_string());
     let some = world.get("/v1/streams/s/events?from=60&to=200").await;
     assert!(!some.headers.contains_key("etag"), "what is there of it changes");
     assert_eq!(some.lines().iter().map(|event| event["seq"].as_u64().unwrap()).collect::<Vec<_>>(), [101, 152]);

@@ -44,6 +44,9 @@ pub struct Serve {
     /// A TOML file that says how concurrent edits meet; without it, the last to arrive wins.
     #[arg(long, env = "TAPELINE_SCHEMA", value_name = "FILE")]
     pub schema: Option<PathBuf>,
+    /// A TOML file that names the application's own backend: who is asked before an event is recorded, and who is told afterwards.
+    #[arg(long, env = "TAPELINE_BACKEND", value_name = "FILE")]
+    pub backend: Option<PathBuf>,
     /// Copy the directory, while it is served and once more when the server is stopped, to another one or to a log on NATS:
     /// where people go on then.
     #[arg(long, value_name = "DIR|URL", conflicts_with = "log")]

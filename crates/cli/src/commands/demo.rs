@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use rust_embed::Embed;
 use serde_json::json;
+use tapeline_server::backend::Backend;
 use tapeline_server::{Page, read_schema};
 
 use super::seeds::Seeds;
@@ -55,6 +56,7 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
         insecure: true,
         read_only: false,
         schema,
+        backend: Backend::default(),
         pages,
         copy_to: None,
     };

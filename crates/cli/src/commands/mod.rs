@@ -19,4 +19,5 @@ pub mod stats;
 pub mod streams;
 pub mod tail;
 pub mod token;
+mod valid;
 pub mod verify;

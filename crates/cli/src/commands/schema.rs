@@ -9,6 +9,7 @@ use tapeline_core::retention::Retain;
 use tapeline_core::schema::{OnDelete, Policy, Reference, Rename, Rules, Schema, UpdateAfterDelete};
 use tapeline_server::{SchemaFile, read_schema};
 
+use super::valid;
 use crate::failure::Failure;
 use crate::output;
 
@@ -22,7 +23,7 @@ pub fn read(path: Option<&Path>) -> Result<SchemaFile, Failure> {
 
 /// Checks a schema file and prints what it means.
 pub fn check(path: &Path, json: bool) -> Result<(), Failure> {
-    let SchemaFile { schema, .. } = read(Some(path))?;
+    let SchemaFile { schema, authority } = read(Some(path))?;
     if json {
         return output::line(to_json(&schema));
     }
@@ -33,10 +34,14 @@ pub fn check(path: &Path, json: bool) -> Result<(), Failure> {
     }
     for (collection, rules) in schema.collections() {
         print_rules(collection, rules)?;
+        let checks = authority.checks(collection).map(valid::checks).unwrap_or_default();
+        valid::shapes(&rules.shapes).into_iter().chain(checks).try_for_each(output::line)?;
+        output::line("")?;
     }
     for (streams, retain) in schema.retention() {
         output::line(format!("streams {streams}: {} stay", staying(*retain)))?;
     }
+    valid::rules(&authority).into_iter().try_for_each(output::line)?;
     let which = if schema.is_empty() { "everything" } else { "everything else" };
     output::line(format!("{which}: {}", meaning(Policy::default())))
 }
@@ -67,7 +72,7 @@ fn print_rules(collection: &Collection, rules: &Rules) -> Result<(), Failure> {
     for (field, policy) in fields {
         output::line(format!("  {field:<width$}  {:<6}  {}", policy.name(), meaning(policy)))?;
     }
-    output::line("")
+    Ok(())
 }
 
 fn joined(fields: &[FieldName], with: &str) -> String {

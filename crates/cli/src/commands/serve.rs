@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tapeline_log::jetstream::Settings;
 use tapeline_server::auth::Authenticator;
+use tapeline_server::backend::{Backend, BackendFileError};
 use tapeline_server::{Origin, OriginError, Pages, SchemaFile, ServerConfig, Tls};
 
 use super::{auth, schema};
@@ -28,6 +29,7 @@ struct File {
     insecure: Option<bool>,
     schema: Option<PathBuf>,
     auth: Option<PathBuf>,
+    backend: Option<PathBuf>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     origins: Option<Vec<String>>,
@@ -52,6 +54,7 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let insecure = serve.insecure || file.insecure.unwrap_or_default();
     let schema = schema::read(serve.schema.or(file.schema).as_deref())?;
     let auth = serve.auth.or(file.auth).map(|path| auth::read(&path).map(Arc::new)).transpose()?;
+    let backend = serve.backend.or(file.backend).map(|path| read_backend(&path)).transpose()?.unwrap_or_default();
     let tls = read_tls(serve.tls_cert.or(file.tls_cert), serve.tls_key.or(file.tls_key))?;
     let origins = match serve.origins.is_empty() {
         true => read_origins(&file.origins.unwrap_or_default())?,
@@ -60,7 +63,8 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let shown = log.as_ref().map(Settings::shown);
     let announced = Announced { log: shown, asks: auth.is_some(), encrypts: tls.is_some(), json };
     let (pages, copy_to) = (None, serve.copy_to);
-    let place = Place { data: &data, log, listen, auth, tls, origins, insecure, read_only, schema, pages, copy_to };
+    let place =
+        Place { data: &data, log, listen, auth, tls, origins, insecure, read_only, schema, backend, pages, copy_to };
     match host(place, async |address| announce(address, &data, announced)).await? {
         Some(copied) => copied.print(json),
         None => Ok(()),
@@ -80,6 +84,7 @@ pub(super) struct Place<'p> {
     /// Decide on no events: they go to other nodes.
     pub(super) read_only: bool,
     pub(super) schema: SchemaFile,
+    pub(super) backend: Backend,
     pub(super) pages: Option<Pages>,
     /// Where the directory is copied to.
     pub(super) copy_to: Option<copy::Place>,
@@ -90,7 +95,7 @@ pub(super) async fn host(
     place: Place<'_>,
     begun: impl AsyncFnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<Option<Copied>, Failure> {
-    let Place { data, log, listen, auth, tls, origins, insecure, read_only, schema, pages, copy_to } = place;
+    let Place { data, log, listen, auth, tls, origins, insecure, read_only, schema, backend, pages, copy_to } = place;
     let storage = Storage::open(data, log.as_ref()).await?;
     let SchemaFile { schema, authority } = schema;
     let config = ServerConfig {
@@ -102,6 +107,7 @@ pub(super) async fn host(
         unapplied: storage.unapplied(),
         schema: schema.into(),
         authority: authority.into(),
+        backend,
         cluster: storage.nodes(),
         read_only,
         readings: Some(storage.readings()),
@@ -130,6 +136,13 @@ fn read_config(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Failure::File { place: path.display().to_string(), error })?;
     toml::from_str(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}
+
+fn read_backend(path: &Path) -> Result<Backend, Failure> {
+    Backend::open(path).map_err(|error| match error {
+        BackendFileError::Unreadable { path, error } => Failure::File { place: path.display().to_string(), error },
+        BackendFileError::Wrong { .. } => Failure::Failed(format!("{}: {error}", path.display())),
+    })
 }
 
 fn read_tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Tls>, Failure> {

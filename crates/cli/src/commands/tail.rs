@@ -1,7 +1,8 @@
-//! `tail`: recorded events as they are, one JSON a line.
+//! `tail`: recorded events as they are, one JSON a line. What was let go is told beside them.
 
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer};
 use tapeline_core::codec::json;
 use tapeline_core::frame::{ClientFrame, Live, ServerFrame};
 use tapeline_core::limits;
@@ -36,12 +37,50 @@ pub async fn run(server: &str, tail: Tail) -> Result<(), Failure> {
 
 fn print_recorded(server: &str, stream: &StreamName, from: Seq) -> Result<(), Failure> {
     let path = format!("/v1/streams/{}/events?from={from}", http::encode(stream.as_str()));
-    output::lines(http::get_lines(server, &path)?, "events")
+    let mut next = from;
+    let events = http::get_lines(server, &path)?.map(|line| {
+        let line = line?;
+        let event: Event = serde_json::from_str(&line).map_err(Failure::failed)?;
+        tell_gone(next, event.seq);
+        next = event.seq.next();
+        Ok(line)
+    });
+    output::lines(events, "events")
+}
+
+/// What counts here of an event as the server spells it.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(deserialize_with = "read_seq")]
+    seq: Seq,
+}
+
+/// What counts here of a stream.
+#[derive(Deserialize)]
+struct Stream {
+    #[serde(deserialize_with = "read_seq")]
+    horizon: Seq,
+}
+
+fn read_seq<'de, D: Deserializer<'de>>(number: D) -> Result<Seq, D::Error> {
+    u64::deserialize(number).map(Seq)
+}
+
+/// Tells that events are missing before one, where any are.
+fn tell_gone(next: Seq, seq: Seq) {
+    if next < seq {
+        eprintln!("tapeline: {} events from {next} on, before {seq}, were let go", seq.since(next));
+    }
 }
 
 async fn follow(server: &str, stream: &StreamName, from: &mut Seq, was_there: &mut bool) -> Result<(), Failure> {
     let (mut sender, mut receiver) = wire::connect(server).await?;
     *was_there = true;
+    // Of a stream that is not there yet nothing was let go.
+    if let Ok(Stream { horizon }) = http::get_json(server, &format!("/v1/streams/{}", http::encode(stream.as_str()))) {
+        tell_gone(*from, horizon);
+        *from = horizon.max(*from);
+    }
     let nobody = ClientId(fastrand::u128(..));
     sender.send(&wire::open(Channel(0), stream, nobody, Live::From(*from))).await?;
     let mut ping = tokio::time::interval(Duration::from_millis(limits::HEARTBEAT.0));

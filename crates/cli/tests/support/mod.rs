@@ -24,6 +24,7 @@ pub fn tapeline() -> Command {
         "TAPELINE_CONFIG",
         "TAPELINE_SCHEMA",
         "TAPELINE_AUTH",
+        "TAPELINE_BACKEND",
         "TAPELINE_TLS_CERT",
         "TAPELINE_TLS_KEY",
         "TAPELINE_ORIGINS",

@@ -17,6 +17,11 @@ pub trait Gate: fmt::Debug + Send + Sync {
 
     /// Whether a caller may know of an object.
     fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool;
+
+    /// Whether somebody outside, whom a sequencer cannot ask, has a say in what an event makes of an object.
+    fn is_asked(&self, _change: &Change<'_>) -> bool {
+        false
+    }
 }
 
 /// What an event makes of one object.

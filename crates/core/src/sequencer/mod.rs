@@ -15,6 +15,7 @@ mod follow;
 mod gate;
 mod memory;
 mod need;
+mod outside;
 mod pass;
 mod references;
 mod renames;
@@ -32,6 +33,7 @@ pub use answers::Peer;
 pub use gate::{Change, Gate, Objection};
 pub use memory::Forgotten;
 pub use need::{Need, Pushed};
+pub use outside::{Changed, Word};
 pub use watch::Touched;
 
 use crate::batch::{Batch, ClientVerdict};
@@ -50,6 +52,7 @@ use crate::op::Action;
 use crate::schema::Schema;
 use crate::state::{ClientState, StateChanges, StreamState, verdicts_of};
 use answers::{Answer, Answers};
+use outside::Outside;
 use resolve::{Effect, Ground, Guard, Stop, keep_last};
 use texts::{Texts, splices};
 use watch::Watch;
@@ -214,6 +217,11 @@ impl Sequencer {
 
     /// Decides on an event. What it touches must be loaded.
     pub fn push(&mut self, peer: Peer, caller: &Caller, sealed: &Sealed) -> Pushed {
+        self.push_with(peer, caller, sealed, None)
+    }
+
+    /// Decides on an event of which somebody outside was [asked](Pushed::Asks), with their word.
+    pub fn push_with(&mut self, peer: Peer, caller: &Caller, sealed: &Sealed, word: Option<&Word>) -> Pushed {
         let (event, subject) = (&sealed.event, caller.subject.as_ref());
         let state = self.client(event.client, subject.cloned());
         if state.subject.as_ref() != subject {
@@ -244,12 +252,12 @@ impl Sequencer {
         if last.0 - state.settled.0 >= limits::UNSETTLED_EVENTS as u64 {
             return self.reject(peer, ErrorCode::Later, event.n, "too many verdicts are not yet settled: settle some");
         }
-        match self.decide(caller, sealed) {
+        match self.decide(caller, sealed, word) {
             Ok(verdict) => {
                 self.answer(peer, Answer::Verdict { n: event.n, verdict });
                 Pushed::Decided
             }
-            Err(needs) => Pushed::Needs(needs),
+            Err(open) => open,
         }
     }
 
@@ -326,7 +334,7 @@ impl Sequencer {
     }
 
     /// Decides on an event, or says what is needed for that.
-    fn decide(&mut self, caller: &Caller, sealed: &Sealed) -> Result<Verdict, Vec<Need>> {
+    fn decide(&mut self, caller: &Caller, sealed: &Sealed, word: Option<&Word>) -> Result<Verdict, Pushed> {
         let (event, subject) = (&sealed.event, caller.subject.as_ref());
         let seq = self.batch.block.end();
         let stamp = Stamp { seq, client: event.client };
@@ -337,13 +345,14 @@ impl Sequencer {
         self.watch.look(&event.body.ops, &self.objects);
         let taken = self.check(sealed).map_err(Stop::from).and_then(|()| {
             let Self { objects, texts, schema, gate, horizon, .. } = self;
-            let guard = gate.as_deref().map(|gate| Guard { gate, caller });
+            let guard = gate.as_deref().map(|gate| Guard { gate, caller, outside: Outside::Word(word) });
             let mut ground = Ground { objects, texts, schema, guard, horizon: *horizon };
             ground.take_effect(&event.body, &write)
         });
         let mut told = true;
         let verdict = match taken {
-            Err(Stop::Needs(needs)) => return Err(needs),
+            Err(Stop::Needs(needs)) => return Err(Pushed::Needs(needs)),
+            Err(Stop::Asks(changes)) => return Err(Pushed::Asks(changes)),
             Err(Stop::Refused(refusal)) => {
                 Verdict::Refused(Box::new(Refusal { head: seq, ..*self.told(caller, refusal) }))
             }

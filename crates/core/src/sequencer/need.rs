@@ -1,7 +1,7 @@
 //! What a sequencer needs to know before it can decide on an event, besides what the event touches.
 
-use super::Sequencer;
 use super::texts::splices;
+use super::{Changed, Sequencer};
 use crate::event::{Body, Recorded};
 use crate::holders::LookUp;
 use crate::limits;
@@ -17,6 +17,9 @@ pub enum Pushed {
     Dropped,
     /// It cannot be decided on before this is known. It is to be pushed again then.
     Needs(Vec<Need>),
+    /// It cannot be decided on before somebody outside has said what they say of this. It is to be
+    /// [pushed again with their word](Sequencer::push_with) then.
+    Asks(Vec<Changed>),
 }
 
 /// What a sequencer needs to know of what is in storage and not in memory.

@@ -31,19 +31,22 @@ impl Ground<'_> {
                 checked => checked?,
             }
         }
-        if needs.is_empty() { Ok(following) } else { Err(Stop::Needs(needs)) }
+        if !needs.is_empty() {
+            return Err(Stop::Needs(needs));
+        }
+        self.hear(before).map(|()| following)
     }
 
     /// What its author may do. What follows from it needs no right: the schema says so, for everybody.
     fn permit(&self, before: &Before<'_>) -> Result<(), Box<Refusal>> {
-        let Some(Guard { gate, caller }) = self.guard else { return Ok(()) };
+        let Some(Guard { gate, caller, .. }) = self.guard else { return Ok(()) };
         let denied = |(_, change)| gate.objection(caller, &change).map(|objection| objected(&change, objection));
         self.changes(before).find_map(denied).map_or(Ok(()), Err)
     }
 
     /// What is valid. What cannot be told yet is put to what is needed.
     fn check(&self, change: &Change<'_>, needs: &mut Vec<Need>) -> Result<(), Box<Refusal>> {
-        let checked = || self.guard.and_then(|Guard { gate, caller }| gate.invalid(caller, change));
+        let checked = || self.guard.and_then(|Guard { gate, caller, .. }| gate.invalid(caller, change));
         if let Some(objection) = self.misfit(change).or_else(checked) {
             return Err(objected(change, objection));
         }
@@ -59,7 +62,7 @@ impl Ground<'_> {
     }
 
     /// What became of each object, with the place of its first op.
-    fn changes<'b>(&'b self, before: &'b Before<'_>) -> impl Iterator<Item = (usize, Change<'b>)> {
+    pub(super) fn changes<'b>(&'b self, before: &'b Before<'_>) -> impl Iterator<Item = (usize, Change<'b>)> {
         let mut seen = FxHashSet::default();
         let first = before.iter().enumerate().filter(move |(_, (key, _))| before.len() == 1 || seen.insert(&**key));
         first.filter_map(|(place, (key, entry))| {
@@ -70,6 +73,6 @@ impl Ground<'_> {
     }
 }
 
-fn objected(change: &Change<'_>, Objection { code, field, reason }: Objection) -> Box<Refusal> {
+pub(super) fn objected(change: &Change<'_>, Objection { code, field, reason }: Objection) -> Box<Refusal> {
     Box::new(Refusal { field, ..*refuse(code, reason, change.key, change.before) })
 }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use super::fields::{Fate, Fields};
 use super::gate::Gate;
+use super::outside::Outside;
 use super::texts::{Texts, Typed};
-use super::{Need, renames};
+use super::{Changed, Need, renames};
 use crate::caller::Caller;
 use crate::event::{Body, Lost, LostReason, Read, Refusal, RefusalCode};
 use crate::holders::Holders;
@@ -56,6 +57,8 @@ pub(super) enum Stop {
     Refused(Box<Refusal>),
     /// It is not known yet whether it may.
     Needs(Vec<Need>),
+    /// Somebody outside has a say in it.
+    Asks(Vec<Changed>),
 }
 
 impl From<Box<Refusal>> for Stop {
@@ -69,6 +72,8 @@ impl From<Box<Refusal>> for Stop {
 pub(super) struct Guard<'a> {
     pub(super) gate: &'a dyn Gate,
     pub(super) caller: &'a Caller,
+    /// What those outside say who have a say, too.
+    pub(super) outside: Outside<'a>,
 }
 
 /// What is decided on one op.

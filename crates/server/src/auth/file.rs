@@ -22,8 +22,6 @@
 //! trusted = true                     # no rule holds for it
 //! ```
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,16 +30,18 @@ use jsonwebtoken::Algorithm;
 use tapeline_core::caller::Caller;
 use tapeline_core::name::Subject;
 use toml::Spanned;
-use toml::de::{DeArray, DeTable};
+use toml::de::DeTable;
 
 use super::api_key::{self, ApiKey, Hash};
 use super::claims::Expected;
 use super::error::AuthFileError;
-use super::fetch::Address;
 use super::keys::{ALGORITHMS, Key, SECRET_BYTES};
 use super::values::read_claims;
+use crate::address::Address;
 use crate::limits;
-use crate::toml_file::{Read, Value, Wrong, check_settings, read_flag, read_toml, read_word, table};
+use crate::toml_file::{
+    Read, Value, Wrong, check_settings, read_bounded, read_flag, read_text, read_toml, read_word, table, tables,
+};
 
 /// What an auth file says, with the keys of the files that it names.
 #[derive(Debug, Default)]
@@ -65,16 +65,6 @@ impl Settings {
             column: place.column,
             what: wrong.what,
         })
-    }
-}
-
-/// Reads a file that has so many bytes at most.
-pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    match bytes.len() > most {
-        true => Err(io::Error::other(format!("it has more than {most} bytes"))),
-        false => Ok(bytes),
     }
 }
 
@@ -205,17 +195,6 @@ fn read_api_key(key: &Value<'_>, settings: &DeTable<'_>, name: &Value<'_>) -> Re
 
 fn read_subject(value: &Value<'_>) -> Read<Subject> {
     Subject::new(read_text(value)?).map_err(|error| Wrong::at(value, error.to_string()))
-}
-
-fn read_text<'v>(value: &'v Value<'_>) -> Read<&'v str> {
-    let found = value.get_ref();
-    let text = found.as_str().filter(|text| !text.is_empty());
-    text.ok_or_else(|| Wrong::at(value, format!("this is a text that says something, no {}", found.type_str())))
-}
-
-fn tables<'v, 't>(value: &'v Value<'t>, name: &str, most: usize) -> Read<&'v DeArray<'t>> {
-    let tables = value.get_ref().as_array().filter(|tables| tables.len() <= most);
-    tables.ok_or_else(|| Wrong::at(value, format!("these are tables, {most} at most, each as in {name}")))
 }
 
 fn needed<'v, 't, T>(place: &Spanned<T>, settings: &'v DeTable<'t>, name: &str, example: &str) -> Read<&'v Value<'t>> {

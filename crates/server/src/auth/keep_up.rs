@@ -7,9 +7,10 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::error::AuthFileError;
-use super::fetch::{Address, fetch};
+use super::fetch::fetch;
 use super::keys::Key;
 use super::{Authenticator, Known};
+use crate::address::Address;
 use crate::limits;
 use crate::lock::lock;
 

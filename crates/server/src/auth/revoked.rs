@@ -12,8 +12,8 @@ use std::path::Path;
 use rustc_hash::FxHashSet;
 
 use super::error::AuthFileError;
-use super::file::read_bounded;
 use crate::limits;
+use crate::toml_file::read_bounded;
 
 /// What counts no more.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::error::AuthFileError;
-use super::file::{Settings, read_bounded};
+use super::file::Settings;
 use super::revoked::Revoked;
 use crate::limits;
 use crate::stamp::{Stamp, stamp};
+use crate::toml_file::read_bounded;
 
 /// Where an auth file is.
 #[derive(Debug)]

@@ -63,6 +63,11 @@ impl Nodes {
         self.cluster.holder(stream)
     }
 
+    /// Whether it is this node that decides on a stream.
+    pub(crate) fn holds(&self, stream: &StreamName) -> bool {
+        self.holder(stream) == Some(self.cluster.me())
+    }
+
     /// All nodes, as they describe themselves.
     pub(crate) fn list(&self) -> Vec<Value> {
         let described = self.cluster.members().into_iter().map(|member| {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::message::{Asking, Head, put_frames};
 use crate::http::Listener;
 use crate::limits;
-use crate::shard::{Command, Push, Room};
+use crate::shard::{Command, Push, Room, Words};
 use crate::shared::Shared;
 
 /// Something that another node asks for.
@@ -51,7 +51,8 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
         let open: BTreeSet<EventNumber> = events.iter().map(|event| event.n).collect();
         let events = events.into_iter().map(Sealed::new).collect();
         let _room = Room::of(nodes.room.clone(), body.len()).await.ok()?;
-        let push = Push { tape, peer: listener.peer(), caller: Arc::new(caller), events, _room };
+        let push =
+            Push { tape, peer: listener.peer(), caller: Arc::new(caller), events, words: Words::default(), _room };
         self.shards.send(&stream, Command::Push(push));
         let shared = Arc::downgrade(self);
         tokio::spawn(async move {

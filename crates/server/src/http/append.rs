@@ -24,7 +24,7 @@ use super::problem::Problem;
 use super::{Answer, JSON, with_type};
 use crate::hub::Tape;
 use crate::limits;
-use crate::shard::{Closed, Push};
+use crate::shard::{Closed, Push, Words};
 use crate::shared::Shared;
 
 /// What a request says: one event, or several.
@@ -106,7 +106,7 @@ fn read_event(text: &str, client: ClientId, first: EventNumber, n: EventNumber, 
 }
 
 /// Pushes events as a session would, and waits for the verdict on each.
-async fn push<L: EventLog, S: StateStore>(
+pub(crate) async fn push<L: EventLog, S: StateStore>(
     shared: &Shared<L, S>,
     tape: &Arc<Tape>,
     (client, caller): (ClientId, Arc<Caller>),
@@ -116,7 +116,7 @@ async fn push<L: EventLog, S: StateStore>(
     let listener = Listener::join(&shared.hub, tape, client, Channel::default());
     let mut hashes: BTreeMap<_, _> = events.iter().map(|sealed| (sealed.event.n, sealed.hash)).collect();
     let _room = shared.shards.room(tape.stream(), bytes).await.map_err(|Closed| Problem::stopping())?;
-    let push = Push { tape: tape.clone(), peer: listener.peer(), caller, events, _room };
+    let push = Push { tape: tape.clone(), peer: listener.peer(), caller, events, words: Words::default(), _room };
     shared.push(push);
     let mut verdicts = Vec::new();
     while !hashes.is_empty() {

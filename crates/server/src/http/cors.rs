@@ -8,7 +8,7 @@ use super::{Answer, empty};
 /// What a page may say beside what it always may.
 const ASKED: &str = "accept, authorization, content-type, if-none-match, if-range, last-event-id, range";
 /// What of an answer it sees.
-const EXPOSED: &str = "tapeline-head, retry-after, etag, content-range, accept-ranges";
+const EXPOSED: &str = "tapeline-head, tapeline-horizon, retry-after, etag, content-range, accept-ranges";
 
 /// Lets a page of another origin see an answer of the API.
 pub(super) fn allow(headers: &mut HeaderMap) {

@@ -35,6 +35,7 @@ use crate::limits;
 use crate::pages;
 use crate::shared::Shared;
 use crate::sse::Secret;
+pub(crate) use append::push;
 pub(crate) use listener::Listener;
 pub(crate) use problem::Problem;
 use rights::Rights;

@@ -210,6 +210,11 @@ impl Problem {
         problem
     }
 
+    /// What is wrong, for people.
+    pub(crate) fn detail(&self) -> String {
+        self.detail.to_string()
+    }
+
     pub(crate) fn into_response(self) -> Answer {
         let mut document = json!({
             "type": format!("urn:tapeline:problem:{}", self.code),

@@ -9,11 +9,12 @@ mod tail;
 mod tape;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use rustc_hash::FxHashMap;
 use tapeline_core::name::StreamName;
 
+use crate::backend::Queue;
 use crate::inbox::OpeningId;
 use crate::lock::lock;
 pub(crate) use following::Course;
@@ -26,6 +27,8 @@ pub(crate) use tape::{Opening, Tape};
 pub(crate) struct Hub {
     tapes: Mutex<FxHashMap<StreamName, Weak<Tape>>>,
     openings: AtomicU64,
+    /// Who is told of what is recorded on any stream.
+    told: OnceLock<Vec<Arc<Queue>>>,
 }
 
 impl Hub {
@@ -50,6 +53,16 @@ impl Hub {
         let tapes = lock(&self.tapes);
         let missing = tapes.values().filter_map(|tape| Some(tape.upgrade()?.missing())).filter(|missing| *missing > 0);
         missing.fold((0, 0), |(streams, most), missing| (streams + 1, most.max(missing)))
+    }
+
+    /// From now on these are told of what is recorded on any stream. Said once.
+    pub(crate) fn tells(&self, queues: Vec<Arc<Queue>>) {
+        let _ = self.told.set(queues);
+    }
+
+    /// Something was recorded on a stream.
+    fn is_played(&self, stream: &StreamName) {
+        self.told.get().into_iter().flatten().for_each(|queue| queue.hear(stream));
     }
 
     fn next_opening(&self) -> OpeningId {

@@ -292,6 +292,7 @@ impl Tape {
         drop(recent);
         self.head.store(end.0, Ordering::Release);
         self.tell_all();
+        self.hub.is_played(&self.stream);
         concerned.iter().for_each(|opening| opening.tell());
         bytes
     }

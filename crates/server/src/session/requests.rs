@@ -18,7 +18,7 @@ use super::playing::Job;
 use super::{STOPPING, Session, close_code};
 use crate::hub::{Opening, Tape};
 use crate::limits;
-use crate::shard::{Closed, Command, OpenStream, Push};
+use crate::shard::{Closed, Command, OpenStream, Push, Words};
 
 pub(super) const NOT_OPEN: &str = "the channel is not open: open the stream, and wait for opened";
 
@@ -167,7 +167,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let events = events.into_iter().map(Sealed::new).collect();
         match self.shared.shards.room(tape.stream(), bytes).await {
             Ok(_room) => {
-                let push = Push { tape: tape.clone(), peer, caller, events, _room };
+                let push = Push { tape: tape.clone(), peer, caller, events, words: Words::default(), _room };
                 self.shared.push(push);
             }
             Err(Closed) => self.is_broken(),

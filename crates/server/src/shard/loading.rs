@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use tapeline_authority::{Authority, StreamGate};
+use tapeline_authority::StreamGate;
 use tapeline_core::batch::Batch;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Position, Seq};
-use tapeline_core::schema::Schema;
 use tapeline_core::sequencer::{Gate, Sequencer};
 use tapeline_core::state::StreamState;
 use tapeline_log::{EventLog, LogError, StateStore};
 use tokio::runtime::Handle;
 
+use super::Charter;
 use super::load::{damaged, load_clients, load_keys, missing_clients, missing_keys};
+use crate::backend::ValidatedGate;
 use crate::hub::Tape;
 use crate::limits;
 
@@ -21,8 +22,7 @@ pub(super) struct Loader<L, S> {
     log: Arc<L>,
     store: Arc<S>,
     runtime: Handle,
-    schema: Arc<Schema>,
-    authority: Arc<Authority>,
+    charter: Charter,
 }
 
 /// A stream as it was loaded.
@@ -41,8 +41,8 @@ pub(crate) struct Loaded {
 }
 
 impl<L: EventLog, S: StateStore> Loader<L, S> {
-    pub(super) fn new(log: Arc<L>, store: Arc<S>, (schema, authority): (Arc<Schema>, Arc<Authority>)) -> Self {
-        Self { log, store, runtime: Handle::current(), schema, authority }
+    pub(super) fn new(log: Arc<L>, store: Arc<S>, charter: Charter) -> Self {
+        Self { log, store, runtime: Handle::current(), charter }
     }
 
     /// Goes on from the stored state and plays what is on the log past it.
@@ -56,7 +56,7 @@ impl<L: EventLog, S: StateStore> Loader<L, S> {
                 StreamState::empty(info.map_or_else(new, |info| info.head.incarnation))
             }
         };
-        let mut sequencer = Sequencer::new(state, self.schema.clone(), self.gate(stream));
+        let mut sequencer = Sequencer::new(state, self.charter.schema.clone(), self.gate(stream));
         let (mut stored, mut bytes) = (state.position, 0);
         loop {
             let at = sequencer.staged().position;
@@ -93,8 +93,12 @@ impl<L: EventLog, S: StateStore> Loader<L, S> {
 
     /// What stands before a stream, where not everything is allowed and valid.
     fn gate(&self, stream: &StreamName) -> Option<Arc<dyn Gate>> {
-        let has_say = !self.authority.is_empty() || self.authority.has_checks();
-        has_say.then(|| Arc::new(StreamGate::new(self.authority.clone(), stream.clone())) as Arc<dyn Gate>)
+        let Charter { authority, validators, .. } = &self.charter;
+        if validators.are_on(stream) {
+            return Some(Arc::new(ValidatedGate::new(authority.clone(), stream.clone(), validators.clone())));
+        }
+        let has_say = !authority.is_empty() || authority.has_checks();
+        has_say.then(|| Arc::new(StreamGate::new(authority.clone(), stream.clone())) as Arc<dyn Gate>)
     }
 
     /// Brings into memory what a batch on the log touches.

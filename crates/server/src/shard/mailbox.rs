@@ -32,11 +32,20 @@ pub(crate) struct Room {
 impl Room {
     /// Waits for room for a command with so many bytes, of what there is for those of its kind.
     pub(crate) async fn of(all: Arc<Semaphore>, bytes: usize) -> Result<Self, Closed> {
-        let bytes = (bytes + limits::COMMAND_BYTES).min(limits::QUEUE_BYTES / 2);
-        let units = (bytes / limits::COMMAND_BYTES) as u32;
-        let units = all.acquire_many_owned(units).await;
+        let units = all.acquire_many_owned(units(bytes)).await;
         units.map(|_units| Self { _units }).map_err(|_| Closed)
     }
+
+    /// Room, where there is some now.
+    pub(super) fn now(all: &Arc<Semaphore>, bytes: usize) -> Option<Self> {
+        let units = all.clone().try_acquire_many_owned(units(bytes));
+        units.map(|_units| Self { _units }).ok()
+    }
+}
+
+fn units(bytes: usize) -> u32 {
+    let bytes = (bytes + limits::COMMAND_BYTES).min(limits::QUEUE_BYTES / 2);
+    (bytes / limits::COMMAND_BYTES) as u32
 }
 
 /// The shard is gone.

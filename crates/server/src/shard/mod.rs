@@ -11,8 +11,10 @@
 //! ```
 //!
 //! Where others append to the log, too, streams are loaded and followed on other threads: what is said to a stream meanwhile
-//! waits until it is where the log is known to be ([`following`]).
+//! waits until it is where the log is known to be ([`following`]). Where somebody outside has a say in an event, those of its
+//! client wait until they have said it ([`asking`]).
 
+mod asking;
 mod changes;
 mod evict;
 mod following;
@@ -45,10 +47,13 @@ use tapeline_log::{AppendError, EventLog, LogError, StateStore};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::backend::Validators;
 use crate::hub::Tape;
 use crate::limits;
 use crate::lock::lock;
 use crate::metrics::Metrics;
+pub(crate) use asking::Words;
+use asking::{Asked, AskedFor, Told};
 use loading::{Loaded, Loader};
 use mailbox::Mailbox;
 pub(crate) use mailbox::{Closed, Room};
@@ -97,6 +102,8 @@ pub(crate) enum Command {
         /// The stream's new position, or why not.
         outcome: Result<Position, AppendError>,
     },
+    /// Those outside have said what they say of events, or do not.
+    Told(Box<Told>),
     /// Nothing more comes: make durable and store what there is, then end.
     Stop,
 }
@@ -127,6 +134,8 @@ pub(crate) struct Push {
     pub(crate) caller: Arc<Caller>,
     /// The events.
     pub(crate) events: Vec<Sealed>,
+    /// What those outside have said of them who have a say.
+    pub(crate) words: Words,
     /// Their room in the queue.
     pub(crate) _room: Room,
 }
@@ -138,9 +147,20 @@ impl Command {
             Self::Open(open) => Some(&open.tape),
             Self::Push(push) => Some(&push.tape),
             Self::Settle { tape, .. } | Self::Heard(tape) => Some(tape),
-            Self::Loaded(_) | Self::Read { .. } | Self::Appended { .. } | Self::Stop => None,
+            Self::Loaded(_) | Self::Read { .. } | Self::Appended { .. } | Self::Told(_) | Self::Stop => None,
         }
     }
+}
+
+/// What shards go by.
+#[derive(Clone, Default)]
+pub(crate) struct Charter {
+    /// What the apps say of their data.
+    pub(crate) schema: Arc<Schema>,
+    /// Who may do what.
+    pub(crate) authority: Arc<Authority>,
+    /// Who else has a say.
+    pub(crate) validators: Arc<Validators>,
 }
 
 /// All shards, from outside.
@@ -155,16 +175,15 @@ impl Shards {
         log: &Arc<L>,
         store: &Arc<S>,
         metrics: &Arc<Metrics>,
-        schema: &Arc<Schema>,
-        authority: &Arc<Authority>,
+        charter: &Charter,
     ) -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let count = (processors / 2).clamp(1, limits::SHARDS);
         let mailboxes: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::new())).collect();
         let threads = mailboxes.iter().enumerate().map(|(number, mailbox)| {
             let bounds = Bounds::share(count);
-            let rules = (schema.clone(), authority.clone());
-            let shard = Shard::new(log.clone(), store.clone(), metrics.clone(), rules, mailbox.clone(), bounds);
+            let shard =
+                Shard::new(log.clone(), store.clone(), metrics.clone(), charter.clone(), mailbox.clone(), bounds);
             let thread = thread::Builder::new().name(format!("shard-{number}"));
             thread.spawn(move || shard.run()).expect("a thread can be started")
         });
@@ -236,6 +255,10 @@ struct Shard<L, S> {
     loads: Arc<Semaphore>,
     /// What waits for streams that are being loaded.
     loading: FxHashMap<StreamName, VecDeque<Command>>,
+    validators: Arc<Validators>,
+    /// What waits for what those outside say.
+    asked: FxHashMap<AskedFor, Asked>,
+    asked_room: Arc<Semaphore>,
     /// Slots with something to stage at the end of this turn.
     touched: Vec<usize>,
     /// Slots with changes to store, and their lives, those that have waited longest first.
@@ -291,11 +314,12 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         log: Arc<L>,
         store: Arc<S>,
         metrics: Arc<Metrics>,
-        rules: (Arc<Schema>, Arc<Authority>),
+        charter: Charter,
         mailbox: Arc<Mailbox<Command>>,
         bounds: Bounds,
     ) -> Self {
-        let loader = Arc::new(Loader::new(log.clone(), store.clone(), rules));
+        let validators = charter.validators.clone();
+        let loader = Arc::new(Loader::new(log.clone(), store.clone(), charter));
         Self {
             log,
             store,
@@ -306,6 +330,9 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             slots: Slots::default(),
             loads: Arc::new(Semaphore::new(limits::LOADS_AT_ONCE)),
             loading: FxHashMap::default(),
+            validators,
+            asked: FxHashMap::default(),
+            asked_room: Arc::new(Semaphore::new(limits::ASKED_BYTES / limits::COMMAND_BYTES)),
             touched: Vec::new(),
             dirty: VecDeque::new(),
             ring: VecDeque::new(),
@@ -341,7 +368,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     }
 
     fn take(&mut self, command: Command) {
-        let Some(command) = self.hold_back(command) else { return };
+        let Some(command) = self.wait_behind(command).and_then(|command| self.hold_back(command)) else { return };
         match command {
             Command::Open(open) => self.open(open),
             Command::Push(push) => self.push(push),
@@ -351,7 +378,11 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             Command::Loaded(loaded) => self.loaded(*loaded),
             Command::Read { place, life, batches } => self.has_read(place, life, batches),
             Command::Appended { place, life, since, outcome } => self.appended(place, life, since, outcome),
-            Command::Stop => self.stopping = true,
+            Command::Told(told) => self.told(*told),
+            Command::Stop => {
+                self.stopping = true;
+                self.give_up_asking();
+            }
         }
     }
 

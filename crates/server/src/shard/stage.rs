@@ -33,7 +33,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         self.touch(place);
     }
 
-    pub(super) fn push(&mut self, push: Push) {
+    pub(super) fn push(&mut self, mut push: Push) {
         let place = match self.slot(&push.tape) {
             Ok(place) => place,
             Err(error) => return self.fail_push(&push, &error),
@@ -53,7 +53,8 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             // After what is touched was loaded: what was missing then may have been forgotten below this.
             slot.sequencer.trimmed(slot.tape.horizon());
         }
-        for sealed in &push.events {
+        for number in 0..push.events.len() {
+            let sealed = &push.events[number];
             if let Err(error) = self.load_text_history(place, &sealed.event.body) {
                 self.abandon(place, &error.to_string());
                 return self.fail(&push.tape, push.peer, Some(sealed.event.n), &error);
@@ -64,6 +65,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             slot.sequencer.watch(slot.tape.is_watched());
             match self.decide(place, &push, sealed) {
                 Ok(Pushed::Decided) => {}
+                Ok(Pushed::Asks(changes)) => {
+                    push.without(number);
+                    return self.ask(place, push, changes);
+                }
                 Ok(_) => return,
                 Err(error) => {
                     self.abandon(place, &error.to_string());
@@ -82,7 +87,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
     fn decide(&mut self, place: usize, push: &Push, sealed: &Sealed) -> Result<Pushed, LogError> {
         loop {
             let Some(slot) = self.slots.get(place) else { return Ok(Pushed::Dropped) };
-            match slot.sequencer.push(push.peer, &push.caller, sealed) {
+            match slot.sequencer.push_with(push.peer, &push.caller, sealed, push.words.of(sealed.event.n)) {
                 Pushed::Needs(needs) => self.load_needed(place, needs)?,
                 pushed => return Ok(pushed),
             }

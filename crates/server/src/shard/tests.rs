@@ -18,7 +18,7 @@ use tapeline_log::{EventLog, StateStore};
 use tokio::runtime::Runtime;
 
 use super::mailbox::Mailbox;
-use super::{Bounds, Command, OpenStream, Push, Shard};
+use super::{Bounds, Charter, Command, OpenStream, Push, Shard, Words};
 use crate::hub::{Hub, Opening, Tape};
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
@@ -66,7 +66,7 @@ impl Bench {
             log.clone(),
             log.clone(),
             Arc::new(Metrics::new()),
-            (Arc::new(schema), Arc::default()),
+            Charter { schema: Arc::new(schema), ..Charter::default() },
             Arc::new(Mailbox::new()),
             bounds,
         );
@@ -103,7 +103,14 @@ impl Bench {
         let event = Authored { client: author.client, n: EventNumber(author.last), settled, body };
         let _room = self.runtime.block_on(self.shard.mailbox.room(0)).unwrap();
         let (tape, peer) = (author.tape.clone(), author.opening.peer());
-        let push = Push { tape, peer, caller: Arc::default(), events: vec![Sealed::new(event)], _room };
+        let push = Push {
+            tape,
+            peer,
+            caller: Arc::default(),
+            events: vec![Sealed::new(event)],
+            words: Words::default(),
+            _room,
+        };
         self.shard.mailbox.post(Command::Push(push));
     }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses what it needs")]
 
 pub mod author;
+pub mod backend;
 pub mod http;
 pub mod pages;
 pub mod sse;
@@ -55,9 +56,13 @@ impl World {
     }
 
     async fn start(log: Arc<MemoryLog>, schema: &str) -> Self {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let schema = Arc::new(read_schema(schema).unwrap().schema);
-        let config = ServerConfig { listen, schema, ..ServerConfig::default() };
+        Self::with(log, ServerConfig { schema, ..ServerConfig::default() }).await
+    }
+
+    pub async fn with(log: Arc<MemoryLog>, config: ServerConfig) -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = ServerConfig { listen, ..config };
         let server = Server::start_in_memory(config, log.clone()).await.unwrap();
         Self { log, address: server.address(), server }
     }

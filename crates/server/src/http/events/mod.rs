@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use http_body_util::channel::Channel;
 use hyper::StatusCode;
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::Seq;
-use tapeline_log::{EventLog, Head, StateStore};
+use tapeline_log::{EventLog, Head, StateStore, StreamInfo};
 
 use super::problem::Problem;
 use super::query::Query;
@@ -24,6 +24,9 @@ use crate::limits;
 use crate::shared::Shared;
 use sealed::Sealed;
 use span::Span;
+
+/// Where the stream begins: events before it were let go.
+const HORIZON: HeaderName = HeaderName::from_static("tapeline-horizon");
 
 /// Which events are asked for.
 struct Asked {
@@ -51,7 +54,8 @@ impl Asked {
     }
 }
 
-/// Gives recorded events, one a line, or as one document where JSON is asked for, or as they come.
+/// Gives recorded events, one a line, or as one document where JSON is asked for, or as they come; and says where the stream
+/// begins, so that nobody misses in silence what was let go.
 pub(super) async fn read<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     stream: StreamName,
@@ -62,11 +66,23 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     // Before it is looked where the stream ends: from here on, whatever is recorded is heard of.
     let tape = shared.hub.tape(&stream);
     let info = streams::info(&shared, &stream).await?;
+    let mut answer = answer(shared, tape, &asked, &info, headers).await?;
+    answer.headers_mut().insert(HORIZON, HeaderValue::from(info.horizon.0));
+    Ok(answer)
+}
+
+async fn answer<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    tape: Arc<Tape>,
+    asked: &Asked,
+    info: &StreamInfo,
+    headers: &HeaderMap,
+) -> Result<Answer, Problem> {
     if accepts(headers, &EVENT_STREAM) {
-        return follow(shared, tape, &asked, info.head.seq, headers);
+        return follow(shared, tape, asked, info.head.seq, headers);
     }
     let head = match asked.wait {
-        Some(most) => wait(&shared, &tape, &asked, info.head.seq, most).await?,
+        Some(most) => wait(&shared, &tape, asked, info.head.seq, most).await?,
         None => info.head.seq,
     };
     let span = Span { tape, from: asked.from, to: asked.to.map_or(head, |to| to.min(head)) };

@@ -1,0 +1,139 @@
+//! What waits to be put to one validator: put together as long as it has not answered what was put before.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tapeline_core::sequencer::Objection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::spawn_blocking;
+
+use super::{NotAsked, Question, Validator};
+use crate::limits;
+use crate::lock::lock;
+use crate::metrics::Metrics;
+
+type Answer = Result<Option<(usize, Objection)>, NotAsked>;
+
+/// What waits to be put to one validator.
+#[derive(Debug)]
+pub(super) struct Line(mpsc::Sender<Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    question: Question,
+    hears: oneshot::Sender<Answer>,
+}
+
+/// Puts to a validator what waits for it.
+struct Asker {
+    name: String,
+    validator: Arc<dyn Validator>,
+    metrics: Arc<Metrics>,
+    /// Until when it is left alone, and why: it did not answer though it was asked several times.
+    rests: Mutex<Option<(Instant, NotAsked)>>,
+}
+
+impl Line {
+    pub(super) fn start(name: String, validator: Arc<dyn Validator>, metrics: Arc<Metrics>) -> Self {
+        let (line, waiting) = mpsc::channel(limits::QUESTIONS_WAITING);
+        let asker = Asker { name, validator, metrics, rests: Mutex::default() };
+        tokio::spawn(serve(Arc::new(asker), waiting));
+        Self(line)
+    }
+
+    /// What a validator says of each. All or nothing.
+    pub(super) async fn ask(&self, questions: Vec<Question>) -> Result<Vec<Option<(usize, Objection)>>, NotAsked> {
+        let asked = tokio::time::timeout(limits::ASKED_WITHIN, self.ask_each(questions)).await;
+        asked.unwrap_or_else(|_| Err(NotAsked::Unreachable("too much is to be asked at once".into())))
+    }
+
+    async fn ask_each(&self, questions: Vec<Question>) -> Result<Vec<Option<(usize, Objection)>>, NotAsked> {
+        let (mut hearing, mut answers) = (Vec::new(), Vec::new());
+        for question in questions {
+            let (hears, heard) = oneshot::channel();
+            self.0.send(Waiting { question, hears }).await.map_err(|_| gone())?;
+            hearing.push(heard);
+        }
+        for heard in hearing {
+            answers.push(heard.await.map_err(|_| gone())??);
+        }
+        Ok(answers)
+    }
+}
+
+fn gone() -> NotAsked {
+    NotAsked::Unreachable("asking it failed".into())
+}
+
+async fn serve(asker: Arc<Asker>, mut waiting: mpsc::Receiver<Waiting>) {
+    let at_once = Arc::new(Semaphore::new(limits::ASKED_AT_ONCE));
+    while let Ok(permit) = at_once.clone().acquire_owned().await {
+        let mut together = Vec::new();
+        if waiting.recv_many(&mut together, limits::QUESTIONS_AT_ONCE).await == 0 {
+            return;
+        }
+        together.retain(|waiting| !waiting.hears.is_closed());
+        tokio::spawn(answer(asker.clone(), together, permit));
+    }
+}
+
+async fn answer(asker: Arc<Asker>, together: Vec<Waiting>, _permit: OwnedSemaphorePermit) {
+    let (questions, hearing): (Vec<_>, Vec<_>) = together.into_iter().map(|it| (it.question, it.hears)).unzip();
+    let answers = match questions.is_empty() {
+        true => Ok(Vec::new()),
+        false => asker.ask(questions).await,
+    };
+    let answers: Vec<Answer> = match answers {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error); hearing.len()],
+    };
+    // Whoever asked may have given up.
+    hearing.into_iter().zip(answers).for_each(|(hears, answer)| drop(hears.send(answer)));
+}
+
+impl Asker {
+    /// Asks, and again where that may help, but not for long.
+    async fn ask(&self, questions: Vec<Question>) -> Result<Vec<Option<(usize, Objection)>>, NotAsked> {
+        if let Some((until, why)) = &*lock(&self.rests)
+            && Instant::now() < *until
+        {
+            return Err(why.clone());
+        }
+        let questions = Arc::new(questions);
+        let mut pause = limits::VALIDATOR_PAUSE;
+        for tried in 1..=limits::VALIDATOR_TRIES {
+            match self.ask_once(questions.clone()).await {
+                Ok(answers) => return Ok(answers),
+                Err(error) if tried == limits::VALIDATOR_TRIES || !error.is_retryable() => {
+                    return Err(self.gives_up(error));
+                }
+                Err(_) => tokio::time::sleep(spread(pause)).await,
+            }
+            pause *= 2;
+        }
+        Err(gone())
+    }
+
+    async fn ask_once(&self, questions: Arc<Vec<Question>>) -> Result<Vec<Option<(usize, Objection)>>, NotAsked> {
+        let (validator, count, begun) = (self.validator.clone(), questions.len(), Instant::now());
+        let answers = spawn_blocking(move || validator.validate(&questions)).await.unwrap_or_else(|_| Err(gone()))?;
+        self.metrics.asked.inc_by(count as u64);
+        self.metrics.asked_seconds.observe(begun.elapsed().as_secs_f64());
+        match answers.len() == count {
+            true => Ok(answers),
+            false => Err(NotAsked::WrongAnswer(format!("{} answers to {count} questions", answers.len()))),
+        }
+    }
+
+    fn gives_up(&self, error: NotAsked) -> NotAsked {
+        tracing::warn!(validator = self.name, %error, "a validator does not answer");
+        self.metrics.ask_failures.inc();
+        *lock(&self.rests) = Some((Instant::now() + limits::VALIDATOR_REST, error.clone()));
+        error
+    }
+}
+
+/// A pause that others who began at the same time do not end at the same time.
+fn spread(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64())
+}

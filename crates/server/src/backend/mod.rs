@@ -1,0 +1,45 @@
+//! The application's own backend: whom a server asks before an event is recorded, and whom it tells afterwards
+//! ([`receivers`]).
+//!
+//! ```text
+//! push ─▶ sequencer: somebody outside has a say ─▶ Validators ─▶ Line ─▶ Validator (a webhook, or one that is built in)
+//!                ▲                                                            │
+//!                └───────────── the event again, with their word ◀────────────┘
+//! ```
+
+mod endpoint;
+mod error;
+mod file;
+mod line;
+pub(crate) mod receivers;
+mod secret;
+mod validator;
+mod validators;
+mod webhook;
+
+use std::path::Path;
+
+pub use error::{BackendFileError, NotAsked};
+pub use receivers::Receiver;
+pub(crate) use receivers::{Queue, Receivers};
+pub use validator::{Question, Unreachable, Validation, Validator};
+pub(crate) use validators::{ValidatedGate, Validators};
+
+/// Whom a server asks and tells.
+#[derive(Clone, Debug, Default)]
+pub struct Backend {
+    /// They have a say in what is recorded, one after the other.
+    pub validators: Vec<Validation>,
+    /// They are told what was recorded.
+    pub receivers: Vec<Receiver>,
+}
+
+impl Backend {
+    /// Reads a backend file, and the secrets that it names.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or says what cannot be.
+    pub fn open(path: &Path) -> Result<Self, BackendFileError> {
+        file::read(path)
+    }
+}
