@@ -21,19 +21,27 @@ pub struct Server {
     pub url: String,
     process: Option<Child>,
     directory: Option<TempDir>,
+    settings: Settings,
+}
+
+/// What it goes by, besides its directory.
+#[derive(Default)]
+struct Settings {
     schema: Option<NamedTempFile>,
     auth: Option<PathBuf>,
+    log: Option<String>,
 }
 
 impl Server {
     /// The server at `against`, or a fresh one.
     pub async fn start(against: Option<&str>) -> Result<Self, Failure> {
         match against {
-            Some(url) => Ok(Self { url: url.into(), process: None, directory: None, schema: None, auth: None }),
+            Some(url) => Ok(Self { url: url.into(), process: None, directory: None, settings: Settings::default() }),
             None => {
                 let directory = tempfile::tempdir_in(".").map_err(Failure::failed)?;
-                let (url, process) = spawn(directory.path(), None, None).await?;
-                Ok(Self { url, process: Some(process), directory: Some(directory), schema: None, auth: None })
+                let settings = Settings::default();
+                let (url, process) = spawn(directory.path(), &settings).await?;
+                Ok(Self { url, process: Some(process), directory: Some(directory), settings })
             }
         }
     }
@@ -58,20 +66,29 @@ impl Server {
     pub fn take_schema(&mut self, text: &str) -> Result<(), Failure> {
         let file = NamedTempFile::new().map_err(Failure::failed)?;
         std::fs::write(file.path(), text).map_err(Failure::failed)?;
-        self.schema = Some(file);
+        self.settings.schema = Some(file);
         Ok(())
     }
 
     /// Has it go by an auth file from when it is started again.
     pub fn take_auth(&mut self, file: PathBuf) {
-        self.auth = Some(file);
+        self.settings.auth = Some(file);
+    }
+
+    /// Has it keep its log on NATS from when it is started again.
+    pub fn take_log(&mut self, address: String) {
+        self.settings.log = Some(address);
+    }
+
+    /// Kills it, for good.
+    pub async fn kill(&mut self) -> Result<(), Failure> {
+        self.process_mut()?.kill().await.map_err(Failure::failed)
     }
 
     async fn restart(&mut self) -> Result<Duration, Failure> {
         let directory = self.directory.as_ref().ok_or_else(not_ours)?;
         let started = Instant::now();
-        let schema = self.schema.as_ref().map(NamedTempFile::path);
-        let (url, process) = spawn(directory.path(), schema, self.auth.as_deref()).await?;
+        let (url, process) = spawn(directory.path(), &self.settings).await?;
         (self.url, self.process) = (url, Some(process));
         Ok(started.elapsed())
     }
@@ -128,6 +145,15 @@ impl Server {
     }
 }
 
+impl Settings {
+    fn arguments(&self) -> impl Iterator<Item = &OsStr> {
+        let schema = self.schema.as_ref().map(|file| ("--schema", file.path().as_os_str()));
+        let auth = self.auth.as_ref().map(|file| ("--auth", file.as_os_str()));
+        let log = self.log.as_ref().map(|address| ("--log", OsStr::new(address)));
+        [schema, auth, log].into_iter().flatten().flat_map(|(name, value)| [OsStr::new(name), value])
+    }
+}
+
 /// The largest resident memory of a process, for as long as this is held.
 pub struct MemoryWatch {
     before: u64,
@@ -158,13 +184,12 @@ fn not_ours() -> Failure {
     Failure::Usage("this measure needs a server of its own: leave --server out".into())
 }
 
-async fn spawn(directory: &Path, schema: Option<&Path>, auth: Option<&Path>) -> Result<(String, Child), Failure> {
+async fn spawn(directory: &Path, settings: &Settings) -> Result<(String, Child), Failure> {
     let program = std::env::current_exe().map_err(Failure::failed)?;
     let mut process = Command::new(program)
         .args(["--json", "serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(directory)
-        .args(schema.iter().flat_map(|schema| [OsStr::new("--schema"), schema.as_os_str()]))
-        .args(auth.iter().flat_map(|auth| [OsStr::new("--auth"), auth.as_os_str()]))
+        .args(settings.arguments())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .kill_on_drop(true)

@@ -1,10 +1,13 @@
 //! Servers whose log is on NATS: several at once, killed, cut off, and with their disks lost.
 
+#[path = "../support/backend.rs"]
+mod application;
 #[path = "../../../log/tests/support/nats.rs"]
 mod nats;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backend;
 mod believers;
 mod copy;
 mod faults;

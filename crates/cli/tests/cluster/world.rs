@@ -20,8 +20,15 @@ pub struct World {
 impl World {
     /// Starts so many NATS servers and nodes.
     pub fn start(servers: usize, nodes: usize) -> Self {
+        Self::start_with(servers, nodes, &[])
+    }
+
+    /// Starts nodes of which more is said.
+    pub fn start_with(servers: usize, nodes: usize, more: &[&str]) -> Self {
         let nats = Nats::start(servers);
-        let nodes = (0..nodes).map(|_| Server::start_with(&["--log", &nats.address()])).collect();
+        let address = nats.address();
+        let arguments = [&["--log", &address], more].concat();
+        let nodes = (0..nodes).map(|_| Server::start_with(&arguments)).collect();
         Self { nats, nodes }
     }
 

@@ -1,6 +1,5 @@
 //! Taking events in: in seq order into the confirmed objects, with the view re-applied where pending edits touch them.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use rustc_hash::FxHashSet;
@@ -10,7 +9,7 @@ use super::outbox::{Kept, Pending};
 use super::{History, Moment, Notice, Replica};
 use crate::block::EventBlock;
 use crate::codec::cbor::{self, Reader};
-use crate::event::{Body, Lost, Recorded};
+use crate::event::{Lost, Recorded};
 use crate::frame::Events;
 use crate::hash::Digest;
 use crate::limits;
@@ -19,7 +18,6 @@ use crate::numbers::{ClientId, EditId, EventNumber, Seq};
 use crate::op::{Action, Edit, Op};
 use crate::part::could_become;
 use crate::ranges::SeqRanges;
-use crate::value::Value;
 
 /// Digests that are waited for at once.
 const DIGESTS: usize = 64;
@@ -153,30 +151,19 @@ impl Replica {
 
     fn play_event(&mut self, moment: Moment, event: &Recorded, overlap: &mut FxHashSet<Key>) {
         let own = self.own(event);
-        // What goes with what an edit deletes was not shown with it, and is met as what others do.
-        let others = match own {
-            Some(edit) => self.following(edit, event).map(Cow::Owned),
-            None => Some(Cow::Borrowed(event)),
-        };
-        if own.is_none() {
-            self.report_overwritten(event);
-        }
-        let shown = |op: &Op| self.view.shown(&op.key).is_some();
-        let meets = others.as_ref().is_some_and(|others| others.body.ops.iter().any(shown));
-        let assigned = others.as_deref().filter(|_| meets).map(|others| self.assigned_by(others)).unwrap_or_default();
-        if let Some(others) = others.as_deref().filter(|_| meets || self.moves.are_wanted()) {
-            self.move_past(others, &assigned);
-        }
         match own {
-            Some(edit) => {
-                let following = others.as_ref().map_or(0, |others| others.body.ops.len());
-                self.play_own(moment, edit, event, following, overlap);
+            Some(edit) => self.play_own(moment, edit, event, overlap),
+            None => {
+                self.report_overwritten(event);
+                let meets = event.body.ops.iter().any(|op| self.view.shown(&op.key).is_some());
+                let assigned = if meets { self.assigned_by(event) } else { Vec::new() };
+                if meets || self.moves.are_wanted() {
+                    self.move_past(event, &assigned);
+                }
+                self.confirmed.play(event);
+                self.void_along(assigned);
+                self.take_in(event, meets.then_some(overlap));
             }
-            None => self.confirmed.play(event),
-        }
-        self.void_along(assigned);
-        if let Some(others) = &others {
-            self.take_in(others, meets.then_some(overlap));
         }
         for op in &event.body.ops {
             self.storing.object(&op.key);
@@ -284,34 +271,20 @@ impl Replica {
             && (event.n > self.outbox.last_sealed() || self.outbox.undecided(event.n).is_some())
     }
 
-    /// What was recorded with an edit of one's own on objects that it does not name, where there are any.
-    fn following(&self, edit: EditId, event: &Recorded) -> Option<Recorded> {
-        let pending = self.outbox.pending.get(edit)?;
-        if pending.ops().iter().all(|op| op.action != Action::Delete) {
-            return None;
-        }
-        let named: FxHashSet<&Key> = pending.ops().iter().map(|op| &op.key).collect();
-        let ops: Vec<Op> = event.body.ops.iter().filter(|op| !named.contains(&op.key)).cloned().collect();
-        (!ops.is_empty()).then(|| Recorded { body: Body { ops, ..event.body.clone() }, ..event.clone() })
-    }
-
-    /// An edit of one's own has come back on the log, with so many ops on objects that it does not name.
-    fn play_own(
-        &mut self,
-        moment: Moment,
-        edit: EditId,
-        event: &Recorded,
-        following: usize,
-        overlap: &mut FxHashSet<Key>,
-    ) {
+    /// An edit of one's own has come back on the log.
+    fn play_own(&mut self, moment: Moment, edit: EditId, event: &Recorded, overlap: &mut FxHashSet<Key>) {
         if event.client == self.identity.client {
             self.outbox.decide(event.n);
         }
         let Some(pending) = self.outbox.pending.get(edit) else { return self.confirmed.play(event) };
-        let keys = pending.keys();
-        let as_edited = event.lost.is_empty()
-            && event.body.ops.len() == pending.ops().len() + following
-            && event.body.ops.starts_with(pending.ops());
+        let as_edited = event.lost.is_empty() && event.body.ops == pending.ops();
+        let mut keys = pending.keys();
+        if !as_edited {
+            // What it deletes may have taken others with it.
+            keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
+            keys.sort();
+            keys.dedup();
+        }
         // Earlier edits may still be pending: refused, and made again.
         let leaves_all = as_edited && keys.iter().all(|key| self.view.first(key) == Some(edit));
         let trails = if leaves_all { Vec::new() } else { self.trails(&keys) };
@@ -321,6 +294,7 @@ impl Replica {
         self.move_along(trails);
         if !as_edited {
             keys.iter().for_each(|key| self.disturb(key, edit));
+            overlap.extend(keys);
         }
     }
 
@@ -411,18 +385,8 @@ fn is_what_became_of(authored: &[Op], event: &Recorded) -> bool {
     let lost =
         |op: &Op| event.lost.iter().any(|lost| lost.op.key == op.key && could_become(&op.action, &lost.op.action));
     authored.iter().all(|op| matches!(op.action, Action::Delete) || became(op) || lost(op))
-        && recorded.iter().all(|op| authored.iter().any(|other| other.key == op.key) || could_follow(&op.action))
-}
-
-/// Whether an action may go with what an event deletes.
-fn could_follow(action: &Action) -> bool {
-    match action {
-        Action::Delete => true,
-        Action::Update(edits) => edits.iter().all(|(_, edit)| match edit {
-            Edit::Set(value) => *value == Value::Null,
-            Edit::Members(members) => members.add.is_empty(),
-            _ => false,
-        }),
-        Action::Insert(_) | Action::Upsert(_) => false,
-    }
+        // What an event deletes may have taken others with it, or out of their fields.
+        && recorded.iter().all(|op| {
+            matches!(op.action, Action::Delete | Action::Update(_)) || authored.iter().any(|other| other.key == op.key)
+        })
 }

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use crate::failure::Failure;
 
 /// How long a peer may take until it accepts connections.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A connection to a peer. What is written to it is not buffered.
 pub type Socket = BufReader<TcpStream>;
@@ -64,7 +64,8 @@ pub fn is_on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-fn free_address() -> std::io::Result<SocketAddr> {
+/// A port of this machine that nobody uses.
+pub fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
