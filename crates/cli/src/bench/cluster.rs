@@ -31,10 +31,7 @@ pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Re
     };
     let mut nodes = Vec::new();
     for _ in 0..3 {
-        let mut node = Server::start(None).await?;
-        node.take_log(nats.log());
-        node.stop_and_restart().await?;
-        nodes.push(node);
+        nodes.push(Server::on_log(nats.log()).await?);
     }
     append(&nats, &nodes, size, figures).await?;
     seen(nats.with(1), &nodes, size, figures).await?;

@@ -37,13 +37,19 @@ impl Server {
     pub async fn start(against: Option<&str>) -> Result<Self, Failure> {
         match against {
             Some(url) => Ok(Self { url: url.into(), process: None, directory: None, settings: Settings::default() }),
-            None => {
-                let directory = tempfile::tempdir_in(".").map_err(Failure::failed)?;
-                let settings = Settings::default();
-                let (url, process) = spawn(directory.path(), &settings).await?;
-                Ok(Self { url, process: Some(process), directory: Some(directory), settings })
-            }
+            None => Self::fresh(Settings::default()).await,
         }
+    }
+
+    /// A fresh node of a log on NATS.
+    pub async fn on_log(address: String) -> Result<Self, Failure> {
+        Self::fresh(Settings { log: Some(address), ..Settings::default() }).await
+    }
+
+    async fn fresh(settings: Settings) -> Result<Self, Failure> {
+        let directory = tempfile::tempdir_in(".").map_err(Failure::failed)?;
+        let (url, process) = spawn(directory.path(), &settings).await?;
+        Ok(Self { url, process: Some(process), directory: Some(directory), settings })
     }
 
     /// Kills the server as a power cut would, and starts it again. Answers how long it took to be ready.
@@ -73,11 +79,6 @@ impl Server {
     /// Has it go by an auth file from when it is started again.
     pub fn take_auth(&mut self, file: PathBuf) {
         self.settings.auth = Some(file);
-    }
-
-    /// Has it keep its log on NATS from when it is started again.
-    pub fn take_log(&mut self, address: String) {
-        self.settings.log = Some(address);
     }
 
     /// Kills it, for good.
