@@ -56,8 +56,6 @@ pub enum Measure {
     Route,
     /// What rules cost: writes, readers who may each read something else, and a change of what may be read.
     Rules,
-    /// Three nodes that share a log on three NATS servers, beside those servers alone; needs nats-server on PATH.
-    Cluster,
     /// Ten thousand edits made offline.
     Offline,
     /// Updates of registers applied by a replica.

@@ -3,7 +3,6 @@
 mod append;
 mod apply;
 mod auth;
-mod cluster;
 mod cold;
 mod crowd;
 mod desk;
@@ -88,7 +87,6 @@ async fn measure(
             Measure::Window => window::run(against, size, figures).await?,
             Measure::Route => route::run(against, size, figures).await?,
             Measure::Rules => rules::run(against, size, figures).await?,
-            Measure::Cluster => cluster::run(against, size, figures).await?,
             Measure::Offline => offline::run(against, size, figures).await?,
             Measure::Apply => apply::run(size, figures)?,
             Measure::Rebase => rebase::run(figures)?,

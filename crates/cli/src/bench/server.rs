@@ -29,7 +29,6 @@ pub struct Server {
 struct Settings {
     schema: Option<NamedTempFile>,
     auth: Option<PathBuf>,
-    log: Option<String>,
 }
 
 impl Server {
@@ -37,16 +36,12 @@ impl Server {
     pub async fn start(against: Option<&str>) -> Result<Self, Failure> {
         match against {
             Some(url) => Ok(Self { url: url.into(), process: None, directory: None, settings: Settings::default() }),
-            None => Self::fresh(Settings::default()).await,
+            None => Self::fresh().await,
         }
     }
 
-    /// A fresh node of a log on NATS.
-    pub async fn on_log(address: String) -> Result<Self, Failure> {
-        Self::fresh(Settings { log: Some(address), ..Settings::default() }).await
-    }
-
-    async fn fresh(settings: Settings) -> Result<Self, Failure> {
+    async fn fresh() -> Result<Self, Failure> {
+        let settings = Settings::default();
         let directory = tempfile::tempdir_in(".").map_err(Failure::failed)?;
         let (url, process) = spawn(directory.path(), &settings).await?;
         Ok(Self { url, process: Some(process), directory: Some(directory), settings })
@@ -79,11 +74,6 @@ impl Server {
     /// Has it go by an auth file from when it is started again.
     pub fn take_auth(&mut self, file: PathBuf) {
         self.settings.auth = Some(file);
-    }
-
-    /// Kills it, for good.
-    pub async fn kill(&mut self) -> Result<(), Failure> {
-        self.process_mut()?.kill().await.map_err(Failure::failed)
     }
 
     async fn restart(&mut self) -> Result<Duration, Failure> {
@@ -150,8 +140,7 @@ impl Settings {
     fn arguments(&self) -> impl Iterator<Item = &OsStr> {
         let schema = self.schema.as_ref().map(|file| ("--schema", file.path().as_os_str()));
         let auth = self.auth.as_ref().map(|file| ("--auth", file.as_os_str()));
-        let log = self.log.as_ref().map(|address| ("--log", OsStr::new(address)));
-        [schema, auth, log].into_iter().flatten().flat_map(|(name, value)| [OsStr::new(name), value])
+        [schema, auth].into_iter().flatten().flat_map(|(name, value)| [OsStr::new(name), value])
     }
 }
 

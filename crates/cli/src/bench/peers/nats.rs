@@ -1,25 +1,19 @@
-//! NATS: a subject that JetStream keeps, written with acknowledged publishes, read by plain subscriptions to it. One server,
-//! or three that keep it together.
+//! NATS: a subject that JetStream keeps, written with acknowledged publishes, read by plain subscriptions to it.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use super::Events;
-use super::process::{PATIENCE, Process, Socket, free_address};
+use super::process::{Process, Socket};
 use crate::bench::drive::{Reader, Target, Writer};
 use crate::failure::Failure;
 
 const SUBJECT: &str = "bench";
 const CREATE: &str = "$JS.API.STREAM.CREATE.bench";
 
-/// NATS servers with one stream.
-pub struct Nats {
-    servers: Vec<Process>,
-    /// Events in one message.
-    together: u64,
-}
+/// A NATS server with one stream.
+pub struct Nats(Process);
 
 impl Nats {
     /// Starts it; `sync` says when it syncs: `always`, before it acknowledges, or how often (its default is `2m`).
@@ -30,61 +24,18 @@ impl Nats {
             let _ = std::fs::write(&settings, text_of_settings(port, directory, sync));
             vec!["--config".into(), settings.display().to_string()]
         });
-        let nats = Self { servers: vec![process.await?], together: 1 };
-        nats.create().await?;
-        Ok(nats)
-    }
-
-    /// Starts three that keep the stream together, with so many events in one message.
-    pub async fn cluster(together: u64) -> Result<Self, Failure> {
-        let routes = [free_address(), free_address(), free_address()].map(|address| address.map(|it| it.port()));
-        let [a, b, c] = routes.map(|port| port.map_err(Failure::failed));
-        let routes = [a?, b?, c?];
-        let start = |number: usize| {
-            Process::start("nats-server", move |port, directory| {
-                let file = directory.join("settings");
-                let text = text_of_settings(port, directory, "2m") + &text_of_cluster(number, routes);
-                let _ = std::fs::write(&file, text);
-                vec!["--config".into(), file.display().to_string()]
-            })
-        };
-        let nats = Self { servers: vec![start(0).await?, start(1).await?, start(2).await?], together };
-        // They have no leader yet.
-        let begun = Instant::now();
-        while let Err(failure) = nats.create().await {
-            if begun.elapsed() > PATIENCE {
-                return Err(failure);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Ok(nats)
-    }
-
-    /// The same with another number of events in one message.
-    pub fn with(self, together: u64) -> Self {
-        Self { together, ..self }
-    }
-
-    /// Where a log of ours on them is.
-    pub fn log(&self) -> String {
-        let hosts: Vec<String> = self.servers.iter().map(|server| server.address.to_string()).collect();
-        format!("nats://{}?replicas={}", hosts.join(","), hosts.len())
-    }
-
-    async fn create(&self) -> Result<(), Failure> {
-        let mut connection = self.connect("_INBOX.create").await?;
-        let (mut create, replicas) = (Vec::new(), self.servers.len());
-        let stream = format!(r#"{{"name":"bench","subjects":["bench"],"num_replicas":{replicas}}}"#);
-        connection.write_publish(&mut create, CREATE, stream.as_bytes());
+        let nats = Self(process.await?);
+        let mut connection = nats.connect("_INBOX.create").await?;
+        let mut create = Vec::new();
+        connection.write_publish(&mut create, CREATE, br#"{"name":"bench","subjects":["bench"]}"#);
         connection.write(&create).await?;
         while !connection.acknowledgement().await? {}
-        Ok(())
+        Ok(nats)
     }
 
     /// Connects, and subscribes to a subject, to which answers come too.
     async fn connect(&self, subject: &str) -> Result<Connection, Failure> {
-        let socket = self.servers[0].connect().await?;
-        let mut connection = Connection { socket, subject: subject.into(), together: self.together };
+        let mut connection = Connection { socket: self.0.connect().await?, subject: subject.into() };
         let hello = format!("CONNECT {{\"verbose\":false}}\r\nSUB {subject} 1\r\nPING\r\n");
         connection.write(hello.as_bytes()).await?;
         // What answers the ping comes once the subscription is made.
@@ -95,12 +46,6 @@ impl Nats {
 
 fn text_of_settings(port: u16, directory: &Path, sync: &str) -> String {
     format!("listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {directory:?}, sync_interval: {sync} }}\n")
-}
-
-fn text_of_cluster(number: usize, routes: [u16; 3]) -> String {
-    let addresses = routes.map(|port| format!("nats://127.0.0.1:{port}"));
-    let own = routes[number];
-    format!("server_name: n{number}\ncluster {{ name: bench, listen: \"127.0.0.1:{own}\", routes: {addresses:?} }}\n")
 }
 
 impl Target for Nats {
@@ -126,11 +71,8 @@ pub struct Publisher {
 impl Writer for Publisher {
     async fn send(&mut self, count: u64) -> Result<(), Failure> {
         let mut publishes = Vec::new();
-        let mut message = Vec::new();
-        for _ in 0..count / self.connection.together {
-            message.clear();
-            (0..self.connection.together).for_each(|_| message.extend_from_slice(self.events.next()));
-            self.connection.write_publish(&mut publishes, SUBJECT, &message);
+        for _ in 0..count {
+            self.connection.write_publish(&mut publishes, SUBJECT, self.events.next());
         }
         self.connection.write(&publishes).await
     }
@@ -140,7 +82,7 @@ impl Writer for Publisher {
         while count == 0 || !self.connection.socket.buffer().is_empty() {
             count += u64::from(self.connection.acknowledgement().await?);
         }
-        Ok(count * self.connection.together)
+        Ok(count)
     }
 }
 
@@ -148,12 +90,11 @@ impl Writer for Publisher {
 pub struct Connection {
     socket: Socket,
     subject: String,
-    together: u64,
 }
 
 impl Reader for Connection {
     async fn seen(&mut self) -> Result<u64, Failure> {
-        Ok(u64::from(self.message().await?.is_some()) * self.together)
+        Ok(u64::from(self.message().await?.is_some()))
     }
 }
 

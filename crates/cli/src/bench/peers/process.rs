@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use crate::failure::Failure;
 
 /// How long a peer may take until it accepts connections.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A connection to a peer. What is written to it is not buffered.
 pub type Socket = BufReader<TcpStream>;
@@ -64,8 +64,7 @@ pub fn is_on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-/// A port of this machine that nobody uses.
-pub fn free_address() -> std::io::Result<SocketAddr> {
+fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
