@@ -1,7 +1,10 @@
 //! Why a command failed, in words that say what to do, and the exit code that says which kind it is.
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+
+use tapeline_server::FileError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,14 @@ impl Failure {
             Self::Damaged(_) => 5,
             Self::PipeClosed => 0,
         })
+    }
+
+    /// A file that people write, which is not right or cannot be read.
+    pub fn of_file(path: &Path, error: FileError) -> Self {
+        match error {
+            FileError::Unreadable { path, error } => Self::File { place: path.display().to_string(), error },
+            FileError::Wrong(error) => Self::Failed(format!("{}: {error}", path.display())),
+        }
     }
 
     /// Any error that has no better place.

@@ -50,6 +50,7 @@ pub use metrics::{Reading, Readings};
 pub use origin::{Origin, OriginError};
 pub use pages::{Page, Pages};
 pub use retention::{Ages, compact};
-pub use schema::{SchemaError, SchemaFile, read_schema};
+pub use schema::{SchemaFile, read_schema};
 pub use server::{Server, Starting};
 pub use tls::{Tls, TlsError};
+pub use toml_file::{FileError, TextError};

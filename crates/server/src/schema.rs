@@ -39,7 +39,7 @@ use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::toml_file::{Read, Value, Wrong, check_settings, read_flag, read_toml, read_word, table};
+use crate::toml_file::{Read, TextError, Value, Wrong, check_settings, read_flag, read_toml, read_word, table};
 
 /// How streams are named.
 const STREAMS: &str = "[streams.\"chat/*\"]";
@@ -57,28 +57,12 @@ pub struct SchemaFile {
     pub authority: Authority,
 }
 
-/// What is wrong with a schema file, and where. Lines and columns count from 1, columns in characters.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {what}")]
-pub struct SchemaError {
-    /// The line.
-    pub line: usize,
-    /// The column.
-    pub column: usize,
-    /// What is wrong, and what would be right.
-    pub what: String,
-}
-
 /// Reads a schema file.
 ///
 /// # Errors
 /// Where the text is no TOML, or says something that a schema does not know.
-pub fn read_schema(text: &str) -> Result<SchemaFile, SchemaError> {
-    read_toml(text, read_root).map_err(|(wrong, place)| SchemaError {
-        line: place.line,
-        column: place.column,
-        what: wrong.what,
-    })
+pub fn read_schema(text: &str) -> Result<SchemaFile, TextError> {
+    read_toml(text, read_root)
 }
 
 fn read_root(root: &DeTable<'_>) -> Read<SchemaFile> {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
@@ -10,13 +10,35 @@ use toml::de::{DeArray, DeTable, DeValue};
 /// What is wrong, at a byte of the text.
 pub(crate) struct Wrong {
     at: usize,
-    pub(crate) what: String,
+    what: String,
 }
 
-/// A place in a text. Lines and columns count from 1, columns in characters.
-pub(crate) struct Place {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+/// What is wrong with a text, and where. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {what}")]
+pub struct TextError {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+/// Why a file is none that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It says something that cannot be.
+    #[error(transparent)]
+    Wrong(#[from] TextError),
+    /// It, or one that it names, cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
 }
 
 pub(crate) type Read<T> = Result<T, Wrong>;
@@ -27,23 +49,21 @@ impl Wrong {
         Self { at: thing.span().start, what: what.into() }
     }
 
-    fn place(&self, text: &str) -> Place {
+    fn within(self, text: &str) -> TextError {
         let before = text.get(..self.at).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+        let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+        TextError { line, column, what: self.what }
     }
 }
 
 /// Reads a file by what reads its root.
-pub(crate) fn read_toml<T>(text: &str, read_root: impl FnOnce(&DeTable<'_>) -> Read<T>) -> Result<T, (Wrong, Place)> {
+pub(crate) fn read_toml<T>(text: &str, read_root: impl FnOnce(&DeTable<'_>) -> Read<T>) -> Result<T, TextError> {
     let root = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(text.len(), |span| span.start);
         Wrong { at, what: error.message().to_owned() }
     });
-    root.and_then(|root| read_root(root.get_ref())).map_err(|wrong| {
-        let place = wrong.place(text);
-        (wrong, place)
-    })
+    root.and_then(|root| read_root(root.get_ref())).map_err(|wrong| wrong.within(text))
 }
 
 pub(crate) fn read_flag(value: &Value<'_>) -> Read<bool> {
@@ -106,6 +126,13 @@ pub(crate) fn read_bounded(path: &Path, most: usize) -> std::io::Result<Vec<u8>>
         true => Err(std::io::Error::other(format!("it has more than {most} bytes"))),
         false => Ok(bytes),
     }
+}
+
+/// Reads a text that has so many bytes at most.
+pub(crate) fn read_file(path: &Path, most: usize) -> Result<String, FileError> {
+    let bytes = read_bounded(path, most);
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+    text.map_err(|error| FileError::Unreadable { path: path.to_owned(), error })
 }
 
 /// As in `"last", "first" or "ask"`.

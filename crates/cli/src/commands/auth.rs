@@ -9,8 +9,7 @@ use crate::failure::Failure;
 /// Reads an auth file.
 pub(super) fn read(path: &Path) -> Result<Authenticator, Failure> {
     Authenticator::open(path).map_err(|error| match error {
-        AuthFileError::Unreadable { path, error } => Failure::File { place: path.display().to_string(), error },
-        AuthFileError::Wrong { .. } => Failure::Failed(format!("{}: {error}", path.display())),
+        AuthFileError::File(error) => Failure::of_file(path, error),
         AuthFileError::Revoked { .. } => Failure::failed(error),
     })
 }

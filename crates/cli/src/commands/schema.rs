@@ -18,7 +18,7 @@ pub fn read(path: Option<&Path>) -> Result<SchemaFile, Failure> {
     let Some(path) = path else { return Ok(SchemaFile::default()) };
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Failure::File { place: path.display().to_string(), error })?;
-    read_schema(&text).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+    read_schema(&text).map_err(|error| Failure::of_file(path, error.into()))
 }
 
 /// Checks a schema file and prints what it means.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tapeline_log::jetstream::Settings;
 use tapeline_server::auth::Authenticator;
-use tapeline_server::backend::{Backend, BackendFileError};
+use tapeline_server::backend::Backend;
 use tapeline_server::{Origin, OriginError, Pages, SchemaFile, ServerConfig, Tls};
 
 use super::{auth, schema};
@@ -139,10 +139,7 @@ fn read_config(path: &Path) -> Result<File, Failure> {
 }
 
 fn read_backend(path: &Path) -> Result<Backend, Failure> {
-    Backend::open(path).map_err(|error| match error {
-        BackendFileError::Unreadable { path, error } => Failure::File { place: path.display().to_string(), error },
-        BackendFileError::Wrong { .. } => Failure::Failed(format!("{}: {error}", path.display())),
-    })
+    Backend::open(path).map_err(|error| Failure::of_file(path, error))
 }
 
 fn read_tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Tls>, Failure> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::limits;
+use crate::toml_file::FileError;
 
 /// Why what a caller showed does not say who they are. Nothing was done for them; with something better to show they may
 /// try again at any time.
@@ -65,27 +66,12 @@ impl AuthError {
     }
 }
 
-/// What is wrong with an auth file or a file that it names. Lines and columns count from 1, columns in characters.
+/// What is wrong with an auth file or a file that it names.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthFileError {
-    /// It says something that cannot be.
-    #[error("line {line}, column {column}: {what}")]
-    Wrong {
-        /// The line.
-        line: usize,
-        /// The column.
-        column: usize,
-        /// What is wrong, and what would be right.
-        what: String,
-    },
-    /// A file cannot be read.
-    #[error("{}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
+    /// It cannot be read, or says something that cannot be.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The list of what is revoked has a line that says nothing.
     #[error("{}, line {line}: a line is sub NAME, jti ID or key NAME, or begins with #", path.display())]
     Revoked {

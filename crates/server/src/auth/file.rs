@@ -34,13 +34,13 @@ use toml::de::DeTable;
 
 use super::api_key::{self, ApiKey, Hash};
 use super::claims::Expected;
-use super::error::AuthFileError;
 use super::keys::{ALGORITHMS, Key, SECRET_BYTES};
 use super::values::read_claims;
 use crate::address::Address;
 use crate::limits;
 use crate::toml_file::{
-    Read, Value, Wrong, check_settings, read_bounded, read_flag, read_text, read_toml, read_word, table, tables,
+    FileError, Read, Value, Wrong, check_settings, read_bounded, read_flag, read_text, read_toml, read_word, table,
+    tables,
 };
 
 /// What an auth file says, with the keys of the files that it names.
@@ -59,12 +59,8 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Reads an auth file. What it names is found from `directory`.
-    pub(super) fn read(text: &str, directory: &Path) -> Result<Self, AuthFileError> {
-        read_toml(text, |root| read_root(root, directory)).map_err(|(wrong, place)| AuthFileError::Wrong {
-            line: place.line,
-            column: place.column,
-            what: wrong.what,
-        })
+    pub(super) fn read(text: &str, directory: &Path) -> Result<Self, FileError> {
+        Ok(read_toml(text, |root| read_root(root, directory))?)
     }
 }
 

@@ -13,7 +13,7 @@ use rustc_hash::FxHashSet;
 
 use super::error::AuthFileError;
 use crate::limits;
-use crate::toml_file::read_bounded;
+use crate::toml_file::read_file;
 
 /// What counts no more.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,9 +26,7 @@ pub(super) struct Revoked {
 impl Revoked {
     /// Reads the file.
     pub(super) fn read(path: &Path) -> Result<Self, AuthFileError> {
-        let bytes = read_bounded(path, limits::REVOKED_BYTES);
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-        let text = text.map_err(|error| AuthFileError::Unreadable { path: path.to_owned(), error })?;
+        let text = read_file(path, limits::REVOKED_BYTES)?;
         Self::parse(&text).map_err(|line| AuthFileError::Revoked { path: path.to_owned(), line })
     }
 

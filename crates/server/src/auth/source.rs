@@ -7,7 +7,7 @@ use super::file::Settings;
 use super::revoked::Revoked;
 use crate::limits;
 use crate::stamp::{Stamp, stamp};
-use crate::toml_file::read_bounded;
+use crate::toml_file::read_file;
 
 /// Where an auth file is.
 #[derive(Debug)]
@@ -25,7 +25,10 @@ impl Source {
     pub(super) fn read(&self) -> Result<(Settings, Revoked), AuthFileError> {
         let settings = match self {
             Self::Text { text, directory } => Settings::read(text, directory)?,
-            Self::File(path) => Settings::read(&read_text(path)?, path.parent().unwrap_or(Path::new("")))?,
+            Self::File(path) => {
+                let text = read_file(path, limits::AUTH_FILE_BYTES)?;
+                Settings::read(&text, path.parent().unwrap_or(Path::new("")))?
+            }
         };
         let revoked = settings.revoked_file.as_deref().map(Revoked::read).transpose()?.unwrap_or_default();
         Ok((settings, revoked))
@@ -39,10 +42,4 @@ impl Source {
         };
         file.into_iter().chain(&settings.files).map(|path| stamp(path)).collect()
     }
-}
-
-fn read_text(path: &Path) -> Result<String, AuthFileError> {
-    let bytes = read_bounded(path, limits::AUTH_FILE_BYTES);
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-    text.map_err(|error| AuthFileError::Unreadable { path: path.to_owned(), error })
 }

@@ -25,51 +25,55 @@ use std::time::Duration;
 use tapeline_core::name::Collection;
 use tapeline_core::retention::{PatternError, StreamPattern};
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeArray, DeTable};
 
 use super::endpoint::Endpoint;
 use super::receivers::{Begin, Receiver};
 use super::secret::{self, Secrets};
 use super::webhook::Webhook;
-use super::{Backend, BackendFileError, Unreachable, Validation};
+use super::{Backend, Unreachable, Validation};
 use crate::address::Address;
 use crate::limits;
 use crate::toml_file::{
-    Read, Value, Wrong, check_settings, read_bounded, read_text, read_toml, read_word, table, tables,
+    FileError, Read, Value, Wrong, check_settings, read_bounded, read_file, read_text, read_toml, read_word, table,
+    tables,
 };
 
 const VALIDATORS: &str = "[[validators]]";
 const RECEIVERS: &str = "[[receivers]]";
 
-pub(super) fn read(path: &Path) -> Result<Backend, BackendFileError> {
-    let bytes = read_bounded(path, limits::BACKEND_FILE_BYTES);
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-    let text = text.map_err(|error| BackendFileError::Unreadable { path: path.to_owned(), error })?;
+pub(super) fn read(path: &Path) -> Result<Backend, FileError> {
+    let text = read_file(path, limits::BACKEND_FILE_BYTES)?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    read_toml(&text, |root| read_root(root, directory)).map_err(|(wrong, place)| BackendFileError::Wrong {
-        line: place.line,
-        column: place.column,
-        what: wrong.what,
-    })
+    Ok(read_toml(&text, |root| read_root(root, directory))?)
 }
 
 fn read_root(root: &DeTable<'_>, directory: &Path) -> Read<Backend> {
     check_settings(root, &["validators", "receivers"])?;
-    let validators = root.get("validators").map(|validators| read_validators(validators, directory)).transpose()?;
-    let receivers = root.get("receivers").map(|receivers| read_receivers(receivers, directory)).transpose()?;
-    Ok(Backend { validators: validators.unwrap_or_default(), receivers: receivers.unwrap_or_default() })
+    let validators = root.get("validators").map(|all| tables(all, VALIDATORS, limits::VALIDATORS)).transpose()?;
+    let receivers = root.get("receivers").map(|all| tables(all, RECEIVERS, limits::RECEIVERS)).transpose()?;
+    Ok(Backend {
+        validators: read_each("validator", validators, |place| read_validator(place, directory), |it| &it.name)?,
+        receivers: read_each("receiver", receivers, |place| read_receiver(place, directory), |it| &it.name)?,
+    })
 }
 
-fn read_receivers(receivers: &Value<'_>, directory: &Path) -> Read<Vec<Receiver>> {
-    let mut read: Vec<Receiver> = Vec::new();
-    for place in tables(receivers, RECEIVERS, limits::RECEIVERS)?.iter() {
-        let receiver = read_receiver(place, directory)?;
-        if read.iter().any(|other| other.name == receiver.name) {
-            return Err(Wrong::at(place, "another receiver has this name"));
+/// Reads tables that have names, each another one.
+fn read_each<T>(
+    what: &str,
+    tables: Option<&DeArray<'_>>,
+    read: impl Fn(&Value<'_>) -> Read<T>,
+    name: impl Fn(&T) -> &String,
+) -> Read<Vec<T>> {
+    let mut all: Vec<T> = Vec::new();
+    for place in tables.into_iter().flat_map(|tables| tables.iter()) {
+        let one = read(place)?;
+        if all.iter().any(|other| name(other) == name(&one)) {
+            return Err(Wrong::at(place, format!("another {what} has this name")));
         }
-        read.push(receiver);
+        all.push(one);
     }
-    Ok(read)
+    Ok(all)
 }
 
 fn read_receiver(place: &Value<'_>, directory: &Path) -> Read<Receiver> {
@@ -85,18 +89,6 @@ fn read_receiver(place: &Value<'_>, directory: &Path) -> Read<Receiver> {
 
 fn read_begin(value: &Value<'_>) -> Read<Begin> {
     read_word(value, "place to begin", [("start", Begin::Start), ("now", Begin::Now)])
-}
-
-fn read_validators(validators: &Value<'_>, directory: &Path) -> Read<Vec<Validation>> {
-    let mut read: Vec<Validation> = Vec::new();
-    for place in tables(validators, VALIDATORS, limits::VALIDATORS)?.iter() {
-        let validation = read_validator(place, directory)?;
-        if read.iter().any(|other| other.name == validation.name) {
-            return Err(Wrong::at(place, "another validator has this name"));
-        }
-        read.push(validation);
-    }
-    Ok(read)
 }
 
 fn read_validator(place: &Value<'_>, directory: &Path) -> Read<Validation> {

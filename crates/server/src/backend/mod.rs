@@ -19,7 +19,11 @@ mod webhook;
 
 use std::path::Path;
 
-pub use error::{BackendFileError, NotAsked};
+use tapeline_core::name::StreamName;
+use tapeline_core::retention::StreamPattern;
+
+use crate::toml_file::FileError;
+pub use error::NotAsked;
 pub use receivers::Receiver;
 pub(crate) use receivers::{Queue, Receivers};
 pub use validator::{Question, Unreachable, Validation, Validator};
@@ -39,7 +43,12 @@ impl Backend {
     ///
     /// # Errors
     /// Where a file cannot be read, or says what cannot be.
-    pub fn open(path: &Path) -> Result<Self, BackendFileError> {
+    pub fn open(path: &Path) -> Result<Self, FileError> {
         file::read(path)
     }
+}
+
+/// Whether somebody who named these streams, or none and so all, has to do with a stream.
+fn concerns(streams: &[StreamPattern], stream: &StreamName) -> bool {
+    receivers::is_of_apps(stream) && (streams.is_empty() || streams.iter().any(|pattern| pattern.fits(stream)))
 }

@@ -10,8 +10,7 @@ use tapeline_core::numbers::{ClientId, EventNumber};
 use tapeline_core::retention::StreamPattern;
 use tapeline_core::sequencer::{Changed, Objection};
 
-use super::NotAsked;
-use super::receivers::is_of_apps;
+use super::{NotAsked, concerns};
 
 /// Says what may be recorded. The same may be asked more than once, also of events that are never recorded: saying
 /// yes to something must not do it.
@@ -69,7 +68,7 @@ pub enum Unreachable {
 impl Validation {
     /// Whether it has a say on a stream.
     pub(super) fn is_on(&self, stream: &StreamName) -> bool {
-        is_of_apps(stream) && (self.streams.is_empty() || self.streams.iter().any(|pattern| pattern.fits(stream)))
+        concerns(&self.streams, stream)
     }
 
     /// Whether it has a say in a collection.

@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 use tapeline_core::name::StreamName;
 use tapeline_core::retention::StreamPattern;
 
-use super::is_of_apps;
+use super::super::concerns;
 use crate::limits;
 use crate::lock::lock;
 
@@ -40,7 +40,7 @@ impl Queue {
 
     /// Whether the receiver is told of a stream.
     pub(super) fn fits(&self, stream: &StreamName) -> bool {
-        is_of_apps(stream) && (self.streams.is_empty() || self.streams.iter().any(|pattern| pattern.fits(stream)))
+        concerns(&self.streams, stream)
     }
 
     /// Something was recorded on a stream.
