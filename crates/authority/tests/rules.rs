@@ -59,6 +59,11 @@ const ATOMS: [&str; 22] = [
     "auth.teams.exists(team, team == 'red')",
 ];
 
+/// `SEED`, or any.
+fn seed() -> u64 {
+    std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap())
+}
+
 fn random_rule(random: &mut Rng, depth: usize) -> String {
     match random.u8(0..if depth == 0 { 1 } else { 5 }) {
         1 => format!("!({})", random_rule(random, depth - 1)),
@@ -110,7 +115,7 @@ fn random_caller(random: &mut Rng) -> Caller {
 /// evaluates it: a truth that is compared with another one is nothing for filters.
 #[test]
 fn what_a_read_rule_finds_is_what_it_says_of_each_object() {
-    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    let seed = seed();
     let mut found = [0; 2];
     for step in 0..3_000 {
         let mut random = Rng::with_seed(seed.wrapping_add(step));
@@ -136,7 +141,7 @@ fn what_a_read_rule_finds_is_what_it_says_of_each_object() {
 /// evaluates it.
 #[test]
 fn an_update_passes_where_the_language_says_so() {
-    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    let seed = seed();
     let mut allowed = [0; 2];
     for step in 0..2_000 {
         let mut random = Rng::with_seed(seed.wrapping_add(step));

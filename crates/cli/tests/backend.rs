@@ -9,14 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use application::{Backend, file};
-use fastrand::Rng;
 use support::Server;
 
 #[test]
 fn a_server_that_is_killed_again_and_again_tells_all_in_order() {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    println!("SEED={seed}");
-    let mut random = Rng::with_seed(seed);
+    let mut random = application::random();
     let backend = Arc::new(Backend::default());
     backend.fail(Some(random.fork()));
     let directory = tempfile::tempdir().expect("a directory");

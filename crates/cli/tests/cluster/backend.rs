@@ -3,18 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fastrand::Rng;
-
-use super::application::{Backend, file};
+use super::application::{Backend, file, random};
 use super::world::{World, recorded};
 
 const STREAMS: u8 = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_is_told_in_order_though_the_nodes_that_tell_are_killed() {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    println!("SEED={seed}");
-    let mut random = Rng::with_seed(seed);
+    let mut random = random();
     let backend = Arc::new(Backend::default());
     backend.fail(Some(random.fork()));
     let directory = tempfile::tempdir().expect("a directory");

@@ -98,6 +98,13 @@ impl Backend {
     }
 }
 
+/// What happens, drawn from `SEED` or from a seed that is printed.
+pub fn random() -> Rng {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("SEED={seed}");
+    Rng::with_seed(seed)
+}
+
 /// A file that names it as validator and as receiver.
 pub fn file(directory: &Path, address: &str) -> String {
     std::fs::write(directory.join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("written");
