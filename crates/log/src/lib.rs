@@ -15,6 +15,7 @@ pub mod memory;
 #[cfg(feature = "jetstream")]
 pub mod node;
 mod pin;
+pub mod play;
 pub mod snapshot;
 pub mod suite;
 mod touches;

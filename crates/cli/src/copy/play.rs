@@ -7,6 +7,7 @@ use tapeline_core::name::StreamName;
 use tapeline_core::schema::Schema;
 use tapeline_core::sequencer::Sequencer;
 use tapeline_core::state::StreamState;
+use tapeline_log::play::{damaged, load_touched};
 use tapeline_log::{EventLog, LogError, StateChanges, StateStore};
 use tokio::runtime::Handle;
 
@@ -35,7 +36,7 @@ fn play_some(
 ) -> Result<Option<StateChanges>, LogError> {
     let mut sequencer = Sequencer::new(state, Arc::new(Schema::default()), None);
     for batch in batches {
-        load(store, stream, &mut sequencer, batch)?;
+        load_touched(store, stream, &mut sequencer, batch)?;
         sequencer.replay(batch).map_err(|error| damaged(stream, &error))?;
     }
     if batches.is_empty() {
@@ -45,32 +46,4 @@ fn play_some(
     let state = StreamState { live: state.live, digest: state.digest, ..*sequencer.staged() };
     let nothing = StateChanges { state, entries: Vec::new(), clients: Vec::new() };
     Ok(Some(sequencer.take_changes().unwrap_or(nothing)))
-}
-
-/// Brings into memory what a batch touches.
-fn load(
-    store: &impl StateStore,
-    stream: &StreamName,
-    sequencer: &mut Sequencer,
-    batch: &Batch,
-) -> Result<(), LogError> {
-    let events = batch.events().map_err(|error| damaged(stream, &error))?;
-    let mut keys: Vec<_> = events.iter().flat_map(|event| event.body.ops.iter().map(|op| op.key.clone())).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys.retain(|key| !sequencer.knows_key(key));
-    let entries = store.entries(stream, &keys)?;
-    keys.into_iter().zip(entries).for_each(|(key, entry)| sequencer.load_entry(key, entry));
-    let told = batch.verdicts.iter().map(|verdict| verdict.client);
-    let mut clients: Vec<_> = events.iter().map(|event| event.client).chain(told).collect();
-    clients.sort_unstable();
-    clients.dedup();
-    clients.retain(|client| !sequencer.knows_client(*client));
-    let states = store.clients(stream, &clients)?;
-    clients.into_iter().zip(states).for_each(|(client, state)| sequencer.load_client(client, state));
-    Ok(())
-}
-
-fn damaged(stream: &StreamName, error: &impl std::fmt::Display) -> LogError {
-    LogError::Damaged { place: format!("log of stream {stream}"), what: error.to_string() }
 }

@@ -12,9 +12,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tapeline_core::batch::Batch;
+use tapeline_log::play::damaged;
 use tapeline_log::{EventLog, LogError, StateStore};
 
-use super::load::damaged;
 use super::loading::Loaded;
 use super::slots::Slot;
 use super::{Command, Shard};

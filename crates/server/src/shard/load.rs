@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tapeline_core::codec::CodecError;
 use tapeline_core::event::Body;
 use tapeline_core::limits as core_limits;
-use tapeline_core::name::{Key, StreamName};
+use tapeline_core::name::Key;
 use tapeline_core::numbers::ClientId;
-use tapeline_core::sequencer::Sequencer;
+use tapeline_log::play::{load_clients, load_keys, missing_clients, missing_keys};
 use tapeline_log::{EventLog, LogError, StateStore};
 
 use super::Shard;
@@ -122,46 +121,4 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             self.dirty.push_back((place, slot.life, Instant::now()));
         }
     }
-}
-
-pub(super) fn damaged(stream: &StreamName, error: &CodecError) -> LogError {
-    LogError::Damaged { place: format!("log of stream {stream}"), what: error.to_string() }
-}
-
-pub(super) fn missing_keys<'b>(sequencer: &Sequencer, bodies: impl Iterator<Item = &'b Body>) -> Vec<Key> {
-    let keys =
-        bodies.flat_map(|body| body.ops.iter().map(|op| &op.key).chain(body.unchanged.iter().map(|read| &read.key)));
-    keys.filter(|key| !sequencer.knows_key(key)).cloned().collect()
-}
-
-pub(super) fn missing_clients(sequencer: &Sequencer, clients: impl Iterator<Item = ClientId>) -> Vec<ClientId> {
-    let mut missing: Vec<_> = clients.filter(|client| !sequencer.knows_client(*client)).collect();
-    missing.dedup();
-    missing
-}
-
-pub(super) fn load_keys(
-    store: &impl StateStore,
-    stream: &StreamName,
-    sequencer: &mut Sequencer,
-    keys: Vec<Key>,
-) -> Result<(), LogError> {
-    if !keys.is_empty() {
-        let entries = store.entries(stream, &keys)?;
-        keys.into_iter().zip(entries).for_each(|(key, entry)| sequencer.load_entry(key, entry));
-    }
-    Ok(())
-}
-
-pub(super) fn load_clients(
-    store: &impl StateStore,
-    stream: &StreamName,
-    sequencer: &mut Sequencer,
-    clients: Vec<ClientId>,
-) -> Result<(), LogError> {
-    if !clients.is_empty() {
-        let states = store.clients(stream, &clients)?;
-        clients.into_iter().zip(states).for_each(|(client, state)| sequencer.load_client(client, state));
-    }
-    Ok(())
 }

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use tapeline_authority::StreamGate;
-use tapeline_core::batch::Batch;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Position, Seq};
 use tapeline_core::sequencer::{Gate, Sequencer};
 use tapeline_core::state::StreamState;
+use tapeline_log::play::{damaged, load_touched};
 use tapeline_log::{EventLog, LogError, StateStore};
 use tokio::runtime::Handle;
 
 use super::Charter;
-use super::load::{damaged, load_clients, load_keys, missing_clients, missing_keys};
 use crate::backend::ValidatedGate;
 use crate::hub::Tape;
 use crate::limits;
@@ -66,7 +65,7 @@ impl<L: EventLog, S: StateStore> Loader<L, S> {
             }
             for batch in batches {
                 if stored > Position::FIRST {
-                    self.load_played(stream, &mut sequencer, &batch)?;
+                    load_touched(&*self.store, stream, &mut sequencer, &batch)?;
                 }
                 sequencer.replay(&batch).map_err(|error| damaged(stream, &error))?;
                 bytes += batch.block.bytes().len();
@@ -99,15 +98,5 @@ impl<L: EventLog, S: StateStore> Loader<L, S> {
         }
         let has_say = !authority.is_empty() || authority.has_checks();
         has_say.then(|| Arc::new(StreamGate::new(authority.clone(), stream.clone())) as Arc<dyn Gate>)
-    }
-
-    /// Brings into memory what a batch on the log touches.
-    fn load_played(&self, stream: &StreamName, sequencer: &mut Sequencer, batch: &Batch) -> Result<(), LogError> {
-        let events = batch.events().map_err(|error| damaged(stream, &error))?;
-        let keys = missing_keys(sequencer, events.iter().map(|event| &event.body));
-        load_keys(&*self.store, stream, sequencer, keys)?;
-        let authors = events.iter().map(|event| event.client);
-        let clients = missing_clients(sequencer, authors.chain(batch.verdicts.iter().map(|verdict| verdict.client)));
-        load_clients(&*self.store, stream, sequencer, clients)
     }
 }
