@@ -10,8 +10,9 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, Program, Value as Cel};
 
 use crate::limits;
+use crate::parts::has_loop;
 use crate::plain::Plain;
-use crate::translate::{OBJECTS, translate};
+use crate::translate::{NoQuery, OBJECTS, translate};
 
 /// The language, with its standard functions. It is the same for all rules and takes long to make.
 static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
@@ -21,7 +22,7 @@ static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 pub enum Kind {
     /// Whether a stream may be used at all: of `auth` and `stream`.
     Stream,
-    /// Whether an object may be read: of `resource`, too, and only in ways that a query can.
+    /// Whether an object may be read: of `resource`, too.
     Read,
     /// Whether an object may be written, whatever is done: of `resource`, as it was and as it is, too.
     Write,
@@ -66,12 +67,6 @@ pub enum ExpressionError {
     /// It goes over a list for each item of another.
     #[error("a rule goes over one list at a time: take the inner exists or all out, or use in")]
     Nested,
-    /// A read rule says something of an object that no query can.
-    #[error(
-        "what may be read is found by its fields: a read rule compares a field with what is known of the caller (==, !=, \
-         <, <=, >, >=, in, startsWith, has), joined by &&, || and !; {0} is none of that: keep its outcome in a field"
-    )]
-    NoQuery(String),
 }
 
 /// A rule.
@@ -85,6 +80,8 @@ pub struct Rule {
     loops: bool,
     /// Whether it can be told by filters.
     is_plain: bool,
+    /// The first thing in it that no query says.
+    no_query: Option<String>,
 }
 
 /// What a rule speaks of, by name.
@@ -154,16 +151,20 @@ impl Rule {
         fields.sort_unstable();
         fields.dedup();
         let loops = has_loop(program.expression());
-        if kind == Kind::Read {
-            translate(program.expression(), &|_| None)?;
-        }
+        let no_query =
+            translate(program.expression(), &|_| None, &|_, error| Err(error)).err().map(|NoQuery(what)| what);
         let is_plain = Plain::of(program.expression(), &|_| None).is_some();
-        Ok(Self { text: text.into(), program, fields, loops, is_plain })
+        Ok(Self { text: text.into(), program, fields, loops, is_plain, no_query })
     }
 
     /// The rule as it was written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What it says that no query does, where it says such a thing: as a read rule it is asked of each object.
+    pub fn no_query(&self) -> Option<&str> {
+        self.no_query.as_deref()
     }
 
     /// Its first part, of which it is made.
@@ -184,22 +185,22 @@ impl Rule {
     /// The rule as it is for somebody, of whom and of the stream these are known. `None`: it says what filters cannot.
     pub(crate) fn plain(&self, known: &Vars<'_>) -> Option<Plain> {
         // What can be told by filters does not depend on who asks.
-        self.is_plain.then(|| Plain::of(self.root(), &|part| self.evaluate(part, known))).flatten()
+        self.is_plain.then(|| Plain::of(self.root(), &|part| evaluate(part, known))).flatten()
     }
 
     /// Whether it says yes.
     pub(crate) fn holds(&self, vars: &Vars<'_>) -> bool {
-        self.evaluate(self.root(), vars) == Some(Cel::Bool(true))
+        evaluate(self.root(), vars) == Some(Cel::Bool(true))
     }
+}
 
-    /// What a part of it comes to. `None` where that cannot be told.
-    pub(crate) fn evaluate(&self, part: &IdedExpr, vars: &Vars<'_>) -> Option<Cel> {
-        let mut context = Context::with_env(LANGUAGE.clone());
-        for (name, value) in vars {
-            context.add_variable_from_value(*name, Cel::clone(value));
-        }
-        Cel::resolve(part, &context).ok()
+/// What a part of a rule comes to. `None` where that cannot be told.
+pub(crate) fn evaluate(part: &IdedExpr, vars: &Vars<'_>) -> Option<Cel> {
+    let mut context = Context::with_env(LANGUAGE.clone());
+    for (name, value) in vars {
+        context.add_variable_from_value(*name, Cel::clone(value));
     }
+    Cel::resolve(part, &context).ok()
 }
 
 /// The first of many errors, on one line.
@@ -282,20 +283,5 @@ impl Check {
             return Ok(());
         }
         Err(ExpressionError::UnknownName { found: name.into(), known: known.join(", ") })
-    }
-}
-
-/// Whether a part goes over a list, or something in it does.
-fn has_loop(part: &IdedExpr) -> bool {
-    match &part.expr {
-        Expr::Comprehension(_) => true,
-        Expr::Select(select) => has_loop(&select.operand),
-        Expr::List(list) => list.elements.iter().any(has_loop),
-        Expr::Call(call) => call.target.iter().any(|target| has_loop(target)) || call.args.iter().any(has_loop),
-        Expr::Map(map) => map.entries.iter().any(|entry| match &entry.expr {
-            EntryExpr::MapEntry(entry) => has_loop(&entry.key) || has_loop(&entry.value),
-            EntryExpr::StructField(field) => has_loop(&field.value),
-        }),
-        Expr::Literal(_) | Expr::Ident(_) | Expr::Struct(_) | Expr::Unspecified => false,
     }
 }

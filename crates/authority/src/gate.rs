@@ -253,6 +253,6 @@ impl Asked<'_> {
     }
 
     fn object(&self, rule: &Rule, object: &Object) -> Cel {
-        vars::object(self.change.key, object, rule.fields())
+        vars::object(&self.change.key.id, object, rule.fields())
     }
 }

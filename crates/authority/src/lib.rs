@@ -9,7 +9,8 @@
 //! translate    a read rule as a filter                    reading    what a caller may read of a stream
 //! vars         what rules speak of                        gate       what a caller may write
 //! checks       what is valid, whoever writes it           pattern    what a text must look like
-//! plain        a rule for one caller, as filters
+//! plain        a rule for one caller, as filters           told       what of a read rule no query says
+//! parts        what expressions are made of
 //! ```
 //!
 //! Where there are no rules everything is allowed. Where there are any, what none of them allows is not.
@@ -18,10 +19,12 @@ mod checks;
 mod expression;
 mod gate;
 pub mod limits;
+mod parts;
 mod pattern;
 mod plain;
 mod reading;
 mod rules;
+mod told;
 mod translate;
 mod vars;
 

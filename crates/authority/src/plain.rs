@@ -9,7 +9,8 @@ use cel::common::ast::{Expr, IdedExpr, operators};
 use tapeline_core::query::Filter;
 use tapeline_core::sequencer::Change;
 
-use crate::translate::{OBJECTS, speaks_of, translate};
+use crate::parts::speaks_of;
+use crate::translate::{OBJECTS, translate};
 
 /// A rule for one caller: what must hold, all of it.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ enum Of {
 impl Plain {
     /// What a rule comes to. `None`: it says what filters cannot. `evaluate` tells what speaks of no object.
     pub(crate) fn of(rule: &IdedExpr, evaluate: &dyn Fn(&IdedExpr) -> Option<Cel>) -> Option<Self> {
-        let filter = |part| Some((of(part)?, translate(part, evaluate).ok()?.yes));
+        let filter = |part| Some((of(part)?, translate(part, evaluate, &|_, error| Err(error)).ok()?.yes));
         conjuncts(rule).into_iter().map(filter).collect::<Option<_>>().map(Self)
     }
 

@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use cel::common::ast::IdedExpr;
 use tapeline_core::caller::Caller;
 use tapeline_core::frame::Readable;
 use tapeline_core::name::{Collection, Key, StreamName};
@@ -10,8 +11,10 @@ use tapeline_core::object::Object;
 use tapeline_core::query::Filter;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::expression::evaluate;
 use crate::gate::Ruling;
 use crate::rules::Authority;
+use crate::told::told;
 use crate::translate::{all, is_nothing, translate};
 use crate::vars;
 
@@ -41,8 +44,10 @@ impl Authority {
         }
         let ruled = |collection: &Collection| rules.access(collection).and_then(|access| access.read.as_ref());
         let filter = |collection: &Collection| match ruled(collection) {
-            // It was translated as it was read; what a caller is changes nothing about that.
-            Some(rule) => translate(rule.root(), &|part| rule.evaluate(part, &known)).ok().map(|truth| truth.yes),
+            Some(rule) => {
+                let otherwise = |part: &IdedExpr, _| Ok(told(rule, part, &auth, &of));
+                translate(rule.root(), &|part| evaluate(part, &known), &otherwise).ok().map(|truth| truth.yes)
+            }
             None => own.map(|_| Filter::Everything),
         };
         let parts = rules.known.iter().filter_map(|collection| Some((collection.clone(), filter(collection)?)));
@@ -72,7 +77,7 @@ impl Authority {
         });
         let ruled = rules.access(&key.collection).and_then(|access| access.read.as_ref());
         let ruled = ruled.map(|rule| {
-            let resource = vars::object(key, object, rule.fields());
+            let resource = vars::object(&key.id, object, rule.fields());
             let holds = rule.holds(&[("auth", &auth), ("stream", &of), ("resource", &resource)]);
             Ruling { rule: format!("{}: read", key.collection), text: rule.text().into(), holds }
         });

@@ -13,7 +13,7 @@ use tapeline_core::name::FieldName;
 use tapeline_core::query::{Filter, Test};
 use tapeline_core::value::Value;
 
-use crate::expression::ExpressionError;
+use crate::parts::speaks_of;
 use crate::vars;
 
 /// What rules call objects.
@@ -25,14 +25,45 @@ pub(crate) struct Truth {
     pub(crate) no: Filter,
 }
 
+/// What a part says that no query can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoQuery(pub(crate) String);
+
 /// What a part comes to that says nothing of the object. `None` where that cannot be told.
 type Evaluate<'e> = dyn Fn(&IdedExpr) -> Option<Cel> + 'e;
+
+/// What becomes of a part that no query says.
+type Otherwise<'o> = dyn Fn(&IdedExpr, NoQuery) -> Result<Truth, NoQuery> + 'o;
 
 /// Translates a part of a rule, which speaks of one object at most.
 ///
 /// # Errors
-/// Where it says something that no query can.
-pub(crate) fn translate(part: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, ExpressionError> {
+/// Where it says something that no query can, and nothing else is made of that.
+pub(crate) fn translate(part: &IdedExpr, evaluate: &Evaluate<'_>, otherwise: &Otherwise<'_>) -> Result<Truth, NoQuery> {
+    let translate = |part| translate(part, evaluate, otherwise);
+    let joined = |a, b| Ok((translate(a)?, translate(b)?));
+    match &part.expr {
+        Expr::Call(call) => match (call.func_name.as_str(), &*call.args) {
+            (operators::LOGICAL_NOT, [negated]) => {
+                let Truth { yes, no } = translate(negated)?;
+                Ok(Truth { yes: no, no: yes })
+            }
+            (operators::LOGICAL_AND, [a, b]) => {
+                let (a, b) = joined(a, b)?;
+                Ok(Truth { yes: all(a.yes, b.yes), no: any(a.no, b.no) })
+            }
+            (operators::LOGICAL_OR, [a, b]) => {
+                let (a, b) = joined(a, b)?;
+                Ok(Truth { yes: any(a.yes, b.yes), no: all(a.no, b.no) })
+            }
+            _ => condition(part, evaluate).or_else(|error| otherwise(part, error)),
+        },
+        _ => condition(part, evaluate).or_else(|error| otherwise(part, error)),
+    }
+}
+
+/// Translates what joins no others.
+fn condition(part: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, NoQuery> {
     if !speaks_of_object(part) {
         return Ok(match evaluate(part) {
             Some(Cel::Bool(true)) => Truth { yes: Filter::Everything, no: nothing() },
@@ -48,24 +79,12 @@ pub(crate) fn translate(part: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Trut
             (field(Test::Equal(Value::Bool(true))), field(Test::Equal(Value::Bool(false))))
         })),
         Expr::Call(call) => match (call.func_name.as_str(), &call.target, &*call.args) {
-            (operators::LOGICAL_NOT, None, [negated]) => {
-                let Truth { yes, no } = translate(negated, evaluate)?;
-                Ok(Truth { yes: no, no: yes })
-            }
-            (operators::LOGICAL_AND, None, [a, b]) => {
-                let (a, b) = (translate(a, evaluate)?, translate(b, evaluate)?);
-                Ok(Truth { yes: all(a.yes, b.yes), no: any(a.no, b.no) })
-            }
-            (operators::LOGICAL_OR, None, [a, b]) => {
-                let (a, b) = (translate(a, evaluate)?, translate(b, evaluate)?);
-                Ok(Truth { yes: any(a.yes, b.yes), no: all(a.no, b.no) })
-            }
             (operators::IN, None, [item, list]) => membership(item, list, evaluate),
             ("startsWith", Some(text), [prefix]) => starts_with(text, prefix, evaluate),
             (comparison, None, [a, b]) => compare(comparison, a, b, evaluate),
-            (other, ..) => Err(no_query(other)),
+            _ => Err(no_query(part)),
         },
-        _ => Err(no_query("this")),
+        _ => Err(no_query(part)),
     }
 }
 
@@ -75,13 +94,13 @@ pub(crate) fn is_nothing(filter: &Filter) -> bool {
 }
 
 /// A field with something that it is compared with.
-fn compare(name: &str, a: &IdedExpr, b: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, ExpressionError> {
+fn compare(name: &str, a: &IdedExpr, b: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, NoQuery> {
     use Ordering::{Equal, Greater, Less};
     let is_turned = speaks_of_object(b);
     let (of, with) = if is_turned { (b, a) } else { (a, b) };
-    let place = selected(of, name)?;
+    let place = selected(of)?;
     if speaks_of_object(with) {
-        return Err(no_query("a comparison of two fields"));
+        return Err(NoQuery("a comparison of two fields".into()));
     }
     let orders: (&'static [Ordering], &'static [Ordering]) = match (name, is_turned) {
         (operators::EQUALS | operators::NOT_EQUALS, _) => (&[], &[]),
@@ -89,7 +108,7 @@ fn compare(name: &str, a: &IdedExpr, b: &IdedExpr, evaluate: &Evaluate<'_>) -> R
         (operators::LESS_EQUALS, false) | (operators::GREATER_EQUALS, true) => (&[Less, Equal], &[Greater]),
         (operators::GREATER, false) | (operators::LESS, true) => (&[Greater], &[Less, Equal]),
         (operators::GREATER_EQUALS, false) | (operators::LESS_EQUALS, true) => (&[Equal, Greater], &[Less]),
-        (other, _) => return Err(no_query(other)),
+        (other, _) => return Err(NoQuery(spelled(other))),
     };
     let Some(value) = evaluate(with).as_ref().and_then(vars::value) else { return Ok(neither()) };
     if !orders.0.is_empty() && matches!(value, Value::Null | Value::List(_) | Value::Map(_)) {
@@ -104,12 +123,12 @@ fn compare(name: &str, a: &IdedExpr, b: &IdedExpr, evaluate: &Evaluate<'_>) -> R
 }
 
 /// `resource.field in list`, or `item in resource.field`.
-fn membership(item: &IdedExpr, list: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, ExpressionError> {
+fn membership(item: &IdedExpr, list: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, NoQuery> {
     if speaks_of_object(item) && speaks_of_object(list) {
-        return Err(no_query("a comparison of two fields"));
+        return Err(NoQuery("a comparison of two fields".into()));
     }
     if speaks_of_object(item) {
-        let place = selected(item, "in")?;
+        let place = selected(item)?;
         return Ok(match evaluate(list).as_ref().and_then(vars::value) {
             Some(Value::List(values)) => of_field(place, |field| {
                 let values = values.iter().filter(|value| **value != Value::Null);
@@ -119,7 +138,7 @@ fn membership(item: &IdedExpr, list: &IdedExpr, evaluate: &Evaluate<'_>) -> Resu
             _ => neither(),
         });
     }
-    let place = selected(list, "in")?;
+    let place = selected(list)?;
     Ok(match evaluate(item).as_ref().and_then(vars::value) {
         Some(value) => of_field(place, |field| {
             let has = || field(Test::Has(value.clone()));
@@ -129,10 +148,10 @@ fn membership(item: &IdedExpr, list: &IdedExpr, evaluate: &Evaluate<'_>) -> Resu
     })
 }
 
-fn starts_with(text: &IdedExpr, prefix: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, ExpressionError> {
-    let place = selected(text, "startsWith")?;
+fn starts_with(text: &IdedExpr, prefix: &IdedExpr, evaluate: &Evaluate<'_>) -> Result<Truth, NoQuery> {
+    let place = selected(text)?;
     if speaks_of_object(prefix) {
-        return Err(no_query("a comparison of two fields"));
+        return Err(NoQuery("a comparison of two fields".into()));
     }
     let Some(Cel::String(prefix)) = evaluate(prefix) else { return Ok(neither()) };
     Ok(of_field(place, |field| {
@@ -167,20 +186,20 @@ fn unequal(field: &dyn Fn(Test) -> Filter, value: &Value) -> Filter {
 }
 
 /// The field that a part is, where it is one.
-fn selected(part: &IdedExpr, of: &str) -> Result<Place, ExpressionError> {
+fn selected(part: &IdedExpr) -> Result<Place, NoQuery> {
     match &part.expr {
         Expr::Select(select) if !select.test => field(&select.operand, &select.field),
-        _ => Err(no_query(of)),
+        _ => Err(no_query(part)),
     }
 }
 
-fn field(of: &IdedExpr, name: &str) -> Result<Place, ExpressionError> {
+fn field(of: &IdedExpr, name: &str) -> Result<Place, NoQuery> {
     match &of.expr {
         Expr::Ident(object) if OBJECTS.contains(&object.as_str()) && name == "id" => Ok(Place::Id),
         Expr::Ident(object) if OBJECTS.contains(&object.as_str()) => {
-            FieldName::new(name).map(Place::Field).map_err(|error| ExpressionError::Syntax(error.to_string()))
+            FieldName::new(name).map(Place::Field).map_err(|_| NoQuery(format!("{name:?}")))
         }
-        _ => Err(no_query(&format!("{name:?} within a field"))),
+        _ => Err(NoQuery(format!("what is within a field, such as {name}"))),
     }
 }
 
@@ -188,25 +207,18 @@ fn speaks_of_object(part: &IdedExpr) -> bool {
     speaks_of(part, &OBJECTS)
 }
 
-/// Whether a part speaks of one of these.
-pub(crate) fn speaks_of(part: &IdedExpr, names: &[&str]) -> bool {
-    let any = |parts: &[&IdedExpr]| parts.iter().any(|part| speaks_of(part, names));
-    match &part.expr {
-        Expr::Ident(name) => names.contains(&name.as_str()),
-        Expr::Select(select) => speaks_of(&select.operand, names),
-        Expr::List(list) => list.elements.iter().any(|it| speaks_of(it, names)),
-        Expr::Call(call) => call.target.iter().map(AsRef::as_ref).chain(&call.args).any(|it| speaks_of(it, names)),
-        Expr::Comprehension(looping) => {
-            any(&[&looping.iter_range, &looping.loop_cond, &looping.loop_step, &looping.result])
-        }
-        // A map of fields is nothing that a query knows: it is looked at as if it spoke of one.
-        Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => true,
-        Expr::Literal(_) => false,
-    }
+fn no_query(part: &IdedExpr) -> NoQuery {
+    NoQuery(match &part.expr {
+        Expr::Call(call) => spelled(&call.func_name),
+        Expr::Comprehension(_) => "exists or all".into(),
+        Expr::Select(_) => "a comparison of has".into(),
+        _ => "a comparison without a field".into(),
+    })
 }
 
-fn no_query(what: &str) -> ExpressionError {
-    ExpressionError::NoQuery(what.into())
+/// A function as rules have it: the language calls an addition `_+_`.
+fn spelled(function: &str) -> String {
+    function.trim_start_matches('@').replace('_', "")
 }
 
 fn neither() -> Truth {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cel::Value as Cel;
 use cel::objects::{Key as CelKey, Map};
 use tapeline_core::caller::Caller;
-use tapeline_core::name::{Key, StreamName};
+use tapeline_core::name::{ObjectId, StreamName};
 use tapeline_core::object::Object;
 use tapeline_core::value::{Entries, Value};
 
@@ -29,10 +29,10 @@ pub(crate) fn stream(stream: &StreamName) -> Cel {
 }
 
 /// An object, of which a rule looks at these fields.
-pub(crate) fn object(key: &Key, object: &Object, fields: &[String]) -> Cel {
+pub(crate) fn object(id: &ObjectId, object: &Object, fields: &[String]) -> Cel {
     map(fields.iter().filter_map(|field| {
         let value = match field.as_str() {
-            "id" => Cel::from(key.id.to_string()),
+            "id" => Cel::from(id.to_string()),
             field => object.get(field).filter(|value| **value != Value::Null).map(cel)?,
         };
         Some((field.as_str(), value))

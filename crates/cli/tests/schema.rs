@@ -89,7 +89,7 @@ fn what_is_valid_and_who_may_do_what_is_told() {
         [streams.'teams/*']
         write = 'stream.parts[1] in auth.teams'
         [streams.'archive/*'.rules.trips]
-        read = 'true'
+        read = 'size(resource.members) > 1'
     ";
     let (code, text, errors) = check(schema, &[]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
@@ -103,7 +103,8 @@ fn what_is_valid_and_who_may_do_what_is_told() {
         "trips: may read where auth.sub in resource.members",
         "trips: may set state where auth.role == 'guide'",
         "streams teams/*: may write where stream.parts[1] in auth.teams",
-        "trips on streams archive/*: may read where true",
+        "trips on streams archive/*: may read where size(resource.members) > 1",
+        "  asked of each object, as no query says it: size",
         "what no rule allows is refused",
     ] {
         assert!(lines.contains(&line), "{line:?} is not in\n{text}");

@@ -2,13 +2,12 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use fastrand::Rng;
 use serde_json::json;
 use support::asking::Asking;
 use support::{builder, soon};
-use tapeline_client::{ObjectId, Outcome, Stream, Tapeline, Transport};
+use tapeline_client::{ObjectId, Outcome, Stream, Transport};
 use tapeline_core::value::Value;
 use tempfile::TempDir;
 
@@ -44,127 +43,6 @@ async fn shows(stream: &Stream, what: impl Fn() -> bool) {
         }
     })
     .await;
-}
-
-fn may_read(subject: &str, task: &Value) -> bool {
-    let Value::Map(task) = task else { return false };
-    let is_member = |value: &Value| matches!(value, Value::List(members) if members.contains(&Value::text(subject)));
-    task.get("owner") == Some(&Value::text(subject)) || task.get("members").is_some_and(is_member)
-}
-
-/// What the test keeps in mind of all that was ever written: who could read it while it stood.
-#[derive(Default)]
-struct Written {
-    readers: BTreeMap<String, BTreeSet<&'static str>>,
-}
-
-const PEOPLE: [&str; 3] = ["ana", "ben", "cem"];
-
-impl Written {
-    /// Every text in a task is marked, its id as well.
-    fn stands(&mut self, id: &ObjectId, task: &Value) {
-        let Value::Map(fields) = task else { return };
-        let title = fields.get("title").and_then(Value::as_text).map(ToString::to_string);
-        for mark in [Some(id.to_string()), title].into_iter().flatten() {
-            let readers = self.readers.entry(mark).or_default();
-            readers.extend(PEOPLE.into_iter().filter(|person| may_read(person, task)));
-        }
-    }
-}
-
-async fn random_history(seed: u64) {
-    let mut random = Rng::with_seed(seed);
-    let asking = Asking::start(SCHEMA).await;
-    let (_backend, all) = asking.backend().await;
-    let everything = all.collection("tasks").unwrap();
-    let proxies = [asking.proxy().await, asking.proxy().await];
-    let people = [
-        asking.client(&proxies[0], "ana").open().await.unwrap(),
-        asking.client(&proxies[1], "ben").open().await.unwrap(),
-    ];
-    let whole = people[0].stream("list").await.unwrap();
-    let part = people[1].part("list").await.unwrap();
-    let mut held = vec![part.hold(&json!({ "collection": "tasks", "where": { "open": true } })).unwrap()];
-    held.push(part.hold(&json!({ "collection": "tasks", "orderBy": "-rank", "limit": 4 })).unwrap());
-    let (mut written, mut count) = (Written::default(), 0);
-    for _ in 0..120 {
-        count += 1;
-        let known = tasks(&all);
-        let ids: Vec<&ObjectId> = known.keys().collect();
-        let one = random.choice(&ids).map(|id| (*id).clone());
-        let someone = || *Rng::with_seed(seed ^ count).choice(&PEOPLE).unwrap();
-        let some = members(&PEOPLE[random.usize(..3)..]);
-        let title = Value::text(format!("mark-{count}-mark"));
-        match (random.u8(0..12), one) {
-            (0..=3, _) | (_, None) => {
-                let id = ObjectId::new(format!("task-{count}-task")).unwrap();
-                let fields = [
-                    ("owner", Value::text(someone())),
-                    ("members", if random.bool() { some } else { members(&[]) }),
-                    ("title", title),
-                    ("open", random.bool().into()),
-                    ("rank", i64::from(random.u8(..)).into()),
-                ];
-                everything.insert_as(&id, fields).unwrap();
-            }
-            (4, Some(id)) => drop(everything.update(&id, [("owner", Value::text(someone()))]).unwrap()),
-            (5, Some(id)) => drop(everything.update(&id, [("members", some)]).unwrap()),
-            (6, Some(id)) => drop(everything.delete(&id).unwrap()),
-            (7, _) => people[random.usize(..2)].go_offline(),
-            (8, _) => people[random.usize(..2)].go_online(),
-            (9, Some(id)) => {
-                let fields = [("title", title), ("owner", Value::text(someone())), ("open", random.bool().into())];
-                everything.update(&id, fields).unwrap();
-            }
-            (_, Some(id)) => {
-                everything.update(&id, [("title", title), ("open", random.bool().into())]).unwrap();
-            }
-        }
-        for (id, task) in tasks(&all) {
-            written.stands(&id, &task);
-        }
-        if random.u8(0..4) == 0 {
-            soon(all.synced()).await.unwrap();
-        }
-    }
-    soon(all.synced()).await.unwrap();
-    people.iter().for_each(Tapeline::go_online);
-    let is_open = |task: &Value| matches!(task, Value::Map(fields) if fields.get("open") == Some(&Value::Bool(true)));
-    let of = |person: &str| -> BTreeMap<ObjectId, Value> {
-        tasks(&all).into_iter().filter(|(_, task)| may_read(person, task)).collect()
-    };
-    let expected = of("ana");
-    shows(&whole, || tasks(&whole) == expected).await;
-    let (bens, open) = (of("ben"), of("ben").into_iter().filter(|(_, task)| is_open(task)).collect::<BTreeMap<_, _>>());
-    let as_map = |at: usize| -> BTreeMap<ObjectId, Value> {
-        held[at].objects().into_iter().map(|(id, object)| (id, object.to_value())).collect()
-    };
-    let rank = |task: &Value| match task {
-        Value::Map(fields) => fields.get("rank").and_then(Value::as_int),
-        _ => None,
-    };
-    let mut highest: Vec<_> = bens.iter().collect();
-    highest.sort_by(|a, b| rank(b.1).cmp(&rank(a.1)).then_with(|| a.0.cmp(b.0)));
-    let highest: BTreeMap<_, _> = highest.into_iter().take(4).map(|(id, task)| (id.clone(), task.clone())).collect();
-    shows(&part, || as_map(0) == open && as_map(1) == highest).await;
-    assert!(tasks(&part).keys().all(|id| open.contains_key(id) || highest.contains_key(id)), "nothing else is held");
-    for (mark, readers) in &written.readers {
-        for (person, proxy) in ["ana", "ben"].iter().zip(&proxies) {
-            assert!(readers.contains(person) || !proxy.carried(mark), "{person} was sent {mark}");
-        }
-    }
-    assert!(whole.status().replica.diverged == 0 && part.status().replica.diverged == 0);
-}
-
-/// With random owners, members, edits, deletes and times offline.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_holds_or_is_ever_sent_what_they_may_not_read() {
-    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-    for round in 0..12 {
-        let seed = seed.wrapping_add(round);
-        println!("SEED={seed}");
-        random_history(seed).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

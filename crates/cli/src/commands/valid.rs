@@ -62,5 +62,10 @@ fn access<'a>(of: &'a str, access: &'a Access) -> impl Iterator<Item = String> +
 }
 
 fn may(of: &str, doing: &str, rule: &Option<Rule>) -> Option<String> {
-    rule.as_ref().map(|rule| format!("{of}: may {doing} where {}", rule.text()))
+    let rule = rule.as_ref()?;
+    let cost = match rule.no_query().filter(|_| doing == "read") {
+        Some(what) => format!("\n  asked of each object, as no query says it: {what}"),
+        None => String::new(),
+    };
+    Some(format!("{of}: may {doing} where {}{cost}", rule.text()))
 }

@@ -18,6 +18,8 @@ use super::proxy::Proxy;
 /// A server that asks who connects, and makes tokens for whoever the tests speak for.
 pub struct Asking {
     server: Server,
+    config: ServerConfig,
+    log: Arc<MemoryLog>,
     auth: Arc<Authenticator>,
     key: String,
     directory: TempDir,
@@ -46,8 +48,17 @@ impl Asking {
             authority: file.authority.into(),
             ..ServerConfig::default()
         };
-        let server = Server::start_in_memory(config, Arc::new(MemoryLog::new())).await.unwrap();
-        Self { server, auth, key: new.key, directory }
+        let log = Arc::new(MemoryLog::new());
+        let server = Server::start_in_memory(config.clone(), log.clone()).await.unwrap();
+        Self { server, config, log, auth, key: new.key, directory }
+    }
+
+    /// The same, started again: all lines break, and go to it from then on.
+    pub async fn restart(self, lines: &[&Proxy]) -> Self {
+        self.server.stop().await;
+        let server = Server::start_in_memory(self.config.clone(), self.log.clone()).await.unwrap();
+        lines.iter().for_each(|line| line.to(server.address()));
+        Self { server, ..self }
     }
 
     /// A token that is good for an hour.
@@ -82,12 +93,22 @@ impl Asking {
 
     /// Somebody for whom no rule holds, who holds all of a stream.
     pub async fn backend(&self) -> (Tapeline, Stream) {
-        let client = builder(self.address(), Transport::WebSocket).token(&self.key).open().await.unwrap();
+        self.backend_by(self.address()).await
+    }
+
+    /// The same, by a line to the server.
+    pub async fn backend_by(&self, address: impl Into<String>) -> (Tapeline, Stream) {
+        let client = builder(address, Transport::WebSocket).token(&self.key).open().await.unwrap();
         let stream = client.stream("list").await.unwrap();
         (client, stream)
     }
 
     pub async fn proxy(&self) -> Proxy {
-        Proxy::new(self.server.address(), Vec::new()).await
+        self.proxy_that_cuts(Vec::new()).await
+    }
+
+    /// A line whose first connections are cut, each after so many bytes.
+    pub async fn proxy_that_cuts(&self, cuts: Vec<u64>) -> Proxy {
+        Proxy::new(self.server.address(), cuts).await
     }
 }

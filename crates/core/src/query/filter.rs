@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{QueryError, compare};
+use super::{QueryError, Told, compare};
 use crate::limits;
 use crate::name::{FieldName, ObjectId};
 use crate::object::Object;
@@ -23,6 +23,8 @@ pub enum Filter {
     Any(Vec<Filter>),
     /// It does not hold.
     Not(Box<Filter>),
+    /// It is told by whoever made it. No query that is written down has such a condition.
+    Told(Told),
 }
 
 /// A comparison of one value.
@@ -64,6 +66,7 @@ impl Filter {
             Self::All(filters) => filters.iter().all(|filter| filter.matches(id, object)),
             Self::Any(filters) => filters.iter().any(|filter| filter.matches(id, object)),
             Self::Not(filter) => !filter.matches(id, object),
+            Self::Told(told) => told.holds(id, object),
         }
     }
 
@@ -83,6 +86,7 @@ impl Filter {
             Self::Field(field, _) => is_such(field),
             Self::All(filters) | Self::Any(filters) => filters.iter().any(|filter| filter.looks_at(is_such)),
             Self::Not(filter) => filter.looks_at(is_such),
+            Self::Told(told) => told.fields().iter().any(is_such),
         }
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! `filter` says which objects, `order` how values compare, `live` keeps the answer up to date as objects change,
 //! `routing` finds the queries that an object concerns, `window` keeps the first objects of a query, `index` finds them
-//! where they are sorted already, `written` makes their values.
+//! where they are sorted already, `written` makes their values, `told` is what no value says.
 
 mod filter;
 pub mod index;
@@ -23,6 +23,7 @@ mod live;
 mod order;
 pub mod partial;
 pub mod routing;
+mod told;
 pub mod window;
 mod written;
 
@@ -33,6 +34,7 @@ use crate::value::Value;
 pub use filter::{Filter, Test};
 pub use live::{Found, LiveQuery, Moved};
 pub use order::{Direction, Order, compare};
+pub use told::Told;
 
 /// Which objects are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -236,7 +236,7 @@ fn wanted(filter: &Filter) -> Option<Vec<Wanted<'_>>> {
         Filter::Field(field, test) => Some(vec![(Place::Field(field.clone()), test.values()?)]),
         Filter::All(filters) => filters.iter().filter_map(wanted).max_by_key(|wanted| says(wanted)),
         Filter::Any(filters) => filters.iter().map(wanted).collect::<Option<Vec<_>>>().map(|all| all.concat()),
-        Filter::Everything | Filter::Not(_) => None,
+        Filter::Everything | Filter::Not(_) | Filter::Told(_) => None,
     }
 }
 
