@@ -133,3 +133,44 @@ async fn a_client_id_belongs_to_who_used_it_first_whatever_token_comes_later() {
     assert!(matches!(soon(receipt.recorded()).await, Ok(Outcome::Recorded { .. })));
     assert_ne!(list.client(), client_id, "it takes a new one");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_too_much_is_put_off_and_nobody_else_is() {
+    let asking = Asking::start(OPEN).await;
+    let open = async |name: &str| {
+        let builder = builder(asking.address(), Transport::WebSocket).token(asking.token(name, json!({})));
+        builder.open().await.unwrap()
+    };
+    let mut anas = Vec::new();
+    let last = loop {
+        let client = open("ana").await;
+        let is_decided = |connection: &Connection| {
+            *connection == Connection::Connected || waits_because(connection, "too many connections")
+        };
+        match stands(&client, is_decided).await {
+            Connection::Connected => anas.push(client),
+            _ => break client,
+        }
+        assert!(anas.len() < 1_000, "there is a limit");
+    };
+    stands(&open("ben").await, |connection| *connection == Connection::Connected).await;
+    anas.pop().unwrap().close().await.unwrap();
+    stands(&last, |connection| *connection == Connection::Connected).await;
+
+    let get = async |name: &str| {
+        let socket = asking.address().replace("ws://", "");
+        let authorization = format!("Authorization: Bearer {}\r\n", asking.token(name, json!({})));
+        support::get(&socket, "/v1/streams", &authorization).await
+    };
+    drop((anas, last));
+    let mut asked = 0;
+    let refused = loop {
+        match get("ana").await {
+            answer if answer.starts_with("HTTP/1.1 200") => asked += 1,
+            answer => break answer,
+        }
+        assert!(asked < 10_000, "there is a limit");
+    };
+    assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("sends more than it may"), "{refused}");
+    assert!(get("ben").await.starts_with("HTTP/1.1 200"));
+}

@@ -15,7 +15,7 @@ use tapeline_log::{EventLog, StateStore};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::addresses::Guest;
+use crate::addresses::Visitor;
 use crate::door::Door;
 use crate::http::{self, Answer};
 use crate::limits;
@@ -118,7 +118,7 @@ async fn greet<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     stream: TcpStream,
     door: Arc<Door>,
-    guest: Option<Arc<Guest>>,
+    guest: Option<Visitor>,
     place: Place,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -140,7 +140,7 @@ async fn greet<L: EventLog, S: StateStore>(
 async fn serve<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     stream: Transport,
-    (door, guest): (Arc<Door>, Option<Arc<Guest>>),
+    (door, guest): (Arc<Door>, Option<Visitor>),
     place: Place,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -172,11 +172,11 @@ async fn serve<L: EventLog, S: StateStore>(
 async fn answer<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     door: Arc<Door>,
-    guest: Option<Arc<Guest>>,
+    guest: Option<Visitor>,
     place: Place,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
-    if let Err(problem) = door.ask(guest.as_deref(), request.headers()) {
+    if let Err(problem) = door.ask(guest.as_ref(), request.headers()) {
         return Ok(problem.into_response());
     }
     let origin = request.headers().get(header::ORIGIN).cloned();

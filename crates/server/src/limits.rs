@@ -4,20 +4,27 @@ use std::time::Duration;
 
 use tapeline_core::numbers::Millis;
 
+use crate::guests::Allowance;
 use crate::pace::Rate;
 
 // Sockets.
 
 /// Connections at once, WebSocket and plain HTTP together.
 pub const CONNECTIONS: usize = 65_536;
-/// Connections of one address, or one IPv6 network of 64 bits.
-pub const ADDRESS_CONNECTIONS: usize = 2_048;
-/// Requests of one address; a session is one.
-pub(crate) const ADDRESS_REQUESTS: Rate = Rate { per_second: 200, at_once: 2_000 };
-/// Bytes that are read from one address.
-pub(crate) const ADDRESS_BYTES: Rate = Rate { per_second: 16 << 20, at_once: 64 << 20 };
-/// Addresses that are remembered though they have no connection.
-pub const ADDRESSES: usize = 65_536;
+/// What one address may do, or one IPv6 network of 64 bits. A session is one request.
+pub(crate) const ADDRESS: Allowance = Allowance {
+    connections: 2_048,
+    requests: Rate { per_second: 200, at_once: 2_000 },
+    bytes: Rate { per_second: 16 << 20, at_once: 64 << 20 },
+    remembered: 65_536,
+};
+/// What one caller may do: sessions and requests at once, requests, and bytes of both.
+pub(crate) const CALLER: Allowance = Allowance {
+    connections: 256,
+    requests: Rate { per_second: 100, at_once: 1_000 },
+    bytes: Rate { per_second: 4 << 20, at_once: 32 << 20 },
+    remembered: 65_536,
+};
 /// How long a client may take to agree on encryption.
 pub const TLS_WITHIN: Duration = Duration::from_secs(10);
 /// How often certificates are looked at.

@@ -12,6 +12,7 @@ use tapeline_log::{EventLog, LogError, StateStore};
 use crate::auth::{AuthError, Authenticator, Verified};
 use crate::backend::{Validators, receivers};
 use crate::budget::Budget;
+use crate::callers::Callers;
 use crate::cluster::Nodes;
 use crate::config::ServerConfig;
 use crate::filling::Fillers;
@@ -34,6 +35,8 @@ pub(crate) struct Shared<L, S> {
     auth: Option<Arc<Authenticator>>,
     /// Who may do what.
     pub(crate) authority: Arc<Authority>,
+    /// What each caller may do at once.
+    pub(crate) callers: Callers,
     pub(crate) hub: Arc<Hub>,
     pub(crate) shards: Shards,
     /// The others on the same log, where it is shared.
@@ -74,6 +77,7 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
             log,
             store,
             auth,
+            callers: Callers::default(),
             authority,
             hub: Arc::default(),
             metrics,

@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -11,13 +10,13 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
-use crate::addresses::Guest;
+use crate::addresses::Visitor;
 
 /// The bytes of one connection.
 #[derive(Debug)]
 pub(crate) struct Transport {
     stream: Stream,
-    guest: Option<Arc<Guest>>,
+    guest: Option<Visitor>,
     /// Where more was sent than might be.
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -30,11 +29,11 @@ enum Stream {
 }
 
 impl Transport {
-    pub(crate) fn plain(stream: TcpStream, guest: Option<Arc<Guest>>) -> Self {
+    pub(crate) fn plain(stream: TcpStream, guest: Option<Visitor>) -> Self {
         Self { stream: Stream::Plain(stream.into()), guest, pause: None }
     }
 
-    pub(crate) fn encrypted(stream: TlsStream<TcpStream>, guest: Option<Arc<Guest>>) -> Self {
+    pub(crate) fn encrypted(stream: TlsStream<TcpStream>, guest: Option<Visitor>) -> Self {
         Self { stream: Stream::Encrypted(stream.into()), guest, pause: None }
     }
 
@@ -126,14 +125,14 @@ mod tests {
     async fn what_is_sent_too_fast_waits_and_comes_whole() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let addresses = Arc::new(Addresses::default());
+        let addresses = Addresses::default();
         let guest = addresses.let_in("192.0.2.1".parse().unwrap(), Instant::now()).unwrap().unwrap();
         let mut received = Transport::plain(listener.accept().await.unwrap().0, Some(guest.clone()));
 
         sender.write_all(b"ab").await.unwrap();
         assert_eq!(received.read_u8().await.unwrap(), b'a');
         let ahead = Duration::from_millis(50);
-        let rate = limits::ADDRESS_BYTES;
+        let rate = limits::ADDRESS.bytes;
         guest.count_bytes(rate.at_once as usize + rate.per_second as usize / 20, Instant::now());
         let before = Instant::now();
         assert_eq!(received.read_u8().await.unwrap(), b'b');

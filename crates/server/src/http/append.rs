@@ -21,6 +21,7 @@ use tapeline_log::{EventLog, StateStore};
 use super::body::take_body;
 use super::listener::Listener;
 use super::problem::Problem;
+use super::rights::Rights;
 use super::{Answer, JSON, with_type};
 use crate::hub::Tape;
 use crate::limits;
@@ -42,13 +43,14 @@ struct Given<'t> {
 pub(super) async fn append<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     stream: StreamName,
-    caller: Arc<Caller>,
+    rights: &Rights<L, S>,
     request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
     if shared.is_stopping() {
         return Err(Problem::stopping());
     }
     let (body, _held) = take_body(&shared.unfinished, request.into_body(), limits::REQUEST_BODY_BYTES).await?;
+    rights.count_bytes(body.len());
     let text = std::str::from_utf8(&body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
     let head = shared.log.head(&stream).await?.map_or(Seq::FIRST, |head| head.seq);
     let (events, is_one) = read_events(text, head)?;
@@ -56,7 +58,7 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
         return Err(Problem::bad_request("there are no events"));
     };
     let tape = shared.hub.tape(&stream);
-    let verdicts = push(shared, &tape, (client, caller), events, text.len()).await?;
+    let verdicts = push(shared, &tape, (client, rights.caller()), events, text.len()).await?;
     if let [OwnVerdict { verdict: Verdict::Refused(refusal), .. }] = &*verdicts
         && is_one
     {

@@ -113,7 +113,7 @@ async fn choose<L: EventLog, S: StateStore>(
             rights.read_all(&stream)?;
             events::read(shared, stream, &query, request.headers()).await
         }
-        (Resource::Events(stream), &Method::POST) => append::append(&shared, stream, rights.caller(), request).await,
+        (Resource::Events(stream), &Method::POST) => append::append(&shared, stream, &rights, request).await,
         (Resource::Objects(stream), &Method::GET) => {
             let reading = rights.reading(&stream)?;
             objects::read(shared, stream, reading, &query).await

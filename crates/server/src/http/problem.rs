@@ -116,8 +116,8 @@ impl Problem {
     }
 
     /// More requests came than might.
-    pub(crate) fn too_many_requests() -> Self {
-        let detail = "this address sends more requests than it may: go on in a moment, and then more slowly";
+    pub(crate) fn too_many_requests(whose: &str) -> Self {
+        let detail = format!("{whose} sends more than it may: go on in a moment, and then more slowly");
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "later", "Too many requests", detail);
         Self { retryable: true, ..problem }
     }

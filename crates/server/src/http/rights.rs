@@ -9,12 +9,15 @@ use tapeline_core::name::StreamName;
 use tapeline_log::{EventLog, StateStore};
 
 use super::problem::Problem;
+use crate::callers::Counted;
+use crate::guests::TooMany;
 use crate::shared::Shared;
 
 /// Who asks, of which server.
 pub(super) struct Rights<L: EventLog, S: StateStore> {
     shared: Arc<Shared<L, S>>,
     caller: Arc<Caller>,
+    counted: Option<Counted>,
 }
 
 impl<L: EventLog, S: StateStore> Rights<L, S> {
@@ -26,7 +29,17 @@ impl<L: EventLog, S: StateStore> Rights<L, S> {
         let verified = shared.verify(token.map(|(_, token)| token.trim()));
         let verified = verified.map_err(|error| Problem::unauthorized(error.to_string()))?;
         let caller = verified.map(|verified| verified.caller).unwrap_or_default();
-        Ok(Self { shared: shared.clone(), caller: Arc::new(caller) })
+        let counted = shared.callers.let_in(&caller).and_then(|counted| {
+            counted.as_ref().map_or(Ok(()), Counted::take_request)?;
+            Ok(counted)
+        });
+        let counted = counted.map_err(|TooMany| Problem::too_many_requests("who this token speaks for"))?;
+        Ok(Self { shared: shared.clone(), caller: Arc::new(caller), counted })
+    }
+
+    /// Bytes came with the request.
+    pub(super) fn count_bytes(&self, bytes: usize) {
+        self.counted.iter().for_each(|counted| counted.count_bytes(bytes));
     }
 
     /// Who asks.

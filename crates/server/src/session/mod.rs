@@ -18,7 +18,7 @@ mod rights;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tapeline_core::caller::Caller;
 use tapeline_core::codec::Codec;
@@ -138,7 +138,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         while self.goodbye.is_none() {
             match std::future::poll_fn(|cx| self.poll_turn(cx)).await? {
                 Turn::Received(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Turn::Received(_) => self.take_messages().await,
+                Turn::Received(bytes) => {
+                    self.count_bytes(bytes);
+                    self.take_messages().await;
+                }
                 Turn::Mail => self.take_mail(),
                 Turn::Over => self.look_at_grant(),
                 Turn::Room => {}
@@ -169,7 +172,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             return Poll::Ready(Ok(Turn::Room));
         }
         match self.takes_requests() {
-            true => self.wire.poll_receive(cx).map_ok(Turn::Received),
+            true => {
+                ready!(self.poll_pause(cx));
+                self.wire.poll_receive(cx).map_ok(Turn::Received)
+            }
             false => Poll::Pending,
         }
     }

@@ -16,6 +16,7 @@ use super::channels::{OpenChannel, Phase};
 use super::part::Change;
 use super::playing::Job;
 use super::{STOPPING, Session, close_code};
+use crate::guests::TooMany;
 use crate::hub::{Opening, Tape};
 use crate::limits;
 use crate::shard::{Closed, Command, OpenStream, Push, Words};
@@ -65,6 +66,11 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             Ok(expires_in) => expires_in,
             Err(error) => return self.is_unauthorized(&error),
         };
+        if let Err(TooMany) = self.be_counted() {
+            let message = "who this token speaks for has too many connections: close some";
+            self.say_error(None, ErrorCode::Later, message, None);
+            return self.say_goodbye(close_code::TRY_LATER, message);
+        }
         (self.greeted, self.deflate) = (true, hello.deflate);
         self.wire.take_whole_frames();
         self.say(&ServerFrame::Welcome(Welcome {

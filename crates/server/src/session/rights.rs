@@ -16,12 +16,16 @@ use tokio::time::{Sleep, sleep};
 
 use super::{Session, close_code};
 use crate::auth::{AuthError, Verified};
+use crate::callers::Counted;
+use crate::guests::TooMany;
 use crate::limits;
 
 /// Who a session speaks for, and when it is to be looked at again.
 pub(super) struct Grant {
     verified: Verified,
     over: Option<Pin<Box<Sleep>>>,
+    /// What the caller may do, where that is counted.
+    counted: Option<Counted>,
 }
 
 impl Grant {
@@ -29,7 +33,7 @@ impl Grant {
         let left = verified.expires.map(|expires| expires.duration_since(SystemTime::now()).unwrap_or_default());
         // The clock that says so is looked at again then, and may be a little behind the timer.
         let look_in = left.map(|left| left.max(limits::LOOK_AGAIN_IN));
-        Self { verified, over: look_in.map(|left| Box::pin(sleep(left))) }
+        Self { verified, over: look_in.map(|left| Box::pin(sleep(left))), counted: None }
     }
 
     /// How long it is good for.
@@ -48,11 +52,36 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             return Err(AuthError::OtherSubject);
         }
         self.caller = Arc::new(verified.caller.clone());
-        let grant = Grant::new(verified);
+        let mut grant = Grant::new(verified);
         let left = grant.left();
+        grant.counted = self.grant.take().and_then(|grant| grant.counted);
         self.grant = Some(Box::new(grant));
         self.read_anew();
         Ok(left)
+    }
+
+    /// Counts the session as one of its caller, unless they have too many.
+    pub(super) fn be_counted(&mut self) -> Result<(), TooMany> {
+        match &mut self.grant {
+            // One that shows a newer token is counted already.
+            Some(grant) if grant.counted.is_none() => grant.counted = self.shared.callers.let_in(&self.caller)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether more may be read of what the caller sends.
+    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.grant.as_mut().and_then(|grant| grant.counted.as_mut()) {
+            Some(counted) => counted.poll_pause(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// Bytes came.
+    pub(super) fn count_bytes(&self, bytes: usize) {
+        let counted = self.grant.as_ref().and_then(|grant| grant.counted.as_ref());
+        counted.into_iter().for_each(|counted| counted.count_bytes(bytes));
     }
 
     /// Whether what the client showed is over by itself.
