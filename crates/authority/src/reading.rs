@@ -122,6 +122,10 @@ impl Reading {
         parts.hash(&mut hasher);
         // That is all of the stream.
         let view = View(hasher.finish().max(View::ALL.0 + 1));
-        Some(Readable { view, collections: parts.iter().map(|(collection, _)| collection.clone()).collect() })
+        Some(Readable {
+            view,
+            continues: false,
+            collections: parts.iter().map(|(collection, _)| collection.clone()).collect(),
+        })
     }
 }

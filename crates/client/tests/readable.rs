@@ -1,20 +1,29 @@
 //! Nobody holds, or is ever sent, what they may not read, and all that they may read arrives: by random rules, with random
-//! owners, members, edits and deletes, times offline, lines that are cut, and servers that start again.
+//! owners, members, edits and deletes, times offline, tokens that say something else afterwards, lines that are cut, and
+//! servers that start again.
 
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::json;
 use support::asking::Asking;
 use support::proxy::Proxy;
-use support::soon;
-use tapeline_client::{Held, ObjectId, Stream, Tapeline};
+use support::{builder, soon};
+use tapeline_client::{Connection, Held, ObjectId, Stream, Tapeline, Transport};
+use tapeline_core::codec::Codec;
 use tapeline_core::value::Value;
+use tokio::time::timeout;
 
 const PEOPLE: [&str; 3] = ["ana", "ben", "cem"];
 const STEPS: u32 = 120;
+/// How long a stream may take to show what it should.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_holds_or_is_ever_sent_what_they_may_not_read() {
@@ -34,10 +43,9 @@ async fn random_history(seed: u64) {
     let line = asking.proxy().await;
     let lines = [line, cut_line(&asking, &mut random).await, cut_line(&asking, &mut random).await];
     let (_backend, all) = asking.backend_by(&lines[0].address).await;
-    let people =
-        [asking.client(&lines[1], "ana").open().await.unwrap(), asking.client(&lines[2], "ben").open().await.unwrap()];
-    let whole = people[0].stream("list").await.unwrap();
-    let part = people[1].part("list").await.unwrap();
+    let mut people = [Person::open(&asking, &lines[1], "ana").await, Person::open(&asking, &lines[2], "ben").await];
+    let whole = people[0].client.stream("list").await.unwrap();
+    let part = people[1].client.part("list").await.unwrap();
     let held = [
         json!({ "collection": "tasks", "where": { "open": true } }),
         json!({ "collection": "tasks", "orderBy": "-rank", "limit": 4 }),
@@ -46,31 +54,32 @@ async fn random_history(seed: u64) {
 
     let mut written = Written::default();
     for step in 0..STEPS {
-        match random.u8(0..14) {
-            0 | 1 => people[random.usize(..2)].go_offline(),
-            2 | 3 => people[random.usize(..2)].go_online(),
-            4 if random.u8(0..4) == 0 => asking = asking.restart(&lines.each_ref()).await,
+        match random.u8(0..15) {
+            0 | 1 => people[random.usize(..2)].client.go_offline(),
+            2 | 3 => people[random.usize(..2)].client.go_online(),
+            4 => people[random.usize(..2)].change(random.i64(0..5)).await,
+            5 if random.u8(0..4) == 0 => asking = asking.restart(&lines.each_ref()).await,
             _ => edit(&all, &mut random, step),
         }
-        written.stands(&all, &rule);
+        written.stands(&all, &rule, &people);
         if random.u8(0..4) == 0 {
             soon(all.synced()).await.unwrap();
         }
     }
     soon(all.synced()).await.unwrap();
-    people.iter().for_each(Tapeline::go_online);
+    people.iter().for_each(|person| person.client.go_online());
 
-    let everything = tasks(&all);
-    let of = |person: &str| everything.iter().filter(|(_, task)| rule.holds(person, task)).collect::<BTreeMap<_, _>>();
-    let of_ana = of("ana");
-    shows(&whole, || tasks(&whole).iter().eq(of_ana.clone())).await;
-    let of_ben = of("ben");
+    let of = |person: &Person| -> BTreeMap<ObjectId, Task> {
+        tasks(&all).into_iter().filter(|(_, task)| rule.holds(&person.reader(), task)).collect()
+    };
+    shows(&whole, || tasks(&whole), of(&people[0])).await;
+    let of_ben = of(&people[1]);
     let open: BTreeMap<_, _> = of_ben.clone().into_iter().filter(|(_, task)| task.open).collect();
     let mut highest: Vec<_> = of_ben.into_iter().collect();
-    highest.sort_by_key(|(id, task)| (-task.rank, *id));
+    highest.sort_by_key(|(id, task)| (-task.rank, id.clone()));
     let highest: BTreeMap<_, _> = highest.into_iter().take(4).collect();
-    shows(&part, || rows(&held[0]).iter().eq(open.clone()) && rows(&held[1]).iter().eq(highest.clone())).await;
-    assert!(tasks(&part).keys().all(|id| open.contains_key(id) || highest.contains_key(id)), "nothing else is held");
+    let either = open.clone().into_iter().chain(highest.clone()).collect();
+    shows(&part, || (rows(&held[0]), rows(&held[1]), tasks(&part)), (open, highest, either)).await;
     for (mark, readers) in &written.readers {
         for (person, line) in ["ana", "ben"].iter().zip(&lines[1..]) {
             assert!(readers.contains(person) || !line.carried(mark), "{person} was sent {mark}");
@@ -86,6 +95,47 @@ async fn cut_line(asking: &Asking, random: &mut Rng) -> Proxy {
         random.u64(..most)
     });
     asking.proxy_that_cuts(cuts.collect()).await
+}
+
+/// Whoever reads.
+struct Person {
+    client: Tapeline,
+    name: &'static str,
+    /// What their tokens say, and those before said.
+    level: Arc<AtomicI64>,
+    before: i64,
+}
+
+/// Whoever reads, as a rule knows them.
+#[derive(Clone, Copy)]
+struct Reader {
+    name: &'static str,
+    level: i64,
+}
+
+impl Person {
+    /// Somebody whose line can be looked into.
+    async fn open(asking: &Asking, line: &Proxy, name: &'static str) -> Self {
+        let (level, token) = (Arc::new(AtomicI64::new(2)), asking.issuer(name));
+        let tokens = {
+            let level = level.clone();
+            move || std::future::ready(token(json!({ "level": level.load(Ordering::Relaxed) })))
+        };
+        let builder = builder(&line.address, Transport::WebSocket).codec(Codec::Json).subject(name);
+        Self { client: builder.tokens(tokens).open().await.unwrap(), name, level, before: 2 }
+    }
+
+    /// Comes back with another token. The last one may be read by for a moment longer.
+    async fn change(&mut self, level: i64) {
+        self.client.go_offline();
+        soon(self.client.connection_changes().wait_for(|now| *now == Connection::Offline)).await.unwrap();
+        self.before = self.level.swap(level, Ordering::Relaxed);
+        self.client.go_online();
+    }
+
+    fn reader(&self) -> Reader {
+        Reader { name: self.name, level: self.level.load(Ordering::Relaxed) }
+    }
 }
 
 fn edit(all: &Stream, random: &mut Rng, step: u32) {
@@ -134,6 +184,12 @@ impl Task {
     }
 }
 
+impl Task {
+    fn has(&self, member: &str) -> bool {
+        self.members.iter().any(|one| one == member)
+    }
+}
+
 fn tasks(stream: &Stream) -> BTreeMap<ObjectId, Task> {
     let all = stream.collection("tasks").unwrap().all();
     all.into_iter().map(|(id, object)| (id, Task::of(&object.to_value()))).collect()
@@ -144,14 +200,16 @@ fn rows(held: &Held) -> BTreeMap<ObjectId, Task> {
 }
 
 /// Waits until a stream shows what it should.
-async fn shows(stream: &Stream, what: impl Fn() -> bool) {
+async fn shows<T: PartialEq + Debug>(stream: &Stream, shown: impl Fn() -> T, expected: T) {
     let mut changes = stream.changes();
-    soon(async {
-        while !what() {
+    let waiting = async {
+        while shown() != expected {
             changes.next().await.unwrap();
         }
-    })
-    .await;
+    };
+    if timeout(PATIENCE, waiting).await.is_err() {
+        assert_eq!(shown(), expected, "{:?}", stream.status());
+    }
 }
 
 /// A read rule, and what it means said once more.
@@ -162,21 +220,22 @@ enum Rule {
     Either(Box<Self>, Box<Self>),
 }
 
-type Condition = (&'static str, fn(&str, &Task) -> bool);
+type Condition = (&'static str, fn(&Reader, &Task) -> bool);
 
 /// The last four are none that a query says.
-const SAYS: [Condition; 9] = [
-    ("resource.owner == auth.sub", |person, task| task.owner == person),
-    ("auth.sub in resource.members", |person, task| task.members.iter().any(|member| member == person)),
+const SAYS: [Condition; 10] = [
+    ("resource.owner == auth.sub", |reader, task| task.owner == reader.name),
+    ("auth.sub in resource.members", |reader, task| task.has(reader.name)),
     ("resource.open", |_, task| task.open),
-    ("resource.rank < 3", |_, task| task.rank < 3),
-    ("auth.sub < 'b'", |person, _| person < "b"),
-    ("resource.owner in resource.members", |_, task| task.members.contains(&task.owner)),
+    ("resource.rank < auth.level", |reader, task| task.rank < reader.level),
+    ("auth.sub < 'b'", |reader, _| reader.name < "b"),
+    ("auth.level > 2", |reader, _| reader.level > 2),
+    ("resource.owner in resource.members", |_, task| task.has(&task.owner)),
     ("size(resource.members) > 1", |_, task| task.members.len() > 1),
-    ("resource.members.all(member, member != auth.sub)", |person, task| task.members.iter().all(|it| it != person)),
-    ("resource.open ? resource.rank > 1 : resource.owner > auth.sub", |person, task| match task.open {
-        true => task.rank > 1,
-        false => task.owner.as_str() > person,
+    ("resource.members.all(member, member != auth.sub)", |reader, task| !task.has(reader.name)),
+    ("resource.open ? resource.rank + 1 > auth.level : resource.owner > auth.sub", |reader, task| match task.open {
+        true => task.rank + 1 > reader.level,
+        false => task.owner.as_str() > reader.name,
     }),
 ];
 
@@ -200,12 +259,12 @@ impl Rule {
         }
     }
 
-    fn holds(&self, person: &str, task: &Task) -> bool {
+    fn holds(&self, reader: &Reader, task: &Task) -> bool {
         match self {
-            Self::Says((_, holds)) => holds(person, task),
-            Self::Not(rule) => !rule.holds(person, task),
-            Self::Both(a, b) => a.holds(person, task) && b.holds(person, task),
-            Self::Either(a, b) => a.holds(person, task) || b.holds(person, task),
+            Self::Says((_, holds)) => holds(reader, task),
+            Self::Not(rule) => !rule.holds(reader, task),
+            Self::Both(a, b) => a.holds(reader, task) && b.holds(reader, task),
+            Self::Either(a, b) => a.holds(reader, task) || b.holds(reader, task),
         }
     }
 }
@@ -218,10 +277,13 @@ struct Written {
 }
 
 impl Written {
-    fn stands(&mut self, all: &Stream, rule: &Rule) {
+    fn stands(&mut self, all: &Stream, rule: &Rule, people: &[Person]) {
         for (id, task) in tasks(all) {
-            let now = PEOPLE.into_iter().filter(|person| rule.holds(person, &task));
-            let now: BTreeSet<_> = now.collect();
+            let may = |person: &&Person| {
+                let (now, name) = (person.reader(), person.name);
+                rule.holds(&now, &task) || rule.holds(&Reader { name, level: person.before }, &task)
+            };
+            let now: BTreeSet<_> = people.iter().filter(may).map(|person| person.name).collect();
             for mark in [id.to_string(), task.title] {
                 self.readers.entry(mark).or_default().extend(now.iter().copied());
             }

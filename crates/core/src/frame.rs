@@ -246,11 +246,14 @@ pub struct Opened {
 /// The part of a stream that can be read by somebody who may not read all of it.
 ///
 /// A replica that opened the stream as a whole opens it again, with a query for each of these collections; one that holds
-/// the results of queries gets what it may read of them. Where the view is another one than it was, all of that comes anew.
+/// the results of queries gets what it may read of them. Where the view is another one than it was, all of that comes anew,
+/// or what the views differ in, where the server knows that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readable {
     /// Which part it is.
     pub view: View,
+    /// Whether what is held goes on to count, though the view was another one: what enters and leaves comes next.
+    pub continues: bool,
     /// The collections of which something can be read, sorted.
     pub collections: Vec<Collection>,
 }

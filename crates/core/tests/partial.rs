@@ -95,7 +95,7 @@ impl World {
         let (query, number) = (Arc::new(query), QueryNumber(self.queries));
         self.queries += 1;
         let route = self.routes.add(&query.collection, &query.filter);
-        self.partial.add(Subscribed { number, query: query.clone(), route, held: Held::Nothing });
+        self.partial.add(Subscribed { number, query: query.clone(), route, held: Held::Nothing, earlier: None });
         // What is on its way is told first; then all that the new query finds.
         self.tell();
         let found = match query.limit {

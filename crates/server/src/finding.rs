@@ -34,6 +34,19 @@ impl Course {
         keys.dedup();
         Ok(Self::Keys(keys.into()))
     }
+
+    /// Where the objects of both are, in the order of keys.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Keys(keys), Self::Keys(others)) => {
+                let mut all: Vec<Key> = keys.into_iter().chain(others).collect();
+                all.sort_unstable();
+                all.dedup();
+                Self::Keys(all.into())
+            }
+            _ => Self::Scan(None),
+        }
+    }
 }
 
 /// The ids that an index has for a query, where they are not so many that looking at all is better.

@@ -44,6 +44,7 @@ mod stamp;
 mod tls;
 mod toml_file;
 mod transport;
+mod views;
 mod websocket;
 mod wire;
 

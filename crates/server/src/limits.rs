@@ -25,6 +25,8 @@ pub(crate) const CALLER: Allowance = Allowance {
     bytes: Rate { per_second: 4 << 20, at_once: 32 << 20 },
     remembered: 65_536,
 };
+/// What could be read lately, by whoever it was: so many are known again by those who come back with other rights.
+pub(crate) const VIEWS: usize = 1_024;
 /// How long a client may take to agree on encryption.
 pub const TLS_WITHIN: Duration = Duration::from_secs(10);
 /// How often certificates are looked at.

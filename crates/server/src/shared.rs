@@ -26,6 +26,7 @@ use crate::retention::Retention;
 use crate::sessions::Sessions;
 use crate::shard::{Charter, Pin, Shards};
 use crate::sse::Doors;
+use crate::views::Views;
 
 /// What all parts of a running server share.
 pub(crate) struct Shared<L, S> {
@@ -37,6 +38,8 @@ pub(crate) struct Shared<L, S> {
     pub(crate) authority: Arc<Authority>,
     /// What each caller may do at once.
     pub(crate) callers: Callers,
+    /// What could be read lately.
+    pub(crate) views: Views,
     pub(crate) hub: Arc<Hub>,
     pub(crate) shards: Shards,
     /// The others on the same log, where it is shared.
@@ -78,6 +81,7 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
             store,
             auth,
             callers: Callers::default(),
+            views: Views::default(),
             authority,
             hub: Arc::default(),
             metrics,

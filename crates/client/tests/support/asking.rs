@@ -68,12 +68,13 @@ impl Asking {
 
     /// A token that is good for so many seconds.
     pub fn token_for(&self, subject: &str, claims: serde_json::Value, seconds: u64) -> String {
-        let serde_json::Value::Object(mut claims) = claims else { panic!("claims are a map") };
-        let now = SystemTime::now();
-        let expires = now.duration_since(UNIX_EPOCH).unwrap().as_secs() + seconds;
-        claims.insert("sub".into(), subject.into());
-        claims.insert("exp".into(), expires.into());
-        self.auth.issue(claims, None, now).unwrap()
+        issue(&self.auth, subject, claims, seconds)
+    }
+
+    /// Makes tokens for somebody, also while the server is being restarted.
+    pub fn issuer(&self, subject: &str) -> impl Fn(serde_json::Value) -> String + Send + 'static {
+        let (auth, subject) = (self.auth.clone(), subject.to_owned());
+        move |claims| issue(&auth, &subject, claims, 3_600)
     }
 
     /// The file of what is revoked.
@@ -111,4 +112,13 @@ impl Asking {
     pub async fn proxy_that_cuts(&self, cuts: Vec<u64>) -> Proxy {
         Proxy::new(self.server.address(), cuts).await
     }
+}
+
+fn issue(auth: &Authenticator, subject: &str, claims: serde_json::Value, seconds: u64) -> String {
+    let serde_json::Value::Object(mut claims) = claims else { panic!("claims are a map") };
+    let now = SystemTime::now();
+    let expires = now.duration_since(UNIX_EPOCH).unwrap().as_secs() + seconds;
+    claims.insert("sub".into(), subject.into());
+    claims.insert("exp".into(), expires.into());
+    auth.issue(claims, None, now).unwrap()
 }

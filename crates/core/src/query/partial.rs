@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::routing::{Route, Routed};
 use super::window::{Passed, Window};
-use super::{Found, Query};
+use super::{Filter, Found, Query};
 use crate::name::{FieldName, Key};
 use crate::numbers::{QueryNumber, Seq};
 use crate::object::{Entry, Object};
@@ -28,6 +28,8 @@ pub struct Subscribed {
     pub route: Route,
     /// What is held of it.
     pub held: Held,
+    /// The filter by which that was held, where it was another one.
+    pub earlier: Option<Filter>,
 }
 
 /// What is held of a query.
@@ -121,6 +123,16 @@ impl Partial {
         self.0.iter().any(|subscribed| subscribed.holds(key, object))
     }
 
+    /// Whether something is held by another filter than it is to be.
+    pub fn is_changing(&self) -> bool {
+        self.0.iter().any(|subscribed| subscribed.earlier.is_some())
+    }
+
+    /// Every object was played that enters or leaves by other filters: what is held is as it is to be.
+    pub fn has_changed(&mut self) {
+        self.0.iter_mut().for_each(|subscribed| subscribed.earlier = None);
+    }
+
     /// Goes on from `since` by what has happened. Windows that were `read` anew after it are taken as they were read.
     pub fn play(&mut self, since: Seq, past: Past<'_>, read: Vec<(QueryNumber, Window)>) -> Difference {
         let mut read: BTreeMap<QueryNumber, Window> = read.into_iter().collect();
@@ -187,7 +199,8 @@ impl Subscribed {
     }
 
     /// What can be said of an object from what it is now. It met the filter as it does now where none of the fields were
-    /// written since that the filter looks at.
+    /// written since that the filter looks at. Where it is to be held by another filter, it may have entered already by
+    /// that: what broke off is played again.
     fn course(&self, since: Seq, key: &Key, entry: &Option<Entry>) -> Course {
         let Some(object) = entry.as_ref().and_then(Entry::live) else {
             return Course { was: Was::Maybe, is: false, object: None };
@@ -195,9 +208,13 @@ impl Subscribed {
         let is = self.query.filter.matches(&key.id, object);
         let is_new =
             |field: &FieldName| object.field(field.as_str()).is_some_and(|field| field.version.last.seq >= since);
-        let was = match object.created.seq >= since || self.query.filter.looks_at(&is_new) {
+        let (filter, is_unsure) = match &self.earlier {
+            Some(earlier) => (earlier, object.seq() >= since),
+            None => (&self.query.filter, self.query.filter.looks_at(&is_new)),
+        };
+        let was = match object.created.seq >= since || is_unsure {
             true => Was::Maybe,
-            false if is => Was::Held,
+            false if filter.matches(&key.id, object) => Was::Held,
             false => Was::Not,
         };
         Course { was, is, object: is.then(|| object.clone()) }

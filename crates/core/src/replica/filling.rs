@@ -19,6 +19,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::outbox::Pending;
+use super::part::Part;
 use super::play::Place;
 use super::trail::Trail;
 use super::{Moment, Replica};
@@ -219,6 +220,7 @@ impl Replica {
         (history.played, history.chain) = (to, page.chain);
         (history.live, history.head) = (history.live.max(to), history.head.max(to));
         self.trimmed = false;
+        self.part.iter_mut().for_each(Part::has_changed);
         if let Some(digest) = end.digest {
             self.expect_digest(to, digest);
         }

@@ -28,6 +28,8 @@ pub(super) struct Part {
     last: QueryNumber,
     /// What could be read when the stream was last opened.
     view: View,
+    /// What could be read has changed, and what enters and leaves by that has not all come.
+    changing: bool,
     /// Whether it is all that may be read, in place of all there is.
     by_right: bool,
     /// What the server was not told since the stream was opened.
@@ -102,9 +104,11 @@ impl Part {
         Self { all, last, view, by_right, ..Self::default() }
     }
 
-    /// As it is stored.
+    /// As it is stored. What breaks off in the middle of a change comes anew: nobody could tell what came of it.
     pub(super) fn stored(&self) -> StoredPart {
-        StoredPart { subscriptions: self.subscriptions(), view: self.view, by_right: self.by_right }
+        let mut subscriptions = self.subscriptions();
+        subscriptions.iter_mut().for_each(|subscription| subscription.ready &= !self.changing);
+        StoredPart { subscriptions, view: self.view, by_right: self.by_right }
     }
 
     /// What could be read when the stream was last opened.
@@ -121,10 +125,11 @@ impl Part {
     pub(super) fn opening(&mut self) -> Vec<Subscription> {
         self.unsaid.clear();
         self.coming = None;
+        let was_changing = std::mem::take(&mut self.changing);
         for subscribed in &mut self.all {
             subscribed.came.clear();
-            // A window comes anew.
-            subscribed.ready &= subscribed.query.limit.is_none();
+            // A window comes anew, and all where a change broke off.
+            subscribed.ready &= subscribed.query.limit.is_none() && !was_changing;
             (subscribed.asked, subscribed.again) = (!subscribed.ready, false);
         }
         self.subscriptions()
@@ -132,6 +137,7 @@ impl Part {
 
     /// What was held is void.
     pub(super) fn forget(&mut self) {
+        self.changing = false;
         self.all.iter_mut().for_each(|subscribed| subscribed.ready = false);
     }
 
@@ -140,18 +146,25 @@ impl Part {
         Self { view, by_right: true, ..Self::default() }
     }
 
-    /// What can be read is this now. Answers whether it was something else, and all that is held is to come anew.
-    pub(super) fn sees(&mut self, view: View) -> bool {
+    /// What can be read is this now. Answers whether it was something else: all that is held is to come anew then,
+    /// unless it goes on to count.
+    pub(super) fn sees(&mut self, view: View, continues: bool) -> bool {
         let is_new = std::mem::replace(&mut self.view, view) != view;
-        if is_new {
+        self.changing = is_new && continues;
+        if is_new && !continues {
             self.all.iter_mut().for_each(|subscribed| (subscribed.ready, subscribed.asked) = (false, true));
         }
         is_new
     }
 
+    /// All has come that enters and leaves.
+    pub(super) fn has_changed(&mut self) {
+        self.changing = false;
+    }
+
     /// Whether it is not what holds all that may be read and has yet to get some of that.
     pub(super) fn has_all_it_may(&self) -> bool {
-        !self.by_right || self.all.iter().all(|subscribed| subscribed.ready)
+        !self.by_right || !self.changing && self.all.iter().all(|subscribed| subscribed.ready)
     }
 
     /// The queries that are none of these.
@@ -352,7 +365,9 @@ impl Replica {
     pub fn is_ready(&self, number: QueryNumber) -> bool {
         let Some(part) = self.part.as_ref().filter(|part| !part.by_right) else { return self.is_caught_up() };
         let is_ready = |number: &QueryNumber| part.get(*number).is_some_and(|subscribed| subscribed.ready);
-        is_ready(&number) && part.get(number).is_some_and(|subscribed| subscribed.related.iter().all(is_ready))
+        !part.changing
+            && is_ready(&number)
+            && part.get(number).is_some_and(|subscribed| subscribed.related.iter().all(is_ready))
     }
 
     /// A query whose result is held.
@@ -429,7 +444,8 @@ impl Replica {
     ) {
         let Some(part) = &self.part else { return };
         let mut kept: BTreeMap<&Collection, FxHashSet<ObjectId>> = BTreeMap::new();
-        for window in part.all.iter().filter(|subscribed| subscribed.query.limit.is_some()) {
+        // One that has not come anew holds nothing that did not come: all that it holds of another query comes with that.
+        for window in part.all.iter().filter(|subscribed| subscribed.query.limit.is_some() && counts(subscribed)) {
             let first = held(window, self.first_of(&window.query));
             kept.entry(&window.query.collection).or_default().extend(first.into_iter().map(|(id, _)| id));
         }

@@ -21,7 +21,7 @@ impl Replica {
             }
             (Some(part), readable) => {
                 let view = readable.as_ref().map(|readable| readable.view).unwrap_or_default();
-                if part.sees(view) {
+                if part.sees(view, readable.as_ref().is_some_and(|readable| readable.continues)) {
                     self.storing.meta();
                 }
                 if let Some(readable) = readable.filter(|_| is_whole) {

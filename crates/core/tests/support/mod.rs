@@ -122,6 +122,7 @@ pub fn server_frame(random: &mut Rng) -> ServerFrame {
             last: some(random, 9, |random| EventNumber(count(random))),
             verdicts: some(random, 4, verdict),
             readable: maybe(random, |random| Readable {
+                continues: random.bool(),
                 view: View(random.u64(..)),
                 collections: some(random, 3, |random| key(random).collection),
             }),

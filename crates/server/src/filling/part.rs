@@ -10,6 +10,7 @@ use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{Channel, QueryNumber, Seq};
 use tapeline_core::object::Entry;
+use tapeline_core::query::Query;
 use tapeline_core::query::partial::{Changed, Difference, Held, Partial, Past, Subscribed};
 use tapeline_core::query::routing::Routed;
 use tapeline_core::query::window::Window;
@@ -191,6 +192,7 @@ impl PartFill {
             step if !is_over => self.steps.push_front(step),
             Step::Past(_) => {
                 self.played = state.head;
+                self.partial.has_changed();
                 self.steps = self.gaps();
             }
             Step::All(..) | Step::Window(..) => {}
@@ -241,13 +243,18 @@ impl PartFill {
     /// Where what was touched since is found.
     fn plan(&mut self, pin: &dyn Pin) -> Result<(), LogError> {
         let is_held = self.partial.all().iter().any(|one| !matches!(one.held, Held::Nothing));
-        let course = match is_held && self.played < pin.state().head {
+        let mut course = match is_held && self.played < pin.state().head {
             false => Course::Keys(VecDeque::new()),
             true => match pin.touched(self.played, limits::TOUCHED_KEYS)? {
                 Touched::Keys(keys) => Course::Keys(keys.into()),
                 Touched::More => Course::Scan(None),
             },
         };
+        for one in self.partial.all() {
+            let Some(earlier) = &one.earlier else { continue };
+            let before = Query { filter: earlier.clone(), ..Query::clone(&one.query) };
+            course = course.and(Course::of(pin, &before)?).and(Course::of(pin, &one.query)?);
+        }
         self.steps.push_back(Step::Past(course));
         self.planned = true;
         Ok(())
@@ -266,8 +273,8 @@ impl PartFill {
 
     /// What became of what is held.
     fn past(&mut self, pin: &dyn Pin, course: &mut Course, gathered: &mut Gathered) -> Result<Done, LogError> {
-        // Keys are those of what was touched; a scan finds everything.
-        let is_scan = matches!(course, Course::Scan(_));
+        // Keys are those of what was touched; a scan finds everything, of which all concerns who is to hold other things.
+        let is_scan = matches!(course, Course::Scan(_)) && !self.partial.is_changing();
         go_on(pin, course, None, gathered, &mut |key, entry, gathered| {
             let is_old = |entry: &Entry| is_scan && entry.version().last.seq < self.played;
             match entry.as_ref().is_some_and(is_old) {

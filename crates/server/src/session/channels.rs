@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tapeline_authority::Reading;
-use tapeline_core::frame::{AckRun, ErrorCode, ErrorFrame, Live, Open, Opened, ServerFrame};
+use tapeline_core::frame::{AckRun, ErrorCode, ErrorFrame, Live, Open, Opened, Readable, ServerFrame};
 use tapeline_core::hash::Digest;
 use tapeline_core::numbers::{Channel, EventNumber, Seq};
 use tapeline_log::{EventLog, StateStore};
@@ -27,6 +27,8 @@ pub(super) struct OpenChannel {
     pub(super) opening: Arc<Opening>,
     /// What the client may read of the stream.
     pub(super) reading: Arc<Reading>,
+    /// What the client could read of it before, where that is known and was something else.
+    pub(super) earlier: Option<Arc<Reading>>,
     pub(super) phase: Phase,
     /// Whether the client hears who is present, and how far it was told.
     pub(super) presence: Presence,
@@ -98,7 +100,11 @@ impl OpenChannel {
     fn as_may_be_known(&self, opened: Opened) -> Opened {
         match *self.reading {
             Reading::Whole => opened,
-            _ => Opened { digest: Digest::EMPTY, readable: self.reading.readable(), ..opened },
+            _ => {
+                let continues = self.earlier.is_some();
+                let readable = self.reading.readable().map(|readable| Readable { continues, ..readable });
+                Opened { digest: Digest::EMPTY, readable, ..opened }
+            }
         }
     }
 
@@ -114,10 +120,14 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         self.close_channel(open.channel);
         tape.open(&opening);
         self.shared.metrics.openings.inc();
+        let reading = Arc::new(reading);
+        let earlier = self.shared.views.find(&self.caller, open.view).filter(|earlier| *earlier != reading);
+        self.shared.views.keep(&self.caller, &reading);
         let opened = OpenChannel {
             tape,
             opening,
-            reading: Arc::new(reading),
+            reading,
+            earlier,
             phase: Phase::Opening(open.live),
             presence: Presence::Unused,
             tells_presence: false,

@@ -31,15 +31,20 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     pub(super) fn part_of(&mut self, open: &Open, planned: &catchup::Fill) -> Option<PartFill> {
         let mut partial = Partial::default();
         let reading = self.channels.get(&open.channel)?.reading.clone();
-        let view = reading.readable().map_or(View::ALL, |readable| readable.view);
+        let earlier = self.channels.get(&open.channel)?.earlier.clone();
+        let is_same = open.view == reading.readable().map_or(View::ALL, |readable| readable.view);
         for subscription in open.queries.iter().flatten() {
             let query = self.query(open.channel, subscription, &reading)?;
             let channel = self.channels.get(&open.channel)?;
-            let is_held = subscription.ready && open.view == view && planned.from > Seq::FIRST && query.limit.is_none();
+            let counts = is_same || earlier.is_some();
+            let is_held = subscription.ready && counts && planned.from > Seq::FIRST && query.limit.is_none();
             let held = if is_held { Held::All } else { Held::Nothing };
+            let earlier = earlier.as_ref().filter(|_| is_held);
+            let earlier = earlier.and_then(|earlier| Some(narrowed(subscription, earlier).ok()?.filter));
+            let earlier = earlier.filter(|earlier| *earlier != query.filter);
             let route = channel.tape.follow(&channel.opening, &query);
             partial.remove(subscription.number);
-            partial.add(Subscribed { number: subscription.number, query, route, held });
+            partial.add(Subscribed { number: subscription.number, query, route, held, earlier });
         }
         let conceals = *reading != Reading::Whole;
         Some(PartFill::returning(partial, planned.from, planned.fresh, conceals))
@@ -52,16 +57,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         subscription: &Subscription,
         reading: &Reading,
     ) -> Option<Arc<Query>> {
-        let wrong = match Query::from_value(&subscription.query) {
-            Ok(query) if query.limit.is_none_or(|limit| limit <= core_limits::WINDOW_ROWS) => {
-                let filter = reading.narrow(&query.collection, &query.filter);
-                return Some(Arc::new(Query { filter, ..query }));
+        match narrowed(subscription, reading) {
+            Ok(query) => Some(Arc::new(query)),
+            Err(wrong) => {
+                self.bad_frame(Some(channel), &format!("query {}: {wrong}", subscription.number));
+                None
             }
-            Ok(_) => format!("a window has at most {} objects: ask for fewer", core_limits::WINDOW_ROWS),
-            Err(error) => error.to_string(),
-        };
-        self.bad_frame(Some(channel), &format!("query {}: {wrong}", subscription.number));
-        None
+        }
     }
 
     pub(super) fn subscribe(&mut self, channel: Channel, subscription: &Subscription) {
@@ -132,6 +134,21 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     }
 }
 
+/// A query, of what may be read alone.
+///
+/// # Errors
+/// What is wrong with it, where it is none.
+fn narrowed(subscription: &Subscription, reading: &Reading) -> Result<Query, String> {
+    match Query::from_value(&subscription.query) {
+        Ok(query) if query.limit.is_none_or(|limit| limit <= core_limits::WINDOW_ROWS) => {
+            let filter = reading.narrow(&query.collection, &query.filter);
+            Ok(Query { filter, ..query })
+        }
+        Ok(_) => Err(format!("a window has at most {} objects: ask for fewer", core_limits::WINDOW_ROWS)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// What came of going on with a part.
 enum Played {
     Page(Box<Page>),
@@ -188,7 +205,7 @@ impl OpenChannel {
         if let Some((number, query)) = new {
             let route = self.tape.follow(&self.opening, &query);
             let held = known.as_ref().and_then(|known| known.resized(&query)).unwrap_or(Held::Nothing);
-            part.partial.add(Subscribed { number, query, route, held });
+            part.partial.add(Subscribed { number, query, route, held, earlier: None });
         }
         if let Some(known) = known {
             self.tape.unfollow(&self.opening, known.route);

@@ -131,10 +131,11 @@ impl Writer {
         }
     }
 
-    /// `[view, [collection, …]]`
+    /// `[view, [collection, …], continues]`
     fn readable(&mut self, readable: &Readable) -> &mut Self {
-        let collections = self.array(2).uint(readable.view.0).array(readable.collections.len() as u64);
-        readable.collections.iter().fold(collections, |list, collection| list.text(collection.as_str()))
+        let collections = self.array(3).uint(readable.view.0).array(readable.collections.len() as u64);
+        let collections = readable.collections.iter().fold(collections, |list, it| list.text(it.as_str()));
+        collections.uint(readable.continues.into())
     }
 
     fn ack(&mut self, runs: &[AckRun], lost: &[LostOf]) -> &mut Self {
@@ -229,9 +230,10 @@ fn read_opened(entries: &Entries<'_>) -> Result<Opened, Box<CodecError>> {
 }
 
 fn read_readable(reader: &mut Reader<'_>) -> Result<Readable, Box<CodecError>> {
-    read_tuple(reader, 2, "what can be read")?;
+    read_tuple(reader, 3, "what can be read")?;
     let view = View(reader.u64()?);
-    Ok(Readable { view, collections: read_array(reader, "collections", limits::QUERIES, read_collection)? })
+    let collections = read_array(reader, "collections", limits::QUERIES, read_collection)?;
+    Ok(Readable { view, continues: reader.u64()? != 0, collections })
 }
 
 fn read_events(entries: &Entries<'_>) -> Result<Events, Box<CodecError>> {

@@ -57,10 +57,11 @@ impl Writer {
         self.channel(opened.channel).key("incarnation").hex_64(opened.incarnation.0);
         self.key("head").uint(opened.head.0).key("digest").hex_128(opened.digest.0);
         self.key("last").numbers(&opened.last).key("verdicts").list_of(&opened.verdicts, Self::verdict);
-        if let Some(Readable { view, collections }) = &opened.readable {
+        if let Some(Readable { view, continues, collections }) = &opened.readable {
             self.key("readable").object(|readable| {
                 readable.key("view").hex_64(view.0).key("collections");
                 readable.list_of(collections, |list, collection| list.text(collection.as_str()));
+                readable.member_if_so("continues", *continues);
             });
         }
     }
@@ -180,6 +181,7 @@ fn read_readable(json: Json) -> Result<Readable, CodecError> {
     let collection = |json: Json| Ok(Collection::new(json.text("a collection")?)?);
     Ok(Readable {
         view: View(readable.need("view")?.hex_64("view")?),
+        continues: readable.is_so("continues"),
         collections: readable.need("collections")?.list_of("collections", limits::QUERIES, collection)?,
     })
 }
