@@ -33,6 +33,9 @@ fn question(random: &mut Rng) -> Value {
         json!({ "read": false, "at": { "ge": 5 } }),
         json!({ "by": { "in": [0, 1] }, "read": true }),
         json!({ "read": true }),
+        json!({ "or": [{ "by": 1 }, { "read": true, "at": { "lt": 4 } }] }),
+        json!({ "read": false, "or": [{ "by": 3 }, { "at": 7 }, { "id": "none" }] }),
+        json!({ "or": [{ "by": 1 }, { "by": { "exists": false } }] }),
     ]);
     let (filter, order) = (filter.unwrap(), random.choice(["at", "-at", "id", "-id"]).unwrap());
     let mut query = json!({ "collection": "messages", "where": filter, "orderBy": order });

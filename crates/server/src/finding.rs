@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tapeline_core::name::{Key, ObjectId};
 use tapeline_core::object::{Entry, Object};
-use tapeline_core::query::Query;
 use tapeline_core::query::index::Plan;
+use tapeline_core::query::{Filter, Query};
 use tapeline_log::{IndexRow, LogError, Pin};
 
 use crate::limits;
@@ -24,11 +24,7 @@ pub(crate) enum Course {
 impl Course {
     /// All that a query may find, in the order of keys.
     pub(crate) fn of(pin: &dyn Pin, query: &Query) -> Result<Self, LogError> {
-        let ids = match query.filter.ids() {
-            Some(ids) => Some(ids),
-            None => indexed_ids(pin, query)?,
-        };
-        let Some(ids) = ids else { return Ok(Self::Scan(None)) };
+        let Some(ids) = ids_of(pin, query, &query.filter)? else { return Ok(Self::Scan(None)) };
         let mut keys: Vec<Key> = ids.into_iter().map(|id| key(query, id)).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -49,10 +45,40 @@ impl Course {
     }
 }
 
+/// The ids of all that meet a filter, and perhaps some others: those that it names, or that an index has for it, or for each
+/// of several of which one must hold. `None`: looking at all is no worse.
+fn ids_of(pin: &dyn Pin, query: &Query, filter: &Filter) -> Result<Option<Vec<ObjectId>>, LogError> {
+    if let Some(ids) = filter.ids() {
+        return Ok(Some(ids));
+    }
+    if let Some(ids) = indexed_ids(pin, &Query { filter: filter.clone(), limit: None, ..query.clone() })? {
+        return Ok(Some(ids));
+    }
+    match filter {
+        Filter::Any(filters) => {
+            let mut all = Vec::new();
+            for filter in filters {
+                let Some(ids) = ids_of(pin, query, filter)? else { return Ok(None) };
+                all.extend(ids);
+            }
+            Ok(Some(all).filter(|all| all.len() <= limits::TOUCHED_KEYS))
+        }
+        Filter::All(filters) => {
+            let several = filters.iter().filter(|filter| matches!(filter, Filter::Any(_)));
+            for filter in several {
+                if let Some(ids) = ids_of(pin, query, filter)? {
+                    return Ok(Some(ids));
+                }
+            }
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// The ids that an index has for a query, where they are not so many that looking at all is better.
 fn indexed_ids(pin: &dyn Pin, query: &Query) -> Result<Option<Vec<ObjectId>>, LogError> {
-    let unlimited = Query { limit: None, ..query.clone() };
-    let Some(plan) = Plan::of(&unlimited, &pin.indexes()?) else { return Ok(None) };
+    let Some(plan) = Plan::of(query, &pin.indexes()?) else { return Ok(None) };
     let rows = pin.index_rows(&plan, None, limits::TOUCHED_KEYS + 1)?;
     let few = rows.len() <= limits::TOUCHED_KEYS;
     Ok(few.then(|| rows.into_iter().map(|row| row.id).collect()))

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// A line to a server.
 pub struct Proxy {
@@ -20,6 +21,8 @@ struct State {
     /// Bytes that went to clients.
     bytes: AtomicU64,
     cut: AtomicUsize,
+    /// Connections that are carried.
+    carried: watch::Sender<usize>,
     /// What went to clients.
     heard: Mutex<Vec<u8>>,
 }
@@ -35,6 +38,7 @@ impl Proxy {
             cuts,
             bytes: AtomicU64::new(0),
             cut: AtomicUsize::new(0),
+            carried: watch::Sender::new(0),
             heard: Mutex::default(),
         });
         let shared = state.clone();
@@ -42,7 +46,11 @@ impl Proxy {
             while let Ok((client, _)) = listener.accept().await {
                 let state = shared.clone();
                 let most = state.cuts.lock().unwrap().pop();
-                tokio::spawn(async move { state.carry(client, most.unwrap_or(u64::MAX)).await });
+                state.carried.send_modify(|carried| *carried += 1);
+                tokio::spawn(async move {
+                    state.carry(client, most.unwrap_or(u64::MAX)).await;
+                    state.carried.send_modify(|carried| *carried -= 1);
+                });
             }
         });
         Self { address, state }
@@ -62,6 +70,11 @@ impl Proxy {
     pub fn carried(&self, text: &str) -> bool {
         let heard = self.state.heard.lock().unwrap();
         heard.windows(text.len()).any(|part| part == text.as_bytes())
+    }
+
+    /// Waits until no connection is carried: nothing more of an earlier one goes to clients then.
+    pub async fn is_quiet(&self) {
+        self.state.carried.subscribe().wait_for(|carried| *carried == 0).await.unwrap();
     }
 
     /// How many connections were cut.
