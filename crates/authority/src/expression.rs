@@ -83,6 +83,8 @@ pub struct Rule {
     fields: Vec<String>,
     /// Whether it goes over lists.
     loops: bool,
+    /// Whether it speaks of whoever asks.
+    asks_who: bool,
     /// Whether it can be told by filters.
     is_plain: bool,
 }
@@ -148,9 +150,9 @@ impl Rule {
         }
         let syntax = |errors: cel::ParseErrors| ExpressionError::Syntax(first_of(&errors));
         let program = LANGUAGE.compile(text).map_err(syntax)?;
-        let mut check = Check { kind, parts: 0, depth: 0, fields: Vec::new(), bound: Vec::new() };
+        let mut check = Check { kind, parts: 0, depth: 0, fields: Vec::new(), asks_who: false, bound: Vec::new() };
         check.look(program.expression())?;
-        let mut fields = check.fields;
+        let (mut fields, asks_who) = (check.fields, check.asks_who);
         fields.sort_unstable();
         fields.dedup();
         let loops = has_loop(program.expression());
@@ -158,7 +160,7 @@ impl Rule {
             translate(program.expression(), &|_| None)?;
         }
         let is_plain = Plain::of(program.expression(), &|_| None).is_some();
-        Ok(Self { text: text.into(), program, fields, loops, is_plain })
+        Ok(Self { text: text.into(), program, fields, loops, asks_who, is_plain })
     }
 
     /// The rule as it was written.
@@ -179,6 +181,11 @@ impl Rule {
     /// Whether it goes over lists.
     pub(crate) fn loops(&self) -> bool {
         self.loops
+    }
+
+    /// Whether it speaks of whoever asks.
+    pub(crate) fn asks_who(&self) -> bool {
+        self.asks_who
     }
 
     /// The rule as it is for somebody, of whom and of the stream these are known. `None`: it says what filters cannot.
@@ -215,6 +222,7 @@ struct Check {
     /// How many parts the one that is looked at is in.
     depth: usize,
     fields: Vec<String>,
+    asks_who: bool,
     /// The names that loops around a part give to the items.
     bound: Vec<String>,
 }
@@ -276,7 +284,8 @@ impl Check {
         }
     }
 
-    fn name(&self, name: &str) -> Result<(), ExpressionError> {
+    fn name(&mut self, name: &str) -> Result<(), ExpressionError> {
+        self.asks_who |= name == "auth";
         let known = self.kind.names();
         if known.contains(&name) || self.bound.iter().any(|bound| bound == name) {
             return Ok(());

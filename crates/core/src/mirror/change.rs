@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …],
-//!           [[collection, id, field, splices], …]]
+//!           [[collection, id, field, splices], …], [[collection, id], …]]
 //! commit = [version, number, authored event without an identity, command | null, draft, [[op, field, text | null], …]]
 //! ```
 
@@ -21,7 +21,7 @@ use crate::splice::Splices;
 use crate::value::Value;
 
 /// The version of these bytes. Tabs that run different versions of an app meet here.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// Something that changed in a leader's view.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct ViewChange {
     pub objects: Vec<(Key, Option<Arc<Object>>)>,
     /// What others have done to texts to make them what they are now, as far as it was noted.
     pub moved: Vec<Moved>,
+    /// Which of the objects are drafts.
+    pub drafts: Vec<Key>,
 }
 
 /// Which part of a view.
@@ -100,26 +102,19 @@ pub(crate) struct Pages {
 
 impl Pages {
     pub(crate) fn new(played: Seq, tabs: Vec<Heard>) -> Self {
-        Self {
-            pages: vec![ViewChange { page: Page::Only, played, tabs, objects: Vec::new(), moved: Vec::new() }],
-            bytes: 0,
-        }
+        Self { pages: vec![ViewChange::empty(Page::Only, played, tabs)], bytes: 0 }
     }
 
-    pub(crate) fn push(&mut self, key: Key, object: Arc<Object>) {
+    pub(crate) fn push(&mut self, key: Key, object: Arc<Object>, is_draft: bool) {
         if self.bytes > limits::VIEW_PAGE_BYTES {
             let ViewChange { played, ref tabs, .. } = self.pages[0];
-            self.pages.push(ViewChange {
-                page: Page::Next,
-                played,
-                tabs: tabs.clone(),
-                objects: Vec::new(),
-                moved: Vec::new(),
-            });
+            let next = ViewChange::empty(Page::Next, played, tabs.clone());
+            self.pages.push(next);
             self.bytes = 0;
         }
         self.bytes += object.estimated_bytes();
         if let Some(last) = self.pages.last_mut() {
+            last.drafts.extend(is_draft.then(|| key.clone()));
             last.objects.push((key, Some(object)));
         }
     }
@@ -133,10 +128,14 @@ impl Pages {
 }
 
 impl ViewChange {
+    fn empty(page: Page, played: Seq, tabs: Vec<Heard>) -> Self {
+        Self { page, played, tabs, objects: Vec::new(), moved: Vec::new(), drafts: Vec::new() }
+    }
+
     /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(256);
-        writer.array(6).uint(VERSION).uint(self.page as u64).uint(self.played.0).array(self.tabs.len() as u64);
+        writer.array(7).uint(VERSION).uint(self.page as u64).uint(self.played.0).array(self.tabs.len() as u64);
         for heard in &self.tabs {
             writer.array(3).bits(heard.tab.0).uint(heard.taken.0).uint(heard.stored.0);
         }
@@ -156,6 +155,10 @@ impl ViewChange {
         for Moved { key, field, splices } in &self.moved {
             writer.array(4).key(key).text(field.as_str()).value(&splices.to_value());
         }
+        writer.array(self.drafts.len() as u64);
+        for key in &self.drafts {
+            writer.array(2).key(key);
+        }
         writer.finish()
     }
 
@@ -165,7 +168,7 @@ impl ViewChange {
     /// Where the bytes are none, or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
-        read_tuple(&mut reader, 6, "a change of a view")?;
+        read_tuple(&mut reader, 7, "a change of a view")?;
         check_version(&mut reader)?;
         let page = reader.u64()?;
         let page = Page::ALL.into_iter().find(|known| *known as u64 == page);
@@ -175,6 +178,7 @@ impl ViewChange {
             tabs: read_array(&mut reader, "tabs", limits::TABS, read_heard)?,
             objects: read_array(&mut reader, "objects in a page", usize::MAX, read_object)?,
             moved: read_array(&mut reader, "texts that were edited", limits::TEXT_MOVES, read_moved)?,
+            drafts: read_array(&mut reader, "drafts in a page", usize::MAX, read_draft)?,
         };
         check_end(&reader, "a change of a view")?;
         Ok(change)
@@ -232,6 +236,11 @@ fn read_moved(reader: &mut Reader<'_>) -> Result<Moved, Box<CodecError>> {
     let (key, field) = (cbor::read_key(reader)?, FieldName::new(reader.str()?)?);
     let splices = Splices::from_value(&cbor::read_value(reader)?).map_err(|error| CodecError::Cbor(error.into()))?;
     Ok(Moved { key, field, splices })
+}
+
+fn read_draft(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
+    read_tuple(reader, 2, "a draft")?;
+    cbor::read_key(reader)
 }
 
 fn read_typed(reader: &mut Reader<'_>) -> Result<TypedOn, Box<CodecError>> {

@@ -30,9 +30,10 @@ use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
 use crate::object::{Entry, Object, Write, apply};
 use crate::query::{LiveQuery, Moved, Query};
-use crate::replica::{self, Commanded, EditError, NewEdit, published, rehearse};
+use crate::replica::{self, Checking, Commanded, EditError, NewEdit, published, rehearse};
 use crate::tables::Tables;
 use crate::undo::{Direction, History, Look};
+use crate::valid::Validity;
 
 /// The copy of a replica's view.
 #[derive(Debug)]
@@ -52,6 +53,9 @@ pub struct Mirror {
     next_to_send: EditId,
     /// What the keys show that edits touch which the leader has not taken.
     ahead: FxHashMap<Key, Option<Entry>>,
+    /// Objects that stay on the device, as far as was heard.
+    drafts: FxHashSet<Key>,
+    checking: Checking,
     /// What this tab can undo.
     history: History,
     watches: Numbered<u32, LiveQuery>,
@@ -74,6 +78,8 @@ impl Mirror {
             stored: EditId::default(),
             next_to_send: EditId::FIRST,
             ahead: FxHashMap::default(),
+            drafts: FxHashSet::default(),
+            checking: Checking::default(),
             history: History::default(),
             watches: Numbered::default(),
             watched: 0,
@@ -81,12 +87,17 @@ impl Mirror {
         }
     }
 
+    /// Checks edits from now on: what is not valid is not taken. The server has the last word all the same.
+    pub fn check_by(&mut self, validity: Arc<dyn Validity>) {
+        self.checking = Checking::by(validity);
+    }
+
     /// Makes an edit: all of its ops, or none. It shows at once.
     ///
     /// Before a whole view was heard, nobody knows what exists; then only the server can tell.
     ///
     /// # Errors
-    /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
+    /// Where the edit does not fit what is shown, is not valid, or breaks a limit. Nothing has changed then.
     pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
         self.commit(now, new.into(), false, None)
     }
@@ -102,17 +113,23 @@ impl Mirror {
     /// A draft becomes an object like others, and is sent.
     ///
     /// # Errors
-    /// Where there is no such object. That it is no draft is for the leader to see.
+    /// Where there is no such object, or it is not valid. That it is no draft is for the leader to see.
     pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
         let draft = self.get(key).ok_or_else(|| EditError::NotFound(key.clone()))?;
+        self.checking.check_one(key, None, Some(&Entry::Live(draft.clone())))?;
         let body = Body { base: self.played, at: now, ops: vec![published(key, draft)], ..Body::default() };
+        self.drafts.remove(key);
         Ok(self.push(body, None, false, Vec::new()))
     }
 
     fn commit(&mut self, now: Millis, new: NewEdit, draft: bool, way: Option<Direction>) -> Result<EditId, EditError> {
         EditError::check_room(new.ops.len(), self.edits.len())?;
         let write = Write::pending(TAB, self.played, now);
-        let ahead = rehearse(&new.ops, &write, self.complete, |key| self.entry(key))?;
+        let was = |key: &Key| self.entry(key);
+        let ahead = rehearse(&new.ops, &write, self.complete, was)?;
+        if !draft {
+            self.checking.check(&new.ops, &ahead, self.complete, &was, &|key| self.drafts.contains(key))?;
+        }
         let body = new.body(self.played, now);
         EditError::check_bytes(&body)?;
         let typed = typed::typed_on(&new.ops, &write, |key| self.entry(key));
@@ -124,6 +141,9 @@ impl Mirror {
         }
         for (key, entry) in ahead {
             self.touch(&key);
+            if draft && before.get(&key).is_none() {
+                self.drafts.insert(key.clone());
+            }
             self.ahead.insert(key, entry);
         }
         let ops = new.ops;
@@ -196,6 +216,7 @@ impl Mirror {
             false => Vec::new(),
         };
         for (key, object) in change.objects {
+            self.drafts.remove(&key);
             if let Some(stale) = &mut self.stale {
                 stale.remove(&key);
             }
@@ -207,6 +228,7 @@ impl Mirror {
             }
             self.complete = true;
         }
+        self.drafts.extend(change.drafts);
         let own = change.tabs.into_iter().find(|heard| heard.tab == self.tab);
         if own.is_some_and(|heard| self.settle(heard)) || met {
             self.look_ahead();

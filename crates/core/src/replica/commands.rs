@@ -171,7 +171,10 @@ impl Replica {
             return Err("the command has nothing left to do".into());
         }
         let before = |key: &Key| self.entry_where(key, |other| self.outbox.comes_after(edit, other));
-        rehearse(&ops, &write, !self.lacks_some(), before).map_err(|error| error.to_string())?;
+        let strict = !self.lacks_some();
+        let shown = rehearse(&ops, &write, strict, before).map_err(|error| error.to_string())?;
+        let is_draft = |key: &Key| self.drafts.get(key).is_some();
+        self.checking.check(&ops, &shown, strict, &before, &is_draft).map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
         let mut body = new.body(played, pending.body.at);
         self.say_seen(&mut body.ops);

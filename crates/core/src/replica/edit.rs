@@ -11,6 +11,7 @@ use crate::name::{Collection, Key};
 use crate::numbers::{EditId, Millis};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Op};
+use crate::valid::Objection;
 
 /// An edit to be made: all of its ops, or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +99,9 @@ pub enum EditError {
     /// An object would have too many fields.
     #[error("{0} would have too many fields; the most is {most}", most = limits::OBJECT_FIELDS)]
     TooManyFields(Key),
+    /// What it would make of an object is not valid, as far as the device knows.
+    #[error("{}", .0.reason)]
+    Invalid(Objection),
     /// The outbox is full: nothing could be sent for long.
     #[error("{0} edits wait to be sent; the most is {most}: connect to the server first", most = limits::PENDING_EVENTS)]
     OutboxFull(usize),
@@ -115,13 +119,15 @@ impl Replica {
     /// on the device.
     ///
     /// # Errors
-    /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
+    /// Where the edit does not fit what is shown, is not valid, or breaks a limit. Nothing has changed then.
     pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
         let new = new.into();
         EditError::check_room(new.ops.len(), self.outbox.len())?;
         let base = self.history.played;
         let write = Write::pending(self.identity.client, base, now);
-        let shown = rehearse(&new.ops, &write, !self.lacks_some(), |key| self.shown_entry(key))?;
+        let (strict, before) = (!self.lacks_some(), |key: &Key| self.shown_entry(key));
+        let shown = rehearse(&new.ops, &write, strict, before)?;
+        self.checking.check(&new.ops, &shown, strict, &before, &|key| self.drafts.get(key).is_some())?;
         let mut body = new.body(base, now);
         self.say_seen(&mut body.ops);
         self.say_unseen(&mut body);

@@ -20,9 +20,10 @@
 //! takes answers in, `identity` changes who the replica is where
 //! its store was copied or the server restored, `storing` writes to the device and `restoring` reads back, `coalesce`
 //! keeps the outbox short, `texts` moves pending splices past what others have done, `trail` to what comes of the edits
-//! before them, `moves` tells cursors of it, `commands` has commands run again, `drafts` holds what never leaves the
+//! before them, `moves` tells cursors of it, `checking` says what is not valid before it is taken, `commands` has commands run again, `drafts` holds what never leaves the
 //! device, `tabs` takes edits from mirrors and tells them what changed, `presence` knows who else is there.
 
+mod checking;
 mod coalesce;
 mod commands;
 mod connect;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
+pub(crate) use checking::Checking;
 pub use commands::{Ran, Run};
 pub use connect::Start;
 pub(crate) use drafts::published;
@@ -79,6 +81,7 @@ use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
 use crate::object::Object;
 use crate::objects::Objects;
+use crate::valid::Validity;
 use crate::value::Value;
 use commands::Commands;
 use connect::Link;
@@ -106,6 +109,7 @@ pub struct Replica {
     view: View,
     outbox: Outbox,
     commands: Commands,
+    checking: Checking,
     drafts: Drafts,
     link: Link,
     storing: Storing,
@@ -233,6 +237,7 @@ impl Replica {
             view: View::default(),
             outbox: Outbox::default(),
             commands: Commands::default(),
+            checking: Checking::default(),
             drafts: Drafts::default(),
             link: Link::Down,
             storing: Storing::new(keeping),
@@ -250,6 +255,11 @@ impl Replica {
             moves: Moves::default(),
             notices: VecDeque::new(),
         }
+    }
+
+    /// Checks edits from now on: what is not valid is not taken. The server has the last word all the same.
+    pub fn check_by(&mut self, validity: Arc<dyn Validity>) {
+        self.checking = Checking::by(validity);
     }
 
     /// The stream.

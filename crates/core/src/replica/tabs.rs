@@ -113,9 +113,10 @@ impl Replica {
         }
         self.told = played;
         let tabs = self.tabs.heard(|tab| untold.contains(&tab), self.storing.on_device());
+        let drafts = keys.iter().filter(|key| self.drafts.get(key).is_some()).cloned().collect();
         let objects = keys.into_iter().map(|key| (self.get(&key).cloned(), key));
         let objects = objects.map(|(object, key)| (key, object)).collect();
-        Some(ViewChange { page: Page::Change, played, tabs, objects, moved: self.moves.take() })
+        Some(ViewChange { page: Page::Change, played, tabs, objects, moved: self.moves.take(), drafts })
     }
 
     /// The whole view in pages, for a mirror that begins, or begins anew. What changes later is told on top of it.
@@ -124,7 +125,8 @@ impl Replica {
         let mut pages = Pages::new(self.history.played, tabs);
         for collection in self.collections() {
             for (id, object) in self.collection(&collection) {
-                pages.push(Key { collection: collection.clone(), id: id.clone() }, object.clone());
+                let is_draft = self.drafts.has(&collection, id);
+                pages.push(Key { collection: collection.clone(), id: id.clone() }, object.clone(), is_draft);
             }
         }
         pages.done()

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use super::gate::{Change, Objection};
 use super::pass::objected;
 use super::resolve::{Before, Ground, Guard, Stop};
 use super::{Pushed, Sequencer};
@@ -14,6 +13,7 @@ use crate::caller::Caller;
 use crate::event::Sealed;
 use crate::name::Key;
 use crate::object::{Entry, Object, Stamp, Write};
+use crate::valid::{Change, Objection};
 
 /// What an event would make of one object, to be kept and sent elsewhere.
 #[derive(Clone, Debug)]

@@ -1,0 +1,38 @@
+//! What is valid: a question that is asked of what an edit makes of an object, by a replica before it takes the edit, and by
+//! the sequencer before it records the event.
+//!
+//! Whoever knows what an app says of its data answers it. A replica that nobody told takes every edit; the sequencer decides.
+
+use std::fmt;
+
+use crate::event::RefusalCode;
+use crate::name::{FieldName, Key};
+use crate::object::Object;
+
+/// What an edit makes of one object.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// The object.
+    pub key: &'a Key,
+    /// As it was before the edit; `None` where it was not there.
+    pub before: Option<&'a Object>,
+    /// As it is after it; `None` where it is not there. Never `None` together with `before`.
+    pub after: Option<&'a Object>,
+}
+
+/// What stands against it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objection {
+    /// The kind of reason, for programs.
+    pub code: RefusalCode,
+    /// The field that it is about, where it is one.
+    pub field: Option<FieldName>,
+    /// The reason, for people, without what the caller may not know.
+    pub reason: String,
+}
+
+/// Knows what is valid on one stream, as far as a device can tell. The same question gets the same answer.
+pub trait Validity: fmt::Debug + Send + Sync {
+    /// What is not valid about a change. `None`: nothing that can be told here.
+    fn objection(&self, change: &Change<'_>) -> Option<Objection>;
+}
