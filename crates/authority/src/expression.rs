@@ -50,7 +50,7 @@ pub enum ExpressionError {
     )]
     TooLarge,
     /// It speaks of what such a rule does not know.
-    #[error("such a rule does not know {found:?}; it knows {known}")]
+    #[error("such a rule does not know \"{found}\"; it knows {known}")]
     UnknownName {
         /// What it speaks of.
         found: String,
@@ -59,7 +59,7 @@ pub enum ExpressionError {
     },
     /// It calls what a rule cannot.
     #[error(
-        "a rule cannot call {0:?}; it can call has, size, startsWith, endsWith, contains, exists, exists_one, all, int, \
+        "a rule cannot call \"{0}\"; it can call has, size, startsWith, endsWith, contains, exists, exists_one, all, int, \
          double and string"
     )]
     UnknownFunction(String),

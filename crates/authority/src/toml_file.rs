@@ -75,7 +75,7 @@ pub fn read_word<T, const N: usize>(value: &Value<'_>, what: &str, known: [(&str
     let meant = known.into_iter().find(|(known, _)| *known == word).map(|(_, meant)| meant);
     meant.ok_or_else(|| {
         let hint = did_you_mean(word, &words);
-        Wrong::at(value, format!("there is no {what} {word:?}: it is {}{hint}", any_of(&words)))
+        Wrong::at(value, format!("there is no {what} \"{word}\": it is {}{hint}", any_of(&words)))
     })
 }
 
@@ -103,7 +103,7 @@ pub fn check_settings(table: &DeTable<'_>, known: &[&str]) -> Read<()> {
             let hint = did_you_mean(name.get_ref(), known);
             Err(Wrong::at(
                 name,
-                format!("there is no setting {:?} here: it is {}{hint}", name.get_ref(), any_of(known)),
+                format!("there is no setting \"{}\" here: it is {}{hint}", name.get_ref(), any_of(known)),
             ))
         }
     }
@@ -130,7 +130,7 @@ pub fn tables<'v, 't>(value: &'v Value<'t>, name: &str, most: usize) -> Read<&'v
 
 /// As in `"last", "first" or "ask"`.
 fn any_of(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -142,7 +142,7 @@ fn any_of(words: &[&str]) -> String {
 fn did_you_mean(word: &str, words: &[&str]) -> String {
     let least = words.iter().map(|known| (strsim::osa_distance(word, known), known)).min();
     match least {
-        Some((distance, known)) if distance <= known.len().div_ceil(3) => format!("; did you mean {known:?}?"),
+        Some((distance, known)) if distance <= known.len().div_ceil(3) => format!("; did you mean \"{known}\"?"),
         _ => String::new(),
     }
 }

@@ -180,7 +180,7 @@ fn field(of: &IdedExpr, name: &str) -> Result<Place, ExpressionError> {
         Expr::Ident(object) if OBJECTS.contains(&object.as_str()) => {
             FieldName::new(name).map(Place::Field).map_err(|error| ExpressionError::Syntax(error.to_string()))
         }
-        _ => Err(no_query(&format!("{name:?} within a field"))),
+        _ => Err(no_query(&format!("\"{name}\" within a field"))),
     }
 }
 

@@ -44,7 +44,7 @@ impl World {
     fn new(schema: &str) -> Self {
         let file = Arc::new(read_schema(schema).unwrap_or_else(|error| panic!("{error}\n{schema}")));
         let mut device = Replica::new(stream(), ClientId(1), Start::Played, Keeping::Memory);
-        device.check_by(Arc::new(DeviceChecks::new(file, &stream())));
+        device.check_by(Some(Arc::new(DeviceChecks::new(file, &stream()))));
         let SchemaFile { schema, authority } = read_schema(schema).unwrap();
         let gate = Arc::new(StreamGate::new(Arc::new(authority), stream()));
         let server = Sequencer::new(StreamState::empty(Incarnation(1)), Arc::new(schema), Some(gate));

@@ -1,11 +1,11 @@
 //! What edits are checked by before they are taken: the app's schema, where it gave it to its client.
 
-#[cfg(feature = "checks")]
 use std::sync::Arc;
 
 #[cfg(feature = "checks")]
 use tapeline_authority::{DeviceChecks, SchemaFile, TextError, read_schema};
-use tapeline_core::replica::Replica;
+use tapeline_core::name::StreamName;
+use tapeline_core::valid::Validity;
 
 /// What edits are checked by. By default nothing.
 #[derive(Clone, Debug, Default)]
@@ -14,17 +14,21 @@ pub(crate) struct Checks {
     schema: Option<Arc<SchemaFile>>,
 }
 
+#[cfg(feature = "checks")]
 impl Checks {
-    #[cfg(feature = "checks")]
     pub(crate) fn read(schema: &str) -> Result<Self, TextError> {
         Ok(Self { schema: Some(Arc::new(read_schema(schema)?)) })
     }
 
-    /// Has a replica check its edits.
-    pub(crate) fn begin(&self, _replica: &mut Replica) {
-        #[cfg(feature = "checks")]
-        if let Some(schema) = &self.schema {
-            _replica.check_by(Arc::new(DeviceChecks::new(schema.clone(), _replica.stream())));
-        }
+    /// Those of a stream.
+    pub(crate) fn of(&self, stream: &StreamName) -> Option<Arc<dyn Validity>> {
+        Some(Arc::new(DeviceChecks::new(self.schema.clone()?, stream)))
+    }
+}
+
+#[cfg(not(feature = "checks"))]
+impl Checks {
+    pub(crate) fn of(&self, _: &StreamName) -> Option<Arc<dyn Validity>> {
+        None
     }
 }

@@ -80,7 +80,7 @@ impl Hub {
             Some(store) => store.load(name.clone(), client).await?,
         };
         extent.check(&mut replica)?;
-        self.checks.begin(&mut replica);
+        replica.check_by(self.checks.of(&name));
         let cell = self.add(name, replica);
         self.attend(&cell);
         Ok(cell)

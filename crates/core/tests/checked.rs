@@ -37,7 +37,7 @@ impl Validity for Rules {
 
 fn device(number: u64) -> Device {
     let mut device = Device::new(number);
-    device.replica.check_by(Arc::new(Rules));
+    device.replica.check_by(Some(Arc::new(Rules)));
     device
 }
 
@@ -137,7 +137,7 @@ fn talk_once(server: &mut Server, device: &mut Device) {
 fn a_mirror_checks_what_it_shows_and_knows_drafts_of_other_tabs() {
     let mut leader = Device::new(1);
     let mut tabs = [1, 2].map(|tab| Mirror::new(TabId(tab)));
-    tabs.iter_mut().for_each(|mirror| mirror.check_by(Arc::new(Rules)));
+    tabs.iter_mut().for_each(|mirror| mirror.check_by(Some(Arc::new(Rules))));
     assert_eq!(objection(tabs[0].edit(Millis(1), vec![upsert("w", &[("n", 1)])])), None, "nobody knows what is there");
     sync(&mut leader, &mut tabs);
     assert_eq!(objection(tabs[0].edit(Millis(1), vec![upsert("v", &[("n", 1)])])).unwrap().0, "title");
@@ -148,7 +148,6 @@ fn a_mirror_checks_what_it_shows_and_knows_drafts_of_other_tabs() {
     assert_eq!(objection(tabs[1].publish(Millis(1), &key("x"))), told("title", "things/x: it must be there"));
     tabs[1].edit(Millis(1), vec![set("x", "title", 1), set("x", "n", 3)]).unwrap();
     tabs[1].publish(Millis(1), &key("x")).unwrap();
-    assert_eq!(objection(tabs[1].edit(Millis(1), vec![set("x", "n", 10)])).unwrap().0, "n");
     sync(&mut leader, &mut tabs);
     assert_eq!(objection(tabs[0].edit(Millis(1), vec![set("x", "n", 10)])).unwrap().0, "n");
     assert_eq!((leader.replica.drafts(), leader.int("x", "n")), (0, Some(3)));
@@ -158,7 +157,7 @@ fn a_mirror_checks_what_it_shows_and_knows_drafts_of_other_tabs() {
 fn a_step_back_to_what_is_not_valid_is_none() {
     let mut leader = Device::new(1);
     let mut tabs = [Mirror::new(TabId(1))];
-    tabs[0].check_by(Arc::new(Rules));
+    tabs[0].check_by(Some(Arc::new(Rules)));
     sync(&mut leader, &mut tabs);
     tabs[0].edit(Millis(1), vec![valid("x")]).unwrap();
     tabs[0].edit(Millis(1), vec![set("x", "n", 7)]).unwrap();

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …],
-//!           [[collection, id, field, splices], …], [[collection, id], …]]
+//!           [[collection, id, field, splices], …]]
 //! commit = [version, number, authored event without an identity, command | null, draft, [[op, field, text | null], …]]
 //! ```
+//!
+//! Drafts have conflicts, of which there are none.
 
 use std::sync::Arc;
 
@@ -14,14 +16,14 @@ use crate::codec::cbor::{self, Reader, Writer, check_end, read_array, read_tuple
 use crate::event::{Authored, Body};
 use crate::limits;
 use crate::name::{FieldName, Key};
-use crate::numbers::{ClientId, EditId, Seq, TabId};
-use crate::object::{Object, Stamp, Version};
+use crate::numbers::{EditId, Seq, TabId};
+use crate::object::{Object, Stamp};
 use crate::replica::{Commanded, Moved};
 use crate::splice::Splices;
 use crate::value::Value;
 
 /// The version of these bytes. Tabs that run different versions of an app meet here.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 3;
 
 /// Something that changed in a leader's view.
 #[derive(Clone, Debug)]
@@ -36,8 +38,6 @@ pub struct ViewChange {
     pub objects: Vec<(Key, Option<Arc<Object>>)>,
     /// What others have done to texts to make them what they are now, as far as it was noted.
     pub moved: Vec<Moved>,
-    /// Which of the objects are drafts.
-    pub drafts: Vec<Key>,
 }
 
 /// Which part of a view.
@@ -105,7 +105,7 @@ impl Pages {
         Self { pages: vec![ViewChange::empty(Page::Only, played, tabs)], bytes: 0 }
     }
 
-    pub(crate) fn push(&mut self, key: Key, object: Arc<Object>, is_draft: bool) {
+    pub(crate) fn push(&mut self, key: Key, object: Arc<Object>) {
         if self.bytes > limits::VIEW_PAGE_BYTES {
             let ViewChange { played, ref tabs, .. } = self.pages[0];
             let next = ViewChange::empty(Page::Next, played, tabs.clone());
@@ -114,7 +114,6 @@ impl Pages {
         }
         self.bytes += object.estimated_bytes();
         if let Some(last) = self.pages.last_mut() {
-            last.drafts.extend(is_draft.then(|| key.clone()));
             last.objects.push((key, Some(object)));
         }
     }
@@ -129,35 +128,32 @@ impl Pages {
 
 impl ViewChange {
     fn empty(page: Page, played: Seq, tabs: Vec<Heard>) -> Self {
-        Self { page, played, tabs, objects: Vec::new(), moved: Vec::new(), drafts: Vec::new() }
+        Self { page, played, tabs, objects: Vec::new(), moved: Vec::new() }
     }
 
     /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(256);
-        writer.array(7).uint(VERSION).uint(self.page as u64).uint(self.played.0).array(self.tabs.len() as u64);
+        writer.array(6).uint(VERSION).uint(self.page as u64).uint(self.played.0).array(self.tabs.len() as u64);
         for heard in &self.tabs {
             writer.array(3).bits(heard.tab.0).uint(heard.taken.0).uint(heard.stored.0);
         }
         writer.array(self.objects.len() as u64);
         for (key, object) in &self.objects {
             let conflicts = object.as_ref().map_or(&[] as &[_], |object| object.conflicts());
-            writer.array(3 + u64::from(!conflicts.is_empty())).key(key);
+            let has_more = !conflicts.is_empty() || object.as_ref().is_some_and(|object| object.is_draft());
+            writer.array(3 + u64::from(has_more)).key(key);
             match object {
                 Some(object) => writer.fields(object),
                 None => writer.null(),
             };
-            if !conflicts.is_empty() {
+            if has_more {
                 writer.conflicts(conflicts);
             }
         }
         writer.array(self.moved.len() as u64);
         for Moved { key, field, splices } in &self.moved {
             writer.array(4).key(key).text(field.as_str()).value(&splices.to_value());
-        }
-        writer.array(self.drafts.len() as u64);
-        for key in &self.drafts {
-            writer.array(2).key(key);
         }
         writer.finish()
     }
@@ -168,7 +164,7 @@ impl ViewChange {
     /// Where the bytes are none, or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
-        read_tuple(&mut reader, 7, "a change of a view")?;
+        read_tuple(&mut reader, 6, "a change of a view")?;
         check_version(&mut reader)?;
         let page = reader.u64()?;
         let page = Page::ALL.into_iter().find(|known| *known as u64 == page);
@@ -178,7 +174,6 @@ impl ViewChange {
             tabs: read_array(&mut reader, "tabs", limits::TABS, read_heard)?,
             objects: read_array(&mut reader, "objects in a page", usize::MAX, read_object)?,
             moved: read_array(&mut reader, "texts that were edited", limits::TEXT_MOVES, read_moved)?,
-            drafts: read_array(&mut reader, "drafts in a page", usize::MAX, read_draft)?,
         };
         check_end(&reader, "a change of a view")?;
         Ok(change)
@@ -238,11 +233,6 @@ fn read_moved(reader: &mut Reader<'_>) -> Result<Moved, Box<CodecError>> {
     Ok(Moved { key, field, splices })
 }
 
-fn read_draft(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
-    read_tuple(reader, 2, "a draft")?;
-    cbor::read_key(reader)
-}
-
 fn read_typed(reader: &mut Reader<'_>) -> Result<TypedOn, Box<CodecError>> {
     read_tuple(reader, 3, "a text that was edited")?;
     let op = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
@@ -253,13 +243,10 @@ fn read_typed(reader: &mut Reader<'_>) -> Result<TypedOn, Box<CodecError>> {
 fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Box<CodecError>> {
     let parts = reader.array()?;
     let key = cbor::read_key(reader)?;
-    if cbor::read_null(reader)? {
-        return Ok((key, None));
-    }
-    // A mirror does not know who wrote what; nothing it decides depends on it.
-    let stamp = Stamp { seq: Seq::FIRST, client: ClientId(0) };
-    let version = Version::first(stamp);
-    let fields = cbor::read_values(reader)?.into_iter();
+    let Some(mut object) = cbor::read_shown(reader)? else { return Ok((key, None)) };
     let conflicts = if parts > 3 { cbor::read_conflicts(reader)? } else { Vec::new() };
-    Ok((key, Some(Arc::new(Object::from_sorted(stamp, version, fields).with(Vec::new(), conflicts)))))
+    if parts > 3 && conflicts.is_empty() {
+        object.created = Stamp::DRAFT;
+    }
+    Ok((key, Some(Arc::new(object.with(Vec::new(), conflicts)))))
 }

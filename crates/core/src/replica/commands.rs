@@ -171,10 +171,8 @@ impl Replica {
             return Err("the command has nothing left to do".into());
         }
         let before = |key: &Key| self.entry_where(key, |other| self.outbox.comes_after(edit, other));
-        let strict = !self.lacks_some();
-        let shown = rehearse(&ops, &write, strict, before).map_err(|error| error.to_string())?;
-        let is_draft = |key: &Key| self.drafts.get(key).is_some();
-        self.checking.check(&ops, &shown, strict, &before, &is_draft).map_err(|error| error.to_string())?;
+        let rehearsed = rehearse(&ops, &write, !self.lacks_some(), self.validity.as_deref(), &before);
+        rehearsed.map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
         let mut body = new.body(played, pending.body.at);
         self.say_seen(&mut body.ops);

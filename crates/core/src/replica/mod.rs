@@ -55,7 +55,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-pub(crate) use checking::Checking;
+pub(crate) use checking::check_one;
 pub use commands::{Ran, Run};
 pub use connect::Start;
 pub(crate) use drafts::published;
@@ -109,7 +109,8 @@ pub struct Replica {
     view: View,
     outbox: Outbox,
     commands: Commands,
-    checking: Checking,
+    /// What edits are checked by.
+    validity: Option<Arc<dyn Validity>>,
     drafts: Drafts,
     link: Link,
     storing: Storing,
@@ -237,7 +238,7 @@ impl Replica {
             view: View::default(),
             outbox: Outbox::default(),
             commands: Commands::default(),
-            checking: Checking::default(),
+            validity: None,
             drafts: Drafts::default(),
             link: Link::Down,
             storing: Storing::new(keeping),
@@ -257,9 +258,10 @@ impl Replica {
         }
     }
 
-    /// Checks edits from now on: what is not valid is not taken. The server has the last word all the same.
-    pub fn check_by(&mut self, validity: Arc<dyn Validity>) {
-        self.checking = Checking::by(validity);
+    /// Checks edits by this from now on, where there is any: what is not valid is not taken. The server has the last word all
+    /// the same.
+    pub fn check_by(&mut self, validity: Option<Arc<dyn Validity>>) {
+        self.validity = validity;
     }
 
     /// The stream.

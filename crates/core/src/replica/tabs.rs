@@ -89,7 +89,7 @@ impl Replica {
         // A mirror of an earlier leader may have been ahead of what was stored.
         body.base = body.base.min(self.history.played);
         let write = Write::pending(self.identity.client, body.base, body.at);
-        typed::move_to(&mut body.ops, &typed, &write, |key| self.get(key).cloned().map(Entry::Live));
+        typed::move_to(&mut body.ops, &typed, &write, &|key| self.get(key).cloned().map(Entry::Live));
         // The splices refer to the texts as they are here now.
         body.on = Some(self.history.played).filter(|&on| !typed.is_empty() && on != body.base);
         let edit = self.outbox.next_edit();
@@ -113,10 +113,9 @@ impl Replica {
         }
         self.told = played;
         let tabs = self.tabs.heard(|tab| untold.contains(&tab), self.storing.on_device());
-        let drafts = keys.iter().filter(|key| self.drafts.get(key).is_some()).cloned().collect();
         let objects = keys.into_iter().map(|key| (self.get(&key).cloned(), key));
         let objects = objects.map(|(object, key)| (key, object)).collect();
-        Some(ViewChange { page: Page::Change, played, tabs, objects, moved: self.moves.take(), drafts })
+        Some(ViewChange { page: Page::Change, played, tabs, objects, moved: self.moves.take() })
     }
 
     /// The whole view in pages, for a mirror that begins, or begins anew. What changes later is told on top of it.
@@ -125,8 +124,7 @@ impl Replica {
         let mut pages = Pages::new(self.history.played, tabs);
         for collection in self.collections() {
             for (id, object) in self.collection(&collection) {
-                let is_draft = self.drafts.has(&collection, id);
-                pages.push(Key { collection: collection.clone(), id: id.clone() }, object.clone(), is_draft);
+                pages.push(Key { collection: collection.clone(), id: id.clone() }, object.clone());
             }
         }
         pages.done()
