@@ -10,7 +10,9 @@ use tapeline_core::mirror::{Commit, Mirror, ViewChange};
 use tapeline_core::name::{CommandName, FieldName};
 use tapeline_core::numbers::{Millis, TabId};
 use tapeline_core::op::Op;
-use tapeline_core::replica::{Commanded, EditError, NewEdit, Ran, Reads};
+use tapeline_core::replica::{Commanded, EditError, NewEdit, Ran, Reads, Start};
+use tapeline_core::schema::{self, Schema};
+use tapeline_core::shape::Shape;
 use tapeline_core::undo::Direction;
 use tapeline_core::valid::{Change, Objection, Validity};
 use tapeline_core::value::Value;
@@ -89,10 +91,28 @@ fn a_draft_may_be_anything_until_it_is_published() {
     ann.replica.edit(Millis(1), vec![set("x", "n", 98)]).unwrap();
     assert_eq!(objection(ann.replica.edit(Millis(1), vec![set("x", "n", 7), insert("y", &[])])).unwrap().0, "title");
     assert_eq!(objection(ann.replica.publish(Millis(1), &key("x"))), told("title", "things/x: it must be there"));
+    while ann.store() {}
+    let mut ann = Device::from_rows(1, Start::Played, ann.rows);
+    ann.replica.check_by(Some(Arc::new(Rules)));
+    ann.replica.edit(Millis(1), vec![set("x", "n", 97)]).unwrap();
     assert_eq!(ann.replica.drafts(), 1);
     ann.replica.edit(Millis(1), vec![set("x", "title", 1), set("x", "n", 3)]).unwrap();
     ann.replica.publish(Millis(1), &key("x")).unwrap();
     assert_eq!(objection(ann.replica.edit(Millis(1), vec![set("x", "n", 10)])).unwrap().0, "n");
+}
+
+#[test]
+fn refused_work_that_is_not_valid_stays_parked() {
+    let shape = Shape { max: Some(Value::Int(9)), ..Shape::default() };
+    let rules = schema::Rules { shapes: vec![(FieldName::new("n").unwrap(), shape)], ..schema::Rules::default() };
+    let (mut server, mut ann) = (Server::with_schema(Schema::new([(key("x").collection, rules)])), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("x", &[("title", 1), ("n", 10)])]);
+    talk(&mut server, &mut [&mut ann]);
+    let (edit, _) = ann.replica.parked().next().unwrap();
+    ann.replica.check_by(Some(Arc::new(Rules)));
+    assert_eq!(objection(ann.replica.retry(Millis(1), edit).unwrap()), told("n", "things/x: it is too large"));
+    assert_eq!((ann.replica.parked().len(), ann.replica.pending()), (1, 0));
 }
 
 #[test]

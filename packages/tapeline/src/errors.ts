@@ -58,7 +58,7 @@ export function byCore<T>(run: () => T): T {
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
     const { objection } = error as { objection?: Objection };
-    if (objection) throw new TapelineError("invalid", words, false, { cause: error }, objection.field);
+    if (objection) throw new TapelineError("invalid", objection.reason, false, { cause: error }, objection.field);
     throw new TapelineError(codeOf(words), words, /connect to the server first$/.test(words), { cause: error });
   }
 }

@@ -21,7 +21,7 @@ declare global {
   /** "tapeline/checks", loaded where it is wanted. */
   var loadChecks: () => Promise<typeof import("tapeline/checks")>;
   /** What is said of an edit that is not taken. */
-  var told: (edit: () => unknown) => [code?: string, field?: string, message?: string];
+  var told: (edit: () => unknown) => [code?: string, field?: string | undefined, message?: string];
 }
 
 let lab: Lab;
