@@ -61,7 +61,7 @@ impl Checks {
     fn unmet(&self, asked: &Asked<'_>, is_set: &dyn Fn(&str) -> bool) -> Option<Objection> {
         let is_asked = |check: &&Check| {
             let fields = check.rule.fields();
-            fields.is_empty() || fields.iter().any(|field| is_set(field))
+            asked.can_tell(&check.rule) && (fields.is_empty() || fields.iter().any(|field| is_set(field)))
         };
         let mut asked_for = self.conditions.iter().filter(is_asked);
         let Check { field, message, .. } = asked_for.find(|check| !asked.is_met(&check.rule))?;

@@ -10,7 +10,7 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, Program, Value as Cel};
 
 use crate::limits;
-use crate::parts::has_loop;
+use crate::parts::{has_loop, speaks_of};
 use crate::plain::Plain;
 use crate::translate::{NoQuery, OBJECTS, translate};
 
@@ -51,7 +51,7 @@ pub enum ExpressionError {
     )]
     TooLarge,
     /// It speaks of what such a rule does not know.
-    #[error("such a rule does not know {found:?}; it knows {known}")]
+    #[error("such a rule does not know \"{found}\"; it knows {known}")]
     UnknownName {
         /// What it speaks of.
         found: String,
@@ -60,7 +60,7 @@ pub enum ExpressionError {
     },
     /// It calls what a rule cannot.
     #[error(
-        "a rule cannot call {0:?}; it can call has, size, startsWith, endsWith, contains, exists, exists_one, all, int, \
+        "a rule cannot call \"{0}\"; it can call has, size, startsWith, endsWith, contains, exists, exists_one, all, int, \
          double and string"
     )]
     UnknownFunction(String),
@@ -78,6 +78,8 @@ pub struct Rule {
     fields: Vec<String>,
     /// Whether it goes over lists.
     loops: bool,
+    /// Whether it speaks of whoever asks.
+    asks_who: bool,
     /// Whether it can be told by filters.
     is_plain: bool,
     /// The first thing in it that no query says.
@@ -151,10 +153,11 @@ impl Rule {
         fields.sort_unstable();
         fields.dedup();
         let loops = has_loop(program.expression());
+        let asks_who = speaks_of(program.expression(), &["auth"]);
         let no_query =
             translate(program.expression(), &|_| None, &|_, error| Err(error)).err().map(|NoQuery(what)| what);
         let is_plain = Plain::of(program.expression(), &|_| None).is_some();
-        Ok(Self { text: text.into(), program, fields, loops, is_plain, no_query })
+        Ok(Self { text: text.into(), program, fields, loops, asks_who, is_plain, no_query })
     }
 
     /// The rule as it was written.
@@ -180,6 +183,11 @@ impl Rule {
     /// Whether it goes over lists.
     pub(crate) fn loops(&self) -> bool {
         self.loops
+    }
+
+    /// Whether it speaks of whoever asks.
+    pub(crate) fn asks_who(&self) -> bool {
+        self.asks_who
     }
 
     /// The rule as it is for somebody, of whom and of the stream these are known. `None`: it says what filters cannot.

@@ -82,7 +82,7 @@ impl StreamGate {
     /// Shows what each rule says.
     fn each<'s>(&'s self, caller: &Caller, change: &Change<'_>, show: &mut dyn FnMut(Of<'s>, &Rule, bool)) {
         let (known, rules) = (self.known(caller), self.authority.on(&self.stream));
-        let asked = Asked { auth: &known.auth, stream: &self.vars, change };
+        let asked = Asked { auth: Some(&known.auth), stream: &self.vars, change };
         let says = |rule: &Rule, otherwise: &dyn Fn() -> bool| match known.plain(rule, &self.vars) {
             Some(plain) => plain.holds(change),
             None => otherwise(),
@@ -160,7 +160,7 @@ impl Gate for StreamGate {
     fn invalid(&self, caller: &Caller, change: &Change<'_>) -> Option<Objection> {
         let checks = self.authority.checks(&change.key.collection)?;
         let known = self.known(caller);
-        checks.objection(&Asked { auth: &known.auth, stream: &self.vars, change })
+        checks.objection(&Asked { auth: Some(&known.auth), stream: &self.vars, change })
     }
 
     fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool {
@@ -214,12 +214,18 @@ impl Doing {
 
 /// A change that rules are asked about.
 pub(crate) struct Asked<'a> {
-    auth: &'a Cel,
-    stream: &'a Cel,
+    /// Whoever asks; `None` where that is not known here.
+    pub(crate) auth: Option<&'a Cel>,
+    pub(crate) stream: &'a Cel,
     pub(crate) change: &'a Change<'a>,
 }
 
 impl Asked<'_> {
+    /// Whether all is known here that a rule speaks of.
+    pub(crate) fn can_tell(&self, rule: &Rule) -> bool {
+        self.auth.is_some() || !rule.asks_who()
+    }
+
     /// Whether a rule says yes, of these objects besides the caller and the stream.
     fn whether(&self, rule: &Rule, objects: &[(&'static str, Cel)]) -> bool {
         let is_long = |object: &Object| {
@@ -229,7 +235,8 @@ impl Asked<'_> {
         if rule.loops() && [self.change.before, self.change.after].into_iter().flatten().any(is_long) {
             return false;
         }
-        let mut vars = vec![("auth", self.auth), ("stream", self.stream)];
+        let mut vars = vec![("stream", self.stream)];
+        vars.extend(self.auth.map(|auth| ("auth", auth)));
         vars.extend(objects.iter().map(|(name, object)| (*name, object)));
         rule.holds(&vars)
     }

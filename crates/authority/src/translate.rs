@@ -197,7 +197,7 @@ fn field(of: &IdedExpr, name: &str) -> Result<Place, NoQuery> {
     match &of.expr {
         Expr::Ident(object) if OBJECTS.contains(&object.as_str()) && name == "id" => Ok(Place::Id),
         Expr::Ident(object) if OBJECTS.contains(&object.as_str()) => {
-            FieldName::new(name).map(Place::Field).map_err(|_| NoQuery(format!("{name:?}")))
+            FieldName::new(name).map(Place::Field).map_err(|_| NoQuery(format!("\"{name}\"")))
         }
         _ => Err(NoQuery(format!("what is within a field, such as {name}"))),
     }

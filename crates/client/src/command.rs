@@ -15,6 +15,7 @@ use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, FieldMapError, Members, Op};
 use tapeline_core::replica::{self, Reads};
 use tapeline_core::splice::Splices;
+use tapeline_core::valid::Objection;
 use tapeline_core::value::Value;
 
 use crate::batch::named;
@@ -39,12 +40,22 @@ pub enum CommandError {
     /// It panicked: a bug of the app.
     #[error("the command broke: {0}")]
     Bug(String),
-    /// What it asked for does not fit what is shown, or breaks a limit.
+    /// What it asked for does not fit what is shown, is not valid, or breaks a limit.
     #[error(transparent)]
     Edit(#[from] replica::EditError),
     /// The client was closed.
     #[error(transparent)]
     Closed(#[from] Closed),
+}
+
+impl CommandError {
+    /// What of its edit is not valid, with the field and the reason, where it was [checked](crate::Builder::checked_by).
+    pub const fn objection(&self) -> Option<&Objection> {
+        match self {
+            Self::Edit(replica::EditError::Invalid(objection)) => Some(objection),
+            _ => None,
+        }
+    }
 }
 
 /// Why a command refuses.

@@ -6,6 +6,7 @@ use tapeline_core::difference::DifferenceError;
 use tapeline_core::name::{NameError, StreamName};
 use tapeline_core::op::FieldMapError;
 use tapeline_core::replica;
+use tapeline_core::valid::Objection;
 
 /// The client was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum OpenError {
         /// What is wrong with it.
         why: String,
     },
+    /// The schema that edits are to be checked by is none.
+    #[error("the schema is wrong in {0}")]
+    Schema(String),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -94,7 +98,7 @@ pub enum EditError {
     /// A value of the program has no form that can travel.
     #[error(transparent)]
     Shape(#[from] ShapeError),
-    /// It does not fit what is shown, or breaks a limit.
+    /// It does not fit what is shown, is not valid, or breaks a limit.
     #[error(transparent)]
     Refused(#[from] replica::EditError),
     /// The client was closed.
@@ -106,6 +110,14 @@ impl EditError {
     /// Whether the same edit may be taken later.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Refused(error) if error.is_retryable())
+    }
+
+    /// What of it is not valid, with the field and the reason, where it was [checked](crate::Builder::checked_by).
+    pub const fn objection(&self) -> Option<&Objection> {
+        match self {
+            Self::Refused(replica::EditError::Invalid(objection)) => Some(objection),
+            _ => None,
+        }
     }
 }
 

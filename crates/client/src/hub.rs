@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::cell::Cell;
 use crate::chance;
+use crate::checks::Checks;
 use crate::command::Registry;
 use crate::error::{Closed, StoreError, StreamError};
 use crate::status::Connection;
@@ -30,6 +31,7 @@ pub(crate) struct Hub {
     connection: watch::Sender<Connection>,
     store: Option<Store>,
     registry: Arc<Registry>,
+    checks: Checks,
     no_problem: watch::Sender<Option<StoreError>>,
 }
 
@@ -48,7 +50,7 @@ pub(crate) struct Wish {
 }
 
 impl Hub {
-    pub(crate) fn new(store: Option<Store>, online: bool) -> Self {
+    pub(crate) fn new(store: Option<Store>, online: bool, checks: Checks) -> Self {
         Self {
             streams: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
@@ -59,6 +61,7 @@ impl Hub {
             connection: watch::Sender::new(if online { Connection::Connecting } else { Connection::Offline }),
             store,
             registry: Arc::default(),
+            checks,
             no_problem: watch::Sender::new(None),
         }
     }
@@ -77,6 +80,7 @@ impl Hub {
             Some(store) => store.load(name.clone(), client).await?,
         };
         extent.check(&mut replica)?;
+        replica.check_by(self.checks.of(&name));
         let cell = self.add(name, replica);
         self.attend(&cell);
         Ok(cell)

@@ -32,6 +32,7 @@
 mod batch;
 mod cell;
 mod chance;
+mod checks;
 mod collection;
 mod command;
 mod driver;
@@ -77,6 +78,7 @@ pub use tapeline_core::object::{Conflict, Object};
 pub use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
 pub use tapeline_core::replica::{Notice, PresenceError, SubscribeError};
 pub use tapeline_core::splice::{Splice, Splices};
+pub use tapeline_core::valid::Objection;
 pub use tapeline_core::value::Value;
 pub use transport::Transport;
 pub use typed::Typed;

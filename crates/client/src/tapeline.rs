@@ -10,6 +10,7 @@ use tapeline_core::numbers::SchemaVersion;
 use tokio::sync::watch;
 
 use crate::Stream;
+use crate::checks::Checks;
 use crate::command::{Refused, Transaction};
 use crate::driver::Driver;
 use crate::error::{OpenError, StoreError, StreamError};
@@ -40,6 +41,7 @@ pub struct Builder {
     codec: Codec,
     transport: Transport,
     online: bool,
+    checks: Result<Checks, OpenError>,
 }
 
 impl Tapeline {
@@ -61,6 +63,7 @@ impl Tapeline {
             codec: Codec::Cbor,
             transport: Transport::Auto,
             online: true,
+            checks: Ok(Checks::default()),
         }
     }
 
@@ -205,6 +208,16 @@ impl Builder {
         self
     }
 
+    /// Checks edits by the app's schema before they are taken: the text of the schema file that the app was built with. What
+    /// is not valid is an error of the call, [`EditError::objection`](crate::EditError::objection), and changes nothing.
+    ///
+    /// Checked is what fields are, patterns, and checks that do not look at `auth`. The server still has the last word.
+    #[cfg(feature = "checks")]
+    pub fn checked_by(mut self, schema: &str) -> Self {
+        self.checks = Checks::read(schema).map_err(|error| OpenError::Schema(error.to_string()));
+        self
+    }
+
     /// How frames are spelled on the wire: CBOR unless told otherwise.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
@@ -226,17 +239,18 @@ impl Builder {
     /// Opens the client. It does not wait for the server.
     ///
     /// # Errors
-    /// Where the address is none, or the store cannot be used. A store that cannot be used is left as it is.
+    /// Where the address is none, the schema is none, or the store cannot be used. A store that cannot be used is left as it is.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
     pub async fn open(self) -> Result<Tapeline, OpenError> {
         let address = Address::new(&self.address, self.codec)?;
+        let checks = self.checks?;
         let store = match self.path {
             None => None,
             Some(path) => Some(Store::open(&path, self.owner).await?),
         };
-        let hub = Arc::new(Hub::new(store, self.online));
+        let hub = Arc::new(Hub::new(store, self.online, checks));
         let driver = Driver::new(hub.clone(), Line::new(address, self.transport, self.says));
         let driver = tokio::spawn(driver.run());
         Ok(Tapeline { shared: Arc::new(Shared::new(hub, driver)) })

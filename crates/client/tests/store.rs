@@ -11,7 +11,7 @@ async fn open(path: &Path, app: &str, subject: &str) -> Result<Tapeline, StoreEr
     let builder = Tapeline::builder(NOWHERE).store(path).app(app).subject(subject).offline();
     builder.open().await.map_err(|error| match error {
         OpenError::Store(error) => error,
-        OpenError::Address { .. } => panic!("the address is one"),
+        OpenError::Address { .. } | OpenError::Schema(_) => panic!("{error}"),
     })
 }
 

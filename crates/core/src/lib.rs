@@ -106,6 +106,7 @@ pub mod state;
 mod tables;
 pub mod text;
 pub mod undo;
+pub mod valid;
 pub mod value;
 pub mod versions;
 pub mod word;

@@ -26,6 +26,9 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// The stamp of what stays on the device: nobody's, as it meets nothing of others.
+    pub(crate) const DRAFT: Self = Self::pending(ClientId(u128::MAX));
+
     /// The stamp of an edit that is on no log yet.
     pub const fn pending(client: ClientId) -> Self {
         Self { seq: Seq(u64::MAX), client }
@@ -55,6 +58,11 @@ impl<'a> Write<'a> {
     /// The write of an edit that is on no log yet.
     pub const fn pending(client: ClientId, base: Seq, at: Millis) -> Self {
         Self { stamp: Stamp::pending(client), base, at, actor: None }
+    }
+
+    /// The write of what stays on the device.
+    pub const fn draft(at: Millis) -> Self {
+        Self { stamp: Stamp::DRAFT, base: Seq::FIRST, at, actor: None }
     }
 }
 
@@ -164,6 +172,11 @@ impl Object {
         let any = !members.is_empty() || !conflicts.is_empty();
         self.more = any.then(|| Box::new(More { members, conflicts }));
         self
+    }
+
+    /// Whether it was made as a draft, and not published since.
+    pub fn is_draft(&self) -> bool {
+        self.created == Stamp::DRAFT
     }
 
     /// The conflicts that stand on it, oldest first.

@@ -1,13 +1,15 @@
 //! The shape of a field: which values it takes.
 //!
 //! A server refuses what does not fit, once it is known what an event makes of the object; a replica that knows the shapes
-//! can say so before. What was recorded before a shape was declared stays: only what an event sets is looked at.
+//! says so before. What was recorded before a shape was declared stays: only what an event sets is looked at.
 
 use std::fmt;
 
+use crate::event::RefusalCode;
 use crate::name::FieldName;
 use crate::object::Object;
 use crate::query::compare;
+use crate::valid::{Change, Objection};
 use crate::value::Value;
 
 /// Which values a field takes. By default any.
@@ -163,8 +165,15 @@ impl Shape {
     }
 }
 
+/// What stands against a change by the shapes of a collection's fields: the first that does not fit.
+pub fn objection(shapes: &[(FieldName, Shape)], change: &Change<'_>) -> Option<Objection> {
+    let (field, misfit) = misfit(shapes, change.before, change.after?)?;
+    let reason = format!("{}, field {field}: {misfit}", change.key);
+    Some(Objection { code: RefusalCode::Invalid, field: Some(field.clone()), reason })
+}
+
 /// The first field of an object that does not fit, of those that were set: all of a new object.
-pub fn misfit<'s>(
+fn misfit<'s>(
     shapes: &'s [(FieldName, Shape)],
     before: Option<&Object>,
     after: &Object,

@@ -207,6 +207,7 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = cbor::decode_value(bytes);
     let _ = cbor::decode_recorded(bytes);
     let _ = cbor::decode_entry(bytes);
+    let _ = cbor::decode_change(bytes);
     let _ = Batch::decode(bytes);
     let _ = StreamState::decode(bytes);
     let _ = ClientState::decode(bytes);

@@ -10,8 +10,10 @@ use tapeline_core::codec::{Codec, CodecError, cbor, json};
 use tapeline_core::frame::ServerFrame;
 use tapeline_core::hash::{Chain, Digest};
 use tapeline_core::numbers::{EventNumber, Incarnation, Position, Seq};
+use tapeline_core::object::Entry;
 use tapeline_core::op::Action;
 use tapeline_core::state::{ClientState, StreamState};
+use tapeline_core::valid::Changed;
 
 #[test]
 fn client_frames_come_back() {
@@ -73,6 +75,19 @@ fn an_op_or_body_alone_reads_as_it_does_in_a_frame() {
     let op = json::op_from_json(r#"{"insert":"tasks","id":"1","set":{"title":"x"}}"#).unwrap();
     let Action::Insert(set) = op.action else { panic!("not an insert") };
     assert_eq!(json::fields_from_json(r#"{"title":"x"}"#), Ok(set));
+}
+
+#[test]
+fn what_is_to_become_of_an_object_comes_back_with_its_fields() {
+    for_seeds(1_000, |seed, random| {
+        let [before, after] = [(); 2].map(|()| support::random_entry(random).as_ref().and_then(Entry::live).cloned());
+        let changed = Changed { key: support::key(random), before, after };
+        let (stream, read) = cbor::decode_change(&cbor::encode_change("lists/home", &changed.as_change())).unwrap();
+        let fields =
+            |changed: &Changed| [&changed.before, &changed.after].map(|it| it.as_ref().map(|it| it.to_value()));
+        assert_eq!((stream.as_str(), &read.key), ("lists/home", &changed.key), "seed {seed}");
+        assert_eq!(fields(&read), fields(&changed), "seed {seed}");
+    });
 }
 
 #[test]

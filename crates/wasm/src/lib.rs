@@ -12,6 +12,7 @@
 //! An answer is the number of bytes in the output, [`NOTHING`], or [`FAILED`] with the error's words in the output.
 //! What is structured is CBOR; times are milliseconds; random numbers and ids are 16 bytes.
 
+mod checks;
 mod link;
 mod mirror;
 mod replica;

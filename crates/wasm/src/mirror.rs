@@ -7,15 +7,19 @@ use tapeline_core::numbers::{EditId, TabId};
 use tapeline_core::query::Query;
 use tapeline_core::undo::Direction;
 
+use crate::checks::by_page;
 use crate::state::{Answer, Answered, Words, answer, split_bits, text, with};
 use crate::{millis, read_key, row_after};
 
-/// An empty mirror. Input: the tab's id.
+/// An empty mirror. Input: the tab's id, then the stream's name. `by`: the number of the checks that the page has for edits, or 0.
 #[unsafe(no_mangle)]
-extern "C" fn mirror_new(bytes: usize) -> i32 {
+extern "C" fn mirror_new(bytes: usize, by: u32) -> i32 {
     answer(bytes, &mut |state, input| {
-        let (tab, _) = split_bits(input)?;
-        Ok(state.mirrors.add(Mirror::new(TabId(tab))))
+        let (tab, stream) = split_bits(input)?;
+        let checks = by_page(by, text(stream)?);
+        let mut mirror = Mirror::new(TabId(tab));
+        mirror.check_by(checks);
+        Ok(state.mirrors.add(mirror))
     })
 }
 

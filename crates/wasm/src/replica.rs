@@ -10,6 +10,7 @@ use tapeline_core::replica::{
 };
 use tapeline_core::value::{Entries, Value};
 
+use crate::checks::by_page;
 use crate::state::{Answer, Answered, answer, split_bits, text, with};
 use crate::{millis, number, record, row_after};
 
@@ -51,13 +52,15 @@ extern "C" fn replica_restore(replica: u32, bytes: usize) -> i32 {
     })
 }
 
-/// All records were read.
+/// All records were read. `by`: the number of the checks that the page has for commands that are run again, or 0.
 #[unsafe(no_mangle)]
-extern "C" fn replica_restored(replica: u32) -> i32 {
+extern "C" fn replica_restored(replica: u32, by: u32) -> i32 {
     on(replica, 0, &mut |replica, _| {
         if let Some(restoring) = replica.restoring.take() {
             replica.replica = restoring.done();
         }
+        let checks = by_page(by, replica.replica.stream().as_str());
+        replica.replica.check_by(checks);
         Ok(Answer::Nothing)
     })
 }

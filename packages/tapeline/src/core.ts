@@ -5,7 +5,8 @@
  * milliseconds, ids and random numbers 16 bytes.
  */
 
-import { always, decoder, encoder, given, NOTHING, put, running, told } from "./module.js";
+import type { Checks } from "./checking.js";
+import { always, decoder, encoder, given, NOTHING, numberOf, put, running, told } from "./module.js";
 
 /** The replica of one stream: its outbox, its confirmed objects, its place on the log. It lives where the leader is. */
 export class Replica {
@@ -21,9 +22,9 @@ export class Replica {
     told(running().replica_restore(this.handle, put(part)));
   }
 
-  /** All records were read. */
-  restored(): void {
-    told(running().replica_restored(this.handle));
+  /** All records were read. `checks`: of commands that are run again. */
+  restored(checks: Checks | undefined): void {
+    told(running().replica_restored(this.handle, numberOf(checks)));
   }
 
   /** Holds only what its queries find, where it holds nothing yet; or, not `part`, all of the stream. */
@@ -200,11 +201,12 @@ export class Replica {
 export class Mirror {
   handle: number;
 
-  constructor(tab: Uint8Array) {
-    this.handle = told(running().mirror_new(put(tab)));
+  /** `checks`: of edits, before they are taken. */
+  constructor(tab: Uint8Array, stream: string, checks: Checks | undefined) {
+    this.handle = told(running().mirror_new(put(tab, encoder.encode(stream)), numberOf(checks)));
   }
 
-  /** Makes an edit of these ops: all of them, or none. Throws where it does not fit what is shown. */
+  /** Makes an edit of these ops: all of them, or none. Throws where it does not fit what is shown, or is not valid. */
   edit(ops: Uint8Array, now: number, draft = false): void {
     told(running().mirror_edit(this.handle, put(ops), now, draft));
   }

@@ -1,8 +1,11 @@
 /** What goes wrong: one class, a code for programs, words with the fix for people. */
 
+import type { Objection } from "./checking.js";
+
 /** Kinds of errors. */
 export type ErrorCode =
-  /** A name, value, query or option is none; the message says what to write instead. */
+  /** A name, value, query or option is none; the message says what to write instead. Or what an edit makes of an object is
+   * not valid by the app's schema: the message is the reason, for people. */
   | "invalid"
   /** The edit does not fit what is shown: the object exists already, or is gone. */
   | "conflict"
@@ -25,6 +28,8 @@ export class TapelineError extends Error {
     /** Whether the same may succeed later. */
     readonly retryable = false,
     options?: ErrorOptions,
+    /** The field of which the app's schema says that it is not valid, where it is one. */
+    readonly field?: string,
   ) {
     super(message, options);
   }
@@ -35,13 +40,14 @@ export function invalid(message: string): TapelineError {
 }
 
 /** Runs something of the app. Its own mistake is reported as its own, and must not keep others from being told. */
-export function reportErrors(run: () => void): void {
+export function reportErrors<T>(run: () => T): T | undefined {
   try {
-    run();
+    return run();
   } catch (error) {
     queueMicrotask(() => {
       throw error;
     });
+    return undefined;
   }
 }
 
@@ -51,6 +57,8 @@ export function byCore<T>(run: () => T): T {
     return run();
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
+    const { objection } = error as { objection?: Objection };
+    if (objection) throw new TapelineError("invalid", objection.reason, false, { cause: error }, objection.field);
     throw new TapelineError(codeOf(words), words, /connect to the server first$/.test(words), { cause: error });
   }
 }

@@ -1,5 +1,6 @@
 /** Everything an app needs of Tapeline. */
 
+export type { Checks, Objection } from "./checking.js";
 export { Collection, type Row } from "./collection.js";
 export { type Command, type CommandOptions, Refused, type Transaction } from "./commands.js";
 export type { Conflict } from "./conflicts.js";

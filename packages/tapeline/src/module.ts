@@ -3,6 +3,10 @@
  * its output; what a function answers is a number.
  */
 
+import type { Checks, Objection } from "./checking.js";
+import { reportErrors } from "./errors.js";
+import { instantiate } from "./wasm.js";
+
 /** The functions the module exports. All answer numbers: lengths, handles, -1 for nothing, -2 for an error. */
 type Exports = Record<Name, (...values: (number | boolean)[]) => number> & { memory: WebAssembly.Memory };
 
@@ -91,20 +95,34 @@ let memory = new Uint8Array(0);
 export const encoder = new TextEncoder();
 export const decoder = new TextDecoder();
 
+/** What edits are checked by, each known to the core by its number, from 1 on. */
+const known: Checks[] = [];
+/** What stood against the last edit that was checked. */
+let objection: Objection | undefined;
+/** How much room there is for a reason, in bytes. */
+const REASON_BYTES = 1000;
+
+/** The number of checks; 0 for none. */
+export function numberOf(checks: Checks | undefined): number {
+  return checks ? known.indexOf(checks) + 1 || known.push(checks) : 0;
+}
+
+/**
+ * What the core asks of the page: of a change, what stands against it. The reason is written in its place. Nothing may be thrown
+ * through the core: where checks break, the server decides.
+ */
+function check(by: number, place: number, length: number): number {
+  const change = bytesOf(running()).slice(place, place + length);
+  objection = reportErrors(() => known[by - 1]!.check(change));
+  if (!objection) return NOTHING;
+  return encoder.encodeInto(objection.reason, memory.subarray(place, place + REASON_BYTES)).written;
+}
+
 /** Starts the core from its module: its bytes, or where to fetch them. Once is enough. */
 export async function start(source: URL | (() => Promise<BufferSource>)): Promise<void> {
   if (core) return;
-  const { instance } = await (source instanceof URL ? download(source) : WebAssembly.instantiate(await source(), {}));
-  core ??= instance.exports as unknown as Exports;
-}
-
-/** Compiles while it downloads, where the server says what it is. */
-async function download(url: URL): Promise<WebAssembly.WebAssemblyInstantiatedSource> {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} answers ${response.status}: serve tapeline.wasm beside the script`);
-  if (response.headers.get("content-type") === "application/wasm")
-    return WebAssembly.instantiateStreaming(response, {});
-  return WebAssembly.instantiate(await response.arrayBuffer(), {});
+  const exports = await instantiate(source, { env: { check } });
+  core ??= exports as unknown as Exports;
 }
 
 export function running(): Exports {
@@ -140,8 +158,9 @@ function taken(length: number): Uint8Array {
 
 /** A number that was answered; an error is thrown. */
 export function told(answer: number): number {
-  if (answer === FAILED) throw new Error(decoder.decode(taken(running().output_bytes())));
-  return answer;
+  if (answer !== FAILED) return answer;
+  const words = decoder.decode(taken(running().output_bytes()));
+  throw Object.assign(new Error(words), objection?.reason.startsWith(words) && { objection });
 }
 
 /** Bytes that were answered, where there are any; an error is thrown. */

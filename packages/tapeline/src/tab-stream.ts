@@ -44,7 +44,7 @@ export class TabStream implements View {
     /** What is held of it is enough. */
     public part: boolean,
   ) {
-    this.mirror = new Mirror(tab.id);
+    this.mirror = new Mirror(tab.id, name, tab.options.checks);
     this.presence = new Presence(tab.name.slice(0, 16), (state) => tab.present(name, state));
     this.holds = new Holds((holding) => {
       tab.hold(name, holding);

@@ -62,7 +62,7 @@ export class Tab {
   /** How often this tab began to lead, or ceased to. */
   private turns = 0;
 
-  constructor(private readonly options: TabOptions) {
+  constructor(readonly options: TabOptions) {
     const { shared } = options.platform;
     if (shared === undefined) this.alone = this.lead();
     else this.meetOthers(shared);

@@ -1,5 +1,6 @@
 /** An app's streams: opened once, shared by all tabs. */
 
+import type { Checks } from "./checking.js";
 import type { Command, CommandOptions, Transaction } from "./commands.js";
 import { invalid } from "./errors.js";
 import type { Dial } from "./leader/connection.js";
@@ -23,6 +24,8 @@ export interface Options {
    * `connection`; one that is older itself is tried again. What is on the device stays, and is sent then.
    */
   readonly schema?: number;
+  /** What edits are checked by before they are taken: `await checks(text)` of "tapeline/checks", with the app's schema. */
+  readonly checks?: Checks;
   /** How the server is reached: by a WebSocket, or, where those are blocked, by Server-Sent Events and POSTs. */
   readonly transport?: Transport;
   /** Where streams are kept: on the device (the default in a browser), in memory, or, in Node, in a directory. */
@@ -68,6 +71,7 @@ export class Tapeline {
       server: server.replace(/^http/, "ws"),
       token: options.token,
       schema: options.schema ?? 0,
+      checks: options.checks,
       dial: environment.dial(options.transport ?? "auto"),
       platform: environment.platform(`tapeline:${app}`, options.storage),
     });

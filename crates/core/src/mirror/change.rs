@@ -5,6 +5,8 @@
 //!           [[collection, id, field, splices], …]]
 //! commit = [version, number, authored event without an identity, command | null, draft, [[op, field, text | null], …]]
 //! ```
+//!
+//! Drafts have conflicts, of which there are none.
 
 use std::sync::Arc;
 
@@ -14,8 +16,8 @@ use crate::codec::cbor::{self, Reader, Writer, check_end, read_array, read_tuple
 use crate::event::{Authored, Body};
 use crate::limits;
 use crate::name::{FieldName, Key};
-use crate::numbers::{ClientId, EditId, Seq, TabId};
-use crate::object::{Object, Stamp, Version};
+use crate::numbers::{EditId, Seq, TabId};
+use crate::object::{Object, Stamp};
 use crate::replica::{Commanded, Moved};
 use crate::splice::Splices;
 use crate::value::Value;
@@ -100,22 +102,14 @@ pub(crate) struct Pages {
 
 impl Pages {
     pub(crate) fn new(played: Seq, tabs: Vec<Heard>) -> Self {
-        Self {
-            pages: vec![ViewChange { page: Page::Only, played, tabs, objects: Vec::new(), moved: Vec::new() }],
-            bytes: 0,
-        }
+        Self { pages: vec![ViewChange::empty(Page::Only, played, tabs)], bytes: 0 }
     }
 
     pub(crate) fn push(&mut self, key: Key, object: Arc<Object>) {
         if self.bytes > limits::VIEW_PAGE_BYTES {
             let ViewChange { played, ref tabs, .. } = self.pages[0];
-            self.pages.push(ViewChange {
-                page: Page::Next,
-                played,
-                tabs: tabs.clone(),
-                objects: Vec::new(),
-                moved: Vec::new(),
-            });
+            let next = ViewChange::empty(Page::Next, played, tabs.clone());
+            self.pages.push(next);
             self.bytes = 0;
         }
         self.bytes += object.estimated_bytes();
@@ -133,6 +127,10 @@ impl Pages {
 }
 
 impl ViewChange {
+    fn empty(page: Page, played: Seq, tabs: Vec<Heard>) -> Self {
+        Self { page, played, tabs, objects: Vec::new(), moved: Vec::new() }
+    }
+
     /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(256);
@@ -143,12 +141,13 @@ impl ViewChange {
         writer.array(self.objects.len() as u64);
         for (key, object) in &self.objects {
             let conflicts = object.as_ref().map_or(&[] as &[_], |object| object.conflicts());
-            writer.array(3 + u64::from(!conflicts.is_empty())).key(key);
+            let has_more = !conflicts.is_empty() || object.as_ref().is_some_and(|object| object.is_draft());
+            writer.array(3 + u64::from(has_more)).key(key);
             match object {
                 Some(object) => writer.fields(object),
                 None => writer.null(),
             };
-            if !conflicts.is_empty() {
+            if has_more {
                 writer.conflicts(conflicts);
             }
         }
@@ -244,13 +243,10 @@ fn read_typed(reader: &mut Reader<'_>) -> Result<TypedOn, Box<CodecError>> {
 fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Box<CodecError>> {
     let parts = reader.array()?;
     let key = cbor::read_key(reader)?;
-    if cbor::read_null(reader)? {
-        return Ok((key, None));
-    }
-    // A mirror does not know who wrote what; nothing it decides depends on it.
-    let stamp = Stamp { seq: Seq::FIRST, client: ClientId(0) };
-    let version = Version::first(stamp);
-    let fields = cbor::read_values(reader)?.into_iter();
+    let Some(mut object) = cbor::read_shown(reader)? else { return Ok((key, None)) };
     let conflicts = if parts > 3 { cbor::read_conflicts(reader)? } else { Vec::new() };
-    Ok((key, Some(Arc::new(Object::from_sorted(stamp, version, fields).with(Vec::new(), conflicts)))))
+    if parts > 3 && conflicts.is_empty() {
+        object.created = Stamp::DRAFT;
+    }
+    Ok((key, Some(Arc::new(object.with(Vec::new(), conflicts)))))
 }

@@ -30,9 +30,10 @@ use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
 use crate::object::{Entry, Object, Write, apply};
 use crate::query::{LiveQuery, Moved, Query};
-use crate::replica::{self, Commanded, EditError, NewEdit, published, rehearse};
+use crate::replica::{self, Commanded, EditError, NewEdit, check_one, published, rehearse};
 use crate::tables::Tables;
 use crate::undo::{Direction, History, Look};
+use crate::valid::Validity;
 
 /// The copy of a replica's view.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub struct Mirror {
     next_to_send: EditId,
     /// What the keys show that edits touch which the leader has not taken.
     ahead: FxHashMap<Key, Option<Entry>>,
+    /// What edits are checked by.
+    validity: Option<Arc<dyn Validity>>,
     /// What this tab can undo.
     history: History,
     watches: Numbered<u32, LiveQuery>,
@@ -74,6 +77,7 @@ impl Mirror {
             stored: EditId::default(),
             next_to_send: EditId::FIRST,
             ahead: FxHashMap::default(),
+            validity: None,
             history: History::default(),
             watches: Numbered::default(),
             watched: 0,
@@ -81,12 +85,18 @@ impl Mirror {
         }
     }
 
+    /// Checks edits by this from now on, where there is any: what is not valid is not taken. The server has the last word all
+    /// the same.
+    pub fn check_by(&mut self, validity: Option<Arc<dyn Validity>>) {
+        self.validity = validity;
+    }
+
     /// Makes an edit: all of its ops, or none. It shows at once.
     ///
     /// Before a whole view was heard, nobody knows what exists; then only the server can tell.
     ///
     /// # Errors
-    /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
+    /// Where the edit does not fit what is shown, is not valid, or breaks a limit. Nothing has changed then.
     pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
         self.commit(now, new.into(), false, None)
     }
@@ -102,20 +112,23 @@ impl Mirror {
     /// A draft becomes an object like others, and is sent.
     ///
     /// # Errors
-    /// Where there is no such object. That it is no draft is for the leader to see.
+    /// Where there is no such object, or it is not valid. That it is no draft is for the leader to see.
     pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
         let draft = self.get(key).ok_or_else(|| EditError::NotFound(key.clone()))?;
+        if let Some(validity) = &self.validity {
+            check_one(&**validity, key, None, Some(draft))?;
+        }
         let body = Body { base: self.played, at: now, ops: vec![published(key, draft)], ..Body::default() };
         Ok(self.push(body, None, false, Vec::new()))
     }
 
     fn commit(&mut self, now: Millis, new: NewEdit, draft: bool, way: Option<Direction>) -> Result<EditId, EditError> {
         EditError::check_room(new.ops.len(), self.edits.len())?;
-        let write = Write::pending(TAB, self.played, now);
-        let ahead = rehearse(&new.ops, &write, self.complete, |key| self.entry(key))?;
+        let (write, validity) = (write_of(draft, self.played, now), self.validity.as_deref().filter(|_| !draft));
+        let ahead = rehearse(&new.ops, &write, self.complete, validity, &|key| self.entry(key))?;
         let body = new.body(self.played, now);
         EditError::check_bytes(&body)?;
-        let typed = typed::typed_on(&new.ops, &write, |key| self.entry(key));
+        let typed = typed::typed_on(&new.ops, &write, &|key| self.entry(key));
         let mut before = Tables::default();
         for op in &new.ops {
             if let Some(object) = self.get(&op.key) {
@@ -347,9 +360,9 @@ impl Mirror {
         }
         let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
         for place in untaken..self.edits.len() {
-            let Commit { body: Body { base, at, mut ops, .. }, typed, .. } = self.edits[place].clone();
-            let write = Write::pending(TAB, base, at);
-            typed::move_to(&mut ops, &typed, &write, |key| self.entry(key));
+            let Commit { body: Body { base, at, mut ops, .. }, typed, draft, .. } = self.edits[place].clone();
+            let write = write_of(draft, base, at);
+            typed::move_to(&mut ops, &typed, &write, &|key| self.entry(key));
             for op in ops {
                 let mut entry = self.entry(&op.key);
                 apply(&mut entry, &op, &write);
@@ -370,5 +383,7 @@ impl Mirror {
     }
 }
 
-/// Whose edits they are matters to nobody here.
-const TAB: ClientId = ClientId(0);
+/// Whose edits they are matters to nobody here, but that of drafts.
+fn write_of(draft: bool, base: Seq, at: Millis) -> Write<'static> {
+    if draft { Write::draft(at) } else { Write::pending(ClientId(0), base, at) }
+}

@@ -24,14 +24,14 @@ pub struct TypedOn {
 }
 
 /// What the splices of an edit are typed on, where this is what is shown.
-pub(super) fn typed_on(ops: &[Op], write: &Write<'_>, shown: impl Fn(&Key) -> Option<Entry>) -> Vec<TypedOn> {
+pub(super) fn typed_on(ops: &[Op], write: &Write<'_>, shown: &dyn Fn(&Key) -> Option<Entry>) -> Vec<TypedOn> {
     if !ops.iter().any(|op| fields(op).next().is_some()) {
         return Vec::new();
     }
     let mut typed = Vec::new();
     let mut entries = FxHashMap::default();
     for (place, op) in ops.iter().enumerate() {
-        let entry = entries.entry(&op.key).or_insert_with(|| shown(&op.key));
+        let entry = entries.entry(op.key.clone()).or_insert_with(|| shown(&op.key));
         let on =
             fields(op).map(|field| TypedOn { op: place, field: field.clone(), value: value(entry, field).cloned() });
         typed.extend(on);
@@ -41,7 +41,7 @@ pub(super) fn typed_on(ops: &[Op], write: &Write<'_>, shown: impl Fn(&Key) -> Op
 }
 
 /// Moves splices to what is shown now.
-pub(crate) fn move_to(ops: &mut [Op], typed: &[TypedOn], write: &Write<'_>, shown: impl Fn(&Key) -> Option<Entry>) {
+pub(crate) fn move_to(ops: &mut [Op], typed: &[TypedOn], write: &Write<'_>, shown: &dyn Fn(&Key) -> Option<Entry>) {
     if typed.is_empty() {
         return;
     }

@@ -171,7 +171,8 @@ impl Replica {
             return Err("the command has nothing left to do".into());
         }
         let before = |key: &Key| self.entry_where(key, |other| self.outbox.comes_after(edit, other));
-        rehearse(&ops, &write, !self.lacks_some(), before).map_err(|error| error.to_string())?;
+        let rehearsed = rehearse(&ops, &write, !self.lacks_some(), self.validity.as_deref(), &before);
+        rehearsed.map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
         let mut body = new.body(played, pending.body.at);
         self.say_seen(&mut body.ops);

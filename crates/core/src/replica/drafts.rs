@@ -9,7 +9,7 @@ use super::rows::Row;
 use super::{EditError, Replica};
 use crate::event::Body;
 use crate::name::{Collection, Key, ObjectId};
-use crate::numbers::{EditId, Millis, Seq};
+use crate::numbers::{EditId, Millis};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::{Action, FieldMap, Op};
 use crate::tables::Tables;
@@ -82,8 +82,7 @@ impl Replica {
     /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
     pub fn draft(&mut self, now: Millis, ops: Vec<Op>) -> Result<EditId, EditError> {
         EditError::check_room(ops.len(), self.outbox.len())?;
-        let write = Write::pending(self.identity.client, self.history.played, now);
-        rehearse(&ops, &write, true, |key| self.shown_entry(key))?;
+        rehearse(&ops, &Write::draft(now), true, None, &|key| self.shown_entry(key))?;
         let mut body = Body { base: self.history.played, at: now, ops, ..Body::default() };
         EditError::check_bytes(&body)?;
         self.take_drafts(&mut body, true);
@@ -115,7 +114,7 @@ impl Replica {
     /// Takes the ops on drafts out of an edit, and lets them take effect. An insert of a draft that is not one itself
     /// publishes it.
     pub(super) fn take_drafts(&mut self, body: &mut Body, draft: bool) {
-        let write = Write::pending(self.identity.client, Seq::FIRST, body.at);
+        let write = Write::draft(body.at);
         let ops = std::mem::take(&mut body.ops);
         for op in ops {
             let there = self.drafts.get(&op.key).cloned();

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::Replica;
+use super::{Replica, checking};
 use crate::codec::cbor;
 use crate::edit::{self, Misfit};
 use crate::event::{Body, Command, Read};
@@ -11,6 +11,7 @@ use crate::name::{Collection, Key};
 use crate::numbers::{EditId, Millis};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Op};
+use crate::valid::{Objection, Validity};
 
 /// An edit to be made: all of its ops, or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +99,9 @@ pub enum EditError {
     /// An object would have too many fields.
     #[error("{0} would have too many fields; the most is {most}", most = limits::OBJECT_FIELDS)]
     TooManyFields(Key),
+    /// What it would make of an object is not valid, as far as the device knows.
+    #[error("{}", .0.reason)]
+    Invalid(Objection),
     /// The outbox is full: nothing could be sent for long.
     #[error("{0} edits wait to be sent; the most is {most}: connect to the server first", most = limits::PENDING_EVENTS)]
     OutboxFull(usize),
@@ -115,13 +119,14 @@ impl Replica {
     /// on the device.
     ///
     /// # Errors
-    /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
+    /// Where the edit does not fit what is shown, is not valid, or breaks a limit. Nothing has changed then.
     pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
         let new = new.into();
         EditError::check_room(new.ops.len(), self.outbox.len())?;
         let base = self.history.played;
         let write = Write::pending(self.identity.client, base, now);
-        let shown = rehearse(&new.ops, &write, !self.lacks_some(), |key| self.shown_entry(key))?;
+        let shown =
+            rehearse(&new.ops, &write, !self.lacks_some(), self.validity.as_deref(), &|key| self.shown_entry(key))?;
         let mut body = new.body(base, now);
         self.say_seen(&mut body.ops);
         self.say_unseen(&mut body);
@@ -179,13 +184,14 @@ impl EditError {
 /// What keys show.
 pub(crate) type Shown = FxHashMap<Key, Option<Entry>>;
 
-/// What the touched keys would show after the ops. `strict`: all that exists is known, so an op that does not fit it
-/// is an error.
+/// What the touched keys would show after the ops, where that is valid. `strict`: all that exists is known, so an op that
+/// does not fit it is an error.
 pub(crate) fn rehearse(
     ops: &[Op],
     write: &Write<'_>,
     strict: bool,
-    shown: impl Fn(&Key) -> Option<Entry>,
+    validity: Option<&dyn Validity>,
+    shown: &dyn Fn(&Key) -> Option<Entry>,
 ) -> Result<Shown, EditError> {
     let mut rehearsed: Shown = FxHashMap::default();
     for op in ops {
@@ -195,6 +201,9 @@ pub(crate) fn rehearse(
             checked => checked?,
         }
         apply(entry, op, write);
+    }
+    if let Some(validity) = validity {
+        checking::check(validity, ops, &rehearsed, strict, shown)?;
     }
     Ok(rehearsed)
 }

@@ -20,9 +20,10 @@
 //! takes answers in, `identity` changes who the replica is where
 //! its store was copied or the server restored, `storing` writes to the device and `restoring` reads back, `coalesce`
 //! keeps the outbox short, `texts` moves pending splices past what others have done, `trail` to what comes of the edits
-//! before them, `moves` tells cursors of it, `commands` has commands run again, `drafts` holds what never leaves the
+//! before them, `moves` tells cursors of it, `checking` says what is not valid before it is taken, `commands` has commands run again, `drafts` holds what never leaves the
 //! device, `tabs` takes edits from mirrors and tells them what changed, `presence` knows who else is there.
 
+mod checking;
 mod coalesce;
 mod commands;
 mod connect;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
+pub(crate) use checking::check_one;
 pub use commands::{Ran, Run};
 pub use connect::Start;
 pub(crate) use drafts::published;
@@ -79,6 +81,7 @@ use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
 use crate::object::Object;
 use crate::objects::Objects;
+use crate::valid::Validity;
 use crate::value::Value;
 use commands::Commands;
 use connect::Link;
@@ -106,6 +109,8 @@ pub struct Replica {
     view: View,
     outbox: Outbox,
     commands: Commands,
+    /// What edits are checked by.
+    validity: Option<Arc<dyn Validity>>,
     drafts: Drafts,
     link: Link,
     storing: Storing,
@@ -233,6 +238,7 @@ impl Replica {
             view: View::default(),
             outbox: Outbox::default(),
             commands: Commands::default(),
+            validity: None,
             drafts: Drafts::default(),
             link: Link::Down,
             storing: Storing::new(keeping),
@@ -250,6 +256,12 @@ impl Replica {
             moves: Moves::default(),
             notices: VecDeque::new(),
         }
+    }
+
+    /// Checks edits by this from now on, where there is any: what is not valid is not taken. The server has the last word all
+    /// the same.
+    pub fn check_by(&mut self, validity: Option<Arc<dyn Validity>>) {
+        self.validity = validity;
     }
 
     /// The stream.

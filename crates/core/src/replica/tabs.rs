@@ -89,7 +89,7 @@ impl Replica {
         // A mirror of an earlier leader may have been ahead of what was stored.
         body.base = body.base.min(self.history.played);
         let write = Write::pending(self.identity.client, body.base, body.at);
-        typed::move_to(&mut body.ops, &typed, &write, |key| self.get(key).cloned().map(Entry::Live));
+        typed::move_to(&mut body.ops, &typed, &write, &|key| self.get(key).cloned().map(Entry::Live));
         // The splices refer to the texts as they are here now.
         body.on = Some(self.history.played).filter(|&on| !typed.is_empty() && on != body.base);
         let edit = self.outbox.next_edit();

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::caller::Caller;
-use crate::event::RefusalCode;
-use crate::name::{FieldName, Key};
+use crate::name::Key;
 use crate::object::Object;
+use crate::valid::{Change, Objection};
 
 /// Decides what may be done on one stream, what is valid, and who may know of what. The same question gets the same answer.
 pub trait Gate: fmt::Debug + Send + Sync {
@@ -22,26 +22,4 @@ pub trait Gate: fmt::Debug + Send + Sync {
     fn is_asked(&self, _change: &Change<'_>) -> bool {
         false
     }
-}
-
-/// What an event makes of one object.
-#[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
-    /// The object.
-    pub key: &'a Key,
-    /// As it was before the event; `None` where it was not there.
-    pub before: Option<&'a Object>,
-    /// As it is after it; `None` where it is not there. Never `None` together with `before`.
-    pub after: Option<&'a Object>,
-}
-
-/// What stands against it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Objection {
-    /// The kind of reason, for programs.
-    pub code: RefusalCode,
-    /// The field that it is about, where it is one.
-    pub field: Option<FieldName>,
-    /// The reason, for people, without what the caller may not know.
-    pub reason: String,
 }

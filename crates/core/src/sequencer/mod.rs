@@ -30,11 +30,13 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use answers::Peer;
-pub use gate::{Change, Gate, Objection};
+pub use gate::Gate;
 pub use memory::Forgotten;
 pub use need::{Need, Pushed};
-pub use outside::{Changed, Word};
+pub use outside::Word;
 pub use watch::Touched;
+
+pub use crate::valid::{Change, Changed, Objection};
 
 use crate::batch::{Batch, ClientVerdict};
 use crate::caller::Caller;

@@ -4,55 +4,13 @@
 //! A word is good for what it was given on and nothing else: where the event would make something else of the objects by
 //! now, because somebody else has changed them meanwhile, it is asked for again.
 
-use std::sync::Arc;
-
-use super::gate::{Change, Objection};
 use super::pass::objected;
 use super::resolve::{Before, Ground, Guard, Stop};
 use super::{Pushed, Sequencer};
 use crate::caller::Caller;
 use crate::event::Sealed;
-use crate::name::Key;
-use crate::object::{Entry, Object, Stamp, Write};
-
-/// What an event would make of one object, to be kept and sent elsewhere.
-#[derive(Clone, Debug)]
-pub struct Changed {
-    /// The object.
-    pub key: Key,
-    /// As it is; `None` where it is not there.
-    pub before: Option<Arc<Object>>,
-    /// As it would be; `None` where it would not be there.
-    pub after: Option<Arc<Object>>,
-}
-
-impl Changed {
-    /// Whether the object shows the same before and after.
-    fn is_none(&self) -> bool {
-        shows_same(&self.before, &self.after)
-    }
-
-    fn as_change(&self) -> Change<'_> {
-        Change { key: &self.key, before: self.before.as_deref(), after: self.after.as_deref() }
-    }
-}
-
-/// Whether it is the same change, whichever events made the objects what they are.
-impl PartialEq for Changed {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key && shows_same(&self.before, &other.before) && shows_same(&self.after, &other.after)
-    }
-}
-
-impl Eq for Changed {}
-
-fn shows_same(a: &Option<Arc<Object>>, b: &Option<Arc<Object>>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => a.has_fields_of(b),
-        (None, None) => true,
-        _ => false,
-    }
-}
+use crate::object::{Entry, Stamp, Write};
+use crate::valid::{Changed, Objection};
 
 /// What somebody outside says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,12 @@
 use rustc_hash::FxHashSet;
 
 use super::Need;
-use super::gate::{Change, Objection};
 use super::resolve::{Before, Ground, Guard, Stop, refuse};
-use crate::event::{Refusal, RefusalCode};
+use crate::event::Refusal;
 use crate::object::{Entry, Write};
 use crate::op::Op;
 use crate::shape;
+use crate::valid::{Change, Objection};
 
 impl Ground<'_> {
     /// Whether somebody has a say in what becomes of objects.
@@ -47,18 +47,12 @@ impl Ground<'_> {
     /// What is valid. What cannot be told yet is put to what is needed.
     fn check(&self, change: &Change<'_>, needs: &mut Vec<Need>) -> Result<(), Box<Refusal>> {
         let checked = || self.guard.and_then(|Guard { gate, caller, .. }| gate.invalid(caller, change));
-        if let Some(objection) = self.misfit(change).or_else(checked) {
+        let shapes = self.schema.shapes(&change.key.collection);
+        if let Some(objection) = shape::objection(shapes, change).or_else(checked) {
             return Err(objected(change, objection));
         }
         self.check_unique(change, needs)?;
         self.check_references(change, needs)
-    }
-
-    fn misfit(&self, change: &Change<'_>) -> Option<Objection> {
-        let shapes = self.schema.shapes(&change.key.collection);
-        let (field, misfit) = shape::misfit(shapes, change.before, change.after?)?;
-        let reason = format!("{}, field {field}: {misfit}", change.key);
-        Some(Objection { code: RefusalCode::Invalid, field: Some(field.clone()), reason })
     }
 
     /// What became of each object, with the place of its first op.

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::Need;
-use super::gate::Change;
 use super::resolve::{Before, Ground, Stop, refuse};
 use crate::event::{Refusal, RefusalCode};
 use crate::holders::LookUp;
@@ -18,6 +17,7 @@ use crate::object::{Object, Write};
 use crate::op::{Action, Edit, FieldMap, Members, Op};
 use crate::query::index::Index;
 use crate::schema::{OnDelete, Reference};
+use crate::valid::Change;
 use crate::value::Value;
 
 impl Ground<'_> {

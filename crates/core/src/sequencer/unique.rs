@@ -1,12 +1,12 @@
 //! Values that no two objects of a collection have on one stream.
 
 use super::Need;
-use super::gate::Change;
 use super::resolve::{Ground, refuse};
 use crate::event::{Refusal, RefusalCode};
 use crate::holders::LookUp;
 use crate::name::FieldName;
 use crate::query::index::Index;
+use crate::valid::Change;
 
 impl Ground<'_> {
     /// Refuses a change to a value that another object has. What cannot be told yet is put to what is needed.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::files::FileError;
 use crate::limits;
-use crate::toml_file::FileError;
 
 /// Why what a caller showed does not say who they are. Nothing was done for them; with something better to show they may
 /// try again at any time.

@@ -37,10 +37,10 @@ use super::claims::Expected;
 use super::keys::{ALGORITHMS, Key, SECRET_BYTES};
 use super::values::read_claims;
 use crate::address::Address;
+use crate::files::{FileError, read_bounded};
 use crate::limits;
-use crate::toml_file::{
-    FileError, Read, Value, Wrong, check_settings, read_bounded, read_flag, read_text, read_toml, read_word, table,
-    tables,
+use tapeline_authority::toml_file::{
+    Read, Value, Wrong, check_settings, read_flag, read_text, read_toml, read_word, table, tables,
 };
 
 /// What an auth file says, with the keys of the files that it names.

@@ -12,8 +12,8 @@ use std::path::Path;
 use rustc_hash::FxHashSet;
 
 use super::error::AuthFileError;
+use crate::files::read_file;
 use crate::limits;
-use crate::toml_file::read_file;
 
 /// What counts no more.
 #[derive(Debug, Default, PartialEq, Eq)]

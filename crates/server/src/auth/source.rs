@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::error::AuthFileError;
 use super::file::Settings;
 use super::revoked::Revoked;
+use crate::files::read_file;
 use crate::limits;
 use crate::stamp::{Stamp, stamp};
-use crate::toml_file::read_file;
 
 /// Where an auth file is.
 #[derive(Debug)]

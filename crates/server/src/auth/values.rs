@@ -3,7 +3,7 @@
 use tapeline_core::value::{Entries, Value};
 use toml::de::{DeArray, DeTable, DeValue};
 
-use crate::toml_file::{self, Read, Wrong, table};
+use tapeline_authority::toml_file::{self, Read, Wrong, table};
 
 /// Reads a table of claims.
 pub(super) fn read_claims(claims: &toml_file::Value<'_>) -> Read<Entries> {

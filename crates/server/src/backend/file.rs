@@ -33,10 +33,10 @@ use super::secret::{self, Secrets};
 use super::webhook::Webhook;
 use super::{Backend, Unreachable, Validation};
 use crate::address::Address;
+use crate::files::{FileError, read_bounded, read_file};
 use crate::limits;
-use crate::toml_file::{
-    FileError, Read, Value, Wrong, check_settings, read_bounded, read_file, read_text, read_toml, read_word, table,
-    tables,
+use tapeline_authority::toml_file::{
+    Read, Value, Wrong, check_settings, read_text, read_toml, read_word, table, tables,
 };
 
 const VALIDATORS: &str = "[[validators]]";

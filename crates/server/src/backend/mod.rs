@@ -22,7 +22,7 @@ use std::path::Path;
 use tapeline_core::name::StreamName;
 use tapeline_core::retention::StreamPattern;
 
-use crate::toml_file::FileError;
+use crate::files::FileError;
 pub use error::NotAsked;
 pub use receivers::Receiver;
 pub(crate) use receivers::{Queue, Receivers};

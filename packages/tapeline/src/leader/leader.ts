@@ -5,6 +5,7 @@
  * frame, a record written), `settle` does what follows from it: frames to send, records to write, mirrors to tell.
  */
 
+import type { Checks } from "../checking.js";
 import type { Commands } from "../commands.js";
 import type * as core from "../core.js";
 import type { Holding } from "../held.js";
@@ -40,6 +41,8 @@ export interface LeaderOptions {
   /** The version that the app was written for; 0 where it says none. */
   readonly schema: number;
   readonly dial: Dial;
+  /** What edits are checked by. */
+  readonly checks: Checks | undefined;
   /** Those that can be run again. */
   readonly commands: Commands;
   /** `undefined`: kept in memory; `noStorage`: because the device cannot be used. */
@@ -92,7 +95,7 @@ export class Leader {
     this.tapes.set(stream, tape);
     this.channels.push(tape);
     tape
-      .load(() => this.tell(tape))
+      .load(() => this.tell(tape), this.options.checks)
       .then(
         (all) => all && !this.closed && this.loaded(tape),
         (error) => this.closed || this.home.failed(error),

@@ -1,5 +1,6 @@
 /** One stream where the leader is: its replica, what of it is on the device, and who is told of it. */
 
+import type { Checks } from "../checking.js";
 import * as core from "../core.js";
 import { random16 } from "../ids.js";
 import { COMPACT_BYTES, COMPACT_SHARE, STORAGE_PAUSE } from "../limits.js";
@@ -43,8 +44,11 @@ export class Tape {
     this.replica = new core.Replica(name, random16(), store !== undefined);
   }
 
-  /** Reads what is on the device. `some`: called when the first of it can be shown. `false`: it was freed meanwhile. */
-  async load(some: () => void): Promise<boolean> {
+  /**
+   * Reads what is on the device. `some`: called when the first of it can be shown. `checks`: of commands that are run again.
+   * `false`: it was freed meanwhile.
+   */
+  async load(some: () => void, checks: Checks | undefined): Promise<boolean> {
     let first = true;
     await this.store?.load(this.name, (parts) => {
       if (this.freed) return;
@@ -56,7 +60,7 @@ export class Tape {
       first = false;
     });
     if (this.freed) return false;
-    this.replica.restored();
+    this.replica.restored(checks);
     this.replica.hold(this.part);
     this.held.begin(this.replica);
     this.loaded = true;

@@ -66,7 +66,7 @@ story("where the core is not found, the error says so", async () => {
     (server) => tapeline.Tapeline.open({ server, name: "nowhere" }).catch(String) as Promise<string>,
     lab.server.url,
   );
-  assert.match(words, /tapeline.*\.wasm answers 404: serve tapeline\.wasm beside the script/);
+  assert.match(words, /tapeline.*\.wasm answers 404: serve that file beside the script/);
   await browser.close();
 });
 

@@ -7,23 +7,27 @@
 //! ran    = [ops, [[collection, id], …], [collection, …]]
 //! row    = [id, {field: value, …}, conflicts?]          ids are text
 //! rows   = [row, …]
+//! change = [stream, collection, id, fields | null, fields | null]             {field: value, …} as they were, and are to be
 //! moved  = [[place, …], [[place, row], …]]              take out, then put in
 //! parked = [[edit, at, refusal, [op, …], [name, args] | null], …]
 //! record = [[table, key, value | null], …]
 //! ```
 
+use std::sync::Arc;
+
 use super::event::read_read;
 use super::op::{read_key, read_op};
 use super::value::read_value;
-use super::{CodecError, Reader, Writer, check_end, read_array, read_null, read_tuple};
+use super::{CodecError, Reader, Writer, check_end, read_array, read_null, read_tuple, read_values};
 use crate::event::Command;
 use crate::limits;
-use crate::name::{Collection, CommandName, Key, ObjectId};
-use crate::numbers::EditId;
-use crate::object::Object;
+use crate::name::{Collection, CommandName, Key, ObjectId, StreamName};
+use crate::numbers::{ClientId, EditId, Seq};
+use crate::object::{Object, Stamp, Version};
 use crate::op::Op;
 use crate::query::{Found, Moved};
 use crate::replica::{Commanded, NewEdit, Notice, Parked, Reads, Row, Run, StoreBatch, Table};
+use crate::valid::{Change, Changed};
 
 /// Reads the ops of one edit.
 ///
@@ -145,6 +149,43 @@ pub fn encode_row(id: &ObjectId, object: &Object) -> Vec<u8> {
     let mut writer = Writer::with_capacity(160);
     writer.row(id, object);
     writer.finish()
+}
+
+/// Encodes what is to be made of an object on a stream, as it shows.
+pub fn encode_change(stream: &str, change: &Change<'_>) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(160);
+    writer.array(5).text(stream).key(change.key);
+    for object in [change.before, change.after] {
+        match object {
+            Some(object) => writer.fields(object),
+            None => writer.null(),
+        };
+    }
+    writer.finish()
+}
+
+/// Reads what is to be made of an object on a stream.
+///
+/// # Errors
+/// Where the bytes are none.
+pub fn decode_change(bytes: &[u8]) -> Result<(StreamName, Changed), Box<CodecError>> {
+    let mut reader = Reader::new(bytes);
+    read_tuple(&mut reader, 5, "a change")?;
+    let stream = StreamName::new(reader.str()?)?;
+    let key = read_key(&mut reader)?;
+    let (before, after) = (read_shown(&mut reader)?, read_shown(&mut reader)?);
+    check_end(&reader, "a change")?;
+    Ok((stream, Changed { key, before: before.map(Arc::new), after: after.map(Arc::new) }))
+}
+
+/// Reads an object as it shows. Who wrote it is not said; nothing that is decided by what shows depends on it.
+pub(crate) fn read_shown(reader: &mut Reader<'_>) -> Result<Option<Object>, Box<CodecError>> {
+    if read_null(reader)? {
+        return Ok(None);
+    }
+    let stamp = Stamp { seq: Seq::FIRST, client: ClientId(0) };
+    let fields = read_values(reader)?.into_iter();
+    Ok(Some(Object::from_sorted(stamp, Version::first(stamp), fields)))
 }
 
 /// Encodes an answer to a query.

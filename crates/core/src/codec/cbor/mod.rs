@@ -24,10 +24,10 @@ pub use event::{
 };
 pub(crate) use event::{encode_authored, read_authored, read_recorded};
 pub use local::{
-    decode_key, decode_new_edit, decode_ops, decode_ran, decode_record, encode_moved, encode_notice, encode_parked,
-    encode_record, encode_row, encode_rows, encode_run,
+    decode_change, decode_key, decode_new_edit, decode_ops, decode_ran, decode_record, encode_change, encode_moved,
+    encode_notice, encode_parked, encode_record, encode_row, encode_rows, encode_run,
 };
-pub(crate) use local::{read_commanded, read_ops};
+pub(crate) use local::{read_commanded, read_ops, read_shown};
 pub(crate) use op::{encode_key, read_client, read_key};
 pub(crate) use page::{read_filling, read_progress, read_subscription};
 pub use presence::{encode_peers, encode_presence_head};

@@ -1,3 +1,3 @@
 import * as tapeline from "/tapeline/browser.js";
 
-Object.assign(globalThis, { tapeline });
+Object.assign(globalThis, { tapeline, loadChecks: () => import("/tapeline/checks.js") });

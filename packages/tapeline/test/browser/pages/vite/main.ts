@@ -2,4 +2,4 @@
 
 import * as tapeline from "tapeline";
 
-Object.assign(globalThis, { tapeline });
+Object.assign(globalThis, { tapeline, loadChecks: () => import("tapeline/checks") });

@@ -10,7 +10,7 @@
 //! field = "to"                                # what it is about, where it is about one
 //! ```
 
-use tapeline_authority::{Check, Checks, Kind, Pattern, limits};
+use crate::{Check, Checks, Kind, Pattern, limits};
 use tapeline_core::name::FieldName;
 use toml::de::DeTable;
 

@@ -31,7 +31,7 @@ mod shapes;
 mod unique;
 mod versions;
 
-use tapeline_authority::{Authority, Checks, CollectionRules, StreamRules};
+use crate::{Authority, Checks, CollectionRules, StreamRules};
 use tapeline_core::limits;
 use tapeline_core::name::{Collection, FieldName, NameError};
 use tapeline_core::retention::{PatternError, Retain, StreamPattern};

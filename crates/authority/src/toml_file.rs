@@ -1,14 +1,11 @@
 //! Reading TOML that people write: where they went wrong, and what would be right.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 /// What is wrong, at a byte of the text.
-pub(crate) struct Wrong {
+#[derive(Debug)]
+pub struct Wrong {
     at: usize,
     what: String,
 }
@@ -25,27 +22,14 @@ pub struct TextError {
     pub what: String,
 }
 
-/// Why a file is none that was asked for.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// It says something that cannot be.
-    #[error(transparent)]
-    Wrong(#[from] TextError),
-    /// It, or one that it names, cannot be read.
-    #[error("{}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
-}
-
-pub(crate) type Read<T> = Result<T, Wrong>;
-pub(crate) type Value<'t> = Spanned<DeValue<'t>>;
+/// Something that was read, or what is wrong with it.
+pub type Read<T> = Result<T, Wrong>;
+/// A value in a file, with its place.
+pub type Value<'t> = Spanned<DeValue<'t>>;
 
 impl Wrong {
-    pub(crate) fn at<T>(thing: &Spanned<T>, what: impl Into<String>) -> Self {
+    /// This is wrong with something.
+    pub fn at<T>(thing: &Spanned<T>, what: impl Into<String>) -> Self {
         Self { at: thing.span().start, what: what.into() }
     }
 
@@ -58,7 +42,10 @@ impl Wrong {
 }
 
 /// Reads a file by what reads its root.
-pub(crate) fn read_toml<T>(text: &str, read_root: impl FnOnce(&DeTable<'_>) -> Read<T>) -> Result<T, TextError> {
+///
+/// # Errors
+/// Where the text is no TOML, or its root says what it cannot.
+pub fn read_toml<T>(text: &str, read_root: impl FnOnce(&DeTable<'_>) -> Read<T>) -> Result<T, TextError> {
     let root = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(text.len(), |span| span.start);
         Wrong { at, what: error.message().to_owned() }
@@ -66,12 +53,20 @@ pub(crate) fn read_toml<T>(text: &str, read_root: impl FnOnce(&DeTable<'_>) -> R
     root.and_then(|root| read_root(root.get_ref())).map_err(|wrong| wrong.within(text))
 }
 
-pub(crate) fn read_flag(value: &Value<'_>) -> Read<bool> {
+/// Reads true or false.
+///
+/// # Errors
+/// Where it is neither.
+pub fn read_flag(value: &Value<'_>) -> Read<bool> {
     let found = value.get_ref();
     found.as_bool().ok_or_else(|| Wrong::at(value, format!("this is true or false, no {}", found.type_str())))
 }
 
-pub(crate) fn read_word<T, const N: usize>(value: &Value<'_>, what: &str, known: [(&str, T); N]) -> Read<T> {
+/// Reads one of some words, as what it means.
+///
+/// # Errors
+/// Where it is none of them.
+pub fn read_word<T, const N: usize>(value: &Value<'_>, what: &str, known: [(&str, T); N]) -> Read<T> {
     let words = known.each_ref().map(|(word, _)| *word);
     let Some(word) = value.get_ref().as_str() else {
         let found = value.get_ref().type_str();
@@ -80,11 +75,15 @@ pub(crate) fn read_word<T, const N: usize>(value: &Value<'_>, what: &str, known:
     let meant = known.into_iter().find(|(known, _)| *known == word).map(|(_, meant)| meant);
     meant.ok_or_else(|| {
         let hint = did_you_mean(word, &words);
-        Wrong::at(value, format!("there is no {what} {word:?}: it is {}{hint}", any_of(&words)))
+        Wrong::at(value, format!("there is no {what} \"{word}\": it is {}{hint}", any_of(&words)))
     })
 }
 
-pub(crate) fn table<'v, 't>(value: &'v Value<'t>, what: &str, example: &str) -> Read<&'v DeTable<'t>> {
+/// A table, named for people as `what`.
+///
+/// # Errors
+/// Where it is none, with an example.
+pub fn table<'v, 't>(value: &'v Value<'t>, what: &str, example: &str) -> Read<&'v DeTable<'t>> {
     let wrong = || {
         let found = value.get_ref().type_str();
         Wrong::at(value, format!("{what} is no {found}: it is a table, as in {example}"))
@@ -93,7 +92,10 @@ pub(crate) fn table<'v, 't>(value: &'v Value<'t>, what: &str, example: &str) -> 
 }
 
 /// Refuses settings that are none, the first in the text before the others.
-pub(crate) fn check_settings(table: &DeTable<'_>, known: &[&str]) -> Read<()> {
+///
+/// # Errors
+/// Where there is one that is not known.
+pub fn check_settings(table: &DeTable<'_>, known: &[&str]) -> Read<()> {
     let unknown = table.keys().filter(|name| !known.contains(&name.get_ref().as_ref()));
     match unknown.min_by_key(|name| name.span().start) {
         None => Ok(()),
@@ -101,43 +103,34 @@ pub(crate) fn check_settings(table: &DeTable<'_>, known: &[&str]) -> Read<()> {
             let hint = did_you_mean(name.get_ref(), known);
             Err(Wrong::at(
                 name,
-                format!("there is no setting {:?} here: it is {}{hint}", name.get_ref(), any_of(known)),
+                format!("there is no setting \"{}\" here: it is {}{hint}", name.get_ref(), any_of(known)),
             ))
         }
     }
 }
 
-pub(crate) fn read_text<'v>(value: &'v Value<'_>) -> Read<&'v str> {
+/// Reads a text.
+///
+/// # Errors
+/// Where it is none, or empty.
+pub fn read_text<'v>(value: &'v Value<'_>) -> Read<&'v str> {
     let found = value.get_ref();
     let text = found.as_str().filter(|text| !text.is_empty());
     text.ok_or_else(|| Wrong::at(value, format!("this is a text that says something, no {}", found.type_str())))
 }
 
-pub(crate) fn tables<'v, 't>(value: &'v Value<'t>, name: &str, most: usize) -> Read<&'v DeArray<'t>> {
+/// A list of so many tables at most.
+///
+/// # Errors
+/// Where it is none, or longer.
+pub fn tables<'v, 't>(value: &'v Value<'t>, name: &str, most: usize) -> Read<&'v DeArray<'t>> {
     let tables = value.get_ref().as_array().filter(|tables| tables.len() <= most);
     tables.ok_or_else(|| Wrong::at(value, format!("these are tables, {most} at most, each as in {name}")))
 }
 
-/// Reads a file that has so many bytes at most.
-pub(crate) fn read_bounded(path: &Path, most: usize) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    match bytes.len() > most {
-        true => Err(std::io::Error::other(format!("it has more than {most} bytes"))),
-        false => Ok(bytes),
-    }
-}
-
-/// Reads a text that has so many bytes at most.
-pub(crate) fn read_file(path: &Path, most: usize) -> Result<String, FileError> {
-    let bytes = read_bounded(path, most);
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-    text.map_err(|error| FileError::Unreadable { path: path.to_owned(), error })
-}
-
 /// As in `"last", "first" or "ask"`.
 fn any_of(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -149,7 +142,7 @@ fn any_of(words: &[&str]) -> String {
 fn did_you_mean(word: &str, words: &[&str]) -> String {
     let least = words.iter().map(|known| (strsim::osa_distance(word, known), known)).min();
     match least {
-        Some((distance, known)) if distance <= known.len().div_ceil(3) => format!("; did you mean {known:?}?"),
+        Some((distance, known)) if distance <= known.len().div_ceil(3) => format!("; did you mean \"{known}\"?"),
         _ => String::new(),
     }
 }

@@ -17,7 +17,7 @@
 //! read = "true"
 //! ```
 
-use tapeline_authority::{Access, CollectionRules, Kind, Rule, StreamRules};
+use crate::{Access, CollectionRules, Kind, Rule, StreamRules};
 use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::retention::StreamPattern;
 use toml::de::DeTable;
