@@ -37,6 +37,8 @@ fn another_format_is_refused_clearly() {
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
     fs::write(&format, "a novel\n").unwrap();
     assert!(matches!(Embedded::open(directory.path()), Err(OpenError::Foreign { .. })));
+    let error = Embedded::open(&format).err().expect("a file is no directory").to_string();
+    assert!(error.contains("this is a file: name a directory"), "{error}");
 }
 
 #[test]

@@ -81,7 +81,12 @@ impl Directory {
     }
 
     fn locked(path: &Path) -> Result<Self, OpenError> {
-        fs::create_dir_all(path)?;
+        fs::create_dir_all(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                io::Error::new(io::ErrorKind::NotADirectory, "this is a file: name a directory")
+            }
+            _ => error,
+        })?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK))?;
         Ok(Self { path: path.to_owned(), _lock: locked(lock, path)? })
     }
