@@ -73,6 +73,25 @@ async fn a_window_is_the_newest_and_grows_and_moves() {
     assert_eq!(numbers(&window), (193..=200).rev().collect::<Vec<_>>());
 }
 
+/// What it held before and is gone takes nothing of its room.
+#[tokio::test]
+async fn a_window_of_somebody_who_comes_back_is_what_is_there_now() {
+    let (_server, address) = start().await;
+    let (_author, theirs, made) = author(&address, 20).await;
+    let (client, room) = part(&address).await;
+    let window = room.hold(&json!({ "collection": "messages", "orderBy": "-at", "limit": 5 })).unwrap();
+    soon(window.ready()).await.unwrap();
+    client.go_offline();
+    let messages = theirs.collection("messages").unwrap();
+    made[14..].iter().for_each(|id| drop(messages.delete(id).unwrap()));
+    soon(theirs.synced()).await.unwrap();
+    client.go_online();
+    until(&room, || numbers(&window) == [13, 12, 11, 10, 9]).await;
+    soon(window.ready()).await.unwrap();
+    assert_eq!(numbers(&window), [13, 12, 11, 10, 9]);
+    assert_eq!(room.collection("messages").unwrap().all().len(), 5, "nothing else is on the device");
+}
+
 #[tokio::test]
 async fn what_a_query_finds_enters_and_leaves_and_goes_with_the_last_who_wants_it() {
     let (_server, address) = start().await;

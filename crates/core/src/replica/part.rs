@@ -62,6 +62,15 @@ enum Unsaid {
     Unsubscribe(QueryNumber),
 }
 
+/// Which rows a window holds.
+#[derive(Clone, Copy, Debug)]
+enum Rows {
+    /// The first that it finds here, and what came while more is to come.
+    First,
+    /// Those that came since the stream was opened: of what was here before, some may be gone that would be first.
+    Came,
+}
+
 /// A part as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredPart {
@@ -389,7 +398,7 @@ impl Replica {
         part.all.retain(|subscribed| !numbers.contains(&subscribed.number));
         part.unsaid.extend(numbers.iter().map(|&number| Unsaid::Unsubscribe(number)));
         self.storing.meta();
-        self.purge(|_, _| true, |_| true, |_, first| first);
+        self.purge(|_, _| true, |_| true, Rows::First);
     }
 
     /// Whether what comes is wanted: the server may have said it before it heard that it is not.
@@ -423,31 +432,28 @@ impl Replica {
         let (came, query) = (std::mem::take(&mut subscribed.came), subscribed.query.clone());
         let left = |key: &Key, object: &Object| query.may_find(key, object) && !came.contains(&key.id);
         let others = |subscribed: &Subscribed| subscribed.ready && subscribed.number != number;
-        self.purge(left, others, |_, first| first);
+        self.purge(left, others, Rows::First);
     }
 
     /// The windows came anew: what they held before, and no query holds now, goes.
     pub(super) fn purge_windows(&mut self) {
-        let came = |window: &Subscribed, first: Vec<Found>| {
-            first.into_iter().filter(|(id, _)| window.came.contains(id)).collect()
-        };
-        self.purge(|_, _| true, |_| true, came);
+        self.purge(|_, _| true, |_| true, Rows::Came);
     }
 
-    /// Drops those of `candidates` that no query holds of those that `count`. `held` says which of the first objects
-    /// that a window finds here it holds.
-    fn purge(
-        &mut self,
-        candidates: impl Fn(&Key, &Object) -> bool,
-        counts: impl Fn(&Subscribed) -> bool,
-        held: impl Fn(&Subscribed, Vec<Found>) -> Vec<Found>,
-    ) {
+    /// Drops those of `candidates` that no query holds of those that `count`.
+    fn purge(&mut self, candidates: impl Fn(&Key, &Object) -> bool, counts: impl Fn(&Subscribed) -> bool, rows: Rows) {
         let Some(part) = &self.part else { return };
         let mut kept: BTreeMap<&Collection, FxHashSet<ObjectId>> = BTreeMap::new();
         // One that has not come anew holds nothing that did not come: all that it holds of another query comes with that.
         for window in part.all.iter().filter(|subscribed| subscribed.query.limit.is_some() && counts(subscribed)) {
-            let first = held(window, self.first_of(&window.query));
-            kept.entry(&window.query.collection).or_default().extend(first.into_iter().map(|(id, _)| id));
+            let kept = kept.entry(&window.query.collection).or_default();
+            match rows {
+                Rows::First => kept.extend(self.first_of(&window.query).into_iter().map(|(id, _)| id)),
+                Rows::Came => {}
+            }
+            if !window.ready || matches!(rows, Rows::Came) {
+                kept.extend(window.came.iter().cloned());
+            }
         }
         let in_window = |key: &Key| kept.get(&key.collection).is_some_and(|ids| ids.contains(&key.id));
         let live = self.confirmed.entries().filter_map(|(key, entry)| Some((key, entry?.live()?)));
