@@ -54,7 +54,7 @@ async fn measure(writers: &mut Vec<Writer>, time: Duration) -> Result<f64, Failu
 }
 
 /// A writer with streams of its own.
-struct Writer {
+pub struct Writer {
     sender: Sender,
     receiver: Receiver,
     todos: Todos,
@@ -63,7 +63,8 @@ struct Writer {
 }
 
 impl Writer {
-    async fn open(url: &str, place: u64, count: u64, run: u32) -> Result<Self, Failure> {
+    /// Opens so many streams on one socket.
+    pub async fn open(url: &str, place: u64, count: u64, run: u32) -> Result<Self, Failure> {
         let (mut sender, mut receiver) = wire::connect(url).await?;
         let mut todos = Todos::new(place);
         let mut streams = Vec::new();
@@ -84,10 +85,7 @@ impl Writer {
         while Instant::now() < end {
             while self.on_their_way < OUTSTANDING {
                 let place = self.todos.pick(self.streams.len());
-                let event = self.event(place);
-                let channel = Channel(place as u32);
-                self.sender.send(&ClientFrame::Push { channel, events: vec![event] }).await?;
-                self.on_their_way += 1;
+                self.send(place).await?;
             }
             acknowledged += self.take_answer().await?;
         }
@@ -95,6 +93,33 @@ impl Writer {
             acknowledged += self.take_answer().await?;
         }
         Ok(acknowledged)
+    }
+
+    /// Writes once to each of its streams, evenly over a time, and waits until all is acknowledged.
+    pub async fn write_once_each(&mut self, over: Duration) -> Result<(), Failure> {
+        let (start, streams) = (tokio::time::Instant::now(), self.streams.len());
+        for place in 0..streams {
+            let due = start + over.mul_f64(place as f64 / streams as f64);
+            while self.on_their_way == OUTSTANDING {
+                self.take_answer().await?;
+            }
+            while let Ok(answer) = tokio::time::timeout_at(due, self.take_answer()).await {
+                answer?;
+            }
+            self.send(place).await?;
+        }
+        while self.on_their_way > 0 {
+            self.take_answer().await?;
+        }
+        Ok(())
+    }
+
+    /// Sends an event to one of its streams.
+    async fn send(&mut self, place: usize) -> Result<(), Failure> {
+        let (event, channel) = (self.event(place), Channel(place as u32));
+        self.sender.send(&ClientFrame::Push { channel, events: vec![event] }).await?;
+        self.on_their_way += 1;
+        Ok(())
     }
 
     fn event(&mut self, place: usize) -> Authored {
@@ -105,9 +130,12 @@ impl Writer {
     async fn take_answer(&mut self) -> Result<u64, Failure> {
         match self.receiver.next().await? {
             ServerFrame::Ack { channel, runs, .. } => {
-                let count: u64 = runs.iter().map(|run| run.count).sum();
                 let author = &mut self.streams[channel.0 as usize].0;
-                author.settled = runs.last().map_or(author.settled, |run| run.n.plus(run.count - 1));
+                let settled = author.settled;
+                // A node may say again what it was told by the one that decides.
+                let last = runs.last().map_or(settled, |run| run.n.plus(run.count - 1));
+                author.settled = settled.max(last);
+                let count = last.since(settled);
                 self.on_their_way -= count as usize;
                 Ok(count)
             }
