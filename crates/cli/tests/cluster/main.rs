@@ -19,4 +19,5 @@ mod presence;
 mod quorum;
 mod retained;
 mod rolling;
+mod snapshots;
 mod world;

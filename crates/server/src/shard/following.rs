@@ -88,6 +88,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let batches = batches.and_then(|batches| if batches.is_empty() { Err(nothing()) } else { Ok(batches) });
         let followed = batches.and_then(|batches| batches.iter().try_for_each(|batch| self.follow(place, batch)));
         let Some(slot) = self.slots.get(place) else { return };
+        if let Err(error @ LogError::Trimmed { .. }) = &followed {
+            // This server was away for longer than the log goes back.
+            return self.begin_again(place, &error.to_string(), limits::CONFLICT_PAUSE);
+        }
         if let Err(error) = followed {
             let waited = slot.behind.take().unwrap_or_default();
             let is_read = |command: &Command| error.is_retryable() && matches!(command, Command::Settle { .. });

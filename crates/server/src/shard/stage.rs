@@ -160,11 +160,16 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
 
     /// What was decided may not be on the log. Those who wait to read get what is.
     fn not_appended(&mut self, place: usize, error: &AppendError) {
-        let Some(slot) = self.slots.get(place) else { return };
-        let (tape, reading) = (slot.tape.clone(), std::mem::take(&mut slot.waiting));
         // Where others were first, there is nothing to wait for but for what they appended to be read.
         let pause = if error.has_no_side_effects() { limits::CONFLICT_PAUSE } else { core_limits::LATER_PAUSE };
-        self.make_anew(place, &error.to_string(), pause);
+        self.begin_again(place, &error.to_string(), pause);
+    }
+
+    /// Makes a stream anew, for those who wait to read at once.
+    pub(super) fn begin_again(&mut self, place: usize, why: &str, pause: Millis) {
+        let Some(slot) = self.slots.get(place) else { return };
+        let (tape, reading) = (slot.tape.clone(), std::mem::take(&mut slot.waiting));
+        self.make_anew(place, why, pause);
         for (_, settled) in reading {
             self.take(Command::Settle { tape: tape.clone(), settled });
         }

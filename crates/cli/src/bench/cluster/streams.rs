@@ -32,6 +32,7 @@ pub async fn run(nodes: &Nodes, streams: u64, size: Size, figures: &mut Figures)
             })
         });
         writers = try_join_all(rounds).await?;
+        figures.add("cluster.streams_sent_again", writers.iter().map(|writer| writer.late).sum::<u64>() as f64, "1")?;
         add(if round < ROUNDS { "first_" } else { "" }, nodes, figures)?;
     }
     Ok(())
