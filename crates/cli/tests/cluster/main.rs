@@ -7,6 +7,7 @@ mod nats;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod backend;
 mod believers;
 mod copy;

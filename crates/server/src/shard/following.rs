@@ -128,7 +128,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         slot.sequencer.watch(tape.is_watched());
         let played = slot.sequencer.follow(batch, |client| tape.peer_of(client)).map_err(damaged)?;
         tape.is_at(played.position);
-        self.deliver(place);
+        self.deliver_once(place);
         self.play(place, played);
         self.is_dirty(place);
         self.weigh(place);
@@ -168,7 +168,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         for client in clients {
             tape.peer_of(client).into_iter().for_each(|peer| slot.sequencer.tell(peer, client));
         }
-        self.deliver(place);
+        self.deliver_once(place);
         Ok(())
     }
 }

@@ -197,11 +197,23 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
 
     /// Sends the answers that rest on what is durable.
     pub(super) fn deliver(&mut self, place: usize) {
-        let Some(slot) = self.slots.get(place) else { return };
-        let answers = slot.sequencer.take_answers();
-        if answers.is_empty() {
-            return;
+        let answers = self.take_answers(place);
+        if let Some(slot) = self.slots.get(place).filter(|_| !answers.is_empty()) {
+            slot.tape.answer(answers);
         }
+    }
+
+    /// The same where the node that has decided may have answered, too.
+    pub(super) fn deliver_once(&mut self, place: usize) {
+        let answers = self.take_answers(place);
+        if let Some(slot) = self.slots.get(place).filter(|_| !answers.is_empty()) {
+            slot.tape.answer_once(answers, EventNumber::default());
+        }
+    }
+
+    fn take_answers(&mut self, place: usize) -> Vec<(Peer, ServerFrame)> {
+        let Some(slot) = self.slots.get(place) else { return Vec::new() };
+        let answers = slot.sequencer.take_answers();
         for (_, frame) in &answers {
             match frame {
                 ServerFrame::Ack { runs, .. } => {
@@ -213,7 +225,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
                 _ => {}
             }
         }
-        slot.tape.answer(answers);
+        answers
     }
 
     /// Plays a durable batch, and keeps what all tapes have in memory within its bounds.
