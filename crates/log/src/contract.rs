@@ -46,7 +46,8 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The durable batches of a stream after `after`, in order, as many as `most_bytes` take but at least one where there
     /// is one: what the state beside the log has yet to play. Empty at the head. Where a log elsewhere cannot be reached, as
-    /// far as they are here.
+    /// far as they are here. [`LogError::Trimmed`] where the first of them was let go: [`info`](Self::info) brings the state
+    /// to where the log goes on.
     /// A backend needs to keep only batches whose changes were not yet given to [`StateStore::apply`] and stored.
     fn replay(
         &self,

@@ -84,6 +84,16 @@ pub const SNAPSHOT_LEVEL: i32 = 1;
 pub const SNAPSHOT_RECORDS: usize = 4_096;
 /// Parts of a snapshot that wait between those who read and those who write it.
 pub const SNAPSHOT_PARTS: usize = 2;
+/// Events since the last snapshot of a stream before another one is made.
+pub const SNAPSHOT_EVENTS: u64 = 8_192;
+/// They are also at least one for so many objects, so that snapshots cost a stream no more than a few times what its events do.
+pub const SNAPSHOT_PART: u64 = 2;
+/// Streams that wait to be looked at for whether they need a snapshot; what comes beyond that asks again later.
+pub const SNAPSHOTS_WAITING: usize = 1_024;
+/// Streams of which it is remembered when they need the next snapshot.
+pub const SNAPSHOTS_DUE: usize = 65_536;
+/// Rows of a stream that are removed from a cache in one step.
+pub const FORGOTTEN_ROWS: usize = 4_096;
 /// How often a node tries to begin from a snapshot, which others may replace meanwhile.
 pub const SNAPSHOT_TRIES: usize = 3;
 /// A log is shortened, and a snapshot made for it, when the events that go are at least one for so many objects.

@@ -34,6 +34,9 @@ pub struct Bench {
     /// and Automerge (`bench/text-peers`).
     #[arg(long)]
     pub peers: bool,
+    /// With cluster: streams that the nodes have open.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub streams: u64,
     /// With text: the directory of the recordings.
     #[arg(long, default_value = "fixtures", value_name = "DIR")]
     pub recordings: PathBuf,
@@ -56,6 +59,8 @@ pub enum Measure {
     Route,
     /// What rules cost: writes, readers who may each read something else, and a change of what may be read.
     Rules,
+    /// Three nodes that share a log on three NATS servers, beside those servers alone; needs nats-server on PATH.
+    Cluster,
     /// Ten thousand edits made offline.
     Offline,
     /// Updates of registers applied by a replica.

@@ -58,7 +58,7 @@ pub async fn rate(target: &impl Target, time: Duration) -> Result<f64, Failure> 
         writers.push(target.writer(seed).await?);
     }
     let start = Instant::now();
-    let pushes = writers.into_iter().map(|writer| spawned(write_until(writer, start + time)));
+    let pushes = writers.into_iter().map(|writer| spawned(write_until(writer, start + time, OUTSTANDING)));
     let acknowledged: u64 = try_join_all(pushes).await?.into_iter().sum();
     if seen.wait_for(|seen| *seen >= acknowledged).await.is_err() {
         return Err(observer.await.map_err(Failure::failed)?);
@@ -77,11 +77,11 @@ async fn observe(mut reader: impl Reader, seen: watch::Sender<u64>) -> Failure {
     }
 }
 
-/// Answers how many events were acknowledged by `end`.
-async fn write_until(mut writer: impl Writer, end: Instant) -> Result<u64, Failure> {
+/// Writes until `end` with so many events on their way, and waits for the last. Answers how many were acknowledged by `end`.
+pub async fn write_until(mut writer: impl Writer, end: Instant, outstanding: u64) -> Result<u64, Failure> {
     let (mut sent, mut acknowledged) = (0, 0);
     while Instant::now() < end {
-        let room = OUTSTANDING - (sent - acknowledged);
+        let room = outstanding - (sent - acknowledged);
         if room > 0 {
             writer.send(room).await?;
             sent += room;

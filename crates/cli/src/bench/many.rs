@@ -1,12 +1,13 @@
 //! A hundred thousand streams at random: 64 writers, 64 events on their way each.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use tapeline_core::event::Authored;
-use tapeline_core::frame::{ClientFrame, Live, ServerFrame};
+use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Live, ServerFrame};
 use tapeline_core::name::ObjectId;
-use tapeline_core::numbers::Channel;
+use tapeline_core::numbers::{Channel, EventNumber};
 
 use super::Size;
 use super::figures::Figures;
@@ -19,6 +20,8 @@ use crate::wire::{self, Receiver, Sender};
 const STREAMS: u64 = 100_000;
 const WRITERS: u64 = 64;
 const OUTSTANDING: usize = 64;
+/// How long it waits where it is told to send again later.
+const LATER: Duration = Duration::from_millis(100);
 
 /// Measures it, for a while and for six times as long.
 pub async fn run(against: Option<&str>, size: Size, figures: &mut Figures) -> Result<(), Failure> {
@@ -54,16 +57,19 @@ async fn measure(writers: &mut Vec<Writer>, time: Duration) -> Result<f64, Failu
 }
 
 /// A writer with streams of its own.
-struct Writer {
+pub struct Writer {
     sender: Sender,
     receiver: Receiver,
     todos: Todos,
     streams: Vec<(Author, Vec<ObjectId>)>,
-    on_their_way: usize,
+    on_their_way: BTreeMap<(Channel, EventNumber), Authored>,
+    /// How often it was told to send again later.
+    pub late: u64,
 }
 
 impl Writer {
-    async fn open(url: &str, place: u64, count: u64, run: u32) -> Result<Self, Failure> {
+    /// Opens so many streams on one socket.
+    pub async fn open(url: &str, place: u64, count: u64, run: u32) -> Result<Self, Failure> {
         let (mut sender, mut receiver) = wire::connect(url).await?;
         let mut todos = Todos::new(place);
         let mut streams = Vec::new();
@@ -76,25 +82,57 @@ impl Writer {
         for _ in 0..count {
             super::load::opened(&mut receiver).await?;
         }
-        Ok(Self { sender, receiver, todos, streams, on_their_way: 0 })
+        Ok(Self { sender, receiver, todos, streams, on_their_way: BTreeMap::new(), late: 0 })
     }
 
     async fn push_until(&mut self, end: Instant) -> Result<u64, Failure> {
         let mut acknowledged = 0;
         while Instant::now() < end {
-            while self.on_their_way < OUTSTANDING {
+            while self.on_their_way.len() < OUTSTANDING {
                 let place = self.todos.pick(self.streams.len());
-                let event = self.event(place);
-                let channel = Channel(place as u32);
-                self.sender.send(&ClientFrame::Push { channel, events: vec![event] }).await?;
-                self.on_their_way += 1;
+                self.send(place).await?;
             }
             acknowledged += self.take_answer().await?;
         }
-        while self.on_their_way > 0 {
+        while !self.on_their_way.is_empty() {
             acknowledged += self.take_answer().await?;
         }
         Ok(acknowledged)
+    }
+
+    /// Writes once to each of its streams, evenly over a time, and waits until all is acknowledged.
+    pub async fn write_once_each(&mut self, over: Duration) -> Result<(), Failure> {
+        let (start, streams) = (tokio::time::Instant::now(), self.streams.len());
+        for place in 0..streams {
+            let due = start + over.mul_f64(place as f64 / streams as f64);
+            while self.on_their_way.len() == OUTSTANDING {
+                self.take_answer().await?;
+            }
+            while let Ok(answer) = tokio::time::timeout_at(due, self.take_answer()).await {
+                answer?;
+            }
+            self.send(place).await?;
+        }
+        while !self.on_their_way.is_empty() {
+            self.take_answer().await?;
+        }
+        Ok(())
+    }
+
+    /// Sends an event to one of its streams.
+    async fn send(&mut self, place: usize) -> Result<(), Failure> {
+        let (event, channel) = (self.event(place), Channel(place as u32));
+        self.on_their_way.insert((channel, event.n), event.clone());
+        self.sender.send(&ClientFrame::Push { channel, events: vec![event] }).await
+    }
+
+    /// Sends again what is on its way to one of its streams.
+    async fn send_again(&mut self, channel: Channel) -> Result<(), Failure> {
+        self.late += 1;
+        tokio::time::sleep(LATER).await;
+        let all = (channel, EventNumber::default())..=(channel, EventNumber(u64::MAX));
+        let events = self.on_their_way.range(all).map(|(_, event)| event.clone()).collect();
+        self.sender.send(&ClientFrame::Push { channel, events }).await
     }
 
     fn event(&mut self, place: usize) -> Authored {
@@ -105,13 +143,20 @@ impl Writer {
     async fn take_answer(&mut self) -> Result<u64, Failure> {
         match self.receiver.next().await? {
             ServerFrame::Ack { channel, runs, .. } => {
-                let count: u64 = runs.iter().map(|run| run.count).sum();
                 let author = &mut self.streams[channel.0 as usize].0;
-                author.settled = runs.last().map_or(author.settled, |run| run.n.plus(run.count - 1));
-                self.on_their_way -= count as usize;
+                // A node may say again what it was told by the one that decides.
+                let said = runs.into_iter().flat_map(|run| (0..run.count).map(move |place| run.n.plus(place)));
+                let mut count = 0;
+                for n in said {
+                    author.settled = author.settled.max(n);
+                    count += u64::from(self.on_their_way.remove(&(channel, n)).is_some());
+                }
                 Ok(count)
             }
             ServerFrame::Refused { refusal, .. } => Err(Failure::Refused(refusal.reason)),
+            ServerFrame::Error(ErrorFrame { code: ErrorCode::Later, channel: Some(channel), .. }) => {
+                self.send_again(channel).await.map(|()| 0)
+            }
             ServerFrame::Error(error) => Err(Failure::Refused(error.message)),
             _ => Ok(0),
         }

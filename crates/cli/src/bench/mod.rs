@@ -3,6 +3,7 @@
 mod append;
 mod apply;
 mod auth;
+mod cluster;
 mod cold;
 mod crowd;
 mod desk;
@@ -28,8 +29,6 @@ mod stopwatch;
 mod text;
 mod window;
 
-use std::path::Path;
-
 use clap::ValueEnum;
 
 use crate::arguments::{Bench, Measure};
@@ -51,7 +50,7 @@ pub struct Size {
 /// Runs the measures that were named, or all.
 pub async fn run(arguments: Bench, against: Option<&str>, json: bool) -> Result<(), Failure> {
     let all = Measure::value_variants();
-    let measures = if arguments.measures.is_empty() { all.to_vec() } else { arguments.measures };
+    let measures = if arguments.measures.is_empty() { all.to_vec() } else { arguments.measures.clone() };
     let size = match arguments.quick {
         true => Size { seconds: arguments.seconds.min(2), divide: 20, peers: arguments.peers },
         false => Size { seconds: arguments.seconds, divide: 1, peers: arguments.peers },
@@ -60,7 +59,7 @@ pub async fn run(arguments: Bench, against: Option<&str>, json: bool) -> Result<
     let mut figures = Figures::new(json);
     // Stopped in the middle, it ends the processes that it has started.
     tokio::select! {
-        done = measure(&measures, against, &arguments.recordings, size, &mut figures) => done?,
+        done = measure(&measures, against, &arguments, size, &mut figures) => done?,
         told = stop::told() => return told.and_then(|()| Err(Failure::Failed("stopped".into()))),
     }
     figures.finish()
@@ -69,7 +68,7 @@ pub async fn run(arguments: Bench, against: Option<&str>, json: bool) -> Result<
 async fn measure(
     measures: &[Measure],
     against: Option<&str>,
-    recordings: &Path,
+    arguments: &Bench,
     size: Size,
     figures: &mut Figures,
 ) -> Result<(), Failure> {
@@ -87,11 +86,12 @@ async fn measure(
             Measure::Window => window::run(against, size, figures).await?,
             Measure::Route => route::run(against, size, figures).await?,
             Measure::Rules => rules::run(against, size, figures).await?,
+            Measure::Cluster => cluster::run(against, arguments.streams, size, figures).await?,
             Measure::Offline => offline::run(against, size, figures).await?,
             Measure::Apply => apply::run(size, figures)?,
             Measure::Rebase => rebase::run(figures)?,
             Measure::Auth => auth::run(size, figures)?,
-            Measure::Text => text::run(recordings, size, figures).await?,
+            Measure::Text => text::run(&arguments.recordings, size, figures).await?,
         }
     }
     Ok(())

@@ -29,6 +29,7 @@ pub struct Server {
 struct Settings {
     schema: Option<NamedTempFile>,
     auth: Option<PathBuf>,
+    log: Option<String>,
 }
 
 impl Server {
@@ -36,12 +37,16 @@ impl Server {
     pub async fn start(against: Option<&str>) -> Result<Self, Failure> {
         match against {
             Some(url) => Ok(Self { url: url.into(), process: None, directory: None, settings: Settings::default() }),
-            None => Self::fresh().await,
+            None => Self::fresh(Settings::default()).await,
         }
     }
 
-    async fn fresh() -> Result<Self, Failure> {
-        let settings = Settings::default();
+    /// A fresh node of a log on NATS.
+    pub async fn on_log(address: String) -> Result<Self, Failure> {
+        Self::fresh(Settings { log: Some(address), ..Settings::default() }).await
+    }
+
+    async fn fresh(settings: Settings) -> Result<Self, Failure> {
         let directory = tempfile::tempdir_in(".").map_err(Failure::failed)?;
         let (url, process) = spawn(directory.path(), &settings).await?;
         Ok(Self { url, process: Some(process), directory: Some(directory), settings })
@@ -49,8 +54,13 @@ impl Server {
 
     /// Kills the server as a power cut would, and starts it again. Answers how long it took to be ready.
     pub async fn kill_and_restart(&mut self) -> Result<Duration, Failure> {
-        self.process_mut()?.kill().await.map_err(Failure::failed)?;
+        self.kill().await?;
         self.restart().await
+    }
+
+    /// Kills it as a power cut would.
+    pub async fn kill(&mut self) -> Result<(), Failure> {
+        self.process_mut()?.kill().await.map_err(Failure::failed)
     }
 
     /// Stops the server as an operator would, and starts it again. Answers how long it took to be ready.
@@ -76,7 +86,8 @@ impl Server {
         self.settings.auth = Some(file);
     }
 
-    async fn restart(&mut self) -> Result<Duration, Failure> {
+    /// Starts it again on what it has. Answers how long it took to be ready.
+    pub async fn restart(&mut self) -> Result<Duration, Failure> {
         let directory = self.directory.as_ref().ok_or_else(not_ours)?;
         let started = Instant::now();
         let (url, process) = spawn(directory.path(), &self.settings).await?;
@@ -140,7 +151,8 @@ impl Settings {
     fn arguments(&self) -> impl Iterator<Item = &OsStr> {
         let schema = self.schema.as_ref().map(|file| ("--schema", file.path().as_os_str()));
         let auth = self.auth.as_ref().map(|file| ("--auth", file.as_os_str()));
-        [schema, auth].into_iter().flatten().flat_map(|(name, value)| [OsStr::new(name), value])
+        let log = self.log.as_ref().map(|address| ("--log", OsStr::new(address)));
+        [schema, auth, log].into_iter().flatten().flat_map(|(name, value)| [OsStr::new(name), value])
     }
 }
 
@@ -164,7 +176,8 @@ impl Drop for MemoryWatch {
     }
 }
 
-fn resident_bytes(process: u32) -> Option<u64> {
+/// The resident memory of a process in bytes.
+pub fn resident_bytes(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use tapeline_client::{Outcome, Receipt, Stream, Tapeline};
+use tapeline_client::{Connection, Outcome, Receipt, Stream, Tapeline};
 
 use super::front::Front;
 use super::nats::Nats;
@@ -41,6 +41,8 @@ async fn a_directory_moves_to_nats_and_back_and_clients_go_along() {
     let mut back = Some(back);
     for step in 0..2 {
         front.move_to(&[]);
+        let mut connection = tapeline.stream("lists/home").await.expect("a stream").status_changes();
+        while in_time(connection.next()).await.expect("a status").connection == Connection::Connected {}
         // Typed while there is no server: one that the old server recorded and another that it never saw.
         let pending: Vec<_> = [add(&tapeline, "lists/home", 7).await, add(&tapeline, "lists/work", 8).await].into();
         assert!(home.stop());

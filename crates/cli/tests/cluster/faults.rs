@@ -1,5 +1,5 @@
 //! Recordings are played through clients spread over nodes, which they change again and again, while nodes and NATS servers
-//! are killed, stopped, held up and cut off.
+//! are killed, stopped, held up and cut off, and nodes lose their disks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +50,9 @@ impl Stage {
         match what {
             0 => {
                 self.world.nodes[node].kill();
+                if random.bool() {
+                    std::fs::remove_dir_all(self.world.nodes[node].directory.path()).expect("the disk is lost");
+                }
                 while_it_lasts(random);
                 self.world.nodes[node].restart();
             }

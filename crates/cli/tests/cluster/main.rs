@@ -7,6 +7,7 @@ mod nats;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod backend;
 mod believers;
 mod copy;
@@ -19,4 +20,5 @@ mod presence;
 mod quorum;
 mod retained;
 mod rolling;
+mod snapshots;
 mod world;

@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::nats::Nats;
+use super::snapshots::{status, write};
 use super::support::Server;
 
 /// Objects of the stream.
 const OBJECTS: usize = 20_000;
-/// Events in a request.
-const EVENTS: usize = 250;
 
 #[test]
 fn a_node_with_an_empty_disk_has_what_was_let_go_from_a_snapshot() {
@@ -18,21 +15,12 @@ fn a_node_with_an_empty_disk_has_what_was_let_go_from_a_snapshot() {
     std::fs::write(schema.path(), "[streams.\"*\"]\nretain = { events = 1000 }\n").expect("written");
     let arguments = ["--log", &nats.address(), "--schema", schema.path().to_str().expect("text")];
     let node = Server::start_with(&arguments);
-    let url = node.url.replace("ws://", "http://");
-    for first in (0..OBJECTS).step_by(EVENTS) {
-        let event =
-            |id: usize| format!(r#"{{"ops":[{{"insert":"things","id":"t{id}","set":{{"text":"thing {id}"}}}}]}}"#);
-        let events: Vec<String> = (first..first + EVENTS).map(event).collect();
-        let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
-        ureq::post(format!("{url}/v1/streams/large/events"))
-            .content_type("application/json")
-            .send(&body)
-            .expect("recorded");
-    }
-    assert!(node.run(&["compact"]).status.success());
+    write(&node, 0..OBJECTS, |id| format!("thing {id}"));
     let horizon = |node: &Server| status(node)["horizon"].as_u64().expect("a number");
     let begun = Instant::now();
+    // What is not in the cache yet is not let go.
     while horizon(&node) == 0 {
+        assert!(node.run(&["compact"]).status.success());
         assert!(begun.elapsed() < Duration::from_secs(60), "in time");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -53,10 +41,4 @@ fn a_node_with_an_empty_disk_has_what_was_let_go_from_a_snapshot() {
     eprintln!("listening after {listening:?}, its first page after {:?}", begun.elapsed());
     assert_eq!(status(&fresh), status(&node));
     assert_eq!(fresh.lines(&["objects", "large"]).len(), OBJECTS);
-}
-
-fn status(node: &Server) -> Value {
-    let mut status = node.lines(&["status", "large", "--json"]).remove(0);
-    status.as_object_mut().expect("an object").remove("subscribers");
-    status
 }

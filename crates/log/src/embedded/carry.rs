@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use tapeline_core::batch::Batch;
 use tapeline_core::block::EventBlock;
+use tapeline_core::hash::Chain;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{ClientId, Position, Seq};
 use tapeline_core::state::{ClientState, StreamState};
@@ -21,6 +22,7 @@ use super::pin::decode_entry;
 use super::rows::{Horizon, StreamRow, head_of, prefix, read_client_key, read_events_key, table};
 use super::store::{Snapshot, place_of};
 use super::streams::{Pending, Stream};
+use super::unflushed::Begins;
 use super::{Embedded, kept};
 use crate::contract::{LogError, StateChanges};
 use crate::snapshot::{Base, Record, Visit};
@@ -54,23 +56,35 @@ impl Embedded {
     /// # Errors
     /// Where the store cannot be read or written.
     pub fn begin(&self, stream: &StreamName, base: &Base) -> Result<Seq, LogError> {
+        self.begin_at(stream, base, base.horizon, base.before)
+    }
+
+    /// A stream begins to come of which the events up to there are elsewhere, and stay there.
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written.
+    pub fn begin_without_events(&self, stream: &StreamName, base: &Base) -> Result<(), LogError> {
+        self.begin_at(stream, base, base.state.head, base.state.chain).map(drop)
+    }
+
+    fn begin_at(&self, stream: &StreamName, base: &Base, from: Seq, before: Chain) -> Result<Seq, LogError> {
         let mut table = self.table(stream)?;
         if let Some(head) = table.streams.get(stream).and_then(|found| found.durable) {
             return Ok(head.seq);
         }
-        let state =
-            StreamState { head: base.horizon, chain: base.before, ..StreamState::empty(base.state.incarnation) };
+        let state = StreamState { head: from, chain: before, ..StreamState::empty(base.state.incarnation) };
         let number = table.next_number;
         table.next_number += 1;
         let mut new = Stream::new(number, state.incarnation);
         (new.staged, new.durable, new.applied, new.horizon) =
             (head_of(&state), Some(head_of(&state)), Some(state), base.horizon);
         table.streams.insert(stream.clone(), new);
-        table.current.begin(number, stream, state, Horizon { seq: base.horizon, chain: base.before });
+        let horizon = Horizon { seq: base.horizon, chain: base.before };
+        table.current.begin(number, stream, state, Begins { horizon, events: from });
         drop(table);
         // Its row says where it begins.
         self.write_out(stream)?;
-        Ok(base.horizon)
+        Ok(from)
     }
 
     /// Takes the next events of a stream that comes.

@@ -122,6 +122,11 @@ impl Directory {
         self.path.join("store")
     }
 
+    /// Whether it is the cache of a log that is elsewhere.
+    pub(super) fn is_cache(&self) -> io::Result<bool> {
+        Ok(self.read_cache()?.is_some())
+    }
+
     /// Of which log it is the cache, if of any.
     fn read_cache(&self) -> io::Result<Option<String>> {
         Ok(read_text(&self.path.join(CACHE))?.map(|text| text.trim_end().to_owned()))

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use tapeline_core::codec::cbor;
+use tapeline_core::name::StreamName;
 use tapeline_core::query::index::Index;
 
 use super::clients::Clients;
+use super::forget::forget;
 use super::indexes::{Building, Indexes, put_rows};
 use super::journal::Journal;
 use super::kept;
@@ -23,7 +25,7 @@ use super::rows::{Horizon, MetaRow, Row, StreamRow, Tail, entry_key};
 use super::slot::Slot;
 use super::stats::Counters;
 use super::store::{Snapshot, Store};
-use super::streams::Streams;
+use super::streams::{Request, Streams};
 use super::tape::write_events;
 use super::trim::Trim;
 use super::unflushed::{Generation, Layers, Unflushed};
@@ -124,7 +126,7 @@ impl Flusher {
             if self.shared.abandoned.load(Ordering::Acquire) {
                 return;
             }
-            if let Err(error) = self.write().and_then(|()| self.trim()).and_then(|()| self.build()) {
+            if let Err(error) = self.write().and_then(|()| self.take_requests()).and_then(|()| self.build()) {
                 eprintln!("tapeline: writing behind failed: {error}");
                 self.shared.streams.break_off(error);
             }
@@ -149,11 +151,26 @@ impl Flusher {
     }
 
     /// Lets go what is to go.
-    fn trim(&mut self) -> Result<(), LogError> {
-        while let Some((trim, done)) = self.shared.streams.next_trim() {
-            self.let_go(trim)?;
+    fn take_requests(&mut self) -> Result<(), LogError> {
+        while let Some((request, done)) = self.shared.streams.next_request() {
+            match request {
+                Request::Trim(trim) => self.let_go(trim)?,
+                Request::Forget(stream) => self.forget(&stream)?,
+            }
             done.send(()).unwrap_or_default();
         }
+        Ok(())
+    }
+
+    /// Takes a stream out, with all its rows.
+    fn forget(&mut self, stream: &StreamName) -> Result<(), LogError> {
+        let store = &self.shared.store;
+        if let Some(row) = load_row(&store.snapshot(), stream)? {
+            forget(&store.snapshot(), stream, &row, |rows| store.write(rows))?;
+            self.remembered.remove(&row.number);
+            self.dirty.get_or_insert_with(Instant::now);
+        }
+        self.shared.streams.forgotten(stream);
         Ok(())
     }
 
@@ -210,7 +227,7 @@ impl Flusher {
     ) -> Result<(), LogError> {
         let Remembered { tail, clients, horizon, indexes } = self.remember(snapshot, number, unflushed)?;
         if let Some(begins) = unflushed.iter().find_map(|layer| layer.begins) {
-            (*tail, *horizon) = (Tail { from: begins.seq, bytes: 0 }, begins);
+            (*tail, *horizon) = (Tail { from: begins.events, bytes: 0 }, begins.horizon);
         }
         for (from, block) in unflushed.iter().flat_map(|layer| &layer.kept) {
             rows.push(kept::row_of(number, *from, block)?);

@@ -43,7 +43,11 @@ impl EventLog for Embedded {
     }
 
     async fn read(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
-        self.read_now(stream, from, most_bytes)
+        let found = self.read_here(stream, from, most_bytes)?;
+        found.ok_or_else(|| LogError::Damaged {
+            place: format!("store, events of stream {stream} from {from}"),
+            what: "they are missing".into(),
+        })
     }
 
     async fn replay(
@@ -103,13 +107,17 @@ impl Embedded {
         Ok(Record { stream: name, number, incarnation, position: expected.next(), batch })
     }
 
-    fn read_now(&self, name: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
+    /// Reads events as [`read`](EventLog::read) does. `None` where they are not here: a cache may begin later than its log.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or they were let go.
+    pub fn read_here(&self, name: &StreamName, from: Seq, most_bytes: usize) -> Result<Option<EventBlock>, LogError> {
         let table = self.table(name)?;
         let Some((stream, head)) = table.streams.get(name).and_then(|stream| Some((stream, stream.durable?))) else {
-            return Ok(EventBlock::empty(Seq::FIRST, Chain::EMPTY));
+            return Ok(Some(EventBlock::empty(Seq::FIRST, Chain::EMPTY)));
         };
         if from >= head.seq {
-            return Ok(EventBlock::empty(head.seq, head.chain));
+            return Ok(Some(EventBlock::empty(head.seq, head.chain)));
         }
         let number = stream.number;
         let recent = recent_batches(&table, stream, from, most_bytes);
@@ -130,10 +138,7 @@ impl Embedded {
                 break;
             }
         }
-        found.ok_or_else(|| LogError::Damaged {
-            place: format!("store, events of stream {name} from {from}"),
-            what: "they are missing".into(),
-        })
+        Ok(found)
     }
 
     fn replay_now(&self, name: &StreamName, after: Position, most_bytes: usize) -> Result<Vec<Arc<Batch>>, LogError> {

@@ -11,6 +11,7 @@ mod clients;
 mod copying;
 mod directory;
 mod flush;
+mod forget;
 mod index;
 mod indexes;
 mod journal;
@@ -40,6 +41,7 @@ mod view;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -50,7 +52,7 @@ use tapeline_core::query::index::Index;
 use crate::contract::LogError;
 use flush::Shared;
 use load::load_row;
-use streams::Table;
+use streams::{Request, Table};
 
 pub use carry::Carried;
 pub use journal::bare::{BareJournal, bare_journal};
@@ -183,6 +185,13 @@ impl Embedded {
         self.shared.compactions.close();
         threads.for_each(join);
         self.lock_directory().take();
+    }
+
+    /// Waits until the flusher has done something.
+    fn request(&self, request: Request) -> Result<(), LogError> {
+        let (tell, hear) = sync_channel(1);
+        self.shared.streams.request(request, tell)?;
+        hear.recv().map_err(|_| LogError::Storage("the log is closed, or cannot be written".into()))
     }
 
     /// Waits until what was applied to a stream so far is in the store.

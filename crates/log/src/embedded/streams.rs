@@ -52,11 +52,19 @@ pub(super) struct Table {
     pub(super) closing: bool,
     /// The flusher is to write now.
     pub(super) flush_now: bool,
-    /// What is to be let go, and who waits for it.
-    trims: VecDeque<(Trim, SyncSender<()>)>,
+    /// What the flusher is asked for, and who waits for it.
+    requests: VecDeque<(Request, SyncSender<()>)>,
     /// Generations that were handed out to be written, and those that are in the store.
     handed_out: u64,
     written: u64,
+}
+
+/// What the flusher is asked for.
+pub(super) enum Request {
+    /// Events are to be let go.
+    Trim(Trim),
+    /// A stream is to be taken out.
+    Forget(StreamName),
 }
 
 /// One stream.
@@ -310,14 +318,14 @@ impl Streams {
         Ok(())
     }
 
-    /// Has events let go; `done` hears of it, or goes where that will never be.
-    pub(super) fn request(&self, trim: Trim, done: SyncSender<()>) -> Result<(), LogError> {
+    /// Asks the flusher for something; `done` hears of it, or goes where that will never be.
+    pub(super) fn request(&self, request: Request, done: SyncSender<()>) -> Result<(), LogError> {
         let mut table = self.lock();
         if let Some(broken) = &table.broken {
             return Err(broken.clone());
         }
         if !table.closing {
-            table.trims.push_back((trim, done));
+            table.requests.push_back((request, done));
             table.flush_now = true;
         }
         drop(table);
@@ -325,9 +333,20 @@ impl Streams {
         Ok(())
     }
 
-    /// What the flusher is to let go next.
-    pub(super) fn next_trim(&self) -> Option<(Trim, SyncSender<()>)> {
-        self.lock().trims.pop_front()
+    /// What the flusher is to do next.
+    pub(super) fn next_request(&self) -> Option<(Request, SyncSender<()>)> {
+        self.lock().requests.pop_front()
+    }
+
+    /// A stream is not there any more. What was applied to it meanwhile goes, too.
+    pub(super) fn forgotten(&self, name: &StreamName) {
+        let mut table = self.lock();
+        if let Some(stream) = table.streams.remove(name) {
+            table.pending_bytes -=
+                stream.pending.iter().map(|pending| pending.batch.block.bytes().len()).sum::<usize>();
+            table.current.streams.remove(&stream.number);
+        }
+        table.evictions += 1;
     }
 
     /// A stream begins later.
@@ -341,7 +360,7 @@ impl Streams {
     pub(super) fn break_off(&self, why: LogError) {
         let mut table = self.lock();
         table.broken.get_or_insert(why);
-        table.trims.clear();
+        table.requests.clear();
         drop(table);
         self.changed.notify_all();
     }

@@ -58,7 +58,7 @@ pub(super) fn write_events<'b>(
     Ok(tail)
 }
 
-/// The events of a stream from `from` on, as many as `most_bytes` take. `None` where the store has none of them.
+/// The events of a stream from `from` on, as many as `most_bytes` take. `None` where the store does not have the first.
 pub(super) fn read_events(
     snapshot: &Snapshot,
     number: u64,
@@ -73,6 +73,9 @@ pub(super) fn read_events(
             if block.end() <= next {
                 continue;
             }
+            if block.from() > next && found.is_none() {
+                return Ok(None);
+            }
             if block.from() > next {
                 return Err(gap(number, next, block.from()));
             }
@@ -82,6 +85,17 @@ pub(super) fn read_events(
         }
     }
     Ok(found)
+}
+
+/// Whether the events of a stream from `from` on are all here, as far as they are in the store: a cache may begin later.
+pub(super) fn goes_back_to(snapshot: &Snapshot, number: u64, from: Seq) -> Result<bool, LogError> {
+    for table in [table::SEGMENT, table::TAIL] {
+        let first = starts(snapshot, table, number, from)?.next().transpose()?;
+        if first.is_some_and(|first| first <= from) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Appends what fits of a block, from `next` on. Answers whether nothing more fits.

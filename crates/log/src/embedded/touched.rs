@@ -20,9 +20,12 @@ use crate::touches::Touches;
 pub(super) fn touched(pin: &Pinned, since: Seq, limit: usize) -> Result<Touched, LogError> {
     let row = load_row(&pin.snapshot, &pin.stream)?;
     check_horizon(row.as_ref(), since)?;
+    let stored = row.map_or(Seq::FIRST, |row| row.state.head);
+    if since < stored && !tape::goes_back_to(&pin.snapshot, pin.number, since)? {
+        return Ok(Touched::More);
+    }
     let mut look = Look { snapshot: &pin.snapshot, number: pin.number, since, touches: Touches::new(limit) };
     if look.stored()?.is_continue() {
-        let stored = row.map_or(Seq::FIRST, |row| row.state.head);
         let blocks = pin.over.iter().flat_map(|layer| &layer.batches).map(|batch| &batch.block);
         for block in blocks.filter(|block| block.end() > stored.max(since)) {
             if look.block(block)?.is_break() {

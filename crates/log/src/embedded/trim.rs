@@ -4,9 +4,10 @@
 //! where the stream now begins. What goes is worked out beside the flusher; the flusher, which alone writes these rows,
 //! looks again at what may have changed meanwhile. A long trim is cut into steps, each whole in itself.
 
-use std::sync::mpsc::sync_channel;
+use std::ops::Range;
 
 use lsm_tree::Slice;
+use tapeline_core::block::EventBlock;
 use tapeline_core::hash::Chain;
 use tapeline_core::name::{Collection, Key, StreamName};
 use tapeline_core::numbers::Seq;
@@ -17,6 +18,7 @@ use super::load::{get, load_row};
 use super::pin::load_entry;
 use super::rows::{Horizon, Row, StreamRow, entry_key, events_key, table};
 use super::store::{Snapshot, place_of};
+use super::streams::Request;
 use super::{Embedded, kept, tape};
 use crate::contract::LogError;
 use crate::limits;
@@ -44,19 +46,45 @@ impl Embedded {
             let snapshot = self.shared.store.snapshot();
             let Some(row) = load_row(&snapshot, name)? else { return Ok(Seq::FIRST) };
             let Some(trim) = Trim::plan(&snapshot, name, &row, before, keep)? else { return Ok(row.horizon.seq) };
-            self.let_go(trim)?;
+            self.request(Request::Trim(trim))?;
         }
     }
 
-    /// Waits until the flusher has let go a step.
-    fn let_go(&self, trim: Trim) -> Result<(), LogError> {
-        let (tell, hear) = sync_channel(1);
-        self.shared.streams.request(trim, tell)?;
-        hear.recv().map_err(|_| LogError::Storage("the log is closed, or cannot be written".into()))
+    /// The events of a stream that its log has and a cache does not, which has begun from a snapshot.
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written.
+    pub fn lacks(&self, name: &StreamName) -> Result<Range<Seq>, LogError> {
+        self.write_out(name)?;
+        let snapshot = self.shared.store.snapshot();
+        let Some(row) = load_row(&snapshot, name)? else { return Ok(Seq::FIRST..Seq::FIRST) };
+        let first = tape::starts(&snapshot, table::SEGMENT, row.number, Seq::FIRST)?.next().transpose()?;
+        Ok(row.horizon.seq..first.unwrap_or(row.tail.from))
+    }
+
+    /// Lets go events that a cache lacks as it would have if it had them: the next ones after those that are gone.
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written.
+    pub fn pass(&self, name: &StreamName, block: &EventBlock, keep: &[Collection]) -> Result<(), LogError> {
+        let snapshot = self.shared.store.snapshot();
+        let Some(row) = load_row(&snapshot, name)?.filter(|row| row.horizon.seq == block.from()) else {
+            return Err(LogError::Storage(format!("stream {name} does not begin at {} any more", block.from())));
+        };
+        let mut trim = Trim::new(name, row.number, Horizon { seq: block.end(), chain: block.after() });
+        let mut touches = Touches::new(usize::MAX);
+        trim.look(block, &mut touches, keep)?;
+        trim.forget_deleted(&snapshot, touches)?;
+        self.request(Request::Trim(trim))
     }
 }
 
 impl Trim {
+    fn new(name: &StreamName, number: u64, horizon: Horizon) -> Self {
+        let (gone, deleted, kept) = Default::default();
+        Self { stream: name.clone(), number, horizon, freed: 0, gone, deleted, kept }
+    }
+
     /// Works out a step. `None` where nothing is to go.
     fn plan(
         snapshot: &Snapshot,
@@ -68,8 +96,7 @@ impl Trim {
         let bounds = bounds(snapshot, row, before)?;
         let Some((&end, going)) = bounds.split_last().filter(|(_, going)| !going.is_empty()) else { return Ok(None) };
         let horizon = Horizon { seq: end, chain: chain_at(snapshot, row, end)? };
-        let (gone, deleted, kept) = Default::default();
-        let mut trim = Self { stream: name.clone(), number: row.number, horizon, freed: 0, gone, deleted, kept };
+        let mut trim = Self::new(name, row.number, horizon);
         for &from in going {
             trim.let_go(snapshot, from, keep)?;
         }
@@ -85,20 +112,30 @@ impl Trim {
         if !indexed || keep.iter().any(|collection| touches.has(collection)) {
             let segment = get(snapshot, &segment_key, tape::decode)?;
             let segment = segment.ok_or_else(|| missing(&segment_key))?;
-            // What is no event has no keys, and is not kept.
-            drop(touches.add_block(&segment, Seq::FIRST));
-            self.kept.extend(kept::row(self.number, &segment, keep)?);
+            self.look(&segment, &mut touches, keep)?;
         }
-        if let Touched::Keys(keys) = touches.done() {
-            for key in keys {
-                if is_deleted(snapshot, self.number, &key, self.horizon.seq)? {
-                    self.deleted.push(key);
-                }
-            }
-        }
+        self.forget_deleted(snapshot, touches)?;
         self.freed += snapshot.size(&segment_key)?;
         self.gone.push(segment_key.into());
         self.gone.extend(index.map(|_| index_key.into()));
+        Ok(())
+    }
+
+    /// Looks through events that go for what they touch, and what is kept of them.
+    fn look(&mut self, events: &EventBlock, touches: &mut Touches, keep: &[Collection]) -> Result<(), LogError> {
+        // What is no event has no keys, and is not kept.
+        drop(touches.add_block(events, Seq::FIRST));
+        self.kept.extend(kept::row(self.number, events, keep)?);
+        Ok(())
+    }
+
+    fn forget_deleted(&mut self, snapshot: &Snapshot, touches: Touches) -> Result<(), LogError> {
+        let Touched::Keys(keys) = touches.done() else { return Ok(()) };
+        for key in keys {
+            if is_deleted(snapshot, self.number, &key, self.horizon.seq)? {
+                self.deleted.push(key);
+            }
+        }
         Ok(())
     }
 

@@ -51,10 +51,18 @@ pub(super) struct Unflushed {
     pub(super) batches: Vec<Arc<Batch>>,
     pub(super) entries: Latest<Key, Entry>,
     pub(super) clients: Latest<ClientId, ClientState>,
-    /// Where its events begin, where it comes from another log and is new.
-    pub(super) begins: Option<Horizon>,
+    /// Where it begins, where it comes from another log and is new.
+    pub(super) begins: Option<Begins>,
     /// Events that were kept elsewhere of those before, and where their segments began.
     pub(super) kept: Vec<(Seq, EventBlock)>,
+}
+
+/// Where a stream begins that comes from another log.
+#[derive(Clone, Copy)]
+pub(super) struct Begins {
+    pub(super) horizon: Horizon,
+    /// The first event that comes with it.
+    pub(super) events: Seq,
 }
 
 impl Generation {
@@ -82,8 +90,8 @@ impl Generation {
 
 impl Generation {
     /// A stream comes from another log, and begins there.
-    pub(super) fn begin(&mut self, number: u64, stream: &StreamName, state: StreamState, horizon: Horizon) {
-        self.top(number, stream, state).begins = Some(horizon);
+    pub(super) fn begin(&mut self, number: u64, stream: &StreamName, state: StreamState, begins: Begins) {
+        self.top(number, stream, state).begins = Some(begins);
     }
 
     /// Takes events that were kept elsewhere.

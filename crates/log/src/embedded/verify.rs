@@ -58,15 +58,21 @@ pub fn verify(path: &Path, mut progress: impl FnMut(u64)) -> Result<Verified, Op
     (verified.journal_batches, verified.damage) = (batches, damage);
     let view = View::new(&directory.store())?;
     match Store::open(view.path()) {
-        Ok(store) => verify_store(&store, &view, &mut verified, &mut progress),
+        Ok(store) => verify_store(&store, &view, directory.is_cache()?, &mut verified, &mut progress),
         Err(error) => verified.damage.push(view.in_words_of_the_original(error)),
     }
     Ok(verified)
 }
 
-fn verify_store(store: &Arc<Store>, view: &View, verified: &mut Verified, progress: &mut dyn FnMut(u64)) {
+fn verify_store(
+    store: &Arc<Store>,
+    view: &View,
+    is_cache: bool,
+    verified: &mut Verified,
+    progress: &mut dyn FnMut(u64),
+) {
     let read = verified.journal_batches;
-    let mut look = Look { snapshot: store.snapshot(), verified, progress, read };
+    let mut look = Look { snapshot: store.snapshot(), is_cache, verified, progress, read };
     look.streams();
     look.table(table::ENTRY, |verified, key, value| {
         verified.entries += 1;
@@ -105,6 +111,7 @@ fn hash_file(path: &Path) -> io::Result<u128> {
 /// One look through the store.
 struct Look<'l> {
     snapshot: Snapshot,
+    is_cache: bool,
     verified: &'l mut Verified,
     progress: &'l mut dyn FnMut(u64),
     read: u64,
@@ -146,7 +153,7 @@ impl Look<'_> {
 
     /// Checks that the events of a stream are all there and follow from one another.
     fn events(&mut self, row: &StreamRow) -> Result<(), LogError> {
-        let (mut end, mut indexed) = ((row.horizon.seq, row.horizon.chain), 0);
+        let (mut end, mut indexed) = (self.begins(row)?, 0);
         for table in [table::SEGMENT, table::TAIL] {
             for block in self.snapshot.prefix(&prefix(table, row.number)) {
                 let (key, value) = block?;
@@ -159,6 +166,20 @@ impl Look<'_> {
         }
         self.only_those_indexes(row, indexed)?;
         check_follows(row, end, (row.state.head, row.state.chain))
+    }
+
+    /// Where the events of a stream begin that are here.
+    fn begins(&self, row: &StreamRow) -> Result<(Seq, Chain), LogError> {
+        if !self.is_cache {
+            return Ok((row.horizon.seq, row.horizon.chain));
+        }
+        // One that began from a snapshot leaves the events before it to its log.
+        for table in [table::SEGMENT, table::TAIL] {
+            if let Some(first) = tape::blocks(&self.snapshot, table, row.number, Seq::FIRST)?.next().transpose()? {
+                return Ok((first.from(), first.before()));
+            }
+        }
+        Ok((row.state.head, row.state.chain))
     }
 
     /// Checks that the index of a segment, where it has one, says what its events touch. Segments of older versions

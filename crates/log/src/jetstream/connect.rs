@@ -112,6 +112,7 @@ impl JetStream {
                 id,
                 streams,
                 snapshots,
+                making: tokio::sync::Mutex::default(),
                 table: Mutex::new(Table::default()),
                 room: Condvar::new(),
             }),

@@ -4,6 +4,7 @@
 //! Tapeline-End       incarnation position seq chain bytes     where the stream is with this message; the chain hexadecimal
 //! Tapeline-Begins    sequence                                 this is not the first part: that one is here
 //! Tapeline-Goes-On   yes                                      this is not the last part: the subject's next message goes on
+//! Tapeline-Horizon   seq                                      of snapshots alone: the first event that the stream has
 //! payload            (length:4 batch)*                        of all parts together
 //! ```
 //!
@@ -26,6 +27,7 @@ use crate::contract::{Head, LogError};
 const END: &str = "Tapeline-End";
 const BEGINS: &str = "Tapeline-Begins";
 const GOES_ON: &str = "Tapeline-Goes-On";
+const HORIZON: &str = "Tapeline-Horizon";
 const LENGTH: usize = 4;
 
 /// Where a stream ends.
@@ -45,6 +47,8 @@ pub(super) struct Message {
     /// Where its first part is.
     pub(super) begins: Sequence,
     pub(super) goes_on: bool,
+    /// Where it is of a snapshot, the first event that the stream has.
+    pub(super) horizon: Seq,
     pub(super) payload: Bytes,
 }
 
@@ -93,17 +97,25 @@ pub(super) fn headers(end: &End, begins: Option<Sequence>, goes_on: bool) -> Hea
     headers
 }
 
+/// The headers of a part of a snapshot.
+pub(super) fn snapshot_headers(end: &End, horizon: Seq, begins: Option<Sequence>, goes_on: bool) -> HeaderMap {
+    let mut headers = headers(end, begins, goes_on);
+    headers.insert(HORIZON, horizon.to_string());
+    headers
+}
+
 impl Message {
     /// Reads what JetStream has of a message.
     pub(super) fn read(found: StreamMessage) -> Result<Self, LogError> {
         let header = |name| found.headers.get(name).map(|value| value.as_str());
         let end = header(END).and_then(End::read);
         let begins = header(BEGINS).map(str::parse).transpose();
+        let horizon = header(HORIZON).and_then(|text| text.parse().ok()).map_or(Seq::FIRST, Seq);
         let (Some(end), Ok(begins)) = (end, begins) else {
             return Err(damaged(&found.subject, Sequence(found.sequence), "its headers are not those of a log"));
         };
         let (sequence, goes_on) = (Sequence(found.sequence), header(GOES_ON).is_some());
-        Ok(Self { sequence, end, begins: begins.map_or(sequence, Sequence), goes_on, payload: found.payload })
+        Ok(Self { sequence, end, begins: begins.map_or(sequence, Sequence), goes_on, horizon, payload: found.payload })
     }
 }
 

@@ -48,6 +48,7 @@ pub use read::{Batches, Start};
 pub use settings::{Settings, SettingsError, Storage};
 
 /// Logs on NATS JetStream.
+#[derive(Clone)]
 pub struct JetStream {
     shared: Arc<Shared>,
 }
@@ -64,6 +65,8 @@ struct Shared {
     streams: Vec<Stream>,
     /// The one that has their snapshots.
     snapshots: Stream,
+    /// Held while one is made: they are large.
+    making: tokio::sync::Mutex<()>,
     table: Mutex<Table>,
     /// Tells those who wait for room in the queue.
     room: Condvar,
@@ -94,6 +97,20 @@ impl JetStream {
     ) -> Result<T, LogError> {
         let done = self.shared.runtime.spawn(work).await;
         done.map_err(|_| LogError::Storage("the server stops".into()))?
+    }
+
+    /// Runs something that blocks, on a thread that may.
+    pub(crate) async fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let done = self.shared.runtime.spawn_blocking(work).await;
+        done.map_err(|_| LogError::Storage("the server stops".into()))?
+    }
+
+    /// Runs something that nobody waits for.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.shared.runtime.spawn(work);
     }
 }
 

@@ -18,9 +18,6 @@ use super::{JetStream, Sequence, Shared, failed};
 use crate::contract::LogError;
 use crate::limits;
 
-const MISSING: &str = "batches are missing from here on: they were let go, or removed. A server whose cache is that old has \
-                       to be stopped and its directory removed, which is made again";
-
 /// From where on to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -43,7 +40,7 @@ pub struct Batches {
 
 impl Start {
     /// Whether a message that ends there has something of it.
-    pub(super) fn is_in(self, end: &End) -> bool {
+    pub(crate) fn is_in(self, end: &End) -> bool {
         match self {
             Self::After(position) => end.head.position > position,
             Self::At(seq) => end.head.seq > seq,
@@ -64,7 +61,7 @@ impl JetStream {
     /// The batches of a stream from somewhere on, as many as `most_bytes` take but at least one where there is one.
     ///
     /// # Errors
-    /// Where the cluster does not answer, or what it has is no log.
+    /// Where the cluster does not answer, what it has is no log, or the first of them was let go, or removed.
     pub async fn read(&self, stream: &StreamName, from: Start, most_bytes: usize) -> Result<Batches, LogError> {
         let (shared, stream) = (self.shared.clone(), stream.clone());
         self.run(async move { shared.read(&stream, from, most_bytes).await }).await
@@ -112,7 +109,8 @@ impl Shared {
         let mut reading = Reading { subject: self.subject(stream), from, most_bytes, ..Reading::default() };
         self.gather(stream, &mut reading, start, last_sequence).await?;
         if !reading.begins_well() {
-            return Err(damaged(&reading.subject, start, MISSING));
+            let first = reading.batches.first().map(|first| LogError::Trimmed { horizon: first.block.from() });
+            return Err(first.unwrap_or_else(|| damaged(&reading.subject, start, "batches are missing from here on")));
         }
         Ok(Batches { end, before: reading.before, batches: reading.batches })
     }

@@ -4,11 +4,13 @@
 //! JetStream stream "PREFIX-snapshots", subject "PREFIX-snapshots.NAME", message = a part of the newest snapshot
 //! ```
 //!
-//! Parts say in their headers what those of a large batch say. A snapshot is there once its last part is; then the one before
-//! it goes. Each part is stored only behind the one before, so that of several nodes that make a snapshot one gets through.
+//! Parts say in their headers what those of a large batch say, and the horizon. A snapshot is there once its last part is; then
+//! the one before it goes. Each part is stored only behind the one before, so that of several nodes that make a snapshot one
+//! gets through; and none behind a snapshot of a later position or horizon, so that what was let go for that is not missed.
 
 use bytes::Bytes;
 use tapeline_core::name::StreamName;
+use tapeline_core::numbers::Seq;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::message::{self, End, Message, damaged};
@@ -25,7 +27,7 @@ impl JetStream {
     /// Makes a snapshot of a stream the one that counts. `records` shows what stands in it.
     ///
     /// # Errors
-    /// Where the cluster does not answer, or somebody else makes one at the same time.
+    /// Where the cluster does not answer, somebody else makes one at the same time, or a newer one is there.
     pub async fn put_snapshot(
         &self,
         stream: &StreamName,
@@ -33,10 +35,11 @@ impl JetStream {
         records: impl FnOnce(&mut Visit<'_>) -> Result<(), LogError> + Send + 'static,
     ) -> Result<(), LogError> {
         let (shared, stream) = (self.shared.clone(), stream.clone());
-        let (tell, parts) = channel(limits::SNAPSHOT_PARTS);
-        let packing = self.shared.runtime.spawn_blocking(move || pack(base, records, &tell));
         self.run(async move {
-            let last = shared.put(&stream, end_of(&base), parts).await?;
+            let _one_at_a_time = shared.making.lock().await;
+            let (tell, parts) = channel(limits::SNAPSHOT_PARTS);
+            let packing = shared.runtime.spawn_blocking(move || pack(base, records, &tell));
+            let last = shared.put(&stream, &base, parts).await?;
             packing.await.map_err(|_| LogError::Storage("the server stops".into()))??;
             last.publish(&shared).await
         })
@@ -97,6 +100,7 @@ fn pack(
 struct Last {
     subject: String,
     end: End,
+    horizon: Seq,
     before: Sequence,
     begins: Option<Sequence>,
     part: Bytes,
@@ -104,7 +108,7 @@ struct Last {
 
 impl Last {
     async fn publish(self, shared: &Shared) -> Result<(), LogError> {
-        let headers = message::headers(&self.end, self.begins, false);
+        let headers = message::snapshot_headers(&self.end, self.horizon, self.begins, false);
         let last = shared.publish_part(&self.subject, self.before, headers, self.part).await.map_err(not_put)?;
         let older = shared.snapshots.purge().filter(self.subject).sequence(self.begins.unwrap_or(last).0);
         older.await.map(drop).map_err(|error| failed(&error))
@@ -124,30 +128,39 @@ impl Shared {
     }
 
     /// Gives all parts but the last one to JetStream.
-    async fn put(&self, stream: &StreamName, end: End, mut parts: Receiver<Bytes>) -> Result<Last, LogError> {
-        let subject = self.snapshots_of(stream);
-        let mut before =
-            self.last_of(&self.snapshots, &subject).await?.map_or(Sequence::default(), |last| last.sequence);
+    async fn put(&self, stream: &StreamName, base: &Base, mut parts: Receiver<Bytes>) -> Result<Last, LogError> {
+        let (subject, end, horizon) = (self.snapshots_of(stream), end_of(base), base.horizon);
+        let last = self.last_of(&self.snapshots, &subject).await?;
+        let mut before = last.as_ref().map_or(Sequence::default(), |last| last.sequence);
+        let newest = self.newest_of(&subject, last).await?;
+        if newest.is_some_and(|newest| newest.end.head.position > end.head.position || newest.horizon > horizon) {
+            return Err(LogError::Storage("a newer snapshot is there".into()));
+        }
         let (mut begins, mut held) = (None, Bytes::new());
         while let Some(part) = parts.recv().await {
             let ready = std::mem::replace(&mut held, part);
             if !ready.is_empty() {
-                let headers = message::headers(&end, begins, true);
+                let headers = message::snapshot_headers(&end, horizon, begins, true);
                 before = self.publish_part(&subject, before, headers, ready).await.map_err(not_put)?;
                 begins.get_or_insert(before);
             }
         }
-        Ok(Last { subject, end, before, begins, part: held })
+        Ok(Last { subject, end, horizon, before, begins, part: held })
     }
 
-    /// The last part of the newest snapshot. Behind it there may be the first parts of one whose maker did not get further.
+    /// The last part of the newest snapshot.
     async fn newest(&self, stream: &StreamName) -> Result<Option<Message>, LogError> {
         let subject = self.snapshots_of(stream);
-        match self.last_of(&self.snapshots, &subject).await? {
+        self.newest_of(&subject, self.last_of(&self.snapshots, &subject).await?).await
+    }
+
+    /// The same, where the last message is known. There may be the first parts there of one whose maker did not get further.
+    async fn newest_of(&self, subject: &str, last: Option<Message>) -> Result<Option<Message>, LogError> {
+        match last {
             Some(last) if last.goes_on => {
                 let (mut newest, mut next) = (None, Sequence::FIRST);
                 while next <= last.sequence {
-                    let parts = self.several(&self.snapshots, &subject, next).await?;
+                    let parts = self.several(&self.snapshots, subject, next).await?;
                     let Some(end) = parts.last().map(|part| part.sequence) else {
                         return Err(LogError::Storage("JetStream does not have all parts of a snapshot yet".into()));
                     };

@@ -1,53 +1,85 @@
-//! Beginning with an empty cache: from the newest snapshot of a stream, where there is one, rather than from its first event.
+//! Beginning from the newest snapshot of a stream, where there is one: with an empty cache, and with one that ends before the
+//! log begins. The events before the snapshot stay on the log, and are read there.
 
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Position, Seq};
+use tapeline_core::numbers::Position;
 
 use super::Node;
-use super::log::joined;
-use crate::contract::{EventLog, LogError};
-use crate::jetstream::Start;
+use crate::contract::{EventLog, LogError, StreamInfo};
 use crate::limits;
-use crate::snapshot::{Base, Record, Unpacking, until};
+use crate::snapshot::{Base, Record, Unpacking};
 
 impl Node {
-    /// Brings a stream into the cache, where that has nothing of it and there is a snapshot.
-    pub(super) async fn begin(&self, stream: &StreamName) -> Result<(), LogError> {
-        if self.has(stream).await? {
-            return Ok(());
+    /// Brings a stream into the cache that is on the log, where the cache has nothing that the log goes on from, and there
+    /// is a snapshot. Answers whether anything has changed.
+    pub(super) async fn begin(&self, info: &StreamInfo) -> Result<bool, LogError> {
+        if self.goes_on(info).await? || !self.has_snapshot(&info.stream).await? {
+            return Ok(false);
         }
         let _one_at_a_time = self.beginning.lock().await;
         for _ in 1..limits::SNAPSHOT_TRIES {
-            match self.try_to_begin(stream).await {
+            match self.try_to_begin(info).await {
                 // Another snapshot may have come, and what is missing gone.
                 Err(error) if !error.is_retryable() => {}
                 tried => return tried,
             }
         }
-        self.try_to_begin(stream).await
+        self.try_to_begin(info).await
     }
 
-    async fn has(&self, stream: &StreamName) -> Result<bool, LogError> {
-        Ok(self.cache.info(stream).await?.is_some_and(|cached| cached.head.position > Position::FIRST))
-    }
-
-    async fn try_to_begin(&self, stream: &StreamName) -> Result<(), LogError> {
-        if self.has(stream).await? {
-            return Ok(());
+    /// Whether the log has what follows from what is in the cache.
+    async fn goes_on(&self, info: &StreamInfo) -> Result<bool, LogError> {
+        let position = self.cached(&info.stream).await?;
+        if position == Position::FIRST || position >= info.head.position {
+            return Ok(position > Position::FIRST);
         }
-        let Some((base, from)) = self.bring_records(stream).await? else { return Ok(()) };
-        self.bring_events(stream, &base, from).await?;
-        self.cache.settle(stream, &base)
+        Ok(self.log.gone(&info.stream).await? <= position)
     }
 
-    /// Brings what stands in the newest snapshot. Answers what that is of, and from where on events are missing.
-    async fn bring_records(&self, stream: &StreamName) -> Result<Option<(Base, Seq)>, LogError> {
+    /// How many batches the cache has.
+    async fn cached(&self, stream: &StreamName) -> Result<Position, LogError> {
+        Ok(self.cache.info(stream).await?.map_or(Position::FIRST, |cached| cached.head.position))
+    }
+
+    /// Whether there is a snapshot that goes further than the cache.
+    async fn has_snapshot(&self, stream: &StreamName) -> Result<bool, LogError> {
+        let newest = self.log.snapshot_end(stream).await?;
+        let cached = self.cached(stream).await?;
+        Ok(newest.is_some_and(|end| end.head.position > cached))
+    }
+
+    async fn try_to_begin(&self, info: &StreamInfo) -> Result<bool, LogError> {
+        let stream = &info.stream;
+        if self.goes_on(info).await? {
+            return Ok(true);
+        }
+        if !self.has_snapshot(stream).await? {
+            return Ok(false);
+        }
+        self.forget(stream).await?;
+        if let Some(base) = self.bring_records(stream).await? {
+            self.cache.settle(stream, &base)?;
+        }
+        Ok(true)
+    }
+
+    /// Lets go what is in the cache: nothing old stands beside what comes.
+    async fn forget(&self, stream: &StreamName) -> Result<(), LogError> {
+        match self.cache.info(stream).await? {
+            Some(_) => self.cache.forget(stream),
+            None => Ok(()),
+        }
+    }
+
+    /// Brings what stands in the newest snapshot. Answers what that is of.
+    async fn bring_records(&self, stream: &StreamName) -> Result<Option<Base>, LogError> {
         let (mut parts, mut unpacking, mut begun) = (self.log.snapshot(stream), Unpacking::default(), None);
         let mut records = Vec::new();
         while let Some(part) = parts.recv().await {
             unpacking.take(&part?, &mut |record| {
                 if let Record::Base(base) = &record {
-                    begun = Some((*base, self.cache.begin(stream, base)?));
+                    self.cache.begin_without_events(stream, base)?;
+                    begun = Some(*base);
                 }
                 records.push(record);
                 if records.len() < limits::SNAPSHOT_RECORDS {
@@ -60,19 +92,5 @@ impl Node {
             self.cache.bring_records(stream, records)?;
         }
         if unpacking.is_whole() { Ok(begun) } else { Err(LogError::Storage("a snapshot came in part".into())) }
-    }
-
-    /// Brings the events that are there up to the snapshot.
-    async fn bring_events(&self, stream: &StreamName, base: &Base, mut from: Seq) -> Result<(), LogError> {
-        while from < base.state.head {
-            let found = self.log.read(stream, Start::At(from), limits::READ_MESSAGES_BYTES).await?;
-            let block = until(&joined(&found, from, usize::MAX), base.state.head);
-            if block.is_empty() {
-                return Err(LogError::Storage(format!("the log does not show the events of stream {stream} yet")));
-            }
-            from = block.end();
-            self.cache.bring_events(stream, block)?;
-        }
-        Ok(())
     }
 }

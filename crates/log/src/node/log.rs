@@ -15,6 +15,7 @@ use super::Node;
 use crate::contract::{Append, Done, EventLog, Head, Heard, LogError, StateStore, StreamInfo, first_of};
 use crate::jetstream::{Batches, End, Start};
 use crate::limits;
+use crate::snapshot::until;
 
 impl EventLog for Node {
     fn append(&self, append: Append, done: Done) {
@@ -30,8 +31,8 @@ impl EventLog for Node {
     }
 
     async fn info(&self, stream: &StreamName) -> Result<Option<StreamInfo>, LogError> {
-        self.begin(stream).await?;
-        self.listed(stream).await
+        let Some(info) = self.listed(stream).await? else { return Ok(None) };
+        if self.begin(&info).await? { self.listed(stream).await } else { Ok(Some(info)) }
     }
 
     async fn head(&self, stream: &StreamName) -> Result<Option<Head>, LogError> {
@@ -40,10 +41,12 @@ impl EventLog for Node {
 
     async fn read(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
         let cached = self.cache.info(stream).await?;
-        if cached.is_some_and(|cached| from < cached.head.seq) {
-            return self.cache.read(stream, from, most_bytes).await;
+        if cached.is_some_and(|cached| from < cached.head.seq)
+            && let Some(found) = self.cache.read_here(stream, from, most_bytes)?
+        {
+            return Ok(found);
         }
-        let found = self.log.read(stream, Start::At(from), most_bytes).await?;
+        let found = self.look(stream, Start::At(from), most_bytes).await?;
         Ok(joined(&found, from, most_bytes))
     }
 
@@ -66,6 +69,7 @@ impl EventLog for Node {
     }
 
     async fn trim(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Result<Seq, LogError> {
+        self.pass(stream, before, keep).await?;
         let horizon = self.cache.trim(stream, before, keep).await?;
         if let Err(error) = self.shorten(stream, horizon).await {
             // The next look at it tries again.
@@ -121,6 +125,22 @@ impl Node {
         Ok(end.map(|end| StreamInfo { stream: stream.clone(), head: end.head, horizon, bytes: end.bytes }))
     }
 
+    /// Has the cache let go of what it has never had.
+    async fn pass(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Result<(), LogError> {
+        let lacks = self.cache.lacks(stream)?;
+        let (mut next, end) = (lacks.start, lacks.end.min(before));
+        while next < end {
+            let found = self.look(stream, Start::At(next), limits::READ_MESSAGES_BYTES).await?;
+            let block = until(&joined(&found, next, usize::MAX), end);
+            if block.is_empty() {
+                return Err(LogError::Storage(format!("the log does not show the events of stream {stream} yet")));
+            }
+            next = block.end();
+            self.cache.pass(stream, &block, keep)?;
+        }
+        Ok(())
+    }
+
     /// The batches after a position that the cache has received and not applied.
     async fn waiting(
         &self,
@@ -143,7 +163,7 @@ impl Node {
         most_bytes: usize,
     ) -> Result<Vec<Arc<Batch>>, LogError> {
         let cached = self.cache.info(stream).await?;
-        let found = self.log.read(stream, Start::After(after), most_bytes).await?;
+        let found = self.look(stream, Start::After(after), most_bytes).await?;
         check(stream, cached.as_ref(), found.end.as_ref())?;
         let incarnation = found.end.map_or(Incarnation::default(), |end| end.head.incarnation);
         for (place, batch) in found.batches.iter().enumerate() {
@@ -153,6 +173,22 @@ impl Node {
             let _ = self.cache.receive(append);
         }
         Ok(found.batches)
+    }
+
+    /// Reads the log. What it does not have was let go only where a snapshot has what it did.
+    async fn look(&self, stream: &StreamName, from: Start, most_bytes: usize) -> Result<Batches, LogError> {
+        let trimmed = match self.log.read(stream, from, most_bytes).await {
+            Err(error @ LogError::Trimmed { .. }) => error,
+            found => return found,
+        };
+        Err(match self.log.snapshot_end(stream).await? {
+            Some(end) if from.is_in(&end) => trimmed,
+            _ => LogError::Damaged {
+                place: format!("log of stream {stream}"),
+                what: "batches are missing, and there is no snapshot that has what they did: were messages removed?"
+                    .into(),
+            },
+        })
     }
 }
 

@@ -8,10 +8,11 @@
 //!
 //! The truth is on JetStream: what is acknowledged is there. The cache has a stream up to some batch, in the very form in
 //! which a server on one machine keeps it, and can be lost with the machine: on an empty one a stream is played from the
-//! log when it is first needed, from its newest snapshot on where it has one ([`begin`]). What retention lets go of the cache
-//! goes from the log, too ([`shorten`]).
+//! log when it is first needed, from its newest snapshot on where it has one ([`begin`]); streams get one as they grow
+//! ([`growing`]). What retention lets go of the cache goes from the log, too ([`shorten`]).
 
 mod begin;
+mod growing;
 mod log;
 mod shorten;
 
@@ -27,6 +28,7 @@ use crate::contract::{LogError, StateChanges, StateStore};
 use crate::embedded::{Embedded, OpenError};
 use crate::jetstream::{JetStream, Nodes};
 use crate::pin::Pin;
+use growing::Growing;
 
 /// Log and state of one node.
 pub struct Node {
@@ -34,6 +36,7 @@ pub struct Node {
     cache: Arc<Embedded>,
     /// Held while a stream is brought from its snapshot.
     beginning: tokio::sync::Mutex<()>,
+    growing: Growing,
 }
 
 impl Node {
@@ -43,7 +46,8 @@ impl Node {
     /// Where the directory has something else than a cache of this log, or cannot be used.
     pub fn open(log: JetStream, directory: &Path) -> Result<Self, OpenError> {
         let cache = Arc::new(Embedded::open_cache(directory, log.id())?);
-        Ok(Self { log, cache, beginning: tokio::sync::Mutex::default() })
+        let growing = Growing::start(&log, &cache);
+        Ok(Self { log, cache, beginning: tokio::sync::Mutex::default(), growing })
     }
 
     /// The nodes that share the log.
@@ -71,7 +75,10 @@ impl StateStore for Node {
     }
 
     fn apply(&self, stream: &StreamName, changes: StateChanges) -> Result<(), LogError> {
-        self.cache.apply(stream, changes)
+        let head = changes.state.head;
+        self.cache.apply(stream, changes)?;
+        self.growing.has_grown(stream, head);
+        Ok(())
     }
 
     fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError> {

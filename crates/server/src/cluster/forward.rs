@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::ClientFrame;
+use tapeline_core::numbers::EventNumber;
 use tapeline_log::cluster::NodeId;
 
 use super::Nodes;
@@ -28,6 +29,8 @@ struct Waiting {
 struct Forward {
     to: NodeId,
     since: Instant,
+    /// The last event that the client was told of before.
+    answered: EventNumber,
     push: Push,
 }
 
@@ -47,15 +50,21 @@ impl Nodes {
         if !self.say(to, &head, &body) {
             return Some(push);
         }
-        waiting.pushes.insert(id, Forward { to, since: Instant::now(), push });
+        let answered = push.tape.answered(push.peer);
+        waiting.pushes.insert(id, Forward { to, since: Instant::now(), answered, push });
         None
     }
 }
 
 impl Forwards {
-    /// One was answered.
-    pub(super) fn answered(&self, id: u64) -> Option<Push> {
-        lock(&self.0).pushes.remove(&id).map(|forward| forward.push)
+    /// One was answered. Gives it, with the last event that the client was told of before; not where what it sent before was
+    /// not answered: then the log tells of both, or both are decided on here, in order.
+    pub(super) fn answered(&self, id: u64) -> Option<(Push, EventNumber)> {
+        let mut waiting = lock(&self.0);
+        let peer = waiting.pushes.get(&id)?.push.peer;
+        let is_first = waiting.pushes.range(..id).all(|(_, earlier)| earlier.push.peer != peer);
+        let forward = if is_first { waiting.pushes.remove(&id) } else { None };
+        forward.map(|forward| (forward.push, forward.answered))
     }
 
     /// Those that a node that is gone will not answer, in order.
@@ -71,6 +80,15 @@ impl Forwards {
     fn take(&self, is_over: impl Fn(&Forward) -> bool) -> Vec<Push> {
         let mut waiting = lock(&self.0);
         let over: Vec<u64> = waiting.pushes.iter().filter(|(_, forward)| is_over(forward)).map(|(id, _)| *id).collect();
-        over.iter().filter_map(|id| waiting.pushes.remove(id)).map(|forward| forward.push).collect()
+        let over = over.iter().filter_map(|id| waiting.pushes.remove(id));
+        over.filter(|forward| !forward.is_decided()).map(|forward| forward.push).collect()
+    }
+}
+
+impl Forward {
+    /// Whether the log has told the client of all of it meanwhile.
+    fn is_decided(&self) -> bool {
+        let (Some(first), Some(last)) = (self.push.events.first(), self.push.events.last()) else { return true };
+        self.answered < first.event.n && last.event.n <= self.push.tape.answered(self.push.peer)
     }
 }

@@ -122,13 +122,13 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
         match message::decode(&message) {
             Some((Head::Push(push), body)) => drop(asked.try_send(serve::Asked { push, body })),
             Some((Head::Answers { id, decided: true }, body)) => {
-                if let Some(push) = nodes.forwards.answered(id) {
+                if let Some((push, since)) = nodes.forwards.answered(id) {
                     let frames = message::frames(&body).into_iter().map(|frame| (push.peer, frame));
-                    push.tape.answer(frames.collect());
+                    push.tape.answer_once(frames.collect(), since);
                 }
             }
             Some((Head::Answers { id, decided: false }, _)) => {
-                nodes.forwards.answered(id).into_iter().for_each(|push| self.decide(push));
+                nodes.forwards.answered(id).into_iter().for_each(|(push, _)| self.decide(push));
             }
             Some((Head::Presence { from, stream }, body)) => self.hear_presence(&from, &stream, &body),
             Some((Head::WhoIsThere { from, stream }, _)) => self.tell_who_is_here(&from, &stream),

@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 use tapeline_core::codec::Codec;
 use tapeline_core::event::Sealed;
 use tapeline_core::frame::{ClientFrame, ServerFrame};
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{EventNumber, Position};
 use tapeline_log::{EventLog, StateStore};
-use tokio::sync::mpsc;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot};
 
 use super::message::{Asking, Head, put_frames};
 use crate::http::Listener;
@@ -28,9 +30,10 @@ pub(super) struct Asked {
 
 /// Does what other nodes ask for, for as long as there is a server.
 pub(super) async fn serve<L: EventLog, S: StateStore>(shared: Weak<Shared<L, S>>, mut asked: mpsc::Receiver<Asked>) {
+    let mut answering = Answering::default();
     while let Some(Asked { push, body }) = asked.recv().await {
         let Some(shared) = shared.upgrade() else { return };
-        if shared.serve(&push, &body).await.is_none()
+        if shared.serve(&push, &body, &mut answering).await.is_none()
             && let (Some(nodes), Some(from)) = (&shared.nodes, push.from())
         {
             nodes.say(from, &Head::Answers { id: push.id, decided: false }, &[]);
@@ -40,7 +43,7 @@ pub(super) async fn serve<L: EventLog, S: StateStore>(shared: Weak<Shared<L, S>>
 
 impl<L: EventLog, S: StateStore> Shared<L, S> {
     /// Gives the shard what another node asks for. Not at all where that is not for this one.
-    async fn serve(self: &Arc<Self>, asking: &Asking, body: &[u8]) -> Option<()> {
+    async fn serve(self: &Arc<Self>, asking: &Asking, body: &[u8], answering: &mut Answering) -> Option<()> {
         let nodes = self.nodes.as_ref().filter(|nodes| nodes.sequences && !self.is_stopping())?;
         let (from, id, caller) = (asking.from()?, asking.id, asking.caller()?);
         let stream = StreamName::new(&asking.stream).ok()?;
@@ -54,15 +57,38 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
         let push =
             Push { tape, peer: listener.peer(), caller: Arc::new(caller), events, words: Words::default(), _room };
         self.shards.send(&stream, Command::Push(push));
-        let shared = Arc::downgrade(self);
+        let (shared, (before, done)) = (Arc::downgrade(self), answering.next(stream));
         tokio::spawn(async move {
             let decided = tokio::time::timeout(limits::FORWARD_WITHIN, answers(listener, open)).await;
+            if let Some(before) = before {
+                // It ends without a word.
+                let _ = before.await;
+            }
             let Some(shared) = shared.upgrade() else { return };
             if let (Ok(frames), Some(nodes)) = (decided, &shared.nodes) {
                 nodes.say(from, &Head::Answers { id, decided: true }, &put_frames(&frames));
             }
+            drop(done);
         });
         Some(())
+    }
+}
+
+/// Who is being answered about each stream: in the order in which they have asked.
+#[derive(Default)]
+struct Answering(FxHashMap<StreamName, Ended>);
+
+/// Hears that somebody was answered, or is not going to be.
+type Ended = oneshot::Receiver<()>;
+
+impl Answering {
+    /// Somebody asks. Gives whom they have to wait for, and what says, when it is dropped, that they need not be waited for.
+    fn next(&mut self, stream: StreamName) -> (Option<Ended>, oneshot::Sender<()>) {
+        if self.0.len() >= limits::ASKED {
+            self.0.retain(|_, ended| matches!(ended.try_recv(), Err(TryRecvError::Empty)));
+        }
+        let (done, ended) = oneshot::channel();
+        (self.0.insert(stream, ended), done)
     }
 }
 

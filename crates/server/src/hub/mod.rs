@@ -3,6 +3,7 @@
 //! A shard says how far a stream is; the sessions that have it open are told, and read at their own positions, from the
 //! tail in memory or from the log. Nothing is queued for a subscriber.
 
+mod answered;
 mod following;
 mod presence;
 mod tail;

@@ -7,11 +7,12 @@ use rustc_hash::FxHashMap;
 use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::hash::Chain;
 use tapeline_core::name::StreamName;
-use tapeline_core::numbers::{Channel, ClientId, Position, Seq};
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, Position, Seq};
 use tapeline_core::query::routing::Route;
 use tapeline_core::sequencer::{Peer, Played};
 
 use super::Hub;
+use super::answered::{last_of, new_of};
 use super::following::{CLEAN, Following};
 use super::presence::Room;
 use super::tail::{Recent, Run, Tail};
@@ -69,6 +70,8 @@ pub(crate) struct Opening {
     pub(super) inbox: Arc<Inbox>,
     /// Whether the session knows that there may be something new.
     told: AtomicBool,
+    /// The last of the client's events that it was told of.
+    answered: Mutex<EventNumber>,
     /// Where it follows a part of the stream: the first event that concerns it and was not told.
     pub(super) dirty: AtomicU64,
     /// The filters it follows.
@@ -78,7 +81,16 @@ pub(crate) struct Opening {
 impl Opening {
     pub(crate) fn new(hub: &Hub, client: ClientId, channel: Channel, inbox: Arc<Inbox>) -> Arc<Self> {
         let (told, dirty, routes) = (AtomicBool::new(true), AtomicU64::new(CLEAN), Mutex::default());
-        Arc::new(Self { id: hub.next_opening(), client, channel, inbox, told, dirty, routes })
+        Arc::new(Self {
+            id: hub.next_opening(),
+            client,
+            channel,
+            inbox,
+            told,
+            answered: Mutex::default(),
+            dirty,
+            routes,
+        })
     }
 
     pub(crate) fn id(&self) -> OpeningId {
@@ -108,6 +120,19 @@ impl Opening {
     /// Whether it falls to the session to look again: otherwise it is being told to.
     pub(crate) fn looks_again(&self) -> bool {
         !self.told.swap(true, Ordering::AcqRel)
+    }
+
+    /// Answers the client; with `since`, unless it was told the same since it was told of that event.
+    fn decide(&self, frame: ServerFrame, since: Option<EventNumber>) {
+        let mut answered = lock(&self.answered);
+        let frame = match since {
+            Some(since) => new_of(frame, since, *answered),
+            None => Some(frame),
+        };
+        if let Some(frame) = frame {
+            *answered = last_of(&frame).max(*answered);
+            self.answer(frame);
+        }
     }
 
     fn answer(&self, frame: ServerFrame) {
@@ -259,6 +284,21 @@ impl Tape {
 
     /// Delivers a sequencer's answers.
     pub(crate) fn answer(&self, answers: Vec<(Peer, ServerFrame)>) {
+        self.deliver(answers, None);
+    }
+
+    /// Delivers answers that may come twice, to clients that were told of all up to `since` before they asked.
+    pub(crate) fn answer_once(&self, answers: Vec<(Peer, ServerFrame)>, since: EventNumber) {
+        self.deliver(answers, Some(since));
+    }
+
+    /// The last of its events that a client was told of.
+    pub(crate) fn answered(&self, peer: Peer) -> EventNumber {
+        let opening = lock(&self.audience).openings.get(&OpeningId(peer.session)).cloned();
+        opening.map_or(EventNumber::default(), |opening| *lock(&opening.answered))
+    }
+
+    fn deliver(&self, answers: Vec<(Peer, ServerFrame)>, since: Option<EventNumber>) {
         for (peer, frame) in answers {
             let id = OpeningId(peer.session);
             let audience = lock(&self.audience);
@@ -268,7 +308,7 @@ impl Tape {
                 if matches!(frame, ServerFrame::Ack { .. }) && !is_live {
                     self.is_answered(&opening);
                 }
-                opening.answer(frame);
+                opening.decide(frame, since);
             }
         }
     }

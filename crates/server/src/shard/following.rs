@@ -88,6 +88,10 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         let batches = batches.and_then(|batches| if batches.is_empty() { Err(nothing()) } else { Ok(batches) });
         let followed = batches.and_then(|batches| batches.iter().try_for_each(|batch| self.follow(place, batch)));
         let Some(slot) = self.slots.get(place) else { return };
+        if let Err(error @ LogError::Trimmed { .. }) = &followed {
+            // This server was away for longer than the log goes back.
+            return self.begin_again(place, &error.to_string(), limits::CONFLICT_PAUSE);
+        }
         if let Err(error) = followed {
             let waited = slot.behind.take().unwrap_or_default();
             let is_read = |command: &Command| error.is_retryable() && matches!(command, Command::Settle { .. });
@@ -124,7 +128,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         slot.sequencer.watch(tape.is_watched());
         let played = slot.sequencer.follow(batch, |client| tape.peer_of(client)).map_err(damaged)?;
         tape.is_at(played.position);
-        self.deliver(place);
+        self.deliver_once(place);
         self.play(place, played);
         self.is_dirty(place);
         self.weigh(place);
@@ -164,7 +168,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
         for client in clients {
             tape.peer_of(client).into_iter().for_each(|peer| slot.sequencer.tell(peer, client));
         }
-        self.deliver(place);
+        self.deliver_once(place);
         Ok(())
     }
 }

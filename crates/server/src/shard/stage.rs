@@ -160,11 +160,16 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
 
     /// What was decided may not be on the log. Those who wait to read get what is.
     fn not_appended(&mut self, place: usize, error: &AppendError) {
-        let Some(slot) = self.slots.get(place) else { return };
-        let (tape, reading) = (slot.tape.clone(), std::mem::take(&mut slot.waiting));
         // Where others were first, there is nothing to wait for but for what they appended to be read.
         let pause = if error.has_no_side_effects() { limits::CONFLICT_PAUSE } else { core_limits::LATER_PAUSE };
-        self.make_anew(place, &error.to_string(), pause);
+        self.begin_again(place, &error.to_string(), pause);
+    }
+
+    /// Makes a stream anew, for those who wait to read at once.
+    pub(super) fn begin_again(&mut self, place: usize, why: &str, pause: Millis) {
+        let Some(slot) = self.slots.get(place) else { return };
+        let (tape, reading) = (slot.tape.clone(), std::mem::take(&mut slot.waiting));
+        self.make_anew(place, why, pause);
         for (_, settled) in reading {
             self.take(Command::Settle { tape: tape.clone(), settled });
         }
@@ -192,11 +197,23 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
 
     /// Sends the answers that rest on what is durable.
     pub(super) fn deliver(&mut self, place: usize) {
-        let Some(slot) = self.slots.get(place) else { return };
-        let answers = slot.sequencer.take_answers();
-        if answers.is_empty() {
-            return;
+        let answers = self.take_answers(place);
+        if let Some(slot) = self.slots.get(place).filter(|_| !answers.is_empty()) {
+            slot.tape.answer(answers);
         }
+    }
+
+    /// The same where the node that has decided may have answered, too.
+    pub(super) fn deliver_once(&mut self, place: usize) {
+        let answers = self.take_answers(place);
+        if let Some(slot) = self.slots.get(place).filter(|_| !answers.is_empty()) {
+            slot.tape.answer_once(answers, EventNumber::default());
+        }
+    }
+
+    fn take_answers(&mut self, place: usize) -> Vec<(Peer, ServerFrame)> {
+        let Some(slot) = self.slots.get(place) else { return Vec::new() };
+        let answers = slot.sequencer.take_answers();
         for (_, frame) in &answers {
             match frame {
                 ServerFrame::Ack { runs, .. } => {
@@ -208,7 +225,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
                 _ => {}
             }
         }
-        slot.tape.answer(answers);
+        answers
     }
 
     /// Plays a durable batch, and keeps what all tapes have in memory within its bounds.

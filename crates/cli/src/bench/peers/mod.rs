@@ -18,7 +18,7 @@ use super::fanout;
 use super::figures::Figures;
 use super::load::recorded;
 use crate::failure::Failure;
-use nats::Nats;
+pub use nats::Nats;
 pub use process::is_on_path;
 use redis::Redis;
 use s2_lite::S2Lite;
