@@ -234,10 +234,10 @@ impl Writer {
         let settled = self.author.settled;
         match self.receiver.next().await? {
             ServerFrame::Ack { runs, .. } => {
-                // A node may say again what it was told by the one that decides.
-                let last = runs.last().map_or(settled, |run| run.n.plus(run.count - 1));
-                self.author.settled = settled.max(last);
-                Ok(last.since(settled))
+                for run in runs {
+                    self.author.settled = run.n.plus(run.count - 1);
+                }
+                Ok(self.author.settled.since(settled))
             }
             ServerFrame::Refused { refusal, .. } => Err(Failure::Refused(refusal.reason)),
             ServerFrame::Error(error) => Err(Failure::Refused(error.message)),

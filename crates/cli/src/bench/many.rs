@@ -144,7 +144,6 @@ impl Writer {
         match self.receiver.next().await? {
             ServerFrame::Ack { channel, runs, .. } => {
                 let author = &mut self.streams[channel.0 as usize].0;
-                // A node may say again what it was told by the one that decides.
                 let said = runs.into_iter().flat_map(|run| (0..run.count).map(move |place| run.n.plus(place)));
                 let mut count = 0;
                 for n in said {
