@@ -151,8 +151,9 @@ impl Drop for Server {
     }
 }
 
-/// An address on which nobody listens.
+/// An address on which nobody listens, of a port that is not given to connections: a server that is started again finds it free.
 pub fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1_000);
+    let listener = ports.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port");
     listener.local_addr().expect("an address").to_string()
 }

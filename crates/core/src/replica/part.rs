@@ -63,7 +63,7 @@ enum Unsaid {
 }
 
 /// Which rows a window holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rows {
     /// The first that it finds here, and what came while more is to come.
     First,
@@ -443,19 +443,19 @@ impl Replica {
     /// Drops those of `candidates` that no query holds of those that `count`.
     fn purge(&mut self, candidates: impl Fn(&Key, &Object) -> bool, counts: impl Fn(&Subscribed) -> bool, rows: Rows) {
         let Some(part) = &self.part else { return };
-        let mut kept: BTreeMap<&Collection, FxHashSet<ObjectId>> = BTreeMap::new();
+        let windows = || part.all.iter().filter(|subscribed| subscribed.query.limit.is_some() && counts(subscribed));
+        let mut first: BTreeMap<&Collection, FxHashSet<ObjectId>> = BTreeMap::new();
         // One that has not come anew holds nothing that did not come: all that it holds of another query comes with that.
-        for window in part.all.iter().filter(|subscribed| subscribed.query.limit.is_some() && counts(subscribed)) {
-            let kept = kept.entry(&window.query.collection).or_default();
-            match rows {
-                Rows::First => kept.extend(self.first_of(&window.query).into_iter().map(|(id, _)| id)),
-                Rows::Came => {}
-            }
-            if !window.ready || matches!(rows, Rows::Came) {
-                kept.extend(window.came.iter().cloned());
-            }
+        for window in windows().filter(|_| rows == Rows::First) {
+            let rows = self.first_of(&window.query).into_iter().map(|(id, _)| id);
+            first.entry(&window.query.collection).or_default().extend(rows);
         }
-        let in_window = |key: &Key| kept.get(&key.collection).is_some_and(|ids| ids.contains(&key.id));
+        let has_come = |window: &Subscribed, key: &Key| {
+            let counts = rows == Rows::Came || !window.ready;
+            counts && window.query.collection == key.collection && window.came.contains(&key.id)
+        };
+        let is_first = |key: &Key| first.get(&key.collection).is_some_and(|ids| ids.contains(&key.id));
+        let in_window = |key: &Key| is_first(key) || windows().any(|window| has_come(window, key));
         let live = self.confirmed.entries().filter_map(|(key, entry)| Some((key, entry?.live()?)));
         let is_held = |key: &Key, object: &Object| in_window(key) || part.find(key, object, &counts);
         let gone = live.filter(|(key, object)| candidates(key, object) && !is_held(key, object));

@@ -25,7 +25,7 @@ impl Nats {
     /// Starts so many servers.
     pub fn start(count: usize) -> Self {
         // Bound at the same time, so that they differ.
-        let free: Vec<_> = (0..count * 2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let free: Vec<_> = (0..count * 2).map(|_| listener_to_come_back_to()).collect();
         let ports: Vec<_> = free.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
         let servers = ports.chunks(2).map(|ports| Server { port: ports[0], route: ports[1], process: None });
         let mut nats = Self { directory: tempfile::tempdir().unwrap(), servers: servers.collect() };
@@ -101,4 +101,10 @@ fn binary() -> PathBuf {
     let on_path = std::env::split_paths(&paths).map(|directory| directory.join("nats-server"));
     let found = on_path.chain([installed]).find(|file| file.is_file());
     found.expect("nats-server 2.11 or newer is needed: scripts/setup nats installs it")
+}
+
+/// A listener on a free port that is not given to connections: whoever listens there finds it free when it is started again.
+fn listener_to_come_back_to() -> TcpListener {
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1_000);
+    ports.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port")
 }

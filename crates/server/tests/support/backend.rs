@@ -47,7 +47,11 @@ pub struct Hook {
 
 impl Hook {
     pub async fn start(answers: impl Fn(&Posted) -> Says + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // Of a port that is not given to connections: it is free when the backend is started again.
+        let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1_000);
+        let listener = ports.find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok()).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
         let mut hook = Self { address, answers: Arc::new(answers), posted: Arc::default(), serving: None };
         hook.serve(listener);
