@@ -11,8 +11,8 @@ use tapeline_core::frame::ResyncReason;
 use tapeline_core::numbers::Seq;
 use tempfile::TempDir;
 
-/// Edits of the large test.
-const MANY: i64 = 10_000;
+/// Edits of the large test: more than a server keeps the verdicts of.
+const MANY: i64 = 40_000;
 
 async fn open(server: &TestServer, path: &Path) -> (Tapeline, Stream) {
     let tapeline = Tapeline::builder(server.address()).store(path).offline().open().await.unwrap();

@@ -292,9 +292,14 @@ impl Outbox {
         self.pending.get(edit).is_some_and(|pending| pending.again.is_some() && pending.seal.is_none())
     }
 
+    /// The number that the next edit gets.
+    pub(super) fn next_number(&self) -> EventNumber {
+        self.first.plus(self.sealed.len() as u64)
+    }
+
     /// Gives an edit its number.
     pub(super) fn seal(&mut self, edit: EditId, client: ClientId, settled: EventNumber, stored: bool) {
-        let n = self.first.plus(self.sealed.len() as u64);
+        let n = self.next_number();
         if let Some(pending) = self.pending.get_mut(edit) {
             pending.seal = Some(Seal { client, n, settled, stored });
             self.sealed.push_back(Some(edit));

@@ -12,6 +12,7 @@ use super::Replica;
 use super::connect::{Link, Phase};
 use super::part::Part;
 use super::rows::{Meta, Row};
+use crate::limits;
 use crate::name::Key;
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, EventNumber, TabId};
@@ -248,7 +249,11 @@ impl Replica {
             self.identity.settled = self.outbox.decided();
         }
         let (client, settled, stored) = (self.identity.client, self.identity.settled, !self.storing.on_device());
-        while let Some(edit) = self.outbox.next_unsealed().filter(|&edit| self.may_seal(edit)) {
+        // An event that says of too few verdicts that they are settled would not be taken, and says so for ever.
+        let last = settled.plus(limits::UNSETTLED_EVENTS as u64);
+        while self.outbox.next_number() <= last
+            && let Some(edit) = self.outbox.next_unsealed().filter(|&edit| self.may_seal(edit))
+        {
             if self.is_torn(edit) {
                 self.park_torn(edit);
                 continue;
