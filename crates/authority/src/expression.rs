@@ -8,11 +8,13 @@ use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, Program, Value as Cel};
+use tapeline_core::object::Object;
 
 use crate::limits;
 use crate::parts::{has_loop, speaks_of};
 use crate::plain::Plain;
 use crate::translate::{NoQuery, OBJECTS, translate};
+use crate::vars;
 
 /// The language, with its standard functions. It is the same for all rules and takes long to make.
 static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
@@ -183,6 +185,11 @@ impl Rule {
     /// Whether it goes over lists.
     pub(crate) fn loops(&self) -> bool {
         self.loops
+    }
+
+    /// Whether it would go over a list of an object that is too long for that: it says nothing of such a one.
+    pub(crate) fn takes_too_long(&self, object: &Object) -> bool {
+        self.loops && vars::has_long(object, &self.fields)
     }
 
     /// Whether it speaks of whoever asks.

@@ -228,11 +228,8 @@ impl Asked<'_> {
 
     /// Whether a rule says yes, of these objects besides the caller and the stream.
     fn whether(&self, rule: &Rule, objects: &[(&'static str, Cel)]) -> bool {
-        let is_long = |object: &Object| {
-            let mut fields = rule.fields().iter().filter_map(|field| object.get(field));
-            fields.any(vars::is_long)
-        };
-        if rule.loops() && [self.change.before, self.change.after].into_iter().flatten().any(is_long) {
+        let mut asked_of = [self.change.before, self.change.after].into_iter().flatten();
+        if asked_of.any(|object| rule.takes_too_long(object)) {
             return false;
         }
         let mut vars = vec![("stream", self.stream)];

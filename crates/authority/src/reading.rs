@@ -78,7 +78,8 @@ impl Authority {
         let ruled = rules.access(&key.collection).and_then(|access| access.read.as_ref());
         let ruled = ruled.map(|rule| {
             let resource = vars::object(&key.id, object, rule.fields());
-            let holds = rule.holds(&[("auth", &auth), ("stream", &of), ("resource", &resource)]);
+            let holds = || rule.holds(&[("auth", &auth), ("stream", &of), ("resource", &resource)]);
+            let holds = !rule.takes_too_long(object) && holds();
             Ruling { rule: format!("{}: read", key.collection), text: rule.text().into(), holds }
         });
         own.into_iter().chain(ruled).collect()

@@ -50,7 +50,7 @@ struct Part {
 impl Part {
     /// Whether it is true of an object. `None`: nothing can be said.
     fn tells(&self, id: &ObjectId, object: &Object) -> Option<bool> {
-        if self.loops && self.fields.iter().filter_map(|field| object.get(field)).any(vars::is_long) {
+        if self.loops && vars::has_long(object, &self.fields) {
             return None;
         }
         let resource = vars::object(id, object, &self.fields);

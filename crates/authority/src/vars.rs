@@ -66,8 +66,12 @@ pub(crate) fn value(value: &Cel) -> Option<Value> {
     })
 }
 
-/// Whether a value is a list too long for rules to go over, or has one in it.
-pub(crate) fn is_long(value: &Value) -> bool {
+/// Whether one of these fields is a list too long for rules to go over, or has one in it.
+pub(crate) fn has_long(object: &Object, fields: &[String]) -> bool {
+    fields.iter().filter_map(|field| object.get(field)).any(is_long)
+}
+
+fn is_long(value: &Value) -> bool {
     match value {
         Value::List(items) => items.len() > limits::LIST_ITEMS || items.iter().any(is_long),
         Value::Map(entries) => entries.len() > limits::LIST_ITEMS || entries.iter().any(|(_, value)| is_long(value)),

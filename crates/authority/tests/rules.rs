@@ -286,14 +286,17 @@ fn views_differ_where_what_may_be_read_does() {
 /// A rule that goes over lists and is asked of each object takes no longer than any other.
 #[test]
 fn of_a_list_that_is_too_long_nothing_is_said_where_a_rule_is_asked_of_each_object() {
-    let all = |negated: &str| {
+    let by = |negated: &str| {
         let read = rule(&format!("{negated}resource.a.all(x, x in resource.b)"), Kind::Read);
-        of_tasks(Access { read, ..Access::default() }).reading(&stream(), &caller("ana", &[]))
+        of_tasks(Access { read, ..Access::default() })
     };
+    let all = |negated: &str| by(negated).reading(&stream(), &caller("ana", &[]));
     let list = |count: i64| Value::List((0..count).map(Value::Int).collect());
     let lists = |count| object(&[("a", list(count)), ("b", list(count))]);
     assert!(all("").finds(&key("x"), &lists(1_000)));
     assert!(!all("").finds(&key("x"), &lists(1_001)) && !all("!").finds(&key("x"), &lists(1_001)));
+    let told = |count| by("").read_rulings(&stream(), &caller("ana", &[]), &key("x"), &lists(count))[0].holds;
+    assert!(told(1_000) && !told(1_001), "who asks why is told the same");
 }
 
 #[test]

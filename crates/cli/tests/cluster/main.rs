@@ -6,6 +6,7 @@ mod application;
 mod nats;
 #[path = "../support/mod.rs"]
 mod support;
+use support::ports;
 
 mod answers;
 mod backend;

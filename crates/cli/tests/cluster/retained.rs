@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::nats::Nats;
-use super::snapshots::{status, write};
+use super::snapshots::{status, with_an_empty_disk, write};
 use super::support::Server;
 
 /// Objects of the stream.
@@ -32,13 +32,6 @@ fn a_node_with_an_empty_disk_has_what_was_let_go_from_a_snapshot() {
         }
     };
     assert!(horizon(&log) > 0);
-    let begun = Instant::now();
-    let fresh = Server::start_with(&["--log", &nats.address(), "--read-only"]);
-    let listening = begun.elapsed();
-    let page = ureq::get(format!("{}/v1/streams/large/snapshot", fresh.url.replace("ws://", "http://"))).call();
-    let text = page.expect("a page").body_mut().read_to_string().expect("text");
-    assert!(text.lines().count() > 1_000);
-    eprintln!("listening after {listening:?}, its first page after {:?}", begun.elapsed());
-    assert_eq!(status(&fresh), status(&node));
+    let fresh = with_an_empty_disk(&nats, &node);
     assert_eq!(fresh.lines(&["objects", "large"]).len(), OBJECTS);
 }

@@ -35,6 +35,19 @@ fn push(node: &Server, events: &[Value]) {
     ureq::post(url).content_type("application/json").send(&body).expect("recorded");
 }
 
+/// Starts a node with an empty disk, which soon has a first page of the stream and then is where another one is.
+pub fn with_an_empty_disk(nats: &Nats, node: &Server) -> Server {
+    let begun = Instant::now();
+    let fresh = Server::start_with(&["--log", &nats.address(), "--read-only"]);
+    let listening = begun.elapsed();
+    let page = ureq::get(format!("{}/v1/streams/{STREAM}/snapshot", fresh.url.replace("ws://", "http://"))).call();
+    let text = page.expect("a page").body_mut().read_to_string().expect("text");
+    assert!(text.lines().count() > 1_000);
+    eprintln!("listening after {listening:?}, its first page after {:?}", begun.elapsed());
+    assert_eq!(status(&fresh), status(node));
+    fresh
+}
+
 /// What a node says of the stream, but for who has it open.
 pub fn status(node: &Server) -> Value {
     let mut status = node.lines(&["status", STREAM, "--json"]).remove(0);
@@ -80,14 +93,7 @@ fn a_node_with_an_empty_disk_serves_a_stream_that_keeps_all_events_from_a_snapsh
     let delete = |id: usize| json!({ "delete": "things", "id": format!("t{id}") });
     push(&node, &[json!({ "ops": [change(3), delete(4)] }), json!({ "ops": [delete(objects - 1)] })]);
     assert!(snapshot(&runtime, &log) <= Seq(objects as u64));
-    let begun = Instant::now();
-    let fresh = Server::start_with(&["--log", &nats.address(), "--read-only"]);
-    let listening = begun.elapsed();
-    let page = ureq::get(format!("{}/v1/streams/{STREAM}/snapshot", fresh.url.replace("ws://", "http://"))).call();
-    let text = page.expect("a page").body_mut().read_to_string().expect("text");
-    assert!(text.lines().count() > 1_000);
-    eprintln!("listening after {listening:?}, its first page after {:?}", begun.elapsed());
-    assert_eq!(status(&fresh), status(&node));
+    let fresh = with_an_empty_disk(&nats, &node);
     assert_eq!(status(&fresh)["horizon"].as_u64(), Some(0));
     assert_eq!(fresh.lines(&["objects", STREAM]), node.lines(&["objects", STREAM]));
     // All events are there, and it has them from the log.

@@ -4,12 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
+
+#[path = "../../../log/tests/support/ports.rs"]
+pub mod ports;
+use ports::listener_to_come_back_to;
 
 /// The binary under test.
 pub fn tapeline() -> Command {
@@ -151,9 +154,7 @@ impl Drop for Server {
     }
 }
 
-/// An address on which nobody listens, of a port that is not given to connections: a server that is started again finds it free.
+/// An address on which nobody listens.
 pub fn free_address() -> String {
-    let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1_000);
-    let listener = ports.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port");
-    listener.local_addr().expect("an address").to_string()
+    listener_to_come_back_to().local_addr().expect("an address").to_string()
 }

@@ -2,6 +2,8 @@
 
 #[path = "../support/nats.rs"]
 mod nats;
+#[path = "../support/ports.rs"]
+mod ports;
 
 mod contract;
 mod faults;

@@ -1,11 +1,12 @@
 //! Real NATS servers for a test: their own directories, free ports on this machine, gone with the test.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use super::ports::listener_to_come_back_to;
 
 /// A server, or a cluster of several.
 pub struct Nats {
@@ -101,10 +102,4 @@ fn binary() -> PathBuf {
     let on_path = std::env::split_paths(&paths).map(|directory| directory.join("nats-server"));
     let found = on_path.chain([installed]).find(|file| file.is_file());
     found.expect("nats-server 2.11 or newer is needed: scripts/setup nats installs it")
-}
-
-/// A listener on a free port that is not given to connections: whoever listens there finds it free when it is started again.
-fn listener_to_come_back_to() -> TcpListener {
-    let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1_000);
-    ports.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port")
 }

@@ -30,14 +30,14 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     /// What a partial replica is to get as it opens a stream. `None`: its queries cannot be read, and it was told so.
     pub(super) fn part_of(&mut self, open: &Open, planned: &catchup::Fill) -> Option<PartFill> {
         let mut partial = Partial::default();
-        let reading = self.channels.get(&open.channel)?.reading.clone();
-        let earlier = self.channels.get(&open.channel)?.earlier.clone();
+        let channel = self.channels.get(&open.channel)?;
+        let (reading, earlier) = (channel.reading.clone(), channel.earlier.clone());
         let is_same = open.view == reading.readable().map_or(View::ALL, |readable| readable.view);
+        let what_was_held_counts = planned.from > Seq::FIRST && (is_same || earlier.is_some());
         for subscription in open.queries.iter().flatten() {
             let query = self.query(open.channel, subscription, &reading)?;
             let channel = self.channels.get(&open.channel)?;
-            let counts = is_same || earlier.is_some();
-            let is_held = subscription.ready && counts && planned.from > Seq::FIRST && query.limit.is_none();
+            let is_held = what_was_held_counts && subscription.ready && query.limit.is_none();
             let held = if is_held { Held::All } else { Held::Nothing };
             let earlier = earlier.as_ref().filter(|_| is_held);
             let earlier = earlier.and_then(|earlier| Some(narrowed(subscription, earlier).ok()?.filter));

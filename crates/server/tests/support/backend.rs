@@ -14,6 +14,10 @@ use tokio::task::JoinHandle;
 
 use super::PATIENCE;
 
+#[path = "../../../log/tests/support/ports.rs"]
+mod ports;
+use ports::listener_to_come_back_to;
+
 /// What posts are signed with, as its file has it.
 pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -47,9 +51,7 @@ pub struct Hook {
 
 impl Hook {
     pub async fn start(answers: impl Fn(&Posted) -> Says + Send + Sync + 'static) -> Self {
-        // Of a port that is not given to connections: it is free when the backend is started again.
-        let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1_000);
-        let listener = ports.find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok()).unwrap();
+        let listener = listener_to_come_back_to();
         listener.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
