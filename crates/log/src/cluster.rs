@@ -1,7 +1,7 @@
 //! What nodes that share a log know of each other, and say to each other.
 //!
 //! A node is there for as long as its lease is good, which it renews again and again. Who decides on a stream follows from
-//! who is there ([`holder`]), so leases are as many as nodes, however many streams there are. None of this is needed for
+//! who is there ([`home`]), so leases are as many as nodes, however many streams there are. None of this is needed for
 //! what is true: two nodes that both believe that they hold a stream are told apart by the log, as they append.
 
 use std::fmt;
@@ -55,19 +55,13 @@ pub trait Cluster: Send + Sync + 'static {
     /// The nodes whose leases are good as far as is known here, sorted.
     fn members(&self) -> Vec<Member>;
 
-    /// Which of them decides on a stream, where any does.
-    fn holder(&self, stream: &StreamName) -> Option<NodeId> {
-        let members = self.members();
-        holder(members.iter().filter(|member| member.sequences).map(|member| member.id), stream)
-    }
-
     /// Says something to a node, or to all others. It may be lost. Answers whether there was room for it.
     fn say(&self, to: Option<NodeId>, message: Bytes) -> bool;
 }
 
-/// Which of some nodes decides on a stream: each has a stream by chance, the same wherever it is asked, and where one comes
-/// or goes only its own streams move.
-pub fn holder(nodes: impl Iterator<Item = NodeId>, stream: &StreamName) -> Option<NodeId> {
+/// Which of some nodes is the home of a stream: each is by chance, the same wherever it is asked, and where one comes or goes
+/// only its own streams move. It decides on the stream, unless nodes agree on another one.
+pub fn home(nodes: impl Iterator<Item = NodeId>, stream: &StreamName) -> Option<NodeId> {
     nodes.max_by_key(|node| (xxh3_64_with_seed(stream.as_str().as_bytes(), node.0), *node))
 }
 
@@ -91,7 +85,7 @@ mod tests {
     #[test]
     fn streams_are_spread_and_few_move() {
         let stream = |number: usize| StreamName::new(format!("many/{number}")).unwrap();
-        let of = |nodes: &[u64], number| holder(nodes.iter().map(|&node| NodeId(node)), &stream(number)).unwrap();
+        let of = |nodes: &[u64], number| home(nodes.iter().map(|&node| NodeId(node)), &stream(number)).unwrap();
         let mut counts = [0; 4];
         for number in 0..4_000 {
             let with_all = of(&[1, 2, 3, 4], number);
@@ -100,7 +94,7 @@ mod tests {
             assert!(with_all == without || with_all == NodeId(2), "only what the one that went had moves");
         }
         assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
-        assert_eq!(holder(std::iter::empty(), &stream(0)), None);
+        assert_eq!(home(std::iter::empty(), &stream(0)), None);
         assert_eq!(NodeId::parse(&NodeId(77).to_string()), Some(NodeId(77)));
     }
 }

@@ -167,6 +167,20 @@ pub const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
 pub const FORWARD_BYTES: usize = 512 << 10;
 /// How long another node may take to decide before it is done here.
 pub const FORWARD_WITHIN: Duration = Duration::from_secs(2);
+/// Streams whose events a node counts, from one renewal of its lease to the next.
+pub const HEAT_STREAMS: usize = 4_096;
+/// Events a second from which on a stream is hot.
+pub const HOT_STREAM: u64 = 50;
+/// Hot streams that a node tells of.
+pub const HOT_STREAMS: usize = 16;
+/// Events a second from which on a node gives streams away.
+pub const BUSY_NODE: u64 = 1_000;
+/// Streams that a node may have given away.
+pub const GIVEN_STREAMS: usize = 64;
+/// Renewals of the lease after which loads are what they are since a stream was given away.
+pub const HEAT_SETTLES: u32 = 6;
+/// Renewals after which a stream that was given away, and is not hot any more, is taken back: a minute.
+pub const COLD_AFTER: u32 = 75;
 /// How often it is looked for what took too long.
 pub const FORWARD_LOOKS_EVERY: Duration = Duration::from_millis(200);
 /// What other nodes ask for and was not begun, past which what they say is lost.

@@ -14,7 +14,10 @@ pub fn run(server: &str, stream: Option<&StreamName>, json: bool) -> Result<(), 
         return output::line(cluster);
     }
     let rows: Vec<_> = cluster["nodes"].as_array().into_iter().flatten().map(|node| row(&cluster, node)).collect();
-    output::line(output::table(&["node", "address", "decides", "streams", "behind", "batches behind"], &rows))?;
+    output::line(output::table(
+        &["node", "address", "decides", "events/s", "streams", "behind", "batches behind"],
+        &rows,
+    ))?;
     match (stream, cluster["holder"].as_str()) {
         (None, _) => Ok(()),
         (Some(stream), Some(holder)) => output::line(format!("{holder} decides on {stream}")),
@@ -31,6 +34,7 @@ fn row(cluster: &Value, node: &Value) -> Vec<String> {
         format!("{}{asked}", text("node")),
         text("address"),
         decides.to_owned(),
+        number("events_per_s"),
         number("streams"),
         number("streams_behind"),
         number("batches_behind"),

@@ -15,6 +15,7 @@ mod copy;
 mod faults;
 mod following;
 mod front;
+mod hot;
 mod lost;
 mod nodes;
 mod presence;

@@ -9,18 +9,22 @@
 //! costs time, and nothing is lost or recorded twice.
 
 mod forward;
+mod heat;
 mod message;
 mod presence;
+mod says;
 mod serve;
+mod spread;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tapeline_core::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use tapeline_core::limits as core_limits;
 use tapeline_core::name::StreamName;
-use tapeline_log::cluster::{Cluster, NodeId, Said};
+use tapeline_log::cluster::{Cluster, NodeId, Said, home};
 use tapeline_log::{EventLog, StateStore};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -28,7 +32,10 @@ use crate::limits;
 use crate::shard::{Command, Push};
 use crate::shared::Shared;
 use forward::Forwards;
+use heat::Heat;
 use message::Head;
+use says::Says;
+use spread::Spread;
 
 /// The nodes that share a log, as one of them sees them.
 pub(crate) struct Nodes {
@@ -38,6 +45,8 @@ pub(crate) struct Nodes {
     /// Whether this node decides on streams.
     sequences: bool,
     forwards: Forwards,
+    heat: Heat,
+    spread: Spread,
     /// Room for what others have this node decide on: apart from that for its own sessions, which may wait for the others.
     room: Arc<Semaphore>,
 }
@@ -45,7 +54,8 @@ pub(crate) struct Nodes {
 impl Nodes {
     pub(crate) fn new(cluster: Arc<dyn Cluster>, address: SocketAddr, sequences: bool) -> Self {
         let room = Arc::new(Semaphore::new(limits::QUEUE_BYTES / limits::COMMAND_BYTES));
-        Self { cluster, address, sequences, forwards: Forwards::default(), room }
+        let (forwards, heat, spread) = (Forwards::default(), Heat::new(Instant::now()), Spread::default());
+        Self { cluster, address, sequences, forwards, heat, spread, room }
     }
 
     /// Gives up what this node holds, so that others take it over at once.
@@ -60,7 +70,10 @@ impl Nodes {
 
     /// Which node decides on a stream, where any does.
     pub(crate) fn holder(&self, stream: &StreamName) -> Option<NodeId> {
-        self.cluster.holder(stream)
+        let members = self.cluster.members().into_iter();
+        let nodes: Vec<NodeId> = members.filter(|member| member.sequences).map(|member| member.id).collect();
+        let home = home(nodes.iter().copied(), stream)?;
+        Some(self.spread.given(home, stream).filter(|to| nodes.contains(to)).unwrap_or(home))
     }
 
     /// Whether it is this node that decides on a stream.
@@ -104,11 +117,14 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
 
     /// What this node says of itself.
     fn says(&self) -> String {
-        let address = self.nodes.as_ref().map(|nodes| nodes.address.to_string());
-        let (streams, batches) = self.hub.behind();
-        let resident = self.metrics.streams.get();
-        json!({ "address": address, "streams": resident, "streams_behind": streams, "batches_behind": batches })
-            .to_string()
+        let (streams_behind, batches_behind) = self.hub.behind();
+        let mut says = Says { streams: self.metrics.streams.get(), streams_behind, batches_behind, ..Says::default() };
+        if let Some(nodes) = &self.nodes {
+            says.address = Some(nodes.address.to_string());
+            let load = nodes.heat.look(Instant::now());
+            nodes.spread.look(nodes.cluster.me(), &nodes.cluster.members(), load, &mut says);
+        }
+        serde_json::to_string(&says).unwrap_or_default()
     }
 
     /// Hears what another node says. What it asks for is put where it is done in order; what there is no room for is lost,
@@ -149,6 +165,9 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
 
     /// Decides on events here.
     fn decide(&self, push: Push) {
+        if let Some(nodes) = &self.nodes {
+            nodes.heat.add(push.tape.stream(), push.events.len() as u64);
+        }
         if self.nodes.as_ref().is_none_or(|nodes| nodes.sequences) {
             return self.shards.send(&push.tape.stream().clone(), Command::Push(push));
         }

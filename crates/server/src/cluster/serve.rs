@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::message::{Asking, Head, put_frames};
 use crate::http::Listener;
 use crate::limits;
-use crate::shard::{Command, Push, Room, Words};
+use crate::shard::{Push, Room, Words};
 use crate::shared::Shared;
 
 /// Something that another node asks for.
@@ -56,7 +56,7 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
         let _room = Room::of(nodes.room.clone(), body.len()).await.ok()?;
         let push =
             Push { tape, peer: listener.peer(), caller: Arc::new(caller), events, words: Words::default(), _room };
-        self.shards.send(&stream, Command::Push(push));
+        self.decide(push);
         let (shared, (before, done)) = (Arc::downgrade(self), answering.next(stream));
         tokio::spawn(async move {
             let decided = tokio::time::timeout(limits::FORWARD_WITHIN, answers(listener, open)).await;

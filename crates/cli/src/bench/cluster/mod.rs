@@ -1,7 +1,9 @@
 //! Three nodes that share a log on three NATS servers, beside a server alone and those NATS servers alone.
 
 mod append;
+mod beside;
 mod failover;
+mod log;
 mod nodes;
 mod seen;
 mod streams;
@@ -20,7 +22,9 @@ pub async fn run(against: Option<&str>, streams: u64, size: Size, figures: &mut 
         Ok(nodes) => nodes,
         Err(failure) => return figures.miss("cluster", &failure.to_string()),
     };
+    beside::prepare(&nodes).await?;
     append::run(&nodes, size, figures).await?;
+    log::run(&nodes, size, figures).await?;
     seen::run(&nodes, size, figures).await?;
     failover::run(&mut nodes, figures).await?;
     drop(nodes);
