@@ -45,6 +45,8 @@ struct Streams {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
     pub(crate) online: bool,
+    /// The connection there is, is to be given up, even where another one is wanted by now.
+    pub(crate) anew: bool,
     /// An attempt is to be made at once, whatever the last one said.
     pub(crate) now: bool,
 }
@@ -56,7 +58,7 @@ impl Hub {
             opening: tokio::sync::Mutex::default(),
             attention: Mutex::default(),
             wake: Notify::new(),
-            wish: Mutex::new(Wish { online, now: false }),
+            wish: Mutex::new(Wish { online, anew: false, now: false }),
             ending: AtomicBool::new(false),
             connection: watch::Sender::new(if online { Connection::Connecting } else { Connection::Offline }),
             store,
@@ -133,14 +135,16 @@ impl Hub {
     }
 
     pub(crate) fn wish(&self, online: bool) {
-        *lock(&self.wish) = Wish { online, now: online };
+        let mut wish = lock(&self.wish);
+        *wish = Wish { online, anew: wish.anew || !online, now: online };
+        drop(wish);
         self.wake.notify_one();
     }
 
     pub(crate) fn take_wish(&self) -> Wish {
         let mut wish = lock(&self.wish);
         let taken = *wish;
-        wish.now = false;
+        (wish.anew, wish.now) = (false, false);
         taken
     }
 

@@ -126,6 +126,10 @@ impl Line {
             self.patience = limits::BACKOFF_MOST;
             return self.hang_up();
         }
+        if wish.anew && self.hang_up() {
+            self.patience = Millis(0);
+            return true;
+        }
         match self.link.poll(self.now()) {
             LinkAction::Connect => {
                 let attempt = Socket::connect(self.address.clone(), self.choice.next(self.now()));

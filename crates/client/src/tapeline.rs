@@ -134,7 +134,8 @@ impl Tapeline {
         self.shared.wish(false);
     }
 
-    /// Connects; at once, whatever it was waiting for.
+    /// Connects; at once, whatever it was waiting for. Right after [`go_offline`](Self::go_offline) that is a new connection,
+    /// to which the newest token is shown.
     pub fn go_online(&self) {
         self.shared.wish(true);
     }

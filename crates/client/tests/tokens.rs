@@ -90,6 +90,26 @@ async fn a_token_is_renewed_without_a_break() {
     assert!(!connection.has_changed().unwrap(), "{:?}", *connection.borrow());
 }
 
+#[tokio::test]
+async fn who_goes_offline_and_back_at_once_shows_a_newer_token() {
+    let asking = Arc::new(Asking::start(OPEN).await);
+    let (shown, mut hears) = tokio::sync::watch::channel(0);
+    let tokens = {
+        let asking = asking.clone();
+        move || {
+            shown.send_modify(|times| *times += 1);
+            std::future::ready(asking.token("ana", json!({})))
+        }
+    };
+    let client = builder(asking.address(), Transport::WebSocket).tokens(tokens).open().await.unwrap();
+    for times in 1..20 {
+        soon(hears.wait_for(|shown| *shown >= times)).await.unwrap();
+        stands(&client, |connection| *connection == Connection::Connected).await;
+        client.go_offline();
+        client.go_online();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whose_tokens_are_revoked_is_cut_off_at_once() {
     let asking = Asking::start(OPEN).await;
