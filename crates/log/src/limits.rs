@@ -105,6 +105,12 @@ pub const SHORTENED_PART: u64 = 4;
 pub const LANES_BYTES: usize = 16 << 20;
 /// Bytes of one message. What a stream has to append in one go and is larger goes in parts.
 pub const PART_BYTES: usize = 512 << 10;
+/// Bytes from which on batches of one message are compressed.
+pub const PACKED_FROM: usize = 2 << 10;
+/// How hard.
+pub const MESSAGE_LEVEL: i32 = 1;
+/// Bytes past which they are not.
+pub const UNPACKED_MOST: usize = 256 << 20;
 /// Bytes that the headers of a message may have.
 pub const PART_HEADER_BYTES: usize = 4 << 10;
 /// How long an answer of the cluster is waited for. Then nobody knows what it did.

@@ -5,7 +5,7 @@ use tapeline_core::block::EventBlock;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Position, Seq};
 
-use super::message::{self, End, damaged};
+use super::message::{End, damaged};
 use super::publish::{Failed, Outgoing};
 use super::read::Start;
 use super::{JetStream, Sequence, Shared};
@@ -59,7 +59,7 @@ impl JetStream {
         self.run(async move {
             let first = shared.next(&stream, Sequence::FIRST).await?;
             // A part that goes on says where the stream was before it.
-            let batches = if first.goes_on { Some(0) } else { message::batches(&first.payload).map(|them| them.len()) };
+            let batches = if first.goes_on { Some(0) } else { first.payload.batches().map(|them| them.len()) };
             let before = batches.and_then(|count| first.end.head.position.0.checked_sub(count as u64));
             let wrong = || damaged(&shared.subject(&stream), first.sequence, "it has something else than batches");
             before.map(Position).ok_or_else(wrong)

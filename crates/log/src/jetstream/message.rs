@@ -5,7 +5,8 @@
 //! Tapeline-Begins    sequence                                 this is not the first part: that one is here
 //! Tapeline-Goes-On   yes                                      this is not the last part: the subject's next message goes on
 //! Tapeline-Horizon   seq                                      of snapshots alone: the first event that the stream has
-//! payload            (length:4 batch)*                        of all parts together
+//! Tapeline-Unpacked  bytes                                    the payload is packed; it has so many
+//! payload            (length:4 batch)*, or zstd of that       of all parts together
 //! ```
 //!
 //! Batches that are too large for one message are cut into parts, each appended on the condition that the one before is the
@@ -23,11 +24,13 @@ use tapeline_core::numbers::{Incarnation, Position, Seq};
 
 use super::Sequence;
 use crate::contract::{Head, LogError};
+use crate::limits;
 
 const END: &str = "Tapeline-End";
 const BEGINS: &str = "Tapeline-Begins";
 const GOES_ON: &str = "Tapeline-Goes-On";
 const HORIZON: &str = "Tapeline-Horizon";
+const UNPACKED: &str = "Tapeline-Unpacked";
 const LENGTH: usize = 4;
 
 /// Where a stream ends.
@@ -49,7 +52,15 @@ pub(super) struct Message {
     pub(super) goes_on: bool,
     /// Where it is of a snapshot, the first event that the stream has.
     pub(super) horizon: Seq,
-    pub(super) payload: Bytes,
+    pub(super) payload: Payload,
+}
+
+/// Batches as they are published, or a part of that.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Payload {
+    pub(super) bytes: Bytes,
+    /// How many bytes it has unpacked, where it is packed.
+    unpacked: Option<usize>,
 }
 
 impl End {
@@ -87,9 +98,10 @@ impl End {
 }
 
 /// The headers of a part.
-pub(super) fn headers(end: &End, begins: Option<Sequence>, goes_on: bool) -> HeaderMap {
+fn headers(end: &End, begins: Option<Sequence>, goes_on: bool, unpacked: Option<usize>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(END, end.spell());
+    unpacked.into_iter().for_each(|bytes| headers.insert(UNPACKED, bytes.to_string()));
     begins.into_iter().for_each(|first| headers.insert(BEGINS, first.0.to_string()));
     if goes_on {
         headers.insert(GOES_ON, "yes");
@@ -99,7 +111,7 @@ pub(super) fn headers(end: &End, begins: Option<Sequence>, goes_on: bool) -> Hea
 
 /// The headers of a part of a snapshot.
 pub(super) fn snapshot_headers(end: &End, horizon: Seq, begins: Option<Sequence>, goes_on: bool) -> HeaderMap {
-    let mut headers = headers(end, begins, goes_on);
+    let mut headers = headers(end, begins, goes_on, None);
     headers.insert(HORIZON, horizon.to_string());
     headers
 }
@@ -111,11 +123,13 @@ impl Message {
         let end = header(END).and_then(End::read);
         let begins = header(BEGINS).map(str::parse).transpose();
         let horizon = header(HORIZON).and_then(|text| text.parse().ok()).map_or(Seq::FIRST, Seq);
-        let (Some(end), Ok(begins)) = (end, begins) else {
+        let unpacked = header(UNPACKED).map(str::parse).transpose();
+        let (Some(end), Ok(begins), Ok(unpacked)) = (end, begins, unpacked) else {
             return Err(damaged(&found.subject, Sequence(found.sequence), "its headers are not those of a log"));
         };
         let (sequence, goes_on) = (Sequence(found.sequence), header(GOES_ON).is_some());
-        Ok(Self { sequence, end, begins: begins.map_or(sequence, Sequence), goes_on, horizon, payload: found.payload })
+        let payload = Payload { bytes: found.payload, unpacked };
+        Ok(Self { sequence, end, begins: begins.map_or(sequence, Sequence), goes_on, horizon, payload })
     }
 }
 
@@ -136,8 +150,38 @@ pub(super) const fn size(batch: &[u8]) -> usize {
     LENGTH + batch.len()
 }
 
-/// The batches of a payload. `None` where it is no such thing.
-pub(super) fn batches(mut payload: &[u8]) -> Option<Vec<Arc<Batch>>> {
+impl Payload {
+    /// Packs batches where they are many bytes: each NATS server keeps them, and sends them on.
+    pub(super) fn pack(batches: Vec<u8>) -> Self {
+        let is_large = (limits::PACKED_FROM..=limits::UNPACKED_MOST).contains(&batches.len());
+        let packed = is_large.then(|| zstd::bulk::compress(&batches, limits::MESSAGE_LEVEL).ok()).flatten();
+        match packed.filter(|packed| packed.len() < batches.len()) {
+            Some(packed) => Self { bytes: packed.into(), unpacked: Some(batches.len()) },
+            None => Self { bytes: batches.into(), unpacked: None },
+        }
+    }
+
+    /// The payload that this is a part of, with other bytes.
+    pub(super) fn with(&self, bytes: Bytes) -> Self {
+        Self { bytes, ..*self }
+    }
+
+    /// The headers of a part of it.
+    pub(super) fn headers(&self, end: &End, begins: Option<Sequence>, goes_on: bool) -> HeaderMap {
+        headers(end, begins, goes_on, self.unpacked)
+    }
+
+    /// The batches that stand in it. `None` where it is no such thing.
+    pub(super) fn batches(&self) -> Option<Vec<Arc<Batch>>> {
+        match self.unpacked {
+            None => batches(&self.bytes),
+            Some(bytes) if bytes > limits::UNPACKED_MOST => None,
+            Some(bytes) => batches(&zstd::bulk::decompress(&self.bytes, bytes).ok()?),
+        }
+    }
+}
+
+fn batches(mut payload: &[u8]) -> Option<Vec<Arc<Batch>>> {
     let mut batches = Vec::new();
     while let Some((length, rest)) = payload.split_first_chunk::<LENGTH>() {
         let (batch, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
@@ -174,5 +218,22 @@ mod tests {
         assert_eq!(batches(&payload), Some(written.to_vec()));
         assert_eq!(batches(&payload[..payload.len() - 1]), None);
         assert_eq!(End::read("1 2 3"), None);
+    }
+
+    #[test]
+    fn what_is_large_is_packed_and_reads_back() {
+        let mut writer = Writer::new("s");
+        for (title, is_packed) in [("a", false), (&*"a".repeat(limits::PACKED_FROM), true)] {
+            let batch = writer.upserts(&[1], title).batch;
+            let mut payload = Vec::new();
+            put(&mut payload, &batch.encode());
+            let (size, packed) = (payload.len(), Payload::pack(payload));
+            assert_eq!((packed.unpacked.is_some(), packed.bytes.len() < size), (is_packed, is_packed));
+            assert_eq!(packed.batches(), Some(vec![batch]));
+            let other = |unpacked| Payload { unpacked, ..packed.clone() }.batches();
+            assert_eq!(other(Some(limits::UNPACKED_MOST + 1)), None);
+            assert_eq!(other(Some(size - 1)), None);
+            assert_eq!(packed.with(packed.bytes.slice(1..)).batches(), None);
+        }
     }
 }

@@ -11,7 +11,7 @@ use tapeline_core::batch::Batch;
 use tapeline_core::name::StreamName;
 
 use super::lanes::{Place, Waiting};
-use super::message::{self, End};
+use super::message::{self, End, Payload};
 use super::{Sequence, Shared, words};
 use crate::limits;
 
@@ -27,7 +27,7 @@ pub(super) enum Failed {
 pub(super) struct Outgoing {
     before: End,
     after: End,
-    payload: Bytes,
+    payload: Payload,
 }
 
 impl Outgoing {
@@ -37,14 +37,14 @@ impl Outgoing {
         let after = group.iter().fold(before, |end, waiting| end.with(&waiting.append.batch));
         let mut payload = Vec::with_capacity(group.iter().map(|waiting| message::size(&waiting.encoded)).sum());
         group.iter().for_each(|waiting| message::put(&mut payload, &waiting.encoded));
-        Self { before, after, payload: payload.into() }
+        Self { before, after, payload: Payload::pack(payload) }
     }
 
     /// A batch that comes from another log.
     pub(super) fn of(before: End, batch: &Batch) -> Self {
         let mut payload = Vec::new();
         message::put(&mut payload, &batch.encode());
-        Self { before, after: before.with(batch), payload: payload.into() }
+        Self { before, after: before.with(batch), payload: Payload::pack(payload) }
     }
 
     /// Where the stream is after them.
@@ -62,11 +62,11 @@ impl Shared {
         outgoing: &Outgoing,
     ) -> Result<Place, Failed> {
         let Outgoing { before, after, payload } = outgoing;
-        let (subject, mut rest, mut begins) = (self.subject(stream), payload.clone(), None);
+        let (subject, mut rest, mut begins) = (self.subject(stream), payload.bytes.clone(), None);
         loop {
             let part = rest.split_to(rest.len().min(limits::PART_BYTES));
             let goes_on = !rest.is_empty();
-            let headers = message::headers(if goes_on { before } else { after }, begins, goes_on);
+            let headers = payload.headers(if goes_on { before } else { after }, begins, goes_on);
             last = self.publish_part(&subject, last, headers, part).await?;
             begins.get_or_insert(last);
             if !goes_on {

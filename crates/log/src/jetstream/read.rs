@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind, Stream};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::StreamExt;
 use tapeline_core::batch::Batch;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Position, Seq};
 
-use super::message::{self, End, Message, damaged};
+use super::message::{End, Message, Payload, damaged};
 use super::{JetStream, Sequence, Shared, failed};
 use crate::contract::LogError;
 use crate::limits;
@@ -236,7 +236,7 @@ impl Reading {
     fn take(&mut self, message: Message) -> Result<bool, LogError> {
         let Some(payload) = self.join(&message) else { return Ok(false) };
         let wrong = |what| Err(damaged(&self.subject, message.sequence, what));
-        let Some(batches) = message::batches(&payload) else { return wrong("it has something else than batches") };
+        let Some(batches) = payload.batches() else { return wrong("it has something else than batches") };
         let after = message.end.head.position;
         let Some(before) = after.0.checked_sub(batches.len() as u64).map(Position) else {
             return wrong("it has more batches than the stream");
@@ -284,22 +284,22 @@ impl Reading {
     }
 
     /// The whole payload of a message, once its last part is there.
-    fn join(&mut self, message: &Message) -> Option<Bytes> {
+    fn join(&mut self, message: &Message) -> Option<Payload> {
         let parts = self.parts.take().filter(|(begins, _)| *begins == message.begins);
         let payload = match parts {
             Some((_, mut parts)) => {
-                parts.extend_from_slice(&message.payload);
+                parts.extend_from_slice(&message.payload.bytes);
                 parts
             }
             // What came before was left unfinished; of what began before, nothing can be made.
             None if message.begins != message.sequence => return None,
             None if !message.goes_on => return Some(message.payload.clone()),
-            None => BytesMut::from(&message.payload[..]),
+            None => BytesMut::from(&message.payload.bytes[..]),
         };
         if message.goes_on {
             self.parts = Some((message.begins, payload));
             return None;
         }
-        Some(payload.freeze())
+        Some(message.payload.with(payload.freeze()))
     }
 }

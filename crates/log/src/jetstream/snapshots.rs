@@ -187,7 +187,7 @@ impl Shared {
                     return Err(damaged(&subject, part.sequence, "it is no part of the snapshot"));
                 }
                 next = part.sequence.next();
-                if tell.send(Ok(part.payload)).await.is_err() {
+                if tell.send(Ok(part.payload.bytes)).await.is_err() {
                     return Ok(());
                 }
             }

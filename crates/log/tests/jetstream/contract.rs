@@ -55,9 +55,11 @@ fn a_cluster() {
 fn a_batch_larger_than_a_message_goes_in_parts() {
     let world = World::new(1);
     let (node, mut writer) = (world.node("parts", "a"), Writer::new("s"));
-    let mut batches = Vec::new();
-    for titles in [1, 40_000, 1, 12_000] {
-        let next = writer.upserts(&(0..titles).collect::<Vec<_>>(), &"x".repeat(40));
+    let (mut batches, mut random) = (Vec::new(), fastrand::Rng::with_seed(7));
+    for titles in [1, 60_000, 1, 12_000] {
+        // Nothing that could be packed to one message.
+        let ids: Vec<u64> = (0..titles).map(|_| random.u64(..)).collect();
+        let next = writer.upserts(&ids, &"x".repeat(40));
         batches.push(next.batch.clone());
         let expected = next.expected;
         assert_eq!(append(&*node, next), Ok(expected.next()));
@@ -65,7 +67,8 @@ fn a_batch_larger_than_a_message_goes_in_parts() {
     assert!(batches[1].block.bytes().len() > 4 << 20, "{}", batches[1].block.bytes().len());
     // Somebody began such a batch, and did not get to its end.
     let last = batches.len() as u64;
-    world.runtime.block_on(leave_a_part(&world, "parts")).unwrap();
+    let messages = world.runtime.block_on(leave_a_part(&world, "parts")).unwrap();
+    assert!(messages > batches.len() as u64 + 1, "{messages}");
     let next = writer.upserts(&[7], "after");
     batches.push(next.batch.clone());
     assert_eq!(append(&*node, next), Ok(Position(last + 1)));
@@ -74,23 +77,25 @@ fn a_batch_larger_than_a_message_goes_in_parts() {
         let read = wait(other.replay(&writer.stream, Position(from as u64), usize::MAX)).unwrap();
         assert_eq!(read, batches[from..], "after {from}");
     }
-    let read = wait(world.node("parts", "c").read(&writer.stream, Seq(40_000), usize::MAX)).unwrap();
-    assert_eq!((read.from(), read.end()), (Seq(40_000), Seq(52_003)));
+    let read = wait(world.node("parts", "c").read(&writer.stream, Seq(60_000), usize::MAX)).unwrap();
+    assert_eq!((read.from(), read.end()), (Seq(60_000), Seq(72_003)));
 }
 
-/// Appends a first part to the only stream of a log: as the last message is, but going on.
-async fn leave_a_part(world: &World, prefix: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// Appends a first part to the only stream of a log: as the last message is, but going on. Answers how many there are then.
+async fn leave_a_part(world: &World, prefix: &str) -> Result<u64, Box<dyn std::error::Error>> {
     let client = async_nats::connect(world.settings(prefix).servers).await?;
     let context = async_nats::jetstream::new(client);
+    let mut messages = 0;
     for place in 0..4 {
-        let home = context.get_stream(format!("{prefix}-{place}")).await?;
+        let mut home = context.get_stream(format!("{prefix}-{place}")).await?;
         let Ok(last) = home.get_last_raw_message_by_subject(&format!("{prefix}.{place}.s")).await else { continue };
         let mut headers = async_nats::HeaderMap::new();
         headers.insert("Tapeline-End", last.headers.get("Tapeline-End").expect("an end").as_str());
         headers.insert("Tapeline-Goes-On", "yes");
         context.publish_with_headers(last.subject, headers, "half of".into()).await?.await?;
+        messages += home.info().await?.state.messages;
     }
-    Ok(())
+    Ok(messages)
 }
 
 #[test]
