@@ -22,12 +22,14 @@ use crate::failure::Failure;
 const OUTSTANDING: u64 = 4_096;
 /// Events of a batch.
 const TOGETHER: u64 = 64;
+/// Different events: more than compression looks back.
+const EVENTS: usize = 20_000;
 
 /// Measures it.
 pub async fn run(nodes: &Nodes, size: Size, figures: &mut Figures) -> Result<(), Failure> {
     let settings: Settings = nodes.nats.log().parse().map_err(Failure::failed)?;
     let log = JetStream::connect(&settings).await.map_err(Failure::failed)?;
-    let events: Arc<[Vec<u8>]> = recorded(1_000).into();
+    let events: Arc<[Vec<u8>]> = recorded(EVENTS).into();
     let connect = async |round| {
         let names = (0..STREAMS).map(|place| stream(format!("bench/log-{round}-{place}")));
         Ok(names.map(|name| Appender::new(log.clone(), name, events.clone())).collect())
