@@ -181,6 +181,8 @@ pub const GIVEN_STREAMS: usize = 64;
 pub const HEAT_SETTLES: u32 = 6;
 /// Renewals after which a stream that was given away, and is not hot any more, is taken back: a minute.
 pub const COLD_AFTER: u32 = 75;
+/// How long it may take before it is asked whether it is there.
+pub const FORWARD_DOUBTED: Duration = Duration::from_millis(300);
 /// How often it is looked for what took too long.
 pub const FORWARD_LOOKS_EVERY: Duration = Duration::from_millis(200);
 /// What other nodes ask for and was not begun, past which what they say is lost.

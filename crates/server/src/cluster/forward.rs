@@ -1,7 +1,7 @@
 //! Pushes that another node is to decide on, kept until it has answered. Each holds its room in the queue, so that they
 //! are bounded as those are that wait for this node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -70,6 +70,13 @@ impl Forwards {
     /// Those that a node that is gone will not answer, in order.
     pub(super) fn of(&self, node: NodeId) -> Vec<Push> {
         self.take(|forward| forward.to == node)
+    }
+
+    /// Nodes that take long to answer: they may be gone.
+    pub(super) fn slow(&self) -> BTreeSet<NodeId> {
+        let waiting = lock(&self.0);
+        let slow = waiting.pushes.values().filter(|forward| forward.since.elapsed() >= limits::FORWARD_DOUBTED);
+        slow.map(|forward| forward.to).collect()
     }
 
     /// Those that were not answered in time, in order.

@@ -28,6 +28,8 @@ const LENGTH: usize = 4;
 pub(super) enum Head {
     /// Another node is to decide on events.
     Push(Asking),
+    /// It takes long: where nobody listens any more, NATS says so.
+    AreYouThere,
     /// It has decided, or does not.
     Answers { id: u64, decided: bool },
     /// What peers on a node say of themselves.

@@ -136,6 +136,7 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
             Said::Message(message) => message,
         };
         match message::decode(&message) {
+            Some((Head::AreYouThere, _)) => {}
             Some((Head::Push(push), body)) => drop(asked.try_send(serve::Asked { push, body })),
             Some((Head::Answers { id, decided: true }, body)) => {
                 if let Some((push, since)) = nodes.forwards.answered(id) {
@@ -182,13 +183,16 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
     }
 }
 
-/// Decides on what others were to decide on and have not answered in time, for as long as there is a server.
+/// Asks whether those are there who take long, and decides on what was not answered in time, for as long as there is a server.
 async fn give_up_late<L: EventLog, S: StateStore>(shared: Weak<Shared<L, S>>) {
     let mut looks = tokio::time::interval(limits::FORWARD_LOOKS_EVERY);
     loop {
         looks.tick().await;
         let Some(shared) = shared.upgrade() else { return };
-        let late = shared.nodes.as_ref().map(|nodes| nodes.forwards.late());
-        late.into_iter().flatten().for_each(|push| shared.decide(push));
+        let Some(nodes) = &shared.nodes else { return };
+        for node in nodes.forwards.slow() {
+            nodes.say(node, &Head::AreYouThere, &[]);
+        }
+        nodes.forwards.late().into_iter().for_each(|push| shared.decide(push));
     }
 }
