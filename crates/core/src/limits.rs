@@ -155,6 +155,8 @@ pub const DENIED_PAUSE: Millis = Millis(10_000);
 pub const READ_AHEAD: usize = 32;
 /// Names that are looked at one by one before they are searched as a sorted list.
 pub const FEW_NAMES: usize = 8;
+/// Objects that have changed since the digest was last asked for, past which it takes them in at once.
+pub const UNCOUNTED_OBJECTS: usize = 4_096;
 /// Names of fields and collections that a replica keeps to share among objects.
 pub const KNOWN_NAMES: usize = 256;
 

@@ -9,6 +9,7 @@ use crate::codec::cbor;
 use crate::event::Recorded;
 use crate::hash::Digest;
 use crate::holders::{Holders, LookUp};
+use crate::limits;
 use crate::name::{Collection, Key, ObjectId};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::Op;
@@ -191,6 +192,9 @@ impl<W: Watcher> Objects<W> {
             self.watcher.joins(key, is);
         }
         self.live = self.live + u64::from(is_live) - u64::from(was_live);
+        if self.uncounted.len() > limits::UNCOUNTED_OBJECTS {
+            self.count_all();
+        }
     }
 
     /// The digest over all live objects of the stream.

@@ -14,7 +14,7 @@ use crate::edit::Together;
 use crate::limits;
 use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, Millis, Seq};
-use crate::object::{Entry, Object, Write, apply};
+use crate::object::{Entry, Field, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Members, Op};
 use crate::splice::Splices;
 use crate::tables::Tables;
@@ -250,25 +250,18 @@ impl Step {
 
     /// An edit has changed an object that is there before and after.
     fn changed(&mut self, key: &Key, ops: &[&Op], before: &Object, after: &Object) {
-        let mut names: Vec<&FieldName> = Vec::new();
-        for op in ops {
-            match &op.action {
-                Action::Update(edits) => names.extend(edits.iter().map(|(name, _)| name)),
-                Action::Insert(set) | Action::Upsert(set) => names.extend(set.iter().map(|(name, _)| name)),
-                Action::Delete => {}
-            }
-        }
-        names.sort();
-        names.dedup();
-        for name in names {
-            let (was, is) = (before.get(name.as_str()), after.get(name.as_str()));
+        // An edit takes no field away.
+        for (name, Field { value: is, .. }) in after.fields() {
+            let was = before.get(name.as_str());
             let merged = only_edit(ops, name).and_then(|edit| inverse(was, edit));
-            let value = |value: Option<&Value>| value.cloned().unwrap_or(Value::Null);
             let (key, field) = (key.clone(), name.clone());
             match merged {
                 Some(inverse) => self.changes.push(Change::Merged { key, field, inverse }),
-                None if was == is => {}
-                None => self.changes.push(Change::Assigned { key, field, before: value(was), after: value(is) }),
+                None if was == Some(is) => {}
+                None => {
+                    let before = was.cloned().unwrap_or(Value::Null);
+                    self.changes.push(Change::Assigned { key, field, before, after: is.clone() });
+                }
             }
         }
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use fastrand::Rng;
 use support::for_seeds;
 use tapeline_core::codec::json;
-use tapeline_core::name::ObjectId;
-use tapeline_core::object::Object;
+use tapeline_core::name::{Collection, Key, ObjectId};
+use tapeline_core::object::{Entry, Object};
 use tapeline_core::query::{LiveQuery, Query, QueryError};
 use tapeline_core::value::Value;
 
@@ -89,9 +89,12 @@ fn what_is_told_of_a_live_query_is_the_whole_difference() {
         let mut told = Vec::new();
         for _ in 0..30 {
             for _ in 0..random.u8(..10) {
-                live.touch(&change(&mut objects, random));
+                let before = objects.clone();
+                let id = change(&mut objects, random);
+                let was = before.get(&id).cloned().map(Entry::Live);
+                live.touch(&Key { collection: Collection::new("t").unwrap(), id }, was);
             }
-            if let Some(moved) = live.look(|id| objects.get(id).cloned()) {
+            if let Some(moved) = live.look(|key| objects.get(&key.id).cloned()) {
                 assert!(moved.removed.is_sorted() && moved.inserted.is_sorted_by_key(|(place, _)| *place));
                 moved.removed.iter().rev().for_each(|&place| drop(told.remove(place)));
                 moved.inserted.into_iter().for_each(|(place, row)| told.insert(place, row));

@@ -141,9 +141,15 @@ impl Browser {
         match message {
             ToLeader::Commit(commit) => self.leader.take(tab, Commit::decode(&commit).unwrap()),
             ToLeader::Join => {
-                let view = self.leader.whole_view();
-                let tab = self.tabs.iter_mut().find(|known| known.id == tab).unwrap();
-                tab.inbox.extend(view.iter().map(ViewChange::encode));
+                let place = self.tabs.iter().position(|known| known.id == tab).unwrap();
+                let tab = &mut self.tabs[place];
+                if place == 0 {
+                    // The leader lives in this one, which hears nothing of former leaders any more.
+                    tab.inbox.clear();
+                    tab.mirror.hear(self.leader.view_for(&tab.mirror));
+                } else {
+                    tab.inbox.extend(self.leader.whole_view().iter().map(ViewChange::encode));
+                }
             }
         }
     }

@@ -26,8 +26,7 @@ use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, Millis, Seq};
 use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::order;
-use tapeline_core::short_text::SmolStr;
-use tapeline_core::value::{Entries, Value};
+use tapeline_core::value::Value;
 
 use crate::state::{Answer, Answered, Words, answer};
 
@@ -71,11 +70,4 @@ fn millis(time: f64) -> Millis {
 /// A number for JavaScript, as far as it has it.
 fn number(number: u64) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-/// Named values for JavaScript, without those that are null.
-fn record(parts: &[(&'static str, Value)]) -> Vec<u8> {
-    let parts = parts.iter().filter(|(_, value)| *value != Value::Null);
-    let entries = Entries::new(parts.map(|(name, value)| (SmolStr::new(name), value.clone())).collect());
-    tapeline_core::codec::cbor::encode_value(&entries.map_or(Value::Null, Value::Map))
 }

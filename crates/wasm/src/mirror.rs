@@ -34,7 +34,7 @@ extern "C" fn mirror_free(mirror: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn mirror_edit(mirror: u32, bytes: usize, now: f64, draft: bool) -> i32 {
     on(mirror, bytes, &mut |mirror, ops| {
-        let ops = cbor::decode_ops(ops)?;
+        let ops = mirror.read_ops(ops)?;
         if draft {
             mirror.draft(millis(now), ops)?
         } else {

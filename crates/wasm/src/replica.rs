@@ -12,7 +12,7 @@ use tapeline_core::value::{Entries, Value};
 
 use crate::checks::by_page;
 use crate::state::{Answer, Answered, answer, split_bits, text, with};
-use crate::{millis, number, record, row_after};
+use crate::{millis, number, row_after};
 
 /// A replica, perhaps one that is still being read from the device.
 pub(crate) struct Replica {
@@ -218,7 +218,8 @@ extern "C" fn view_page() -> i32 {
 extern "C" fn replica_view_to(replica: u32, mirror: u32) -> i32 {
     answer(0, &mut |state, _| {
         let (replica, mirror) = (state.replicas.get(replica)?, state.mirrors.get(mirror)?);
-        replica.shown().whole_view().into_iter().for_each(|page| mirror.hear(page));
+        let rest = replica.shown().view_for(mirror);
+        mirror.hear(rest);
         Ok(Answer::Nothing)
     })
 }
@@ -388,7 +389,7 @@ fn status(replica: &CoreReplica) -> Vec<u8> {
         diverged,
         ..
     } = replica.status();
-    record(&[
+    cbor::encode_named(&[
         ("open", open.into()),
         ("denied", denied.map_or(Value::Null, Value::text)),
         ("outdated", outdated.into()),
@@ -416,7 +417,7 @@ fn filling(Progress { objects, of, bytes }: Progress) -> Value {
 fn store_record(batch: &StoreBatch) -> Vec<u8> {
     let urgent = batch.rows.iter().any(|row| matches!(row.table, Table::Outbox | Table::Parked));
     let parts = cbor::encode_record(batch).into_iter().map(|part| Value::Bytes(part.into()));
-    record(&[
+    cbor::encode_named(&[
         ("number", number(batch.number)),
         ("whole", batch.whole.into()),
         ("urgent", urgent.into()),

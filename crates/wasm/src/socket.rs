@@ -5,7 +5,6 @@ use tapeline_core::frame::{ClientFrame, ErrorFrame, Hello, PROTOCOL, ServerFrame
 use tapeline_core::numbers::{Channel, SchemaVersion};
 use tapeline_core::value::Value;
 
-use crate::record;
 use crate::state::{Answer, answer, text};
 
 fn say(frame: &ClientFrame) -> i32 {
@@ -49,16 +48,18 @@ fn about_frame(frame: Glance) -> Vec<u8> {
         Glance::Whole(ServerFrame::Error(error)) => about_error(error),
         Glance::Whole(ServerFrame::Welcome(welcome)) => {
             let expires_in = welcome.expires_in.map_or(Value::Null, |left| Value::Int(left.0 as i64));
-            record(&[("kind", "welcome".into()), ("expiresIn", expires_in)])
+            cbor::encode_named(&[("kind", "welcome".into()), ("expiresIn", expires_in)])
         }
-        Glance::Whole(_) => record(&[("kind", "other".into())]),
-        Glance::Stream(None) => record(&[("kind", "other".into())]),
-        Glance::Stream(channel) => record(&[("kind", "stream".into()), ("channel", channel_value(channel))]),
+        Glance::Whole(_) => cbor::encode_named(&[("kind", "other".into())]),
+        Glance::Stream(None) => cbor::encode_named(&[("kind", "other".into())]),
+        Glance::Stream(channel) => {
+            cbor::encode_named(&[("kind", "stream".into()), ("channel", channel_value(channel))])
+        }
     }
 }
 
 fn about_error(error: ErrorFrame) -> Vec<u8> {
-    record(&[
+    cbor::encode_named(&[
         ("kind", "error".into()),
         ("channel", channel_value(error.channel)),
         ("code", error.code.code().into()),

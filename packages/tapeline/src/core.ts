@@ -2,11 +2,12 @@
  * The core, compiled to WebAssembly, as classes: the other side of `crates/wasm`.
  *
  * Nothing is decided here. What goes over is bytes (see `module.ts`); what is structured is CBOR (see `values.ts`); times are
- * milliseconds, ids and random numbers 16 bytes.
+ * milliseconds, ids and random numbers 16 bytes. What is decoded at once stands where the core wrote it, and is good until the
+ * next call.
  */
 
 import type { Checks } from "./checking.js";
-import { always, decoder, encoder, given, NOTHING, numberOf, put, running, told } from "./module.js";
+import { decoder, encoder, given, lent, NOTHING, numberOf, put, running, told } from "./module.js";
 
 /** The replica of one stream: its outbox, its confirmed objects, its place on the log. It lives where the leader is. */
 export class Replica {
@@ -76,7 +77,7 @@ export class Replica {
 
   /** The next record to store, `{number, whole, urgent, parts}`; `flush`: though one is on its way. */
   pollRecord(flush: boolean): Uint8Array | undefined {
-    return given(running().replica_poll_record(this.handle, flush));
+    return lent(running().replica_poll_record(this.handle, flush));
   }
 
   stored(record: number): void {
@@ -142,21 +143,21 @@ export class Replica {
 
   /** Everybody who is present, `{id: state}`, where that has changed. */
   pollPeers(): Uint8Array | undefined {
-    return given(running().replica_poll_peers(this.handle));
+    return lent(running().replica_poll_peers(this.handle));
   }
 
   /** `{open, played, head, behind, pending, oldestPending?, parked, drafts, stored, agreedSeq?, agreedAt?, diverged, …}` */
   status(): Uint8Array {
-    return always(running().replica_status(this.handle));
+    return lent(running().replica_status(this.handle))!;
   }
 
   digest(): string {
-    return decoder.decode(always(running().replica_digest(this.handle)));
+    return decoder.decode(lent(running().replica_digest(this.handle))!);
   }
 
   /** `[[edit, at, refusal, ops, command | null], …]` */
   parked(): Uint8Array {
-    return always(running().replica_parked(this.handle));
+    return given(running().replica_parked(this.handle))!;
   }
 
   /** Drops a refused edit. `false`: there is no such edit. */
@@ -171,17 +172,17 @@ export class Replica {
 
   /** The next command to be run again, `[edit, name, args, at, seed]`; say with `ran` what came of it. */
   pollRun(): Uint8Array | undefined {
-    return given(running().replica_poll_run(this.handle));
+    return lent(running().replica_poll_run(this.handle));
   }
 
   /** One object as it was before an edit, and as ops would leave that, as a row. `key`: `[collection, id]`. */
   getBefore(edit: number, key: Uint8Array, ops: Uint8Array): Uint8Array | undefined {
-    return given(running().replica_get_before(this.handle, edit, key.length, put(key, ops)));
+    return lent(running().replica_get_before(this.handle, edit, key.length, put(key, ops)));
   }
 
   /** All objects of a collection as they were before an edit, `[row, …]` in no order. */
   allBefore(edit: number, collection: string): Uint8Array {
-    return always(running().replica_all_before(this.handle, edit, put(encoder.encode(collection))));
+    return lent(running().replica_all_before(this.handle, edit, put(encoder.encode(collection))))!;
   }
 
   /** A command was run again: 0 with `[ops, objects, collections]`, 1 it refuses, 2 it broke, 3 nobody knows it. */
@@ -269,17 +270,17 @@ export class Mirror {
   /** One object, as a row `[id, {field: value}, conflicts?]`. */
   get(collection: string, id: string): Uint8Array | undefined {
     const name = encoder.encode(collection);
-    return given(running().mirror_get(this.handle, name.length, put(name, encoder.encode(id))));
+    return lent(running().mirror_get(this.handle, name.length, put(name, encoder.encode(id))));
   }
 
   /** One object as ops would leave it, as a row. `key`: `[collection, id]`. */
   getAfter(key: Uint8Array, ops: Uint8Array): Uint8Array | undefined {
-    return given(running().mirror_get_after(this.handle, key.length, put(key, ops)));
+    return lent(running().mirror_get_after(this.handle, key.length, put(key, ops)));
   }
 
   /** The answer to a query now, `[row, …]`. */
   find(query: Uint8Array): Uint8Array {
-    return always(running().mirror_find(this.handle, put(query)));
+    return lent(running().mirror_find(this.handle, put(query)))!;
   }
 
   watch(query: Uint8Array): number {
@@ -298,7 +299,7 @@ export class Mirror {
 
   /** What became of an answer since it was last asked: `[[place, …], [[place, row], …]]`, take out, then put in. */
   look(watch: number): Uint8Array | undefined {
-    return given(running().mirror_look(this.handle, watch));
+    return lent(running().mirror_look(this.handle, watch));
   }
 
   free(): void {
@@ -343,26 +344,26 @@ export class Link {
 
 /** A position between two, `[before | null, after | null]`. */
 export function positionBetween(ends: Uint8Array): string {
-  return decoder.decode(always(running().position_between(put(ends), Math.random() * 2 ** 53)));
+  return decoder.decode(lent(running().position_between(put(ends), Math.random() * 2 ** 53))!);
 }
 
 /** The first frame on a socket. `deflate`: frames may come in DEFLATE. `schema`: 0 where none is said. */
 export function hello(agent: string, token: string | undefined, deflate: boolean, schema: number): Uint8Array {
   const name = encoder.encode(agent);
-  return always(running().hello(name.length, Number(deflate), schema, put(name, encoder.encode(token ?? ""))));
+  return given(running().hello(name.length, Number(deflate), schema, put(name, encoder.encode(token ?? ""))))!;
 }
 
 /** Asks for a sign of life. */
 export function ping(): Uint8Array {
-  return always(running().ping());
+  return given(running().ping())!;
 }
 
 /** Closes a stream. */
 export function closeStream(channel: number): Uint8Array {
-  return always(running().close(channel));
+  return given(running().close(channel))!;
 }
 
 /** What a frame of the server is about: `{kind, channel?, code?, message?, silence?}`. */
 export function about(frame: Uint8Array): Uint8Array {
-  return always(running().about(put(frame)));
+  return lent(running().about(put(frame)))!;
 }

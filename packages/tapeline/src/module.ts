@@ -1,6 +1,6 @@
 /**
- * The module of the core: starting it, and how bytes go over. An argument is written to its input, an answer is copied from
- * its output; what a function answers is a number.
+ * The module of the core: starting it, and how bytes go over. An argument is written to its input, an answer is read from its
+ * output, or copied; what a function answers is a number.
  */
 
 import type { Checks, Objection } from "./checking.js";
@@ -149,27 +149,27 @@ export function put(...parts: Uint8Array[]): number {
   return length;
 }
 
-/** A copy of the first bytes of the core's output. */
-function taken(length: number): Uint8Array {
+/** The first bytes of the core's output, where they stand. */
+function output(length: number): Uint8Array {
   const exports = running();
   const place = exports.output();
-  return bytesOf(exports).slice(place, place + length);
+  return bytesOf(exports).subarray(place, place + length);
 }
 
 /** A number that was answered; an error is thrown. */
 export function told(answer: number): number {
   if (answer !== FAILED) return answer;
-  const words = decoder.decode(taken(running().output_bytes()));
+  const words = decoder.decode(output(running().output_bytes()));
   throw Object.assign(new Error(words), objection?.reason.startsWith(words) && { objection });
 }
 
-/** Bytes that were answered, where there are any; an error is thrown. */
-export function given(answer: number): Uint8Array | undefined {
+/** Bytes that were answered, where there are any, and where they stand: to be read before the core is called again. */
+export function lent(answer: number): Uint8Array | undefined {
   const length = told(answer);
-  return length === NOTHING ? undefined : taken(length);
+  return length === NOTHING ? undefined : output(length);
 }
 
-/** Bytes that there always are. */
-export function always(answer: number): Uint8Array {
-  return given(answer) ?? new Uint8Array(0);
+/** A copy of bytes that were answered, where there are any; an error is thrown. */
+export function given(answer: number): Uint8Array | undefined {
+  return lent(answer)?.slice();
 }

@@ -23,12 +23,23 @@ export interface View {
   all(collection: string): Uint8Array;
 }
 
+/** An op on an object, and where it is written. */
+interface Made {
+  readonly collection: string;
+  readonly id: string;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Writers that nobody uses. */
 const idle: Writer[] = [];
 
 export class Ops {
-  private readonly made: { readonly collection: string; readonly id: string; readonly bytes: Uint8Array }[] = [];
-  private readonly writer = idle.pop() ?? new Writer();
+  private readonly made: Made[] = [];
+  /** All of them, one behind the other; `undefined`: the edit is made. */
+  private writing: Writer | undefined = (idle.pop() ?? new Writer()).openList();
+  /** Where the last one ends. */
+  private end = this.writer.length;
 
   constructor(
     private readonly view: View,
@@ -71,8 +82,8 @@ export class Ops {
   /** One object, as these ops leave it. */
   get<Row>(collection: string, id: string): Row | undefined {
     checkId(id);
-    const own = this.made.filter((op) => op.id === id && op.collection === collection).map(({ bytes }) => bytes);
-    const row = this.view.get(collection, id, own.length > 0 ? this.whole(own) : undefined);
+    const own = this.made.filter((op) => op.id === id && op.collection === collection);
+    const row = this.view.get(collection, id, own.length > 0 ? this.only(own) : undefined);
     return row && new Reader(row).row<Row>();
   }
 
@@ -87,25 +98,34 @@ export class Ops {
     return [...rows.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
   }
 
-  /** All of them, as the core reads them. */
+  /** All of them, as the core reads them: good until the next op is made anywhere. */
   finish(): Uint8Array {
-    const whole = this.whole(this.made.map(({ bytes }) => bytes));
+    const { writer } = this;
+    writer.closeList(this.count);
+    this.writing = undefined;
     // One that an error left with half an edit in it never comes back here.
-    idle.push(this.writer);
-    return whole;
+    idle.push(writer);
+    return writer.written(0, this.end);
   }
 
-  private whole(ops: readonly Uint8Array[]): Uint8Array {
-    this.writer.array(ops.length);
-    for (const op of ops) this.writer.raw(op);
-    return this.writer.finish();
+  private get writer(): Writer {
+    if (!this.writing) throw invalid("this edit is made: make another one");
+    return this.writing;
+  }
+
+  private only(made: readonly Made[]): Uint8Array {
+    const writer = new Writer().array(made.length);
+    for (const { from, to } of made) writer.raw(this.writer.written(from, to));
+    return writer.finish();
   }
 
   private op(kind: number, collection: string, id: string, part: Part, fields: object): void {
     checkId(id);
     const names = Object.keys(checkFields(fields));
     if ("id" in fields) throw invalid("the id of an object never changes: insert another object, and delete this one");
-    const { writer } = this;
+    const { writer, end: from } = this;
+    // What is there past the last one is half of one that could not be made.
+    writer.length = from;
     writer
       .array(names.length ? 4 : 3)
       .uint(kind)
@@ -115,7 +135,8 @@ export class Ops {
       writer.map(1).uint(PARTS.indexOf(part)).map(names.length);
       for (const name of names) writer.name(name, "the field").value((fields as Record<string, unknown>)[name], name);
     }
-    this.made.push({ collection, id, bytes: writer.finish() });
+    this.end = writer.length;
+    this.made.push({ collection, id, from, to: this.end });
   }
 }
 

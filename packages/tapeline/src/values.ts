@@ -26,6 +26,9 @@ const TEXT = 3;
 const LIST = 4;
 const MAP = 5;
 
+/** Bytes of the head of a list that may have any length. */
+const LIST_HEAD = 5;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -33,13 +36,31 @@ const decoder = new TextDecoder();
 export class Writer {
   private bytes = new Uint8Array(256);
   private view = new DataView(this.bytes.buffer);
-  private length = 0;
+  /** How many bytes were written. */
+  length = 0;
 
   /** A copy of what was written; the next writing begins anew. */
   finish(): Uint8Array {
     const written = this.bytes.slice(0, this.length);
     this.length = 0;
     return written;
+  }
+
+  /** What was written from one place up to another, where it stands: good until something else is written there. */
+  written(from: number, to: number): Uint8Array {
+    return this.bytes.subarray(from, to);
+  }
+
+  /** Begins a list of which the length is known later, as all that is written. */
+  openList(): this {
+    this.length = LIST_HEAD;
+    return this;
+  }
+
+  /** Says how long it is. */
+  closeList(items: number): void {
+    this.bytes[0] = (LIST << 5) | 26;
+    this.view.setUint32(1, items);
   }
 
   array(items: number): this {
@@ -55,21 +76,19 @@ export class Writer {
   }
 
   text(text: string): this {
-    const most = text.length * 3;
-    this.room(most + 9);
-    const start = this.length;
     // Most texts are short and plain: their length in bytes is known before they are written.
-    if (text.length < 24) {
-      let place = start + 1;
+    if (text.length < 256) {
+      this.room(text.length + 9);
+      const { bytes, length: start } = this;
+      let place = start + (text.length < 24 ? 1 : 2);
       let at = 0;
       for (; at < text.length; at++) {
         const code = text.charCodeAt(at);
         if (code > 127) break;
-        this.bytes[place++] = code;
+        bytes[place++] = code;
       }
       if (at === text.length) {
-        this.bytes[start] = (TEXT << 5) | at;
-        this.length = place;
+        this.head(TEXT, at).length = place;
         return this;
       }
     }
@@ -218,10 +237,14 @@ export function encode(value: unknown, what: string): Uint8Array {
 /** Reads CBOR that the core wrote. */
 export class Reader {
   private at = 0;
-  private readonly view: DataView;
+  private wide: DataView | undefined;
 
-  constructor(private readonly bytes: Uint8Array) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  constructor(private readonly bytes: Uint8Array) {}
+
+  /** For what takes more than one byte. */
+  private get view(): DataView {
+    this.wide ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+    return this.wide;
   }
 
   /** The number of items of the array, entries of the map, or the number itself, that comes next. */
@@ -242,7 +265,9 @@ export class Reader {
       case BYTES:
         return this.blob(this.length(first));
       case TEXT:
-        return this.characters(this.length(first));
+        if ((first & 31) > COMMON) return this.characters(this.length(first));
+        this.at--;
+        return this.common(texts);
       case LIST: {
         const list = new Array(this.length(first));
         for (let place = 0; place < list.length; place++) list[place] = this.value();
@@ -280,7 +305,7 @@ export class Reader {
   private entries(into: Record<string, unknown>, count: number): Record<string, unknown> {
     for (; count > 0; count--) {
       // Names are text; the parts of what is structured have small numbers.
-      const name = this.bytes[this.at]! >> 5 === TEXT ? this.name() : String(this.size());
+      const name = this.bytes[this.at]! >> 5 === TEXT ? this.common(names) : String(this.size());
       const value = this.value();
       if (name === "__proto__") Object.defineProperty(into, name, { value, enumerable: true });
       else into[name] = value;
@@ -288,12 +313,12 @@ export class Reader {
     return into;
   }
 
-  /** The same few names come again and again: they are made once. */
-  private name(): string {
+  /** A text like those that come again and again, which are made once. `texts`: some of them. */
+  private common(texts: (string | undefined)[]): string {
     const length = this.length(this.bytes[this.at++]!);
     const { bytes, at } = this;
     const slot = (length * 31 + bytes[at]! * 7 + bytes[at + length - 1]! + bytes[at + (length >> 1)]! * 3) & 255;
-    const known = names[slot];
+    const known = texts[slot];
     if (known !== undefined && known.length === length) {
       let same = 0;
       while (same < length && known.charCodeAt(same) === bytes[at + same]) same++;
@@ -302,9 +327,9 @@ export class Reader {
         return known;
       }
     }
-    const name = this.characters(length);
-    if (length > 0 && name.length === length) names[slot] = name;
-    return name;
+    const text = this.characters(length);
+    if (length > 0 && text.length === length) texts[slot] = text;
+    return text;
   }
 
   private blob(length: number): Uint8Array {
@@ -366,6 +391,9 @@ export class Reader {
   }
 }
 
+/** Values of at most so many bytes are often the same: states, names of people, colours. */
+const COMMON = 12;
+const texts: (string | undefined)[] = new Array(256);
 const names: (string | undefined)[] = new Array(256);
 
 /** Reads one value that the core wrote. */

@@ -53,6 +53,8 @@ pub enum Page {
     Last,
     /// The only one.
     Only,
+    /// What a mirror in the same place lacks of the whole view, and what there shows no longer.
+    Rest,
 }
 
 /// How far a leader is with the edits of one tab.
@@ -82,14 +84,14 @@ pub struct Commit {
 }
 
 impl Page {
-    const ALL: [Self; 5] = [Self::Change, Self::First, Self::Next, Self::Last, Self::Only];
+    const ALL: [Self; 6] = [Self::Change, Self::First, Self::Next, Self::Last, Self::Only, Self::Rest];
 
     pub(super) fn begins(self) -> bool {
-        matches!(self, Self::First | Self::Only)
+        matches!(self, Self::First | Self::Only | Self::Rest)
     }
 
     pub(super) fn ends(self) -> bool {
-        matches!(self, Self::Last | Self::Only)
+        matches!(self, Self::Last | Self::Only | Self::Rest)
     }
 }
 
@@ -127,7 +129,7 @@ impl Pages {
 }
 
 impl ViewChange {
-    fn empty(page: Page, played: Seq, tabs: Vec<Heard>) -> Self {
+    pub(crate) fn empty(page: Page, played: Seq, tabs: Vec<Heard>) -> Self {
         Self { page, played, tabs, objects: Vec::new(), moved: Vec::new() }
     }
 

@@ -24,15 +24,19 @@ pub(crate) use change::Pages;
 pub use change::{Commit, Heard, Page, VERSION, ViewChange};
 pub use typed::TypedOn;
 
+use crate::codec::CodecError;
+use crate::codec::cbor::{self, Reader};
 use crate::event::Body;
 use crate::name::{Collection, Key, ObjectId};
+use crate::names::Names;
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
 use crate::object::{Entry, Object, Write, apply};
+use crate::op::Op;
 use crate::query::{LiveQuery, Moved, Query};
 use crate::replica::{self, Commanded, EditError, NewEdit, check_one, published, rehearse};
 use crate::tables::Tables;
-use crate::undo::{Direction, History, Look};
+use crate::undo::{Direction, History};
 use crate::valid::Validity;
 
 /// The copy of a replica's view.
@@ -53,6 +57,7 @@ pub struct Mirror {
     next_to_send: EditId,
     /// What the keys show that edits touch which the leader has not taken.
     ahead: FxHashMap<Key, Option<Entry>>,
+    names: Names,
     /// What edits are checked by.
     validity: Option<Arc<dyn Validity>>,
     /// What this tab can undo.
@@ -77,6 +82,7 @@ impl Mirror {
             stored: EditId::default(),
             next_to_send: EditId::FIRST,
             ahead: FxHashMap::default(),
+            names: Names::default(),
             validity: None,
             history: History::default(),
             watches: Numbered::default(),
@@ -89,6 +95,14 @@ impl Mirror {
     /// the same.
     pub fn check_by(&mut self, validity: Option<Arc<dyn Validity>>) {
         self.validity = validity;
+    }
+
+    /// Reads the ops of an edit, as an app gives them. Their names are shared with those of earlier edits.
+    ///
+    /// # Errors
+    /// Where the bytes are none, or break a limit.
+    pub fn read_ops(&self, ops: &[u8]) -> Result<Vec<Op>, Box<CodecError>> {
+        cbor::read_all_ops(Reader::knowing(ops, &self.names))
     }
 
     /// Makes an edit: all of its ops, or none. It shows at once.
@@ -126,32 +140,22 @@ impl Mirror {
         EditError::check_room(new.ops.len(), self.edits.len())?;
         let (write, validity) = (write_of(draft, self.played, now), self.validity.as_deref().filter(|_| !draft));
         let ahead = rehearse(&new.ops, &write, self.complete, validity, &|key| self.entry(key))?;
-        let body = new.body(self.played, now);
+        let (body, command) = new.into_body(self.played, now);
         EditError::check_bytes(&body)?;
-        let typed = typed::typed_on(&new.ops, &write, &|key| self.entry(key));
-        let mut before = Tables::default();
-        for op in &new.ops {
-            if let Some(object) = self.get(&op.key) {
-                before.insert(op.key.clone(), object.clone());
-            }
+        let typed = typed::typed_on(&body.ops, &write, &|key| self.entry(key));
+        let mut history = std::mem::take(&mut self.history);
+        let (before, after) =
+            (|key: &Key| self.get(key).cloned(), |key: &Key| ahead.get(key)?.as_ref()?.live().cloned());
+        match way {
+            None => history.committed(&body.ops, &before, &after),
+            Some(way) => history.took(way, &body.ops, &before, &after),
         }
+        self.history = history;
         for (key, entry) in ahead {
             self.touch(&key);
             self.ahead.insert(key, entry);
         }
-        let ops = new.ops;
-        self.with_history(before, |history, before, after| match way {
-            None => history.committed(&ops, before, after),
-            Some(way) => history.took(way, &ops, before, after),
-        });
-        Ok(self.push(body, new.command, draft, typed))
-    }
-
-    fn with_history(&mut self, before: Tables<Arc<Object>>, tell: impl FnOnce(&mut History, &dyn Look, &dyn Look)) {
-        let mut history = std::mem::take(&mut self.history);
-        let was = |key: &Key| before.get(key).cloned();
-        tell(&mut history, &was, &|key: &Key| self.get(key).cloned());
-        self.history = history;
+        Ok(self.push(body, command, draft, typed))
     }
 
     /// Takes this tab's last edit back, or makes it again, as a new edit. What others have changed since is left alone,
@@ -197,7 +201,7 @@ impl Mirror {
     pub fn hear(&mut self, change: ViewChange) {
         let begins = change.page.begins();
         if begins {
-            self.stale = Some(self.keys());
+            self.stale = (change.page != Page::Rest).then(|| self.keys().collect());
             // A new leader starts from what is on the device.
             self.taken = self.stored;
         }
@@ -314,8 +318,7 @@ impl Mirror {
     pub fn look(&mut self, watch: u32) -> Option<Moved> {
         self.changed.remove(watch);
         let mut live = self.watches.remove(watch)?;
-        let collection = live.query().collection.clone();
-        let moved = live.look(|id| self.get(&Key { collection: collection.clone(), id: id.clone() }).cloned());
+        let moved = live.look(|key| self.get(key).cloned());
         self.watches.insert(watch, live);
         moved
     }
@@ -327,8 +330,14 @@ impl Mirror {
         }
     }
 
-    fn keys(&self) -> FxHashSet<Key> {
-        self.shown.iter().map(|(key, _)| key).collect()
+    /// All keys under which the leader shows something.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.shown.iter().map(|(key, _)| key)
+    }
+
+    /// Whether the leader shows this very object under a key, as far as was heard.
+    pub(crate) fn has_heard(&self, key: &Key, object: &Arc<Object>) -> bool {
+        self.shown.get(key).is_some_and(|shown| Arc::ptr_eq(shown, object))
     }
 
     /// The leader shows something under a key. Answers whether edits of this tab touch it too.
@@ -355,8 +364,8 @@ impl Mirror {
 
     /// Applies the edits anew that the leader has not taken.
     fn look_ahead(&mut self) {
-        for (key, _) in std::mem::take(&mut self.ahead) {
-            self.touch(&key);
+        for (key, entry) in std::mem::take(&mut self.ahead) {
+            self.touch_from(&key, &entry);
         }
         let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
         for place in untaken..self.edits.len() {
@@ -372,11 +381,15 @@ impl Mirror {
         }
     }
 
-    /// What is shown under a key may be something else now.
+    /// What is shown under a key is about to become something else.
     fn touch(&mut self, key: &Key) {
+        self.touch_from(key, &self.entry(key));
+    }
+
+    fn touch_from(&mut self, key: &Key, was: &Option<Entry>) {
         for (watch, live) in self.watches.iter_mut() {
             if live.query().collection == key.collection {
-                live.touch(&key.id);
+                live.touch(key, was.clone());
                 self.changed.insert(watch, ());
             }
         }

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::Query;
-use crate::name::ObjectId;
-use crate::object::Object;
+use crate::name::{Key, ObjectId};
+use crate::object::{Entry, Object};
 
 /// One object of an answer.
 pub type Found = (ObjectId, Arc<Object>);
@@ -21,9 +21,8 @@ pub struct LiveQuery {
     query: Query,
     /// All that meet the filter, sorted, past the limit too: what comes up from behind it is known.
     rows: Vec<Found>,
-    /// The same by id, as they stand in `rows`.
-    members: FxHashMap<ObjectId, Arc<Object>>,
-    changed: FxHashSet<ObjectId>,
+    /// What those that may have changed were at the last look.
+    changed: FxHashMap<Key, Option<Entry>>,
     looked: bool,
 }
 
@@ -36,14 +35,21 @@ pub struct Moved {
     pub inserted: Vec<(usize, Found)>,
 }
 
+impl Query {
+    /// All that meet the filter among objects of its collection, sorted; more than its limit, where there are.
+    pub(crate) fn found<'a>(&self, objects: &mut dyn Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Vec<Found> {
+        let found = objects.filter(|(id, object)| self.filter.matches(id, object));
+        let mut rows: Vec<Found> = found.map(|(id, object)| (id.clone(), object.clone())).collect();
+        self.order.sort(&mut rows);
+        rows
+    }
+}
+
 impl LiveQuery {
     /// The answer among these objects of the query's collection. The first look tells all of it.
-    pub fn new<'a>(query: Query, objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
-        let found = objects.filter(|(id, object)| query.filter.matches(id, object));
-        let mut rows: Vec<Found> = found.map(|(id, object)| (id.clone(), object.clone())).collect();
-        rows.sort_unstable_by(|a, b| query.order.compare((&a.0, &a.1), (&b.0, &b.1)));
-        let members = rows.iter().cloned().collect();
-        Self { query, rows, members, changed: FxHashSet::default(), looked: false }
+    pub fn new<'a>(query: Query, mut objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
+        let rows = query.found(&mut objects);
+        Self { query, rows, changed: FxHashMap::default(), looked: false }
     }
 
     /// The query.
@@ -56,32 +62,35 @@ impl LiveQuery {
         &self.rows[..self.shown()]
     }
 
-    /// An object of the query's collection may have changed.
-    pub fn touch(&mut self, id: &ObjectId) {
-        if !self.changed.contains(id) {
-            self.changed.insert(id.clone());
+    /// An object of the query's collection is about to change from what it was.
+    pub fn touch(&mut self, key: &Key, was: Option<Entry>) {
+        if !self.changed.contains_key(key) {
+            self.changed.insert(key.clone(), was);
         }
     }
 
     /// What became of the answer since the last look, where something did. `get` tells what an object is now.
-    pub fn look(&mut self, get: impl Fn(&ObjectId) -> Option<Arc<Object>>) -> Option<Moved> {
+    pub fn look(&mut self, get: impl Fn(&Key) -> Option<Arc<Object>>) -> Option<Moved> {
         let was_shown = if self.looked { self.shown() } else { 0 };
-        let mut changed = Vec::new();
-        for id in std::mem::take(&mut self.changed) {
-            let now = get(&id).filter(|object| self.query.filter.matches(&id, object));
-            let same = match (self.members.get(&id), &now) {
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        for (key, was) in std::mem::take(&mut self.changed) {
+            let finds = |object: &Arc<Object>| self.query.filter.matches(&key.id, object);
+            let was = was.as_ref().and_then(Entry::live).filter(|object| finds(object));
+            let now = get(&key).filter(finds);
+            let same = match (was, &now) {
                 (Some(was), Some(now)) => was.has_fields_of(now),
                 (was, now) => was.is_none() && now.is_none(),
             };
             if !same {
-                changed.push((id, now));
+                gone.extend(was.map(|object| (key.id.clone(), object.clone())));
+                new.extend(now.map(|object| (key.id, object)));
             }
         }
-        let removed = self.take_out(&changed);
-        let inserted = self.put_in(changed);
+        let removed = self.take_out(&gone);
+        let inserted = self.put_in(new);
         let first = !std::mem::replace(&mut self.looked, true);
         let moved = match first {
-            true => self.everything(),
+            true => self.clip(0, Vec::new(), (0..self.rows.len()).collect()),
             false => self.clip(was_shown, removed, inserted),
         };
         (first || moved != Moved::default()).then_some(moved)
@@ -91,15 +100,9 @@ impl LiveQuery {
         self.query.limit.unwrap_or(usize::MAX).min(self.rows.len())
     }
 
-    fn everything(&self) -> Moved {
-        Moved { removed: Vec::new(), inserted: self.rows().iter().cloned().enumerate().collect() }
-    }
-
     /// Takes out those that were in the answer. Answers their places, ascending.
-    fn take_out(&mut self, changed: &[(ObjectId, Option<Arc<Object>>)]) -> Vec<usize> {
-        let was = changed.iter().filter_map(|(id, _)| Some((id.clone(), self.members.remove(id)?)));
-        let was: Vec<Found> = was.collect();
-        let mut places: Vec<usize> = was.iter().filter_map(|row| self.place(row).ok()).collect();
+    fn take_out(&mut self, gone: &[Found]) -> Vec<usize> {
+        let mut places: Vec<usize> = gone.iter().filter_map(|row| self.place(row).ok()).collect();
         places.sort_unstable();
         match places.as_slice() {
             [] => {}
@@ -117,16 +120,14 @@ impl LiveQuery {
     }
 
     /// Puts in those that belong to the answer. Answers their places, ascending.
-    fn put_in(&mut self, changed: Vec<(ObjectId, Option<Arc<Object>>)>) -> Vec<usize> {
-        let mut new: Vec<Found> = changed.into_iter().filter_map(|(id, object)| Some((id, object?))).collect();
-        self.members.extend(new.iter().cloned());
+    fn put_in(&mut self, mut new: Vec<Found>) -> Vec<usize> {
         if new.len() == 1 {
             let row = new.remove(0);
             let place = self.place(&row).unwrap_or_else(|place| place);
             self.rows.insert(place, row);
             return vec![place];
         }
-        new.sort_unstable_by(|a, b| self.compare(a, b));
+        self.query.order.sort(&mut new);
         self.merge(new)
     }
 

@@ -174,11 +174,11 @@ impl Replica {
         let rehearsed = rehearse(&ops, &write, !self.lacks_some(), self.validity.as_deref(), &before);
         rehearsed.map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
-        let mut body = new.body(played, pending.body.at);
+        let (mut body, command) = new.into_body(played, pending.body.at);
         self.say_seen(&mut body.ops);
         self.say_unseen(&mut body);
         self.exchange(edit, |pending| {
-            (pending.body, pending.shown, pending.command) = (body, None, new.command);
+            (pending.body, pending.shown, pending.command) = (body, None, command);
             (pending.met, pending.voided) = (false, false);
         });
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::edit::{NewEdit, rehearse};
+use super::edit::rehearse;
 use super::rows::Row;
 use super::{EditError, Replica};
 use crate::event::Body;
@@ -37,6 +37,10 @@ impl Drafts {
 
     pub(super) fn collections(&self) -> impl Iterator<Item = &Collection> {
         self.objects.collections()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.objects.iter().map(|(key, _)| key)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -138,8 +142,8 @@ impl Replica {
     }
 
     /// Whether an edit touches drafts.
-    pub(super) fn touches_drafts(&self, new: &NewEdit) -> bool {
-        self.drafts.len() > 0 && new.ops.iter().any(|op| self.drafts.get(&op.key).is_some())
+    pub(super) fn touches_drafts(&self, ops: &[Op]) -> bool {
+        self.drafts.len() > 0 && ops.iter().any(|op| self.drafts.get(&op.key).is_some())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::edit::{self, Misfit};
 use crate::event::{Body, Command, Read};
 use crate::limits;
 use crate::name::{Collection, Key};
-use crate::numbers::{EditId, Millis};
+use crate::numbers::{EditId, Millis, Seq};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Op};
 use crate::valid::{Objection, Validity};
@@ -53,12 +53,12 @@ impl From<Vec<Op>> for NewEdit {
 }
 
 impl NewEdit {
-    /// What the edit says to others.
-    pub(crate) fn body(&self, base: crate::numbers::Seq, at: Millis) -> Body {
-        let command = self.command.as_ref().map(|commanded| commanded.command.clone());
-        let mut unchanged = self.unchanged.clone();
-        unchanged.extend(self.command.iter().flat_map(Commanded::unchanged));
-        Body { base, at, command, unchanged, ops: self.ops.clone(), on: None }
+    /// What the edit says to others, and how it was made.
+    pub(crate) fn into_body(self, base: Seq, at: Millis) -> (Body, Option<Commanded>) {
+        let Self { ops, mut unchanged, command: commanded } = self;
+        unchanged.extend(commanded.iter().flat_map(Commanded::unchanged));
+        let command = commanded.as_ref().map(|commanded| commanded.command.clone());
+        (Body { base, at, command, unchanged, ops, on: None }, commanded)
     }
 }
 
@@ -127,18 +127,18 @@ impl Replica {
         let write = Write::pending(self.identity.client, base, now);
         let shown =
             rehearse(&new.ops, &write, !self.lacks_some(), self.validity.as_deref(), &|key| self.shown_entry(key))?;
-        let mut body = new.body(base, now);
+        let (mut body, command) = new.into_body(base, now);
         self.say_seen(&mut body.ops);
         self.say_unseen(&mut body);
         EditError::check_bytes(&body)?;
-        if self.touches_drafts(&new) {
+        if self.touches_drafts(&body.ops) {
             self.take_drafts(&mut body, false);
         }
         let edit = self.outbox.next_edit();
         if body.ops.is_empty() {
             return Ok(edit);
         }
-        for (key, entry) in self.add(edit, body, new.command, shown) {
+        for (key, entry) in self.add(edit, body, command, shown) {
             self.view.show(&key, entry);
         }
         Ok(edit)

@@ -24,7 +24,8 @@ use super::play::Place;
 use super::trail::Trail;
 use super::{Moment, Replica};
 use crate::catchup::KeyOrder;
-use crate::codec::{CodecError, cbor};
+use crate::codec::CodecError;
+use crate::codec::cbor::{self, Reader};
 use crate::frame::{End, Filling, Item, Page, Progress};
 use crate::hash::KeyHash;
 use crate::name::{Collection, Key};
@@ -147,7 +148,8 @@ impl Replica {
     /// # Errors
     /// Where it says what this version does not know.
     fn entry_of(&self, item: &Item) -> Result<Option<Arc<Object>>, Box<CodecError>> {
-        let Entry::Live(object) = cbor::decode_entry(&item.entry)? else { return Ok(None) };
+        let entry = cbor::read_entry(Reader::knowing(&item.entry, &self.names))?;
+        let Entry::Live(object) = entry else { return Ok(None) };
         match item.whole {
             true => Ok(Some(object)),
             false => Ok(self.confirmed.get(&item.key).map(|there| there.merged(&object).into())),

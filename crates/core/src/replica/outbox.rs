@@ -389,7 +389,9 @@ impl Outbox {
 
     /// An event of one's own is remembered no longer.
     pub(super) fn forget_kept(&mut self, edit: EditId) {
-        self.kept.retain(|kept| kept.edit != edit);
+        if let Ok(place) = self.kept.binary_search_by_key(&edit, |kept| kept.edit) {
+            self.kept.remove(place);
+        }
     }
 
     /// Finds anew which events of one's own are yet to be played.

@@ -6,7 +6,6 @@
 //! id, and says that nothing of it was seen.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
@@ -470,10 +469,7 @@ impl Replica {
 
     /// The first objects that a window finds among what is held.
     pub(super) fn first_of(&self, query: &Query) -> Vec<Found> {
-        let found = self.confirmed.collection(&query.collection);
-        let found = found.filter(|(id, object)| query.filter.matches(id, object));
-        let mut found: Vec<Found> = found.map(|(id, object)| (id.clone(), Arc::clone(object))).collect();
-        found.sort_unstable_by(|a, b| query.order.compare((&a.0, &a.1), (&b.0, &b.1)));
+        let mut found = query.found(&mut self.confirmed.collection(&query.collection));
         found.truncate(query.limit.unwrap_or(usize::MAX));
         found
     }

@@ -4,12 +4,14 @@
 //! each exactly once: how many it has taken of each tab is stored in one transaction with them, so that a tab that
 //! sends again to a replica that was restored, in another tab, is answered and not doubled.
 
+use std::sync::Arc;
+
 use super::Replica;
 use crate::limits;
-use crate::mirror::{Commit, Heard, Page, Pages, ViewChange, typed};
+use crate::mirror::{Commit, Heard, Mirror, Page, Pages, ViewChange, typed};
 use crate::name::Key;
 use crate::numbers::{EditId, TabId};
-use crate::object::{Entry, Write};
+use crate::object::{Entry, Object, Write};
 
 /// The tabs whose edits were taken, the latest at the end.
 #[derive(Clone, Debug, Default)]
@@ -120,13 +122,34 @@ impl Replica {
 
     /// The whole view in pages, for a mirror that begins, or begins anew. What changes later is told on top of it.
     pub fn whole_view(&self) -> Vec<ViewChange> {
-        let tabs = self.tabs.heard(|_| true, self.storing.on_device());
-        let mut pages = Pages::new(self.history.played, tabs);
-        for collection in self.collections() {
-            for (id, object) in self.collection(&collection) {
-                pages.push(Key { collection: collection.clone(), id: id.clone() }, object.clone());
+        let mut pages = Pages::new(self.history.played, self.all_heard());
+        self.each_shown(&mut |key, object| pages.push(key, object.clone()));
+        pages.done()
+    }
+
+    /// What a mirror in the same place lacks of the whole view.
+    pub fn view_for(&self, mirror: &Mirror) -> ViewChange {
+        let mut rest = ViewChange::empty(Page::Rest, self.history.played, self.all_heard());
+        self.each_shown(&mut |key, object| {
+            if !mirror.has_heard(&key, object) {
+                rest.objects.push((key, Some(object.clone())));
+            }
+        });
+        let gone = mirror.keys().filter(|key| self.get(key).is_none());
+        rest.objects.extend(gone.map(|key| (key, None)));
+        rest
+    }
+
+    fn all_heard(&self) -> Vec<Heard> {
+        self.tabs.heard(|_| true, self.storing.on_device())
+    }
+
+    fn each_shown(&self, tell: &mut dyn FnMut(Key, &Arc<Object>)) {
+        let others = self.view.keys().into_iter().chain(self.drafts.keys());
+        for key in self.confirmed.keys().chain(others.filter(|key| !self.confirmed.knows(key))) {
+            if let Some(object) = self.get(&key) {
+                tell(key, object);
             }
         }
-        pages.done()
     }
 }

@@ -91,7 +91,7 @@ export class Tape {
     const { storage, standing: stood } = this;
     const same = stood?.storage.storage === storage.storage && stood.storage.storageWhy === storage.storageWhy;
     if (same && isSame(stood.status, status)) return undefined;
-    this.standing = { status, storage, parked: this.replica.parked() };
+    this.standing = { status: status.slice(), storage, parked: this.replica.parked() };
     return this.standing;
   }
 

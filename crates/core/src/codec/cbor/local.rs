@@ -34,7 +34,11 @@ use crate::valid::{Change, Changed};
 /// # Errors
 /// Where the bytes are none, or break a limit.
 pub fn decode_ops(bytes: &[u8]) -> Result<Vec<Op>, Box<CodecError>> {
-    let mut reader = Reader::new(bytes);
+    read_all_ops(Reader::new(bytes))
+}
+
+/// Reads the ops of one edit, which are all there is.
+pub(crate) fn read_all_ops(mut reader: Reader<'_>) -> Result<Vec<Op>, Box<CodecError>> {
     let ops = read_ops(&mut reader)?;
     check_end(&reader, "ops")?;
     Ok(ops)

@@ -27,7 +27,7 @@ pub use local::{
     decode_change, decode_key, decode_new_edit, decode_ops, decode_ran, decode_record, encode_change, encode_moved,
     encode_notice, encode_parked, encode_record, encode_row, encode_rows, encode_run,
 };
-pub(crate) use local::{read_commanded, read_ops, read_shown};
+pub(crate) use local::{read_all_ops, read_commanded, read_ops, read_shown};
 pub(crate) use op::{encode_key, read_client, read_key};
 pub(crate) use page::{read_filling, read_progress, read_subscription};
 pub use presence::{encode_peers, encode_presence_head};
@@ -41,7 +41,7 @@ pub(crate) use stored::{
     read_conflicts, read_entry, read_values,
 };
 pub(crate) use value::read_value;
-pub use value::{decode_value, encode_value};
+pub use value::{decode_value, encode_named, encode_value};
 pub(crate) use verdict::{read_lost, read_refusal};
 pub(crate) use writer::{Writer, bytes_size, write_bytes};
 

@@ -16,6 +16,14 @@ pub fn encode_value(value: &Value) -> Vec<u8> {
     writer.finish()
 }
 
+/// Encodes named values as one map, in their order, without those that are null.
+pub fn encode_named(values: &[(&str, Value)]) -> Vec<u8> {
+    let there = || values.iter().filter(|(_, value)| *value != Value::Null);
+    let mut writer = Writer::new();
+    there().fold(writer.map(there().count() as u64), |map, (name, value)| map.text(name).value(value));
+    writer.finish()
+}
+
 /// Reads one value.
 ///
 /// # Errors
