@@ -19,7 +19,7 @@ export type Row<Fields> = Readonly<Fields> & { readonly id: string };
 export class Collection<Fields extends object> extends Edits<Fields> {
   /** @internal */
   constructor(
-    private readonly stream: TabStream,
+    readonly stream: TabStream,
     name: string,
   ) {
     super(name, (run) => {

@@ -34,6 +34,7 @@ export class Held<Fields extends object> {
 
   /** Makes a window longer: it holds so many objects from now on, 1,000 at most. */
   more(limit: number): void {
+    if (!Number.isInteger(limit) || limit < 1) throw invalid("a window holds a whole number of objects, 1 or more");
     const query = { ...this.query, limit };
     this.number = this.stream.holds.more(this.number, this.collection.encodeHeld(query), limit);
     this.query = query;

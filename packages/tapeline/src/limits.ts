@@ -26,6 +26,9 @@ export const SOCKET_BYTES = 1 << 20;
 export const LEADER_SILENCE = 5_000;
 /** How long closing waits for edits to get to the device. */
 export const CLOSING = 10_000;
+/** How long a process may take to remove a lock that another one left, and how long others wait for that. */
+export const LOCK_TURN = 5_000;
+export const LOCK_PAUSE = 20;
 /** Pauses before the device's storage is tried again. */
 export const STORAGE_PAUSE = 5_000;
 /** A timer that comes this much too late means that the machine slept. */

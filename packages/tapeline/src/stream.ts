@@ -57,7 +57,11 @@ export class Stream<Collections extends { [Name in keyof Collections]: object } 
    */
   edit(make: (on: On) => void, { unchanged = [] }: { unchanged?: readonly Read[] } = {}): void {
     const ops = new Ops(this.inner);
-    const made: unknown = make((collection) => new Edits(collection.name, (run) => run(ops)));
+    const made: unknown = make((collection) => {
+      if (collection.stream !== this.inner)
+        throw invalid(`${collection.name} is a collection of the stream ${collection.stream.name}: edit that one`);
+      return new Edits(collection.name, (run) => run(ops));
+    });
     if (made instanceof Promise) throw invalid("an edit is made at once: wait for what it needs before, not within it");
     if (unchanged.length === 0) return this.inner.edit(ops.finish());
     const reads = encode(unchanged, "unchanged");
@@ -115,7 +119,7 @@ export class Stream<Collections extends { [Name in keyof Collections]: object } 
     return this.inner.stored();
   }
 
-  /** Resolves once all edits made so far are recorded by the server, and all it had is played here. */
+  /** Resolves once all edits made so far are recorded by the server, and all that it has told of is played here. */
   synced(): Promise<void> {
     return this.inner.synced();
   }

@@ -4,7 +4,7 @@ import type { Checks } from "./checking.js";
 import type { Command, CommandOptions, Transaction } from "./commands.js";
 import { invalid } from "./errors.js";
 import type { Dial } from "./leader/connection.js";
-import type { Transport } from "./leader/transports.js";
+import { TRANSPORTS, type Transport } from "./leader/transports.js";
 import { checkStream } from "./names.js";
 import type { Connection } from "./status.js";
 import { Stream, type Untyped } from "./stream.js";
@@ -65,6 +65,11 @@ export class Tapeline {
       throw invalid(`the server ${server} is none: write it like wss://example.org`);
     if (!Number.isInteger(options.schema ?? 1) || !((options.schema ?? 1) > 0))
       throw invalid("a schema version is a whole number from 1 on");
+    if (!TRANSPORTS.includes(options.transport ?? "auto"))
+      throw invalid(`a transport is one of ${TRANSPORTS.join(", ")}`);
+    const { storage = "memory" } = options;
+    if (storage !== "device" && storage !== "memory" && typeof storage?.directory !== "string")
+      throw invalid('storage is "device", "memory" or { directory: "…" }');
     await environment.start();
     const app = [options.name, options.subject ?? ""].map(encodeURIComponent).join(":");
     const tab = new Tab({

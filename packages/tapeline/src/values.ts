@@ -290,7 +290,11 @@ export class Reader {
   /** A row: `[id, {field: value}, conflicts?]` as `{id, field: value}`. */
   row<T>(): T {
     const parts = this.size();
-    const row = Object.freeze(this.entries({ id: this.value() }, this.size()));
+    const id = this.value();
+    const fields = this.entries({ id }, this.size());
+    // Others may have given it a field of that name.
+    fields.id = id;
+    const row = Object.freeze(fields);
     if (parts > 2) noteConflicts(row, this.value());
     return row as T;
   }

@@ -181,3 +181,46 @@ test("commands that are none", () => {
   assert.throws(() => stream.run(all, null), { code: "invalid", message: /reads objects by their ids/ });
   assert.throws(() => stream.run(broken, () => {}), { code: "invalid", message: /the arguments is a function/ });
 });
+
+test("an op that cannot be made leaves nothing in an edit, whoever catches its error", async () => {
+  const { stream, tasks } = await newTasks();
+  for (const id of ["a", "b"]) tasks.insert({ id, title: "one" } as Task & { id: string });
+  const wrong = { title: "two", note: new Date() as unknown as string };
+  const attempts = [
+    () => tasks.update("a", wrong),
+    () => stream.edit((on) => on(tasks).update("a", wrong)),
+    () => stream.edit((on) => on(tasks).insert(wrong)),
+  ];
+  for (const attempt of attempts) assert.throws(attempt, { code: "invalid" });
+  stream.edit((on) => {
+    assert.throws(() => on(tasks).update("a", wrong), { code: "invalid" });
+    assert.throws(() => on(tasks).insert({ title: "three", tags: [new Date() as unknown as string] }));
+    on(tasks).delete("b");
+  });
+  assert.deepEqual([...tasks.all()], [{ id: "a", title: "one" }]);
+  const command = db.command(`caught ${stream.name}`, (tx) => {
+    assert.throws(() => tx.collection<Task>("tasks").update("a", wrong));
+    tx.collection<Task>("tasks").upsert("c", { title: "of the command" });
+  });
+  stream.run(command, null);
+  assert.deepEqual(
+    [...tasks.all()].map(({ title }) => title),
+    ["one", "of the command"],
+  );
+});
+
+test("an edit is made of collections of its stream, and is over when it is made", async () => {
+  const { stream, tasks } = await newTasks();
+  const other = await newTasks();
+  assert.throws(() => stream.edit((on) => on(other.tasks).insert({ title: "elsewhere" })), {
+    code: "invalid",
+    message: new RegExp(`a collection of the stream ${other.stream.name}`),
+  });
+  let late: ReturnType<Parameters<Parameters<typeof stream.edit>[0]>[0]> | undefined;
+  stream.edit((on) => {
+    late = on(tasks) as unknown as typeof late;
+    on(tasks).insert({ title: "in time" });
+  });
+  assert.throws(() => late!.insert({ title: "late" }), { code: "invalid", message: /this edit is made/ });
+  assert.deepEqual([tasks.count(), other.tasks.count()], [1, 0]);
+});

@@ -1,7 +1,8 @@
 /** The device in Node: what was written is there after a crash, a torn end is cut away, damage is named, not skipped. */
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,8 +26,11 @@ async function directory(): Promise<string> {
 async function read(where: string, stream = "a/b"): Promise<string[]> {
   const store = await FileStore.open(where);
   const parts: string[] = [];
-  await store.load(stream, (page) => void parts.push(...page.map((part) => Buffer.from(part).toString())));
-  await store.close();
+  try {
+    await store.load(stream, (page) => void parts.push(...page.map((part) => Buffer.from(part).toString())));
+  } finally {
+    await store.close();
+  }
   return parts;
 }
 
@@ -105,7 +109,6 @@ test("a file that is no tape, or of a newer version, is left as it is", async ()
   await writeFile(path, bytes);
   await assert.rejects(read(where), /newer version/);
   assert.deepEqual(await readFile(path), bytes);
-  await rm(join(where, "lock"));
   await writeFile(path, "something else entirely");
   await assert.rejects(read(where), { code: "storage", message: /it is not a tape/ });
 });
@@ -135,6 +138,38 @@ test("a directory belongs to one client at a time; a lock whose process is gone 
   // In a container every process has the same number.
   await writeFile(join(where, "lock"), String(process.pid));
   await (await FileStore.open(where)).close();
+});
+
+const TAKES = `
+  import { Tapeline } from "tapeline";
+  const taken = Tapeline.open({ server: "ws://127.0.0.1:9", name: "app", storage: { directory: process.argv[1] } });
+  console.log(await taken.then(() => "has it", (error) => error.message));
+  process.stdin.on("end", () => process.exit()).resume();
+`;
+
+test("of many processes that find the lock of one that is gone, one takes it over", async () => {
+  for (let round = 0; round < 4; round++) {
+    const where = await directory();
+    const { pid } = spawnSync("true");
+    await writeFile(join(where, "lock"), String(pid));
+    const processes = Array.from({ length: 6 }, () =>
+      spawn(process.execPath, ["--input-type=module", "-e", TAKES, where], { cwd: import.meta.dirname }),
+    );
+    const said = await Promise.all(processes.map(async ({ stdout }) => String((await once(stdout, "data"))[0])));
+    for (const { stdin } of processes) stdin.end();
+    await Promise.all(processes.map((each) => once(each, "exit")));
+    assert.equal(said.filter((words) => words === "has it\n").length, 1, said.join());
+    assert.equal(said.filter((words) => words.includes("in use")).length, 5, said.join());
+  }
+});
+
+test("of many clients of one process, one takes a directory", async () => {
+  const where = await directory();
+  await writeFile(join(where, "lock"), String(process.pid));
+  const opened = await Promise.allSettled(Array.from({ length: 8 }, () => FileStore.open(where)));
+  const stores = opened.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  assert.equal(stores.length, 1);
+  await stores[0]!.close();
 });
 
 test("streams whose names differ in case alone, or are very long, have files of their own", async () => {

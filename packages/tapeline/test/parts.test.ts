@@ -288,3 +288,18 @@ test("parts that come and go at random, on lines that are cut, are what their qu
   assert.deepEqual(new Set(some.issues.all().map((row) => row.id)), wanted);
   await Promise.all([all.db.close(), some.db.close()]);
 });
+
+test("queries for which there is no room wait for it", async () => {
+  const all = await whole("crowded", 700);
+  all.stream.collection("columns").insert({ id: "open" });
+  await all.stream.synced();
+  const { db, issues } = await part("crowded");
+  // What rows refer to is a query more.
+  const held = Array.from({ length: 1_000 }, (_, at) => issues.hold({ where: { at }, with: { column: "columns" } }));
+  const last = held.at(-1)!;
+  for (const hold of held.slice(0, 500)) await hold.ready();
+  assert.throws(() => last.more(-1), { code: "invalid" });
+  for (const hold of held.slice(0, 500)) hold.release();
+  await Promise.all(held.slice(500).map((hold) => hold.ready()));
+  await Promise.all([all.db.close(), db.close()]);
+});

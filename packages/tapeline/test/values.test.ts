@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode, encode, type Value } from "../src/values.js";
+import { decode, encode, Reader, type Value } from "../src/values.js";
 import { pick, type Random, seeded } from "./support/random.js";
 
 const hex = (value: unknown) => Buffer.from(encode(value, "it")).toString("hex");
@@ -49,6 +49,11 @@ test("a field called __proto__ is a field like others", () => {
   const back = decode(encode(fields, "it"));
   assert.deepEqual(Object.keys(back), ["__proto__"]);
   assert.equal(back.admin, undefined);
+});
+
+test("a row has the id of its object, whatever fields it has", () => {
+  const row = new Reader(encode(["mine", { id: "another's", title: "spam" }], "it")).row();
+  assert.deepEqual({ ...(row as object) }, { id: "mine", title: "spam" });
 });
 
 test("bytes that were read do not hold on to what they were read from", () => {

@@ -170,3 +170,9 @@ test("a directory that is in use, and one that cannot be made", async () => {
   await rm(directory, { recursive: true });
   await assert.rejects(Tapeline.open({ ...NOWHERE, name: "app", storage: { directory: "/dev/null/x" } }));
 });
+
+test("transports and storages that are none", async () => {
+  const open = (options: object) => Tapeline.open({ ...NOWHERE, name: "app", ...options });
+  await assert.rejects(open({ transport: "pigeon" }), invalid(/^a transport is one of auto, websocket, sse/));
+  for (const storage of ["disk", 5, {}, null]) await assert.rejects(open({ storage }), invalid(/^storage is "device"/));
+});

@@ -1,7 +1,6 @@
 /** What the tabs hold of one stream that is open in part, and who has yet to hear that all of it is here. */
 
 import type { Replica } from "../core.js";
-import { reportErrors } from "../errors.js";
 import type { Holding } from "../held.js";
 
 interface Hold {
@@ -15,6 +14,8 @@ interface Hold {
 
 export class HeldByTabs {
   private readonly all = new Map<string, Hold>();
+  /** Those for which there was no room. */
+  private readonly waiting = new Set<Hold>();
   private replica: Replica | undefined;
 
   /** The device was read. */
@@ -51,20 +52,30 @@ export class HeldByTabs {
     return ready;
   }
 
+  /** Where there are too many, it waits until another one is released. */
   private subscribe(hold: Hold): void {
-    reportErrors(() => {
+    try {
       hold.number = this.replica?.subscribe(hold.query);
-    });
+    } catch (error) {
+      if (this.waiting.size === 0) console.warn(`tapeline: ${error instanceof Error ? error.message : error}`);
+      this.waiting.add(hold);
+    }
   }
 
   private takeOver(key: string): number | undefined {
     const hold = this.all.get(key);
     this.all.delete(key);
+    if (hold) this.waiting.delete(hold);
     return hold?.number;
   }
 
   private release(key: string): void {
     const number = this.takeOver(key);
-    if (number !== undefined) this.replica!.unsubscribe(number);
+    if (number === undefined) return;
+    this.replica!.unsubscribe(number);
+    const [next] = this.waiting;
+    if (!next) return;
+    this.waiting.delete(next);
+    this.subscribe(next);
   }
 }

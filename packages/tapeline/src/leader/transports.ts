@@ -9,7 +9,8 @@ import type { Dial, Socket, SocketEvents } from "./connection.js";
 const SUBPROTOCOL = "tapeline.v1.cbor";
 
 /** How frames are to be carried: as it turns out to be possible, or by one way alone. */
-export type Transport = "auto" | "websocket" | "sse";
+export const TRANSPORTS = ["auto", "websocket", "sse"] as const;
+export type Transport = (typeof TRANSPORTS)[number];
 
 /** The way that was asked for. */
 export function dialBy(transport: Transport, socket: typeof WebSocket): Dial {

@@ -10,10 +10,11 @@
  */
 
 import { createHash } from "node:crypto";
-import { type FileHandle, mkdir, open, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
 import { TapelineError } from "../errors.js";
+import { LOCK_PAUSE, LOCK_TURN } from "../limits.js";
 import { VERSION } from "../versions.js";
 import { NewerStore, NoStorage, type Store, type StoreRecord } from "./store.js";
 
@@ -39,7 +40,7 @@ export class FileStore implements Store {
   static async open(directory: string): Promise<FileStore> {
     const path = resolve(directory);
     await mkdir(path, { recursive: true });
-    await lock(path);
+    await take(path);
     return new FileStore(path);
   }
 
@@ -181,24 +182,64 @@ function lockOf(directory: string): string {
   return join(directory, "lock");
 }
 
-/** Takes the directory for this process. A lock whose process is gone is taken over. */
+/** Takes the directory for one client of this process. */
+async function take(directory: string): Promise<void> {
+  if (taken.has(directory)) throw inUse(directory, process.pid);
+  taken.add(directory);
+  try {
+    await lock(directory);
+  } catch (error) {
+    taken.delete(directory);
+    throw error;
+  }
+}
+
+/** Takes it for this process. A lock whose process is gone is taken over. */
 async function lock(directory: string): Promise<void> {
   const path = lockOf(directory);
   try {
     await writeFile(path, String(process.pid), { flag: "wx" });
-    taken.add(directory);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     const holder = Number(await readFile(path, "utf8").catch(() => ""));
-    // After a restart another process may have this one's number.
-    const inUse = holder === process.pid ? taken.has(directory) : isRunning(holder);
-    if (!inUse) {
-      await unlink(path).catch(() => {});
-      return lock(directory);
-    }
-    const words = `${path}: the directory is in use by process ${holder}; close that client, or open another directory`;
-    throw new TapelineError("storage", words, true);
+    // After a restart another process may have had this one's number.
+    if (holder !== process.pid && isRunning(holder)) throw inUse(directory, holder);
+    // Whoever has just made it has yet to write in it.
+    if (!holder && (await isNew(path))) await pause();
+    else await removeStale(path, holder);
+    return lock(directory);
   }
+}
+
+function inUse(directory: string, holder: number): TapelineError {
+  const words = `${lockOf(directory)}: the directory is in use by process ${holder}; close that client, or open another directory`;
+  return new TapelineError("storage", words, true);
+}
+
+/** Removes the lock of a process that is gone; of several that want to, one does, and none removes what another has taken. */
+async function removeStale(path: string, holder: number): Promise<void> {
+  const turn = `${path}.turn`;
+  try {
+    await writeFile(turn, "", { flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    // Where it is old, whoever had the turn was killed meanwhile.
+    if (!(await isNew(turn))) await unlink(turn).catch(() => {});
+    return pause();
+  }
+  const now = Number(await readFile(path, "utf8").catch(() => ""));
+  if (now === holder) await unlink(path).catch(() => {});
+  await unlink(turn);
+}
+
+/** Whether a file has come to be so lately that whoever made it may be at it. */
+async function isNew(path: string): Promise<boolean> {
+  const made = await stat(path).catch(() => undefined);
+  return made !== undefined && Date.now() - made.mtimeMs < LOCK_TURN;
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE));
 }
 
 function isRunning(process_: number): boolean {
