@@ -33,6 +33,10 @@ impl Stamp {
     pub const fn pending(client: ClientId) -> Self {
         Self { seq: Seq(u64::MAX), client }
     }
+
+    const fn is_pending(self) -> bool {
+        self.seq.0 == u64::MAX
+    }
 }
 
 /// A write: whose it is, and what its author had seen.
@@ -223,6 +227,12 @@ impl Object {
         self.fields.len() == other.fields.len()
             && self.fields.iter().zip(&other.fields).all(|(a, b)| a.0 == b.0 && a.1.value == b.1.value)
             && self.conflicts() == other.conflicts()
+    }
+
+    /// Whether it was there before whoever wrote last did, and another one has made it.
+    pub(crate) fn was_there(&self) -> bool {
+        let (made, last) = (self.created, self.version.last);
+        made.client != last.client && !made.is_pending() && !last.is_pending()
     }
 
     /// It without the history of its parts: all of it counts as made by whoever wrote last.

@@ -336,7 +336,8 @@ impl Step {
     fn take_back(&self, change: &Change, forced: bool, there: Option<&Object>) -> Option<Op> {
         match change {
             Change::Came(key, made) => {
-                let same = there?.has_fields_of(made);
+                // An insert that met what somebody else had made has made nothing.
+                let same = there.filter(|there| !there.was_there())?.has_fields_of(made);
                 (same || forced).then(|| op(key, Action::Delete))
             }
             Change::Went(key, gone) => {

@@ -305,6 +305,27 @@ fn an_object_comes_back_and_goes_again() {
 }
 
 #[test]
+fn an_object_that_somebody_else_has_made_at_the_same_time_stays() {
+    let (mut server, mut ann, mut ben) = with_numbers();
+    ben.edit(vec![insert("y", &[("a", 2)])]);
+    ann.edit(vec![insert("y", &[("a", 1)])]);
+    settle(&mut server, &mut [&mut ben]);
+    settle(&mut server, &mut [&mut ann, &mut ben]);
+    assert_eq!(ben.device.int("y", "a"), Some(1));
+    assert!(!ann.undo(), "Ben has made it");
+    is_same(&mut ann, &mut ben);
+    // What was one's own alone goes, also after one has worked on it.
+    ann.edit(vec![insert("z", &[("a", 1)])]);
+    ann.edit(vec![set("z", "a", 2)]);
+    settle(&mut server, &mut [&mut ann, &mut ben]);
+    assert!(ann.undo());
+    settle(&mut server, &mut [&mut ann, &mut ben]);
+    assert!(ann.undo());
+    settle(&mut server, &mut [&mut ann, &mut ben]);
+    assert_eq!(ben.device.int("z", "a"), None);
+}
+
+#[test]
 fn members_are_taken_back_one_by_one() {
     let tags = |add: &[&str], remove: &[&str]| {
         let values = |names: &[&str]| names.iter().map(|&name| Value::from(name)).collect();

@@ -76,6 +76,13 @@ pub(super) struct Guard<'a> {
     pub(super) outside: Outside<'a>,
 }
 
+impl Guard<'_> {
+    /// Whether the caller may not know of an object.
+    pub(super) fn hides(&self, key: &Key, object: &Object) -> bool {
+        !self.caller.is_trusted && !self.gate.may_read(self.caller, key, object)
+    }
+}
+
 /// What is decided on one op.
 enum Decision {
     AsAuthored,
@@ -273,6 +280,16 @@ impl Ground<'_> {
     }
 
     fn check_reads(&self, body: &Body, client: ClientId) -> Result<(), Box<Refusal>> {
+        // Of what somebody may not read it does not tell when it has changed.
+        let is_hidden = |read: &&Read| {
+            self.objects
+                .get(&read.key)
+                .zip(self.guard.as_ref())
+                .is_some_and(|(object, guard)| guard.hides(&read.key, object))
+        };
+        if let Some(read) = body.unchanged.iter().find(is_hidden) {
+            return Err(refuse(RefusalCode::NotFound, not_found(&read.key), &read.key, None));
+        }
         let changed = |read: &&Read| match self.objects.entry(&read.key) {
             Some(entry) => has_changed(entry, read, body.base, client),
             None => body.base < self.horizon,

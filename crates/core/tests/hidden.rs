@@ -1,0 +1,77 @@
+//! What somebody may not read tells them nothing by what becomes of their events.
+
+mod peers;
+
+use std::sync::Arc;
+
+use fastrand::Rng;
+use peers::story::ANN;
+use peers::*;
+use tapeline_core::caller::Caller;
+use tapeline_core::event::{Read, RefusalCode};
+use tapeline_core::frame::ServerFrame;
+use tapeline_core::name::{FieldName, Key};
+use tapeline_core::numbers::Incarnation;
+use tapeline_core::object::Object;
+use tapeline_core::op::Edit;
+use tapeline_core::schema::Schema;
+use tapeline_core::sequencer::{Change, Gate, Objection, Sequencer};
+use tapeline_core::state::StreamState;
+use tapeline_core::value::Value;
+
+/// What is open may be read, and all may be done.
+#[derive(Debug)]
+struct Open;
+
+impl Gate for Open {
+    fn objection(&self, _: &Caller, _: &Change<'_>) -> Option<Objection> {
+        None
+    }
+
+    fn invalid(&self, _: &Caller, _: &Change<'_>) -> Option<Objection> {
+        None
+    }
+
+    fn may_read(&self, _: &Caller, _: &Key, object: &Object) -> bool {
+        object.get("open") == Some(&Value::Int(1))
+    }
+}
+
+#[test]
+fn reads_of_what_is_hidden_do_not_tell_when_it_has_changed() {
+    for seed in 0..100 {
+        let mut random = Rng::with_seed(seed);
+        let mut server = Server::new();
+        let (state, schema) = (StreamState::empty(Incarnation(7)), Arc::new(Schema::default()));
+        server.sequencer = Sequencer::new(state, schema, Some(Arc::new(Open)));
+        let mut clients = 0;
+        // Each by another client: what was refused before has no part in it.
+        let mut push = |server: &mut Server, base: u64, read: Option<(&str, &str)>, ops| {
+            clients += 1;
+            let mut event = authored(clients, 1, base, ops);
+            let reads = read.map(|(id, field)| Read { key: key(id), field: FieldName::new(field).ok() });
+            event.body.unchanged.extend(reads);
+            assert!(server.push(ANN, event), "SEED={seed}");
+            server.settle().pop().unwrap().1
+        };
+        push(&mut server, 0, None, vec![insert("seen", &[("open", 1), ("n", 0)])]);
+        push(&mut server, 1, None, vec![insert("hidden", &[("open", 0), ("n", 0)])]);
+        for _ in 0..random.u64(1..8) {
+            let (id, base) = (["seen", "hidden"][random.usize(0..2)], server.log.end().0);
+            push(&mut server, base, None, vec![update(id, "n", Edit::Set(Value::Int(random.i64(..))))]);
+        }
+        let end = server.log.end().0;
+        let mut answers = |id: &str, field: &str| -> Vec<Option<RefusalCode>> {
+            let answer = |base| match push(&mut server, base, Some((id, field)), vec![upsert("own", &[("open", 1)])]) {
+                ServerFrame::Refused { refusal, .. } => Some(refusal.code),
+                _ => None,
+            };
+            (0..=end).map(answer).collect()
+        };
+        assert!(answers("seen", "n").contains(&None), "SEED={seed}");
+        for field in ["n", "open", "none"] {
+            let told = answers("hidden", field);
+            assert!(told.iter().all(|code| *code == Some(RefusalCode::NotFound)), "SEED={seed}: {field}: {told:?}");
+        }
+    }
+}
