@@ -1,6 +1,7 @@
 //! A hundred thousand streams at random: 64 writers, 64 events on their way each.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
@@ -8,6 +9,7 @@ use tapeline_core::event::Authored;
 use tapeline_core::frame::{ClientFrame, ErrorCode, ErrorFrame, Live, ServerFrame};
 use tapeline_core::name::ObjectId;
 use tapeline_core::numbers::{Channel, EventNumber};
+use tokio::sync::Barrier;
 
 use super::Size;
 use super::figures::Figures;
@@ -20,6 +22,8 @@ use crate::wire::{self, Receiver, Sender};
 const STREAMS: u64 = 100_000;
 const WRITERS: u64 = 64;
 const OUTSTANDING: usize = 64;
+/// How often it gives a sign of life while it waits.
+const BEAT: Duration = Duration::from_secs(10);
 /// How long it waits where it is told to send again later.
 const LATER: Duration = Duration::from_millis(100);
 
@@ -79,9 +83,13 @@ impl Writer {
             sender.send(&wire::open(Channel(number as u32), &name, author.client, Live::No)).await?;
             streams.push((author, Vec::new()));
         }
-        for _ in 0..count {
-            super::load::opened(&mut receiver).await?;
-        }
+        let all_opened = async {
+            for _ in 0..count {
+                super::load::opened(&mut receiver).await?;
+            }
+            Ok(())
+        };
+        while_alive(&mut sender, all_opened).await?;
         Ok(Self { sender, receiver, todos, streams, on_their_way: BTreeMap::new(), late: 0 })
     }
 
@@ -98,6 +106,20 @@ impl Writer {
             acknowledged += self.take_answer().await?;
         }
         Ok(acknowledged)
+    }
+
+    /// Waits for the others of a round.
+    pub async fn wait_for_all(&mut self, round: &Barrier) -> Result<(), Failure> {
+        let mut all = pin!(round.wait());
+        let hearing = async {
+            loop {
+                tokio::select! {
+                    _ = &mut all => return Ok(()),
+                    heard = self.receiver.next() => drop(heard?),
+                }
+            }
+        };
+        while_alive(&mut self.sender, hearing).await
     }
 
     /// Writes once to each of its streams, evenly over a time, and waits until all is acknowledged.
@@ -158,6 +180,17 @@ impl Writer {
             }
             ServerFrame::Error(error) => Err(Failure::Refused(error.message)),
             _ => Ok(0),
+        }
+    }
+}
+
+/// Waits for something, giving signs of life meanwhile.
+async fn while_alive(sender: &mut Sender, what: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let (mut what, mut beat) = (pin!(what), tokio::time::interval(BEAT));
+    loop {
+        tokio::select! {
+            done = &mut what => return done,
+            _ = beat.tick() => sender.send(&ClientFrame::Ping).await?,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Many streams that are written to once a minute, open on all nodes: memory follows how many there are, not what they have
 //! been through.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use tokio::sync::Barrier;
 
 use super::nodes::Nodes;
 use crate::bench::Size;
@@ -20,14 +22,24 @@ const ROUNDS: u64 = 2;
 /// Measures it with so many streams.
 pub async fn run(nodes: &Nodes, streams: u64, size: Size, figures: &mut Figures) -> Result<(), Failure> {
     let (each, minute) = (streams.div_ceil(SOCKETS), Duration::from_secs(6 * size.seconds));
-    let open = |place: u64| Writer::open(&nodes.after(place as usize, 0).url, place, each, 0);
+    let all = &Arc::new(Barrier::new(SOCKETS as usize));
+    let open = |place: u64| {
+        let (url, all) = (nodes.after(place as usize, 0).url.clone(), all.clone());
+        spawned(async move {
+            let mut writer = Writer::open(&url, place, each, 0).await?;
+            writer.wait_for_all(&all).await?;
+            Ok(writer)
+        })
+    };
     let mut writers = try_join_all((0..SOCKETS).map(open)).await?;
     figures.add("cluster.streams", (each * SOCKETS) as f64, "1")?;
     add("open_", nodes, figures)?;
     for round in 1..=ROUNDS {
         let rounds = writers.into_iter().map(|mut writer| {
+            let all = all.clone();
             spawned(async move {
                 writer.write_once_each(minute).await?;
+                writer.wait_for_all(&all).await?;
                 Ok(writer)
             })
         });
