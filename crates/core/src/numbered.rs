@@ -44,6 +44,9 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
 
     /// Puts a value in, in place of what stood there.
     pub(crate) fn insert(&mut self, key: K, value: V) {
+        if self.0.back().is_none_or(|(last, _)| *last < key) {
+            return self.0.push_back((key, value));
+        }
         match self.place(key) {
             Ok(place) => self.0[place].1 = value,
             Err(place) => self.0.insert(place, (key, value)),
@@ -90,12 +93,6 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
     }
 
     fn place(&self, key: K) -> Result<usize, usize> {
-        // Mostly it is the last one that is asked for, soon after it was put in.
-        if let Some((last, _)) = self.0.back()
-            && *last <= key
-        {
-            return if *last == key { Ok(self.0.len() - 1) } else { Err(self.0.len()) };
-        }
         self.0.binary_search_by(|(other, _)| other.cmp(&key))
     }
 }

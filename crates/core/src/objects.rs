@@ -1,7 +1,7 @@
 //! The objects of one stream as far as they are in memory, with the digest over all of them.
 //!
-//! The digest is kept by difference: an object about to change leaves it, and joins it again when the digest is
-//! next asked for. A burst of edits to one object so costs one hash, not one an edit.
+//! The digest is kept by difference, once it was asked for: an object about to change leaves it, and joins it again when the
+//! digest is next asked for. A burst of edits to one object so costs one hash, not one an edit.
 
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ use crate::tables::Tables;
 pub struct Objects<W = ()> {
     tables: Tables<Slot>,
     live: u64,
-    digest: Digest,
+    /// `None`: nobody has asked for it yet, and all objects are in memory.
+    digest: Option<Digest>,
     uncounted: Vec<Key>,
     watcher: W,
 }
@@ -54,7 +55,7 @@ enum Counted {
     As(Digest),
     /// It does, with a hash to be computed when it is needed.
     Unknown,
-    /// It does not; the key is in `uncounted`.
+    /// It does not; the key is in `uncounted`, where there is a digest.
     No,
 }
 
@@ -62,13 +63,13 @@ impl Objects {
     /// No object in memory of a stream that has `live` objects with this digest.
     pub fn resume(live: u64, digest: Digest) -> Self {
         let (tables, uncounted) = Default::default();
-        Self { tables, live, digest, uncounted, watcher: () }
+        Self { tables, live, digest: Some(digest), uncounted, watcher: () }
     }
 }
 
 impl Default for Objects {
     fn default() -> Self {
-        Self::resume(0, Digest::EMPTY)
+        Self { digest: None, ..Self::resume(0, Digest::EMPTY) }
     }
 }
 
@@ -76,7 +77,7 @@ impl Objects<Holders> {
     /// The same, where it is asked which objects hold a value in these fields.
     pub(crate) fn held_by(live: u64, digest: Digest, indexes: &[Index]) -> Self {
         let (tables, uncounted) = Default::default();
-        Self { tables, live, digest, uncounted, watcher: Holders::of(indexes) }
+        Self { tables, live, digest: Some(digest), uncounted, watcher: Holders::of(indexes) }
     }
 
     /// Which of them hold what.
@@ -154,7 +155,10 @@ impl<W: Watcher> Objects<W> {
     /// Forgets what is in memory under a key that storage holds. The stream keeps the object. Not where holders are asked
     /// for: what is said of them would not be all any more.
     pub fn evict(&mut self, key: &Key) {
-        self.count_all();
+        match self.get(key) {
+            Some(_) => drop(self.digest()),
+            None => self.count_all(),
+        }
         self.tables.remove(key);
     }
 
@@ -173,13 +177,12 @@ impl<W: Watcher> Objects<W> {
     pub fn change(&mut self, key: &Key, change: impl FnOnce(&mut Option<Entry>)) {
         let table = self.tables.table_mut(&key.collection);
         let slot = table.entry(key.id.clone()).or_insert(Slot { entry: None, counted: Counted::Unknown });
-        match slot.counted {
-            Counted::As(hash) => self.digest = self.digest.minus(hash),
-            Counted::Unknown => self.digest = self.digest.minus(hash_of(key, slot.entry.as_ref())),
-            Counted::No => {}
-        }
-        if !matches!(slot.counted, Counted::No) {
-            slot.counted = Counted::No;
+        let counted = std::mem::replace(&mut slot.counted, Counted::No);
+        if let (Some(digest), Counted::As(_) | Counted::Unknown) = (&mut self.digest, counted) {
+            *digest = digest.minus(match counted {
+                Counted::As(hash) => hash,
+                _ => hash_of(key, slot.entry.as_ref()),
+            });
             self.uncounted.push(key.clone());
         }
         let was_live = slot.entry.as_ref().is_some_and(|entry| entry.live().is_some());
@@ -199,16 +202,23 @@ impl<W: Watcher> Objects<W> {
 
     /// The digest over all live objects of the stream.
     pub fn digest(&mut self) -> Digest {
-        self.count_all();
-        self.digest
-    }
-
-    fn count_all(&mut self) {
+        if self.digest.is_none() {
+            self.uncounted = self.keys().collect();
+        }
+        let digest = self.digest.insert(self.digest.unwrap_or_default());
         for key in std::mem::take(&mut self.uncounted) {
             let Some(slot) = self.tables.get_mut(&key) else { continue };
             let hash = hash_of(&key, slot.entry.as_ref());
             slot.counted = Counted::As(hash);
-            self.digest = self.digest.plus(hash);
+            *digest = digest.plus(hash);
+        }
+        *digest
+    }
+
+    /// Takes into the digest what has left it, where it was asked for.
+    fn count_all(&mut self) {
+        if self.digest.is_some() {
+            self.digest();
         }
     }
 

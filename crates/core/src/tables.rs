@@ -30,8 +30,9 @@ impl<T> Tables<T> {
         self.0[place].1.get_mut(&key.id)
     }
 
-    pub(crate) fn insert(&mut self, key: Key, thing: T) {
-        self.table_mut(&key.collection).insert(key.id, thing);
+    /// Puts something in. Answers what stood there.
+    pub(crate) fn insert(&mut self, key: Key, thing: T) -> Option<T> {
+        self.table_mut(&key.collection).insert(key.id, thing)
     }
 
     pub(crate) fn remove(&mut self, key: &Key) -> Option<T> {

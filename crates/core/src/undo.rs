@@ -155,8 +155,8 @@ impl History {
             if is_text || self.texts.get(change.key()).is_some() {
                 match after.look(change.key()) {
                     Some(object) => self.texts.insert(change.key().clone(), object),
-                    None => drop(self.texts.remove(change.key())),
-                }
+                    None => self.texts.remove(change.key()),
+                };
             }
         }
         if self.texts.len() > limits::UNDO_STEPS {

@@ -95,9 +95,9 @@ fn what_is_told_of_a_live_query_is_the_whole_difference() {
                 live.touch(&Key { collection: Collection::new("t").unwrap(), id }, was);
             }
             if let Some(moved) = live.look(|key| objects.get(&key.id).cloned()) {
-                assert!(moved.removed.is_sorted() && moved.inserted.is_sorted_by_key(|(place, _)| *place));
+                assert!(moved.removed.is_sorted() && moved.inserted.is_sorted());
                 moved.removed.iter().rev().for_each(|&place| drop(told.remove(place)));
-                moved.inserted.into_iter().for_each(|(place, row)| told.insert(place, row));
+                moved.inserted.iter().zip(moved.rows).for_each(|(&place, row)| told.insert(place, row));
             }
             let fresh = LiveQuery::new(query(&text).unwrap(), objects.iter());
             assert_eq!(told, fresh.rows(), "{text}");

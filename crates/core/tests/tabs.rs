@@ -234,9 +234,9 @@ impl Browser {
     /// The answer to a watched query is what the mirror shows, put together from differences alone.
     fn look(&mut self, tab: usize) {
         let tab = &mut self.tabs[tab];
-        let Some(Moved { removed, inserted }) = tab.mirror.look(tab.watch) else { return };
+        let Some(Moved { removed, inserted, rows }) = tab.mirror.look(tab.watch) else { return };
         removed.iter().rev().for_each(|&place| drop(tab.answer.remove(place)));
-        inserted.iter().for_each(|(place, row)| tab.answer.insert(*place, text(row)));
+        inserted.iter().zip(&rows).for_each(|(&place, row)| tab.answer.insert(place, text(row)));
         let now: Vec<String> = tab.mirror.find(things()).iter().map(text).collect();
         assert_eq!(tab.answer, now, "what changed was told");
     }

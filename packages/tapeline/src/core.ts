@@ -297,7 +297,7 @@ export class Mirror {
     return watch === NOTHING ? undefined : watch;
   }
 
-  /** What became of an answer since it was last asked: `[[place, …], [[place, row], …]]`, take out, then put in. */
+  /** What became of an answer since it was last asked: `[[place, …], [place, …], [row, …]]`, take out, then put in. */
   look(watch: number): Uint8Array | undefined {
     return lent(running().mirror_look(this.handle, watch));
   }

@@ -114,9 +114,9 @@ export class Ops {
   }
 
   private only(made: readonly Made[]): Uint8Array {
-    const writer = new Writer().array(made.length);
-    for (const { from, to } of made) writer.raw(this.writer.written(from, to));
-    return writer.finish();
+    const only = new Writer().array(made.length);
+    for (const { from, to } of made) only.raw(this.writer.written(from, to));
+    return only.finish();
   }
 
   private op(kind: number, collection: string, id: string, part: Part, fields: object): void {

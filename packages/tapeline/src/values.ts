@@ -249,7 +249,14 @@ export class Reader {
 
   /** The number of items of the array, entries of the map, or the number itself, that comes next. */
   size(): number {
-    return Number(this.argument(this.bytes[this.at++]! & 31));
+    return this.length(this.bytes[this.at++]!);
+  }
+
+  /** Any number of numbers. */
+  sizes(): number[] {
+    const sizes = new Array<number>(this.size());
+    for (let place = 0; place < sizes.length; place++) sizes[place] = this.size();
+    return sizes;
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: whoever asks knows what stands there.

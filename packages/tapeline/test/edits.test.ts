@@ -44,6 +44,22 @@ test("sets and nested values", async () => {
   assert.deepEqual({ ...tasks.get(id) }, { id, title: "one!", tags: ["b", "c", "d"], where: { city: "Bonn" } });
 });
 
+test("an edit has what could be made, and nothing once it is made", async () => {
+  const { stream, tasks } = await newTasks();
+  const kept: { insert(fields: Task): string }[] = [];
+  stream.edit((on) => {
+    kept.push(on(tasks));
+    on(tasks).insert({ title: "one" });
+    assert.throws(() => on(tasks).insert({ title: "half", where: { city: undefined as never } }), { code: "invalid" });
+    on(tasks).insert({ title: "two" });
+  });
+  assert.deepEqual(
+    tasks.all().map(({ title }) => title),
+    ["one", "two"],
+  );
+  assert.throws(() => kept[0]?.insert({ title: "late" }), { code: "invalid", message: /is made/ });
+});
+
 test("positions sort between their neighbours", () => {
   const middle = positionBetween(null, undefined);
   const [before, after] = [positionBetween(null, middle), positionBetween(middle, null)];

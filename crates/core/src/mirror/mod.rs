@@ -342,13 +342,13 @@ impl Mirror {
 
     /// The leader shows something under a key. Answers whether edits of this tab touch it too.
     fn show(&mut self, key: Key, object: Option<Arc<Object>>) -> bool {
+        let was = match object {
+            Some(object) => self.shown.insert(key.clone(), object),
+            None => self.shown.remove(&key),
+        };
         let met = self.ahead.contains_key(&key);
         if !met {
-            self.touch(&key);
-        }
-        match object {
-            Some(object) => self.shown.insert(key, object),
-            None => drop(self.shown.remove(&key)),
+            self.touch_from(&key, &was.map(Entry::Live));
         }
         met
     }

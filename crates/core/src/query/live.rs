@@ -31,8 +31,10 @@ pub struct LiveQuery {
 pub struct Moved {
     /// Places in the answer as it was, ascending.
     pub removed: Vec<usize>,
-    /// Places in the answer as it is, ascending, with what stands there.
-    pub inserted: Vec<(usize, Found)>,
+    /// Places in the answer as it is, ascending.
+    pub inserted: Vec<usize>,
+    /// What stands there.
+    pub rows: Vec<Found>,
 }
 
 impl Query {
@@ -64,8 +66,9 @@ impl LiveQuery {
 
     /// An object of the query's collection is about to change from what it was.
     pub fn touch(&mut self, key: &Key, was: Option<Entry>) {
-        if !self.changed.contains_key(key) {
-            self.changed.insert(key.clone(), was);
+        // Most are touched once between two looks.
+        if let Some(first) = self.changed.insert(key.clone(), was) {
+            self.changed.insert(key.clone(), first);
         }
     }
 
@@ -93,7 +96,7 @@ impl LiveQuery {
             true => self.clip(0, Vec::new(), (0..self.rows.len()).collect()),
             false => self.clip(was_shown, removed, inserted),
         };
-        (first || moved != Moved::default()).then_some(moved)
+        (first || !moved.removed.is_empty() || !moved.inserted.is_empty()).then_some(moved)
     }
 
     fn shown(&self) -> usize {
@@ -166,7 +169,8 @@ impl LiveQuery {
         let mut into: Vec<usize> = inserted.iter().copied().filter(|&place| place < shown).chain(pulled_in).collect();
         out.sort_unstable();
         into.sort_unstable();
-        Moved { removed: out, inserted: into.into_iter().map(|place| (place, self.rows[place].clone())).collect() }
+        let rows = into.iter().map(|&place| self.rows[place].clone()).collect();
+        Moved { removed: out, inserted: into, rows }
     }
 
     fn place(&self, row: &Found) -> Result<usize, usize> {

@@ -60,7 +60,7 @@ impl Commands {
         for key in &reads.objects {
             match self.readers.get_mut(key) {
                 Some(readers) => readers.push(edit),
-                None => self.readers.insert(key.clone(), vec![edit]),
+                None => drop(self.readers.insert(key.clone(), vec![edit])),
             }
         }
         self.scanners.extend(reads.collections.iter().map(|collection| (collection.clone(), edit)));

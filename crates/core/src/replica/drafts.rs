@@ -50,8 +50,8 @@ impl Drafts {
     pub(super) fn restore(&mut self, key: Key, object: Option<Arc<Object>>) {
         match object {
             Some(object) => self.objects.insert(key, object),
-            None => drop(self.objects.remove(&key)),
-        }
+            None => self.objects.remove(&key),
+        };
     }
 
     pub(super) fn is_dirty(&self) -> bool {

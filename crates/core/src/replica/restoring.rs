@@ -13,12 +13,14 @@ use crate::object::Entry;
 pub struct Restoring {
     replica: Replica,
     meta: Option<Meta>,
+    /// Somebody was told of what was read so far: of the rest when all is read.
+    told: bool,
 }
 
 impl Restoring {
     /// Nothing was read yet. Where nothing will be, it is a new replica under `client`.
     pub fn new(stream: StreamName, client: ClientId, start: Start) -> Self {
-        Self { replica: Replica::new(stream, client, start, Keeping::Device), meta: None }
+        Self { replica: Replica::new(stream, client, start, Keeping::Device), meta: None, told: false }
     }
 
     /// Takes a row.
@@ -32,14 +34,14 @@ impl Restoring {
             Table::Meta => self.meta = Some(row.read_meta()?),
             Table::Objects if there => {
                 let (key, entry): (Key, Entry) = row.read_object(&replica.names)?;
-                replica.changed.insert(key.clone());
                 replica.confirmed.replace(&key, Some(entry));
+                self.changed(key);
             }
             Table::Objects => {
                 let key = row.read_key()?;
                 replica.confirmed.replace(&key, None);
                 replica.confirmed.evict(&key);
-                replica.changed.insert(key);
+                self.changed(key);
             }
             Table::Outbox if there => {
                 let (edit, pending): (EditId, Pending) = row.read_pending()?;
@@ -56,15 +58,22 @@ impl Restoring {
             Table::Drafts => {
                 let key = row.read_key()?;
                 let draft = if there { row.read_object(&replica.names)?.1.live().cloned() } else { None };
-                replica.changed.insert(key.clone());
-                replica.drafts.restore(key, draft);
+                replica.drafts.restore(key.clone(), draft);
+                self.changed(key);
             }
         }
         Ok(())
     }
 
-    /// What was read so far: the confirmed objects, without what is pending.
+    fn changed(&mut self, key: Key) {
+        if !self.told {
+            self.replica.changed.insert(key);
+        }
+    }
+
+    /// What was read so far, to be told to mirrors once: the confirmed objects, without what is pending.
     pub fn so_far(&mut self) -> &mut Replica {
+        self.told = true;
         &mut self.replica
     }
 

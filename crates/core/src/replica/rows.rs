@@ -178,8 +178,7 @@ impl Row {
                     }
                     None => writer.null(),
                 };
-                let absorbed = writer.lost(&pending.lost).array(pending.absorbed.len() as u64);
-                pending.absorbed.iter().fold(absorbed, |absorbed, &place| absorbed.uint(place as u64));
+                writer.lost(&pending.lost).places(&pending.absorbed);
                 writer.finish()
             }),
         )

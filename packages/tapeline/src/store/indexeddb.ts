@@ -48,20 +48,25 @@ export class IndexedDbStore implements Store {
   }
 
   async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
-    let after = 0;
     // Little at first, so that something of a large list shows early.
-    for (let most = 1; ; most = Math.min(most * 4, RECORDS_AT_ONCE)) {
-      const records = this.database.transaction(RECORDS).objectStore(RECORDS);
-      const range = IDBKeyRange.bound([stream, after], [stream, Number.MAX_SAFE_INTEGER], true);
-      const [keys, parts] = await Promise.all([
-        done(records.getAllKeys(range, most)),
-        done(records.getAll(range, most)),
-      ]);
-      if (keys.length === 0) break;
-      after = (keys[keys.length - 1] as [string, number])[1];
-      page(parts);
+    let most = 1;
+    let read = await this.read(stream, 0, most);
+    while (read.parts.length > 0) {
+      most = Math.min(most * 4, RECORDS_AT_ONCE);
+      // The device reads on while these are taken in.
+      const next = this.read(stream, read.last, most);
+      page(read.parts);
+      read = await next;
     }
-    this.last.set(stream, after);
+    this.last.set(stream, read.last);
+  }
+
+  /** Reads the next parts, and the number of the last one that was read by then. */
+  private async read(stream: string, after: number, most: number): Promise<{ parts: Uint8Array[]; last: number }> {
+    const records = this.database.transaction(RECORDS).objectStore(RECORDS);
+    const range = IDBKeyRange.bound([stream, after], [stream, Number.MAX_SAFE_INTEGER], true);
+    const [keys, parts] = await Promise.all([done(records.getAllKeys(range, most)), done(records.getAll(range, most))]);
+    return { parts, last: (keys.at(-1) as [string, number] | undefined)?.[1] ?? after };
   }
 
   async write(stream: string, record: StoreRecord): Promise<void> {

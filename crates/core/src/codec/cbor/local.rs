@@ -8,7 +8,7 @@
 //! row    = [id, {field: value, …}, conflicts?]          ids are text
 //! rows   = [row, …]
 //! change = [stream, collection, id, fields | null, fields | null]             {field: value, …} as they were, and are to be
-//! moved  = [[place, …], [[place, row], …]]              take out, then put in
+//! moved  = [[place, …], [place, …], [row, …]]           take out, then put in
 //! parked = [[edit, at, refusal, [op, …], [name, args] | null], …]
 //! record = [[table, key, value | null], …]
 //! ```
@@ -195,20 +195,14 @@ pub(crate) fn read_shown(reader: &mut Reader<'_>) -> Result<Option<Object>, Box<
 /// Encodes an answer to a query.
 pub fn encode_rows(rows: &[Found]) -> Vec<u8> {
     let mut writer = Writer::with_capacity(16 + 160 * rows.len());
-    rows.iter().fold(writer.array(rows.len() as u64), |writer, (id, object)| writer.row(id, object));
+    writer.rows(rows);
     writer.finish()
 }
 
 /// Encodes what became of an answer to a query.
 pub fn encode_moved(moved: &Moved) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(16 + 160 * moved.inserted.len());
-    let removed = writer.array(2).array(moved.removed.len() as u64);
-    let writer_on = moved.removed.iter().fold(removed, |writer, &place| writer.uint(place as u64));
-    let inserted = writer_on.array(moved.inserted.len() as u64);
-    moved
-        .inserted
-        .iter()
-        .fold(inserted, |writer, (place, (id, object))| writer.array(2).uint(*place as u64).row(id, object));
+    let mut writer = Writer::with_capacity(16 + 160 * moved.rows.len());
+    writer.array(3).places(&moved.removed).places(&moved.inserted).rows(&moved.rows);
     writer.finish()
 }
 
@@ -290,6 +284,14 @@ impl Writer {
         }
         let collections = self.array(reads.collections.len() as u64);
         reads.collections.iter().fold(collections, |writer, collection| writer.text(collection.as_str()))
+    }
+
+    pub(crate) fn places(&mut self, places: &[usize]) -> &mut Self {
+        places.iter().fold(self.array(places.len() as u64), |array, &place| array.uint(place as u64))
+    }
+
+    fn rows(&mut self, rows: &[Found]) -> &mut Self {
+        rows.iter().fold(self.array(rows.len() as u64), |array, (id, object)| array.row(id, object))
     }
 
     fn row(&mut self, id: &ObjectId, object: &Object) -> &mut Self {
