@@ -213,6 +213,11 @@ impl Object {
         self.fields.iter().map(|(name, kept)| (name, self.read(kept)))
     }
 
+    /// What all fields hold, sorted by name.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = (&FieldName, &Value)> {
+        self.fields.iter().map(|(name, kept)| (name, &kept.value))
+    }
+
     fn read<'a>(&self, kept: &'a Kept) -> Field<'a> {
         let version = kept.version.as_ref().map_or(Version::first(self.created), |own| **own);
         Field { value: &kept.value, version }
@@ -228,7 +233,7 @@ impl Object {
     /// It without the history of its parts: all of it counts as made by whoever wrote last.
     #[must_use]
     pub fn collapsed(&self) -> Self {
-        let fields = self.fields.iter().map(|(name, kept)| (name.clone(), kept.value.clone()));
+        let fields = self.values().map(|(name, value)| (name.clone(), value.clone()));
         let made = Self::from_sorted(self.version.last, Version::first(self.version.last), fields);
         made.with(Vec::new(), self.conflicts().to_vec())
     }
@@ -281,7 +286,7 @@ impl Object {
 
     /// Its fields as one value, a map.
     pub fn to_value(&self) -> Value {
-        let entries = self.fields().map(|(name, field)| (SmolStr::new(name.as_str()), field.value.clone()));
+        let entries = self.values().map(|(name, value)| (SmolStr::new(name.as_str()), value.clone()));
         Value::Map(Entries::new(entries.collect()).expect("an object has each field once"))
     }
 

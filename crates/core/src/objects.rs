@@ -107,8 +107,7 @@ impl<W: Watcher> Objects<W> {
 
     /// All live objects of a collection, in no particular order.
     pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        let slots = self.tables.table(collection).into_iter().flatten();
-        slots.filter_map(|(id, slot)| Some((id, slot.entry.as_ref()?.live()?)))
+        self.tables.rows(collection).filter_map(|(id, slot)| Some((id, slot.entry.as_ref()?.live()?)))
     }
 
     /// The names of all collections that have or had an object, sorted.
@@ -117,8 +116,8 @@ impl<W: Watcher> Objects<W> {
     }
 
     /// All keys in memory, in no particular order.
-    pub fn keys(&self) -> impl Iterator<Item = Key> {
-        self.entries().map(|(key, _)| key)
+    pub fn keys(&self) -> Vec<Key> {
+        self.tables.keys()
     }
 
     /// All keys in memory and what is under them, in no particular order.

@@ -251,7 +251,7 @@ impl Mirror {
     /// All objects of a collection, in no particular order.
     #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        let untouched = self.shown.table(collection).into_iter().flatten();
+        let untouched = self.shown.rows(collection);
         let is_ahead = |id: &ObjectId| {
             !self.ahead.is_empty() && self.ahead.contains_key(&Key { collection: collection.clone(), id: id.clone() })
         };
@@ -282,12 +282,12 @@ impl Mirror {
 
     /// The answer to a query now, in its order.
     pub fn find(&self, query: Query) -> Vec<(ObjectId, Arc<Object>)> {
-        self.live(query).rows().to_vec()
+        query.find(&mut self.collection(&query.collection))
     }
 
     fn live(&self, query: Query) -> LiveQuery {
         let collection = query.collection.clone();
-        LiveQuery::new(query, self.collection(&collection))
+        LiveQuery::new(query, &mut self.collection(&collection))
     }
 
     /// Keeps the answer to a query up to date, under the number that is answered.
@@ -328,7 +328,7 @@ impl Mirror {
     }
 
     fn keys(&self) -> FxHashSet<Key> {
-        self.shown.iter().map(|(key, _)| key).collect()
+        self.shown.keys().into_iter().collect()
     }
 
     /// The leader shows something under a key. Answers whether edits of this tab touch it too.

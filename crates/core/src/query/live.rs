@@ -38,10 +38,8 @@ pub struct Moved {
 
 impl LiveQuery {
     /// The answer among these objects of the query's collection. The first look tells all of it.
-    pub fn new<'a>(query: Query, objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
-        let found = objects.filter(|(id, object)| query.filter.matches(id, object));
-        let mut rows: Vec<Found> = found.map(|(id, object)| (id.clone(), object.clone())).collect();
-        rows.sort_unstable_by(|a, b| query.order.compare((&a.0, &a.1), (&b.0, &b.1)));
+    pub fn new<'a>(query: Query, objects: &mut dyn Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
+        let rows = query.matching(objects);
         let members = rows.iter().cloned().collect();
         Self { query, rows, members, changed: FxHashSet::default(), looked: false }
     }

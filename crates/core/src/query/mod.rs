@@ -27,8 +27,11 @@ mod told;
 pub mod window;
 mod written;
 
+use std::sync::Arc;
+
 use crate::limits;
-use crate::name::{Collection, FieldName, NameError};
+use crate::name::{Collection, FieldName, NameError, ObjectId};
+use crate::object::Object;
 use crate::value::Value;
 
 pub use filter::{Filter, Test};
@@ -84,6 +87,21 @@ impl Query {
     /// All objects of a collection.
     pub fn all(collection: Collection) -> Self {
         Self { collection, filter: Filter::Everything, order: Order::default(), limit: None, with: Vec::new() }
+    }
+
+    /// The answer among these objects of its collection.
+    pub fn find<'a>(&self, objects: &mut dyn Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Vec<Found> {
+        let mut found = self.matching(objects);
+        found.truncate(self.limit.unwrap_or(usize::MAX));
+        found
+    }
+
+    /// All that meet the filter, sorted, past the limit too.
+    fn matching<'a>(&self, objects: &mut dyn Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Vec<Found> {
+        let found = objects.filter(|(id, object)| self.filter.matches(id, object));
+        let mut found: Vec<Found> = found.map(|(id, object)| (id.clone(), object.clone())).collect();
+        found.sort_unstable_by(|a, b| self.order.compare((&a.0, &a.1), (&b.0, &b.1)));
+        found
     }
 
     /// Reads a query.

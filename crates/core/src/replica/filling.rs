@@ -30,7 +30,7 @@ use crate::hash::KeyHash;
 use crate::name::{Collection, Key};
 use crate::numbers::{EditId, Seq};
 use crate::object::{Entry, Object};
-use crate::op::{Action, Edit, Op};
+use crate::op::Op;
 
 /// A filling under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,9 @@ impl Replica {
             return Vec::new();
         }
         let unnamed: FxHashSet<KeyHash> = unnamed.iter().copied().collect();
-        self.confirmed.keys().filter(|key| unnamed.contains(&KeyHash::of(key))).collect()
+        let mut named = self.confirmed.keys();
+        named.retain(|key| unnamed.contains(&KeyHash::of(key)));
+        named
     }
 
     /// All that is confirmed is void, as nobody can tell any more what has changed since. It shows until what is there
@@ -120,7 +122,8 @@ impl Replica {
     pub(super) fn index_void(&mut self, order: KeyOrder) {
         let filled = self.history.filling.as_ref();
         let is_void = |key: &Key| filled.is_none_or(|filled| !filled.has(key));
-        let mut void: Vec<Key> = self.confirmed.keys().filter(is_void).collect();
+        let mut void = self.confirmed.keys();
+        void.retain(is_void);
         void.sort_unstable_by(|a, b| order.compare(b, a));
         self.void = void;
     }
@@ -302,12 +305,7 @@ impl Replica {
 
     /// Whether an edit waits until all has come: a splice says which one state of the stream it refers to.
     pub(super) fn waits_for_filling(&self, edit: EditId) -> bool {
-        let splices = |op: &Op| match &op.action {
-            Action::Update(edits) => edits.iter().any(|(_, edit)| matches!(edit, Edit::Splice(_))),
-            _ => false,
-        };
-        let pending = self.outbox.pending.get(edit);
-        self.history.filling.is_some() && pending.is_some_and(|pending| pending.ops().iter().any(splices))
+        self.history.filling.is_some() && self.outbox.pending.get(edit).is_some_and(Pending::has_splices)
     }
 
     /// How far the replica is with being filled, where it is; or with the result of a query, where that is known.

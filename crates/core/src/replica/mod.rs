@@ -297,7 +297,7 @@ impl Replica {
     /// The names of all collections in which something is or was shown, sorted.
     pub fn collections(&self) -> Vec<Collection> {
         let mut names: Vec<_> = self.shown_collections().cloned().collect();
-        names.sort();
+        names.sort_unstable();
         names.dedup();
         names
     }

@@ -127,7 +127,7 @@ impl Pending {
     /// The objects it touches, each once.
     pub(super) fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> = self.body.ops.iter().map(|op| op.key.clone()).collect();
-        keys.sort();
+        keys.sort_unstable();
         keys.dedup();
         keys
     }
@@ -414,7 +414,7 @@ impl Outbox {
         let ours = sealed.filter(|(_, seal, _)| seal.client == client && seal.n > decided);
         let mut ours: Vec<_> =
             ours.map(|(edit, seal, recorded)| (seal.n, recorded.is_none().then_some(edit))).collect();
-        ours.sort_by_key(|(n, _)| *n);
+        ours.sort_unstable_by_key(|(n, _)| *n);
         for (n, edit) in ours {
             // Numbers between two that are pending have their verdict.
             while self.last_sealed().next() < n {

@@ -218,9 +218,7 @@ impl Replica {
             let ours = |client| self.identity.place(client).is_some();
             let unseen = |version: &crate::object::Version| ours(version.last.client) && version.last.seq >= base;
             let fields: Vec<_> = match &op.action {
-                Action::Delete if unseen(&object.version) => {
-                    object.fields().map(|(name, field)| (name, field.value)).collect()
-                }
+                Action::Delete if unseen(&object.version) => object.values().collect(),
                 Action::Delete => Vec::new(),
                 Action::Insert(set) | Action::Upsert(set) => {
                     let written = set.iter().filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
@@ -282,7 +280,7 @@ impl Replica {
         if !as_edited {
             // What it deletes may have taken others with it.
             keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
-            keys.sort();
+            keys.sort_unstable();
             keys.dedup();
         }
         // Earlier edits may still be pending: refused, and made again.

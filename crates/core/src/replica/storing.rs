@@ -279,7 +279,7 @@ impl Replica {
         let mut rows = vec![Row::meta(&self.meta())];
         rows.extend(self.drafts.take_rows());
         let mut keys: Vec<Key> = std::mem::take(&mut self.storing.objects).into_iter().collect();
-        keys.sort();
+        keys.sort_unstable();
         for key in keys {
             let live = self.confirmed.entry(&key).filter(|entry| entry.live().is_some());
             rows.push(Row::object(&key, live));

@@ -6,7 +6,7 @@
 
 use super::Replica;
 use super::outbox::Pending;
-use super::texts::{spliced, texts, value};
+use super::texts::{texts, value};
 use crate::event::Recorded;
 use crate::name::{FieldName, Key};
 use crate::numbers::EditId;
@@ -65,7 +65,7 @@ impl Replica {
     fn move_op(&mut self, edit: EditId, place: usize, was: Option<&Entry>, is: Option<&Entry>, changes: &mut Changes) {
         let Some(pending) = self.outbox.pending.get_mut(edit) else { return };
         let Some(op) = pending.ops().get(place) else { return };
-        let own: Vec<(FieldName, Splices)> = spliced(op).map(|(name, own)| (name.clone(), own.clone())).collect();
+        let own: Vec<(FieldName, Splices)> = op.splices().map(|(name, own)| (name.clone(), own.clone())).collect();
         for (name, own) in own {
             if text(was, &name) == text(is, &name) {
                 continue;
@@ -110,7 +110,7 @@ impl Replica {
             |(edit, place)| self.outbox.pending.get(edit).and_then(|pending: &Pending| pending.ops().get(place));
         let is_typed_on = |by: &&Op| {
             let mut pending = self.view.ops(&by.key).filter_map(pending);
-            pending.any(|op| spliced(op).any(|(name, _)| by.sets(name)))
+            pending.any(|op| op.splices().any(|(name, _)| by.sets(name)))
         };
         let by = event.body.ops.iter().filter(is_typed_on);
         by.map(|by| Assigned { by, trail: self.trail(&by.key) }).collect()
@@ -134,7 +134,7 @@ impl Replica {
     fn void_op(&mut self, edit: EditId, place: usize, is_void: impl Fn(&FieldName) -> bool) {
         let Some(pending) = self.outbox.pending.get_mut(edit) else { return };
         let Some(op) = pending.ops().get(place) else { return };
-        let void: Vec<FieldName> = spliced(op).map(|(name, _)| name).filter(|name| is_void(name)).cloned().collect();
+        let void: Vec<FieldName> = op.splices().map(|(name, _)| name).filter(|name| is_void(name)).cloned().collect();
         for name in &void {
             pending.show(place, name, None);
             pending.voided = true;
@@ -165,7 +165,7 @@ fn text<'e>(entry: Option<&'e Entry>, name: &FieldName) -> Option<&'e crate::val
 fn texts_of(was: Option<&Entry>, is: Option<&Entry>) -> Vec<FieldName> {
     let objects = [was, is].into_iter().flatten().filter_map(Entry::live);
     let mut names: Vec<FieldName> = objects.flat_map(|object| texts(object)).cloned().collect();
-    names.sort();
+    names.sort_unstable();
     names.dedup();
     names
 }

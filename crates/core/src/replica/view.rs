@@ -36,8 +36,7 @@ impl View {
 
     /// The live objects of a collection among the touched.
     pub(super) fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        let table = self.0.table(collection).into_iter().flatten();
-        table.filter_map(|(id, touched)| Some((id, touched.entry.as_ref()?.live()?)))
+        self.0.rows(collection).filter_map(|(id, touched)| Some((id, touched.entry.as_ref()?.live()?)))
     }
 
     pub(super) fn collections(&self) -> impl Iterator<Item = &Collection> {
@@ -46,7 +45,7 @@ impl View {
 
     /// The ids of a collection among the touched.
     pub(super) fn ids(&self, collection: &Collection) -> impl Iterator<Item = &ObjectId> {
-        self.0.table(collection).into_iter().flatten().map(|(id, _)| id)
+        self.0.rows(collection).map(|(id, _)| id)
     }
 
     /// The last pending edit that touches a key.
@@ -67,7 +66,7 @@ impl View {
 
     /// All touched keys.
     pub(super) fn keys(&self) -> Vec<Key> {
-        self.0.iter().map(|(key, _)| key).collect()
+        self.0.keys()
     }
 
     /// A pending op touches a key, after all that touch it already.

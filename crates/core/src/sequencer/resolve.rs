@@ -259,7 +259,7 @@ impl Ground<'_> {
             Fate::Kept => (others, Vec::new()),
             Fate::Changed { kept, lost } => (kept, lost),
         };
-        let restored = last.fields().map(|(name, field)| (name.clone(), field.value.clone()));
+        let restored = last.values().map(|(name, value)| (name.clone(), value.clone()));
         let mut ops = vec![with(op, Action::Upsert(FieldMap::new(restored.collect()).unwrap_or_default()))];
         if !others.is_empty() {
             ops.push(with(op, Action::Update(others)));

@@ -166,8 +166,8 @@ impl Versions {
 impl Writer {
     /// The values of an object's fields, by name.
     pub(crate) fn fields(&mut self, object: &Object) -> &mut Self {
-        let map = self.map(object.fields().len() as u64);
-        object.fields().fold(map, |map, (name, field)| map.text(name.as_str()).value(field.value))
+        let map = self.map(object.values().len() as u64);
+        object.values().fold(map, |map, (name, value)| map.text(name.as_str()).value(value))
     }
 
     fn object(&mut self, object: &Object) {
