@@ -107,5 +107,5 @@ impl Drop for Held {
 
 fn found(replica: &Replica, number: QueryNumber) -> Vec<(ObjectId, Arc<Object>)> {
     let Some(query) = replica.query(number) else { return Vec::new() };
-    query.find(&mut replica.collection(&query.collection))
+    query.find(replica.collection(&query.collection))
 }

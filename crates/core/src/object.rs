@@ -251,10 +251,11 @@ impl Object {
     #[must_use]
     pub fn merged(&self, changed: &Self) -> Self {
         let stays = |name: &FieldName| changed.get(name.as_str()).is_none();
-        let mut fields: Vec<_> = self.fields().filter(|(name, _)| stays(name)).chain(changed.fields()).collect();
+        let mut fields: Vec<_> = changed.fields().collect();
+        fields.extend(self.fields().filter(|(name, _)| stays(name)));
         fields.sort_unstable_by_key(|(name, _)| *name);
-        let members = self.members().iter().filter(|(name, _)| stays(name)).chain(changed.members());
-        let members = members.cloned().collect();
+        let mut members: Vec<_> = self.members().iter().filter(|(name, _)| stays(name)).cloned().collect();
+        members.extend_from_slice(changed.members());
         Self::of(changed.created, changed.version, fields).with(members, changed.conflicts().to_vec())
     }
 

@@ -68,8 +68,15 @@ impl<T> Tables<T> {
     }
 
     /// All keys, in no particular order within a collection.
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub(crate) fn keys(&self) -> Vec<Key> {
-        self.iter().map(|(key, _)| key).collect()
+        let mut keys = Vec::new();
+        for (collection, table) in &self.0 {
+            for id in table.keys() {
+                keys.push(Key { collection: collection.clone(), id: id.clone() });
+            }
+        }
+        keys
     }
 
     /// Everything, in no particular order within a collection.

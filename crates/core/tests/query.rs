@@ -85,7 +85,7 @@ fn what_is_told_of_a_live_query_is_the_whole_difference() {
         let text = format!(r#"{{"collection":"t","where":{filter},"orderBy":{order}{limit}}}"#);
         let mut objects = BTreeMap::new();
         (0..random.u8(..20)).for_each(|_| drop(change(&mut objects, random)));
-        let mut live = LiveQuery::new(query(&text).unwrap(), &mut objects.iter());
+        let mut live = LiveQuery::new(query(&text).unwrap(), objects.iter());
         let mut told = Vec::new();
         for _ in 0..30 {
             for _ in 0..random.u8(..10) {
@@ -96,7 +96,7 @@ fn what_is_told_of_a_live_query_is_the_whole_difference() {
                 moved.removed.iter().rev().for_each(|&place| drop(told.remove(place)));
                 moved.inserted.into_iter().for_each(|(place, row)| told.insert(place, row));
             }
-            let fresh = LiveQuery::new(query(&text).unwrap(), &mut objects.iter());
+            let fresh = LiveQuery::new(query(&text).unwrap(), objects.iter());
             assert_eq!(told, fresh.rows(), "{text}");
         }
     });

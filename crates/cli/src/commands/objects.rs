@@ -44,7 +44,7 @@ async fn print_past(server: &str, asked: &Objects, at: Seq) -> Result<(), Failur
         None => objects.collections().cloned().map(Query::all).collect(),
     };
     for query in queries {
-        for (id, object) in query.find(&mut objects.collection(&query.collection)) {
+        for (id, object) in query.find(objects.collection(&query.collection)) {
             let key = Key { collection: query.collection.clone(), id };
             output::line(json::object_to_json(&key, &object))?;
         }

@@ -282,12 +282,12 @@ impl Mirror {
 
     /// The answer to a query now, in its order.
     pub fn find(&self, query: Query) -> Vec<(ObjectId, Arc<Object>)> {
-        query.find(&mut self.collection(&query.collection))
+        query.find(self.collection(&query.collection))
     }
 
     fn live(&self, query: Query) -> LiveQuery {
         let collection = query.collection.clone();
-        LiveQuery::new(query, &mut self.collection(&collection))
+        LiveQuery::new(query, self.collection(&collection))
     }
 
     /// Keeps the answer to a query up to date, under the number that is answered.

@@ -38,8 +38,12 @@ pub struct Moved {
 
 impl LiveQuery {
     /// The answer among these objects of the query's collection. The first look tells all of it.
-    pub fn new<'a>(query: Query, objects: &mut dyn Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
+    pub fn new<'a>(query: Query, objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
         let rows = query.matching(objects);
+        Self::of(query, rows)
+    }
+
+    fn of(query: Query, rows: Vec<Found>) -> Self {
         let members = rows.iter().cloned().collect();
         Self { query, rows, members, changed: FxHashSet::default(), looked: false }
     }
@@ -124,7 +128,7 @@ impl LiveQuery {
             self.rows.insert(place, row);
             return vec![place];
         }
-        new.sort_unstable_by(|a, b| self.compare(a, b));
+        self.query.sort(&mut new);
         self.merge(new)
     }
 
@@ -158,9 +162,10 @@ impl LiveQuery {
         let survives = |was: &usize| removed.binary_search(was).is_err();
         let pushed_out = (0..was_shown).rev().filter(survives).take_while(|&was| place_now(was) >= shown);
         let pulled_in = (was_shown..total).filter(survives).map(place_now).take_while(|&now| now < shown);
-        let mut out: Vec<usize> =
-            removed.iter().copied().filter(|&place| place < was_shown).chain(pushed_out).collect();
-        let mut into: Vec<usize> = inserted.iter().copied().filter(|&place| place < shown).chain(pulled_in).collect();
+        let mut out: Vec<usize> = removed.iter().copied().filter(|&place| place < was_shown).collect();
+        let mut into: Vec<usize> = inserted.iter().copied().filter(|&place| place < shown).collect();
+        out.extend(pushed_out);
+        into.extend(pulled_in);
         out.sort_unstable();
         into.sort_unstable();
         Moved { removed: out, inserted: into.into_iter().map(|place| (place, self.rows[place].clone())).collect() }

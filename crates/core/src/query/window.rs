@@ -35,7 +35,7 @@ impl Window {
     /// them or not.
     pub fn new(query: Arc<Query>, rows: Vec<Found>, is_all: bool) -> Self {
         let mut window = Self { query, rows, is_all };
-        window.rows.sort_unstable_by(|a, b| window.query.order.compare((&a.0, &a.1), (&b.0, &b.1)));
+        window.query.sort(&mut window.rows);
         window.clip();
         window
     }

@@ -296,14 +296,12 @@ impl Replica {
 
     /// The names of all collections in which something is or was shown, sorted.
     pub fn collections(&self) -> Vec<Collection> {
-        let mut names: Vec<_> = self.shown_collections().cloned().collect();
+        let mut names: Vec<_> = self.confirmed.collections().cloned().collect();
+        names.extend(self.view.collections().cloned());
+        names.extend(self.drafts.collections().cloned());
         names.sort_unstable();
         names.dedup();
         names
-    }
-
-    fn shown_collections(&self) -> impl Iterator<Item = &Collection> {
-        self.confirmed.collections().chain(self.view.collections()).chain(self.drafts.collections())
     }
 
     /// The digest over the confirmed objects.

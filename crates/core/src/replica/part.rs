@@ -474,7 +474,7 @@ impl Replica {
 
     /// The first objects that a window finds among what is held.
     pub(super) fn first_of(&self, query: &Query) -> Vec<Found> {
-        query.find(&mut self.confirmed.collection(&query.collection))
+        query.find(self.confirmed.collection(&query.collection))
     }
 
     /// Edits of objects that are not held say that nothing of them was seen. Where an edit depends on what it read of

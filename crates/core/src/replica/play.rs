@@ -13,7 +13,7 @@ use crate::event::{Lost, Recorded};
 use crate::frame::Events;
 use crate::hash::Digest;
 use crate::limits;
-use crate::name::Key;
+use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, EditId, EventNumber, Seq};
 use crate::op::{Action, Edit, Op};
 use crate::part::could_become;
@@ -217,28 +217,25 @@ impl Replica {
             }
             let ours = |client| self.identity.place(client).is_some();
             let unseen = |version: &crate::object::Version| ours(version.last.client) && version.last.seq >= base;
-            let fields: Vec<_> = match &op.action {
-                Action::Delete if unseen(&object.version) => object.values().collect(),
-                Action::Delete => Vec::new(),
-                Action::Insert(set) | Action::Upsert(set) => {
-                    let written = set.iter().filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
-                    written
-                        .filter(|(_, field)| unseen(&field.version))
-                        .map(|(name, field)| (name, field.value))
-                        .collect()
+            let mut fields = Vec::new();
+            let mut written = |name: &FieldName| {
+                if let Some(field) = object.field(name.as_str()).filter(|field| unseen(&field.version)) {
+                    fields.push((name.clone(), field.value.clone()));
                 }
+            };
+            match &op.action {
+                Action::Insert(set) | Action::Upsert(set) => set.iter().for_each(|(name, _)| written(name)),
                 Action::Update(edits) => {
                     let set =
                         edits.iter().filter(|(name, edit)| self.outbox.is_written_over(&op.key, name, edit, base));
-                    let written = set.filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
-                    written
-                        .filter(|(_, field)| unseen(&field.version))
-                        .map(|(name, field)| (name, field.value))
-                        .collect()
+                    set.for_each(|(name, _)| written(name));
                 }
-            };
+                Action::Delete if unseen(&object.version) => {
+                    fields = object.values().map(|(name, value)| (name.clone(), value.clone())).collect();
+                }
+                Action::Delete => {}
+            }
             if !fields.is_empty() {
-                let fields = fields.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
                 let overwritten = Notice::Overwritten {
                     seq: event.seq,
                     key: op.key.clone(),

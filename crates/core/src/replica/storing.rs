@@ -205,8 +205,9 @@ impl Replica {
         let changed_since = |edit: EditId| {
             storing.pending.contains(edit) || storing.on_its_way.iter().any(|later| later.pending.contains(edit))
         };
-        for edit in done.pending.keys().filter(|&edit| !changed_since(edit)) {
-            let pending = self.outbox.pending.get_mut(edit);
+        for edit in done.pending.keys() {
+            let unchanged = !changed_since(edit);
+            let pending = self.outbox.pending.get_mut(edit).filter(|_| unchanged);
             if let Some(seal) = pending.and_then(|pending| pending.seal.as_mut()) {
                 seal.stored = true;
             }
@@ -284,7 +285,9 @@ impl Replica {
             let live = self.confirmed.entry(&key).filter(|entry| entry.live().is_some());
             rows.push(Row::object(&key, live));
         }
-        rows.extend(self.storing.pending.keys().map(|edit| Row::pending(edit, self.outbox.pending.get(edit))));
+        for edit in self.storing.pending.keys() {
+            rows.push(Row::pending(edit, self.outbox.pending.get(edit)));
+        }
         let mut forgotten = self.storing.kept.clone();
         for kept in self.outbox.kept.iter().filter(|kept| self.storing.kept.contains(kept.edit)) {
             forgotten.remove(kept.edit);
@@ -293,7 +296,9 @@ impl Replica {
         for edit in forgotten.keys() {
             rows.push(Row::kept(edit, None));
         }
-        rows.extend(self.storing.parked.keys().map(|edit| Row::parked(edit, self.outbox.parked.get(edit))));
+        for edit in self.storing.parked.keys() {
+            rows.push(Row::parked(edit, self.outbox.parked.get(edit)));
+        }
         rows
     }
 

@@ -163,8 +163,10 @@ fn text<'e>(entry: Option<&'e Entry>, name: &FieldName) -> Option<&'e crate::val
 
 /// The fields that hold text or bytes, once or now.
 fn texts_of(was: Option<&Entry>, is: Option<&Entry>) -> Vec<FieldName> {
-    let objects = [was, is].into_iter().flatten().filter_map(Entry::live);
-    let mut names: Vec<FieldName> = objects.flat_map(|object| texts(object)).cloned().collect();
+    let mut names = Vec::new();
+    for object in [was, is].map(|entry| entry.and_then(Entry::live)).into_iter().flatten() {
+        names.extend(texts(object).cloned());
+    }
     names.sort_unstable();
     names.dedup();
     names
