@@ -1,17 +1,16 @@
 //! A map by numbers that are mostly given out in order and mostly taken away from the front, such as edits.
 //!
-//! One ring of memory, sorted: cheap at both ends, and a fraction of the code that a tree is, which a browser has to
-//! download.
+//! One queue, sorted: cheap at both ends, and a fraction of the code that a tree is, which a browser has to download.
 
-use std::collections::VecDeque;
+use crate::queue::Queue;
 
 /// Values by number, ascending.
 #[derive(Clone, Debug)]
-pub(crate) struct Numbered<K, V>(VecDeque<(K, V)>);
+pub(crate) struct Numbered<K, V>(Queue<(K, V)>);
 
 impl<K, V> Default for Numbered<K, V> {
     fn default() -> Self {
-        Self(VecDeque::new())
+        Self(Queue::default())
     }
 }
 
@@ -29,17 +28,16 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
     }
 
     pub(crate) fn get(&self, key: K) -> Option<&V> {
-        let place = self.place(key).ok()?;
-        self.0.get(place).map(|(_, value)| value)
+        self.0.get(self.place(key)?).map(|(_, value)| value)
     }
 
     pub(crate) fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        let place = self.place(key).ok()?;
+        let place = self.place(key)?;
         self.0.get_mut(place).map(|(_, value)| value)
     }
 
     pub(crate) fn contains(&self, key: K) -> bool {
-        self.place(key).is_ok()
+        self.place(key).is_some()
     }
 
     /// Puts a value in, in place of what stood there.
@@ -47,14 +45,15 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
         if self.0.back().is_none_or(|(last, _)| *last < key) {
             return self.0.push_back((key, value));
         }
-        match self.place(key) {
-            Ok(place) => self.0[place].1 = value,
-            Err(place) => self.0.insert(place, (key, value)),
+        let place = self.0.partition_point(|(other, _)| *other < key);
+        match self.0.get_mut(place).filter(|(other, _)| *other == key) {
+            Some((_, there)) => *there = value,
+            None => self.0.insert(place, (key, value)),
         }
     }
 
     pub(crate) fn remove(&mut self, key: K) -> Option<V> {
-        let place = self.place(key).ok()?;
+        let place = self.place(key)?;
         self.0.remove(place).map(|(_, value)| value)
     }
 
@@ -80,8 +79,8 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
 
     /// All from `first` on.
     pub(crate) fn since(&self, first: K) -> impl Iterator<Item = (K, &V)> {
-        let place = self.place(first).unwrap_or_else(|place| place);
-        self.0.range(place..).map(|(key, value)| (*key, value))
+        let place = self.0.partition_point(|(key, _)| *key < first);
+        self.0.since(place).map(|(key, value)| (*key, value))
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
@@ -92,8 +91,9 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
         self.0.iter().map(|(key, _)| *key)
     }
 
-    fn place(&self, key: K) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| other.cmp(&key))
+    fn place(&self, key: K) -> Option<usize> {
+        let place = self.0.partition_point(|(other, _)| *other < key);
+        self.0.get(place).filter(|(other, _)| *other == key).map(|_| place)
     }
 }
 

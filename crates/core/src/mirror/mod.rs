@@ -15,7 +15,6 @@
 mod change;
 pub(crate) mod typed;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -30,6 +29,7 @@ use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
 use crate::object::{Entry, Object, Write, apply};
 use crate::query::{LiveQuery, Moved, Query};
+use crate::queue::Queue;
 use crate::replica::{self, Commanded, EditError, NewEdit, check_one, published, rehearse};
 use crate::tables::Tables;
 use crate::undo::{Direction, History, Look};
@@ -46,7 +46,7 @@ pub struct Mirror {
     stale: Option<FxHashSet<Key>>,
     complete: bool,
     /// Edits of this tab that are not known to be on the device, in order.
-    edits: VecDeque<Commit>,
+    edits: Queue<Commit>,
     last: EditId,
     taken: EditId,
     stored: EditId,
@@ -71,7 +71,7 @@ impl Mirror {
             played: Seq::FIRST,
             stale: None,
             complete: false,
-            edits: VecDeque::new(),
+            edits: Queue::default(),
             last: EditId::default(),
             taken: EditId::default(),
             stored: EditId::default(),
@@ -360,7 +360,8 @@ impl Mirror {
         }
         let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
         for place in untaken..self.edits.len() {
-            let Commit { body: Body { base, at, mut ops, .. }, typed, draft, .. } = self.edits[place].clone();
+            let Some(commit) = self.edits.get(place).cloned() else { return };
+            let Commit { body: Body { base, at, mut ops, .. }, typed, draft, .. } = commit;
             let write = write_of(draft, base, at);
             typed::move_to(&mut ops, &typed, &write, &|key| self.entry(key));
             for op in ops {

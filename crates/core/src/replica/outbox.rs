@@ -1,6 +1,5 @@
 //! The outbox: edits that are not yet on the log as far as the replica has played it, and what became of the rest.
 
-use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use super::Replica;
@@ -13,16 +12,17 @@ use crate::name::Key;
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, EventNumber, Millis, Seq};
 use crate::op::Op;
+use crate::queue::Queue;
 
 /// Edits in the order they were made.
 #[derive(Debug)]
 pub(super) struct Outbox {
     pub(super) pending: Numbered<EditId, Pending>,
     /// One's own events that are on the log, kept for a server that comes back from an older backup.
-    pub(super) kept: VecDeque<Kept>,
+    pub(super) kept: Queue<Kept>,
     pub(super) parked: Numbered<EditId, Parked>,
     /// The edits sealed under the present identity, by number from `first` on; those with a verdict are `None`.
-    sealed: VecDeque<Option<EditId>>,
+    sealed: Queue<Option<EditId>>,
     /// The number of the first of `sealed`.
     first: EventNumber,
     /// Events of one's own that are on the log, or may be, and are yet to be played.
@@ -146,9 +146,9 @@ impl Default for Outbox {
     fn default() -> Self {
         Self {
             pending: Numbered::default(),
-            kept: VecDeque::new(),
+            kept: Queue::default(),
             parked: Numbered::default(),
-            sealed: VecDeque::new(),
+            sealed: Queue::default(),
             first: EventNumber::FIRST,
             awaited: Numbered::default(),
             former: false,
@@ -204,7 +204,7 @@ impl Outbox {
     pub(super) fn undecided_through(&self, last: EventNumber) -> Vec<(EventNumber, EditId)> {
         let mut undecided = Vec::new();
         let mut n = self.first;
-        for edit in &self.sealed {
+        for edit in self.sealed.iter() {
             undecided.extend(edit.filter(|_| n <= last).map(|edit| (n, edit)));
             n = n.next();
         }
@@ -312,7 +312,7 @@ impl Outbox {
         let (mut events, mut bytes) = (Vec::new(), 0);
         self.next_to_send = self.next_to_send.max(self.first);
         let sent = usize::try_from(self.next_to_send.since(self.first)).unwrap_or(usize::MAX);
-        for edit in self.sealed.iter().skip(sent) {
+        for edit in self.sealed.since(sent) {
             let pending = edit.and_then(|edit| self.pending.get(edit));
             if let Some(pending) = pending {
                 let Some(event) = pending.authored().filter(|_| pending.seal.is_some_and(|seal| seal.stored)) else {

@@ -5,8 +5,6 @@
 //! What no query holds any more is dropped. An object that is not held can be edited all the same: it is sent by its
 //! id, and says that nothing of it was seen.
 
-use std::collections::VecDeque;
-
 use rustc_hash::FxHashSet;
 
 use super::Replica;
@@ -18,6 +16,7 @@ use crate::numbers::{Channel, QueryNumber, Seq, View};
 use crate::object::Object;
 use crate::op::Action;
 use crate::query::{Found, Query, QueryError};
+use crate::queue::Queue;
 use crate::value::Value;
 
 /// The queries whose results are held.
@@ -32,7 +31,7 @@ pub(super) struct Part {
     /// Whether it is all that may be read, in place of all there is.
     by_right: bool,
     /// What the server was not told since the stream was opened.
-    unsaid: VecDeque<Unsaid>,
+    unsaid: Queue<Unsaid>,
     /// How far it is with the query whose result is coming, where that is known.
     pub(super) coming: Option<Progress>,
 }
@@ -397,7 +396,7 @@ impl Replica {
     pub(super) fn drop_queries(&mut self, numbers: &[QueryNumber]) {
         let Some(part) = &mut self.part else { return };
         part.all.retain(|subscribed| !numbers.contains(&subscribed.number));
-        part.unsaid.extend(numbers.iter().map(|&number| Unsaid::Unsubscribe(number)));
+        numbers.iter().for_each(|&number| part.unsaid.push_back(Unsaid::Unsubscribe(number)));
         self.storing.meta();
         self.purge(&|_, _| true, &|_| true, Rows::First);
     }

@@ -346,7 +346,7 @@ impl Replica {
     /// Compares the digest where the server named one for just this many events.
     pub(super) fn check_digest(&mut self, moment: Moment) {
         let played = self.history.played;
-        while let Some((seq, digest)) = self.history.digests.pop_front_if(|&mut (seq, _)| seq <= played) {
+        while let Some((seq, digest)) = self.history.digests.pop_front_if(|&(seq, _)| seq <= played) {
             if seq < played {
                 continue;
             }

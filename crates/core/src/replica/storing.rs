@@ -4,8 +4,6 @@
 //! one: a burst of events costs one row for each object they changed. An edit is sent only once its seal is on the
 //! device; verdicts are settled only once they are.
 
-use std::collections::VecDeque;
-
 use rustc_hash::FxHashSet;
 
 use super::Replica;
@@ -16,6 +14,7 @@ use crate::limits;
 use crate::name::Key;
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, EventNumber, TabId};
+use crate::queue::Queue;
 
 /// Where a replica keeps itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +45,7 @@ pub(super) struct Storing {
     pending: Numbered<EditId, ()>,
     kept: Numbered<EditId, ()>,
     parked: Numbered<EditId, ()>,
-    on_its_way: VecDeque<OnItsWay>,
+    on_its_way: Queue<OnItsWay>,
     batches: u64,
     /// All edits up to here are on the device.
     stored: EditId,
@@ -73,7 +72,7 @@ impl Storing {
             pending: Numbered::default(),
             kept: Numbered::default(),
             parked: Numbered::default(),
-            on_its_way: VecDeque::new(),
+            on_its_way: Queue::default(),
             batches: 0,
             stored: EditId::default(),
         }
