@@ -36,6 +36,12 @@ pub struct Moved {
     pub inserted: Vec<(usize, Found)>,
 }
 
+impl Moved {
+    fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.inserted.is_empty()
+    }
+}
+
 impl LiveQuery {
     /// The answer among these objects of the query's collection. The first look tells all of it.
     pub fn new<'a>(query: Query, objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
@@ -86,7 +92,7 @@ impl LiveQuery {
             true => self.everything(),
             false => self.clip(was_shown, removed, inserted),
         };
-        (first || moved != Moved::default()).then_some(moved)
+        (first || !moved.is_empty()).then_some(moved)
     }
 
     fn shown(&self) -> usize {

@@ -171,7 +171,7 @@ impl Replica {
             channel,
             stream: self.stream.clone(),
             client: self.identity.client,
-            former: self.identity.former.iter().copied().collect(),
+            former: self.identity.former.clone(),
             settled: self.outbox.settled_for_all().unwrap_or(self.identity.settled),
             incarnation: self.history.incarnation.filter(|_| self.history.played > Seq::FIRST || filling.is_some()),
             played: self.history.played,

@@ -99,9 +99,10 @@ impl Replica {
         if unnamed.is_empty() {
             return Vec::new();
         }
-        let unnamed: FxHashSet<KeyHash> = unnamed.iter().copied().collect();
+        let mut unnamed = unnamed.to_vec();
+        unnamed.sort_unstable();
         let mut named = self.confirmed.keys();
-        named.retain(|key| unnamed.contains(&KeyHash::of(key)));
+        named.retain(|key| unnamed.binary_search(&KeyHash::of(key)).is_ok());
         named
     }
 
@@ -133,7 +134,7 @@ impl Replica {
         if self.void.is_empty() || page.query.is_some() {
             return;
         }
-        let came: FxHashSet<&Key> = page.items.iter().map(|item| &item.key).collect();
+        let came: FxHashSet<Key> = page.items.iter().map(|item| item.key.clone()).collect();
         let is_past = |key: &mut Key| match (&page.end, &page.after) {
             (None, Some(after)) => self.first_sent.compare(key, after).is_le(),
             (end, _) => end.is_some(),
@@ -166,7 +167,7 @@ impl Replica {
             self.changed.insert(key.clone());
             return;
         }
-        let trails = self.trails([key]);
+        let trails = self.trails(std::slice::from_ref(key));
         let expected = self.absorb(key, to);
         let same = match (expected.as_ref().and_then(Entry::live), entry.as_ref().and_then(Entry::live)) {
             (Some(expected), Some(arrived)) => expected.has_fields_of(arrived),
@@ -184,7 +185,7 @@ impl Replica {
     /// Takes the edits that are in what comes off the view of a key. Answers what was there with them.
     fn absorb(&mut self, key: &Key, to: Seq) -> Option<Entry> {
         let mut entry = self.confirmed.entry(key).cloned();
-        for (edit, place) in self.view.ops(key).collect::<Vec<_>>() {
+        for (edit, place) in self.view.ops(key).to_vec() {
             if self.outbox.pending.get(edit).is_some_and(|pending| pending.is_recorded_below(to)) {
                 self.apply_pending(&mut entry, edit, place);
                 self.view.remove_one(key, edit, place);
@@ -199,7 +200,7 @@ impl Replica {
 
     /// The pending edits of a key take in no later ones: something else came under them.
     fn meet_all(&mut self, key: &Key) {
-        for (edit, _) in self.view.ops(key).collect::<Vec<_>>() {
+        for (edit, _) in self.view.ops(key).to_vec() {
             if let Some(pending) = self.outbox.pending.get_mut(edit) {
                 pending.met = true;
             }

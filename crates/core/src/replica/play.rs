@@ -113,9 +113,10 @@ impl Replica {
         let mut overlap = FxHashSet::default();
         let mut encoded = block.encoded();
         while self.link.is_open() {
-            let names = &self.names;
-            let next = encoded.by_ref().take(limits::READ_AHEAD);
-            let events: Vec<_> = next.map(|event| cbor::read_recorded(Reader::knowing(event, names))).collect();
+            let mut events = Vec::with_capacity(limits::READ_AHEAD);
+            for event in encoded.by_ref().take(limits::READ_AHEAD) {
+                events.push(cbor::read_recorded(Reader::knowing(event, &self.names)));
+            }
             if events.is_empty() {
                 break;
             }
@@ -198,7 +199,7 @@ impl Replica {
             Action::Update(edits) => edits.iter().all(|(_, edit)| matches!(edit, Edit::Splice(_))),
             _ => false,
         };
-        for (edit, place) in self.view.ops(&op.key).collect::<Vec<_>>() {
+        for (edit, place) in self.view.ops(&op.key).to_vec() {
             if let Some(pending) = self.outbox.pending.get_mut(edit)
                 && !(splices(&op.action) && splices(&pending.ops()[place].action))
             {
@@ -324,16 +325,18 @@ impl Replica {
 
     /// Rolls touched keys back to what is confirmed and applies what is pending on them again.
     pub(super) fn reapply(&mut self, keys: impl IntoIterator<Item = Key>) {
-        for key in keys {
-            if self.view.shown(&key).is_some() {
-                let mut entry = self.confirmed.entry(&key).cloned();
-                for (edit, place) in self.view.ops(&key) {
-                    self.apply_pending(&mut entry, edit, place);
-                }
-                self.view.show(&key, entry);
+        keys.into_iter().for_each(|key| self.reapply_one(key));
+    }
+
+    fn reapply_one(&mut self, key: Key) {
+        if self.view.shown(&key).is_some() {
+            let mut entry = self.confirmed.entry(&key).cloned();
+            for &(edit, place) in self.view.ops(&key) {
+                self.apply_pending(&mut entry, edit, place);
             }
-            self.changed.insert(key);
+            self.view.show(&key, entry);
         }
+        self.changed.insert(key);
     }
 
     pub(super) fn expect_digest(&mut self, at: Seq, digest: Digest) {

@@ -304,7 +304,7 @@ impl Replica {
     fn meta(&self) -> Meta {
         Meta {
             client: self.identity.client,
-            former: self.identity.former.iter().copied().collect(),
+            former: self.identity.former.clone(),
             decided: self.outbox.decided(),
             sealed: self.outbox.last_sealed(),
             incarnation: self.history.incarnation,

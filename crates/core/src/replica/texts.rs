@@ -32,7 +32,7 @@ impl Replica {
 
     /// Moves the splices of pending edits past something that was done to a text.
     fn move_splices(&mut self, key: &Key, name: &FieldName, mut done: Splices) {
-        for (edit, place) in self.view.ops(key).collect::<Vec<_>>() {
+        for (edit, place) in self.view.ops(key).to_vec() {
             let Some(pending) = self.outbox.pending.get_mut(edit) else { continue };
             match edit_of(&pending.ops()[place], name) {
                 Doing::Splices(own) => {
@@ -57,9 +57,9 @@ impl Replica {
     }
 
     /// What is under a key with some of the pending edits on it.
-    pub(super) fn entry_where(&self, key: &Key, which: impl Fn(EditId) -> bool) -> Option<Entry> {
+    pub(super) fn entry_where(&self, key: &Key, which: &dyn Fn(EditId) -> bool) -> Option<Entry> {
         let mut entry = self.confirmed.entry(key).cloned();
-        for (other, place) in self.view.ops(key).filter(|(other, _)| which(*other)) {
+        for &(other, place) in self.view.ops(key).iter().filter(|(other, _)| which(*other)) {
             self.apply_pending(&mut entry, other, place);
         }
         entry
@@ -94,8 +94,8 @@ impl Replica {
             other.is_some_and(|other| matches!(edit_of(&other.ops()[place], name), Doing::Sets))
         };
         pending.body.ops.iter().any(|op| {
-            let later = || self.view.ops(&op.key).filter(|(other, _)| *other > edit);
-            op.splices().any(|(name, _)| later().any(|(other, place)| sets(other, place, name)))
+            let later = || self.view.ops(&op.key).iter().filter(|(other, _)| *other > edit);
+            op.splices().any(|(name, _)| later().any(|&(other, place)| sets(other, place, name)))
         })
     }
 
@@ -104,7 +104,7 @@ impl Replica {
         let mut states = Vec::new();
         for op in pending.ops() {
             for (name, _) in op.splices() {
-                for (other, place) in self.view.ops(&op.key).take_while(|(other, _)| *other < edit) {
+                for &(other, place) in self.view.ops(&op.key).iter().take_while(|(other, _)| *other < edit) {
                     let Some(other) = self.outbox.pending.get(other) else { continue };
                     if matches!(edit_of(&other.ops()[place], name), Doing::Splices(_)) {
                         states.push(other.on());

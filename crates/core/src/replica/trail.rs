@@ -29,14 +29,14 @@ struct Changes(Vec<(FieldName, Splices)>);
 impl Replica {
     /// What is under keys, before something there changes. Tell the trails of it afterwards
     /// ([`move_along`](Self::move_along)).
-    pub(super) fn trails<'k>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Vec<Trail> {
-        keys.into_iter().map(|key| self.trail(key)).collect()
+    pub(super) fn trails(&self, keys: &[Key]) -> Vec<Trail> {
+        keys.iter().map(|key| self.trail(key)).collect()
     }
 
     fn trail(&self, key: &Key) -> Trail {
         let mut entry = self.confirmed.entry(key).cloned();
         let mut before = Vec::new();
-        for (edit, place) in self.view.ops(key) {
+        for &(edit, place) in self.view.ops(key) {
             before.push(((edit, place), entry.clone()));
             self.apply_pending(&mut entry, edit, place);
         }
@@ -48,7 +48,7 @@ impl Replica {
         for Trail { key, before, shown } in trails {
             let mut changes = Changes::default();
             let mut entry = self.confirmed.entry(&key).cloned();
-            for (edit, place) in self.view.ops(&key).collect::<Vec<_>>() {
+            for (edit, place) in self.view.ops(&key).to_vec() {
                 if let Ok(at) = before.binary_search_by(|(op, _)| op.cmp(&(edit, place))) {
                     self.move_op(edit, place, before[at].1.as_ref(), entry.as_ref(), &mut changes);
                 }
@@ -106,10 +106,11 @@ impl Replica {
     /// The texts with pending splices that an event sets anew, before it is played. Tell of them afterwards
     /// ([`void_along`](Self::void_along)).
     pub(super) fn assigned_by<'e>(&self, event: &'e Recorded) -> Vec<Assigned<'e>> {
-        let pending =
-            |(edit, place)| self.outbox.pending.get(edit).and_then(|pending: &Pending| pending.ops().get(place));
+        let pending = |&(edit, place): &(EditId, usize)| {
+            self.outbox.pending.get(edit).and_then(|pending: &Pending| pending.ops().get(place))
+        };
         let is_typed_on = |by: &&Op| {
-            let mut pending = self.view.ops(&by.key).filter_map(pending);
+            let mut pending = self.view.ops(&by.key).iter().filter_map(pending);
             pending.any(|op| op.splices().any(|(name, _)| by.sets(name)))
         };
         let by = event.body.ops.iter().filter(is_typed_on);
@@ -120,7 +121,7 @@ impl Replica {
     pub(super) fn void_along(&mut self, assigned: Vec<Assigned<'_>>) {
         for Assigned { by, trail: Trail { key, before, .. } } in assigned {
             let mut entry = self.confirmed.entry(&key).cloned();
-            for (edit, place) in self.view.ops(&key).collect::<Vec<_>>() {
+            for (edit, place) in self.view.ops(&key).to_vec() {
                 if let Ok(at) = before.binary_search_by(|(op, _)| op.cmp(&(edit, place))) {
                     self.void_op(edit, place, |name| {
                         by.sets(name) && text(before[at].1.as_ref(), name) != text(entry.as_ref(), name)

@@ -108,8 +108,8 @@ impl View {
     }
 
     /// The pending ops on a key, in order.
-    pub(super) fn ops(&self, key: &Key) -> impl Iterator<Item = (EditId, usize)> {
-        self.touched(key).map_or(&[] as &[_], |touched| &touched.ops).iter().copied()
+    pub(super) fn ops(&self, key: &Key) -> &[(EditId, usize)] {
+        self.touched(key).map_or(&[], |touched| &touched.ops)
     }
 
     fn touched(&self, key: &Key) -> Option<&Touched> {

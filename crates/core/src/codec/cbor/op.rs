@@ -29,8 +29,8 @@ impl Writer {
     /// A collection and an id: two items.
     pub(crate) fn key(&mut self, key: &Key) -> &mut Self {
         self.text(key.collection.as_str());
-        match key.id.as_uuid() {
-            Some(uuid) => self.bits(uuid),
+        match key.id.as_uuid_bytes() {
+            Some(uuid) => self.bytes(uuid),
             None => key.id.with_str(|text| self.text(text)),
         }
     }
@@ -112,11 +112,11 @@ pub(crate) fn read_client(reader: &mut Reader<'_>) -> Result<ClientId, Box<Codec
 
 /// Reads 128 bits: 16 bytes, the most significant first.
 pub(super) fn read_bits(reader: &mut Reader<'_>, otherwise: &str) -> Result<u128, Box<CodecError>> {
-    as_bits(reader.bytes()?, otherwise)
+    sixteen(reader.bytes()?, otherwise).map(u128::from_be_bytes)
 }
 
-fn as_bits(bytes: &[u8], otherwise: &str) -> Result<u128, Box<CodecError>> {
-    bytes.try_into().map(u128::from_be_bytes).map_err(|_| wrong(otherwise))
+fn sixteen(bytes: &[u8], otherwise: &str) -> Result<[u8; 16], Box<CodecError>> {
+    bytes.try_into().map_err(|_| wrong(otherwise))
 }
 
 /// `[collection, id]`
@@ -129,7 +129,7 @@ pub(crate) fn encode_key(key: &Key) -> Vec<u8> {
 pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
     let collection = reader.collection()?;
     let id = match reader.item()? {
-        Item::Bytes(bytes) => ObjectId::from_uuid(as_bits(bytes, "an object id as bytes is a UUID: 16 of them")?),
+        Item::Bytes(bytes) => ObjectId::from_uuid_bytes(sixteen(bytes, "an object id as bytes is a UUID: 16 of them")?),
         Item::Text(text) => ObjectId::new(text)?,
         _ => return Err(wrong("an object id is text, or the 16 bytes of a UUID")),
     };
@@ -161,7 +161,7 @@ pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
                 edits.push((name, Edit::Splice(read_splices(reader)?)));
                 return Ok(());
             }
-            part.add_to(edits, name, read_value(reader)?).map_err(|error| wrong(error))
+            part.add_to(edits, name, read_value(reader)?).map_err(wrong)
         })?),
         action::DELETE => {
             parts.read::<()>(reader, 0, |_, _, _, _| Ok(()))?;
