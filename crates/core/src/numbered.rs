@@ -42,13 +42,9 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
 
     /// Puts a value in, in place of what stood there.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        if self.0.back().is_none_or(|(last, _)| *last < key) {
-            return self.0.push_back((key, value));
-        }
-        let place = self.0.partition_point(|(other, _)| *other < key);
-        match self.0.get_mut(place).filter(|(other, _)| *other == key) {
-            Some((_, there)) => *there = value,
-            None => self.0.insert(place, (key, value)),
+        match self.get_mut(key) {
+            Some(there) => *there = value,
+            None => self.0.insert(self.start(key), (key, value)),
         }
     }
 
@@ -79,8 +75,7 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
 
     /// All from `first` on.
     pub(crate) fn since(&self, first: K) -> impl Iterator<Item = (K, &V)> {
-        let place = self.0.partition_point(|(key, _)| *key < first);
-        self.0.since(place).map(|(key, value)| (*key, value))
+        self.0.since(self.start(first)).map(|(key, value)| (*key, value))
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
@@ -92,8 +87,18 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
     }
 
     fn place(&self, key: K) -> Option<usize> {
-        let place = self.0.partition_point(|(other, _)| *other < key);
+        let place = self.start(key);
         self.0.get(place).filter(|(other, _)| *other == key).map(|_| place)
+    }
+
+    /// Where a number stands, or would.
+    fn start(&self, key: K) -> usize {
+        // Mostly it is the last one that is asked for, soon after it was put in.
+        match self.0.back() {
+            Some((last, _)) if *last == key => self.0.len() - 1,
+            Some((last, _)) if *last < key => self.0.len(),
+            _ => self.0.partition_point(|(other, _)| *other < key),
+        }
     }
 }
 

@@ -258,7 +258,7 @@ impl Step {
                 Action::Delete => {}
             }
         }
-        names.sort_unstable();
+        names.sort();
         names.dedup();
         for name in names {
             let (was, is) = (before.get(name.as_str()), after.get(name.as_str()));

@@ -29,7 +29,6 @@ use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
 use crate::object::{Entry, Object, Write, apply};
 use crate::query::{LiveQuery, Moved, Query};
-use crate::queue::Queue;
 use crate::replica::{self, Commanded, EditError, NewEdit, check_one, published, rehearse};
 use crate::tables::Tables;
 use crate::undo::{Direction, History, Look};
@@ -46,7 +45,7 @@ pub struct Mirror {
     stale: Option<FxHashSet<Key>>,
     complete: bool,
     /// Edits of this tab that are not known to be on the device, in order.
-    edits: Queue<Commit>,
+    edits: crate::queue::Queue<Commit>,
     last: EditId,
     taken: EditId,
     stored: EditId,
@@ -71,7 +70,7 @@ impl Mirror {
             played: Seq::FIRST,
             stale: None,
             complete: false,
-            edits: Queue::default(),
+            edits: Default::default(),
             last: EditId::default(),
             taken: EditId::default(),
             stored: EditId::default(),
@@ -328,7 +327,7 @@ impl Mirror {
     }
 
     fn keys(&self) -> FxHashSet<Key> {
-        self.shown.keys().into_iter().collect()
+        self.shown.iter().map(|(key, _)| key).collect()
     }
 
     /// The leader shows something under a key. Answers whether edits of this tab touch it too.

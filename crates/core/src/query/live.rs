@@ -36,20 +36,20 @@ pub struct Moved {
     pub inserted: Vec<(usize, Found)>,
 }
 
-impl Moved {
-    fn is_empty(&self) -> bool {
-        self.removed.is_empty() && self.inserted.is_empty()
+impl Query {
+    /// All that meet the filter among objects of its collection, sorted; more than its limit, where there are.
+    pub(crate) fn found<'a>(&self, objects: &mut dyn Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Vec<Found> {
+        let found = objects.filter(|(id, object)| self.filter.matches(id, object));
+        let mut rows: Vec<Found> = found.map(|(id, object)| (id.clone(), object.clone())).collect();
+        self.order.sort(&mut rows);
+        rows
     }
 }
 
 impl LiveQuery {
     /// The answer among these objects of the query's collection. The first look tells all of it.
-    pub fn new<'a>(query: Query, objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
-        let rows = query.matching(objects);
-        Self::of(query, rows)
-    }
-
-    fn of(query: Query, rows: Vec<Found>) -> Self {
+    pub fn new<'a>(query: Query, mut objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
+        let rows = query.found(&mut objects);
         let members = rows.iter().cloned().collect();
         Self { query, rows, members, changed: FxHashSet::default(), looked: false }
     }
@@ -92,7 +92,7 @@ impl LiveQuery {
             true => self.everything(),
             false => self.clip(was_shown, removed, inserted),
         };
-        (first || !moved.is_empty()).then_some(moved)
+        (first || moved != Moved::default()).then_some(moved)
     }
 
     fn shown(&self) -> usize {
@@ -134,7 +134,7 @@ impl LiveQuery {
             self.rows.insert(place, row);
             return vec![place];
         }
-        self.query.sort(&mut new);
+        new.sort_unstable_by(|a, b| self.compare(a, b));
         self.merge(new)
     }
 

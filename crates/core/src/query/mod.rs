@@ -90,26 +90,10 @@ impl Query {
     }
 
     /// The answer among these objects of its collection.
-    pub fn find<'a>(&self, objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Vec<Found> {
-        let mut found = self.matching(objects);
+    pub fn find<'a>(&self, mut objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Vec<Found> {
+        let mut found = self.found(&mut objects);
         found.truncate(self.limit.unwrap_or(usize::MAX));
         found
-    }
-
-    /// All that meet the filter, sorted, past the limit too.
-    fn matching<'a>(&self, objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Vec<Found> {
-        let mut found = Vec::new();
-        for (id, object) in objects {
-            if self.filter.matches(id, object) {
-                found.push((id.clone(), object.clone()));
-            }
-        }
-        self.sort(&mut found);
-        found
-    }
-
-    fn sort(&self, found: &mut [Found]) {
-        found.sort_unstable_by(|a, b| self.order.compare((&a.0, &a.1), (&b.0, &b.1)));
     }
 
     /// Reads a query.

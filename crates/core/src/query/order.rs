@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::QueryError;
+use super::{Found, QueryError};
 use crate::limits;
 use crate::name::{FieldName, ObjectId};
 use crate::object::Object;
@@ -57,6 +57,11 @@ impl Order {
         };
         let fields = self.0.iter().map(by_field).find(|order| order.is_ne());
         fields.unwrap_or_else(|| a.0.cmp(b.0))
+    }
+
+    /// Sorts objects.
+    pub(super) fn sort(&self, found: &mut [Found]) {
+        found.sort_unstable_by(|a, b| self.compare((&a.0, &a.1), (&b.0, &b.1)));
     }
 }
 

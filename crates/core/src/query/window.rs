@@ -35,7 +35,7 @@ impl Window {
     /// them or not.
     pub fn new(query: Arc<Query>, rows: Vec<Found>, is_all: bool) -> Self {
         let mut window = Self { query, rows, is_all };
-        window.query.sort(&mut window.rows);
+        window.query.order.sort(&mut window.rows);
         window.clip();
         window
     }

@@ -71,7 +71,7 @@ impl Tabs {
         new
     }
 
-    fn heard(&self, which: &dyn Fn(TabId) -> bool, on_device: bool) -> Vec<Heard> {
+    fn heard(&self, which: impl Fn(TabId) -> bool, on_device: bool) -> Vec<Heard> {
         let tabs = self.known.iter().filter(|known| which(known.tab));
         let stored = |known: &Tab| if on_device { known.stored } else { known.taken };
         tabs.map(|known| Heard { tab: known.tab, taken: known.taken, stored: stored(known) }).collect()
@@ -112,7 +112,7 @@ impl Replica {
             return None;
         }
         self.told = played;
-        let tabs = self.tabs.heard(&|tab| untold.contains(&tab), self.storing.on_device());
+        let tabs = self.tabs.heard(|tab| untold.contains(&tab), self.storing.on_device());
         let objects = keys.into_iter().map(|key| (self.get(&key).cloned(), key));
         let objects = objects.map(|(object, key)| (key, object)).collect();
         Some(ViewChange { page: Page::Change, played, tabs, objects, moved: self.moves.take() })
@@ -120,7 +120,7 @@ impl Replica {
 
     /// The whole view in pages, for a mirror that begins, or begins anew. What changes later is told on top of it.
     pub fn whole_view(&self) -> Vec<ViewChange> {
-        let tabs = self.tabs.heard(&|_| true, self.storing.on_device());
+        let tabs = self.tabs.heard(|_| true, self.storing.on_device());
         let mut pages = Pages::new(self.history.played, tabs);
         for collection in self.collections() {
             for (id, object) in self.collection(&collection) {
