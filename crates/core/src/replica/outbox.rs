@@ -410,10 +410,12 @@ impl Outbox {
         self.last_edit = last_edit;
         self.first = decided.next();
         self.sealed.clear();
-        let sealed = self.pending.iter().filter_map(|(edit, pending)| Some((edit, pending.seal?, pending.recorded)));
-        let ours = sealed.filter(|(_, seal, _)| seal.client == client && seal.n > decided);
-        let mut ours: Vec<_> =
-            ours.map(|(edit, seal, recorded)| (seal.n, recorded.is_none().then_some(edit))).collect();
+        let mut ours = Vec::new();
+        for (edit, pending) in self.pending.iter() {
+            if let Some(seal) = pending.seal.filter(|seal| seal.client == client && seal.n > decided) {
+                ours.push((seal.n, pending.recorded.is_none().then_some(edit)));
+            }
+        }
         ours.sort_unstable_by_key(|(n, _)| *n);
         for (n, edit) in ours {
             // Numbers between two that are pending have their verdict.
