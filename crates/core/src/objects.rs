@@ -116,8 +116,8 @@ impl<W: Watcher> Objects<W> {
     }
 
     /// All keys in memory, in no particular order.
-    pub fn keys(&self) -> Vec<Key> {
-        self.tables.keys()
+    pub fn keys(&self) -> impl Iterator<Item = Key> {
+        self.tables.keys().into_iter()
     }
 
     /// All keys in memory and what is under them, in no particular order.

@@ -101,7 +101,7 @@ impl Replica {
         }
         let mut unnamed = unnamed.to_vec();
         unnamed.sort_unstable();
-        let mut named = self.confirmed.keys();
+        let mut named: Vec<Key> = self.confirmed.keys().collect();
         named.retain(|key| unnamed.binary_search(&KeyHash::of(key)).is_ok());
         named
     }
@@ -123,7 +123,7 @@ impl Replica {
     pub(super) fn index_void(&mut self, order: KeyOrder) {
         let filled = self.history.filling.as_ref();
         let is_void = |key: &Key| filled.is_none_or(|filled| !filled.has(key));
-        let mut void = self.confirmed.keys();
+        let mut void: Vec<Key> = self.confirmed.keys().collect();
         void.retain(is_void);
         void.sort_unstable_by(|a, b| order.compare(b, a));
         self.void = void;

@@ -458,7 +458,7 @@ impl Replica {
         };
         let in_window = |key: &Key| first.contains(key) || windows().any(|window| has_come(window, key));
         let is_held = |key: &Key, object: &Object| in_window(key) || part.find(key, object, counts);
-        let mut gone = self.confirmed.keys();
+        let mut gone: Vec<Key> = self.confirmed.keys().collect();
         gone.retain(|key| {
             let live = self.confirmed.get(key);
             live.is_some_and(|object| candidates(key, object) && !is_held(key, object))
