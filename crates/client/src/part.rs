@@ -6,7 +6,7 @@ use serde::Serialize;
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::QueryNumber;
 use tapeline_core::object::Object;
-use tapeline_core::query::{LiveQuery, Query};
+use tapeline_core::query::Query;
 use tapeline_core::replica::Replica;
 use tapeline_core::value::Value;
 
@@ -107,5 +107,5 @@ impl Drop for Held {
 
 fn found(replica: &Replica, number: QueryNumber) -> Vec<(ObjectId, Arc<Object>)> {
     let Some(query) = replica.query(number) else { return Vec::new() };
-    LiveQuery::new(query.clone(), replica.collection(&query.collection)).rows().to_vec()
+    query.find(replica.collection(&query.collection))
 }

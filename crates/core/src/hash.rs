@@ -20,7 +20,7 @@ impl ContentHash {
 }
 
 /// Stands for a key before somebody who may not know of it: it means something only to who holds the object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash(pub u64);
 
 impl KeyHash {

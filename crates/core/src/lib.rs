@@ -94,6 +94,7 @@ pub mod op;
 pub mod order;
 mod part;
 pub mod query;
+mod queue;
 pub mod ranges;
 pub mod replica;
 pub mod retention;

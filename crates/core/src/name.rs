@@ -203,6 +203,19 @@ impl ObjectId {
         }
     }
 
+    /// The id with the bytes of a UUID, the most significant first.
+    pub(crate) const fn from_uuid_bytes(uuid: [u8; 16]) -> Self {
+        Self(Id::Uuid(uuid))
+    }
+
+    /// The bytes of the number, the most significant first, where the text is a UUID in its usual spelling.
+    pub(crate) const fn as_uuid_bytes(&self) -> Option<&[u8; 16]> {
+        match &self.0 {
+            Id::Uuid(uuid) => Some(uuid),
+            Id::Text(_) => None,
+        }
+    }
+
     /// Calls `read` with the text of the id.
     pub fn with_str<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         match &self.0 {
@@ -265,7 +278,7 @@ impl Hash for ObjectId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match &self.0 {
             // The time of a UUIDv7 stands in its first half and says little: both halves go in as numbers.
-            Id::Uuid(uuid) => u128::from_be_bytes(*uuid).hash(state),
+            Id::Uuid(uuid) => u128::from_le_bytes(*uuid).hash(state),
             Id::Text(text) => text.hash(state),
         }
     }

@@ -1,17 +1,16 @@
 //! A map by numbers that are mostly given out in order and mostly taken away from the front, such as edits.
 //!
-//! One ring of memory, sorted: cheap at both ends, and a fraction of the code that a tree is, which a browser has to
-//! download.
+//! One queue, sorted: cheap at both ends, and a fraction of the code that a tree is, which a browser has to download.
 
-use std::collections::VecDeque;
+use crate::queue::Queue;
 
 /// Values by number, ascending.
 #[derive(Clone, Debug)]
-pub(crate) struct Numbered<K, V>(VecDeque<(K, V)>);
+pub(crate) struct Numbered<K, V>(Queue<(K, V)>);
 
 impl<K, V> Default for Numbered<K, V> {
     fn default() -> Self {
-        Self(VecDeque::new())
+        Self(Queue::default())
     }
 }
 
@@ -29,32 +28,28 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
     }
 
     pub(crate) fn get(&self, key: K) -> Option<&V> {
-        let place = self.place(key).ok()?;
-        self.0.get(place).map(|(_, value)| value)
+        self.0.get(self.place(key)?).map(|(_, value)| value)
     }
 
     pub(crate) fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        let place = self.place(key).ok()?;
+        let place = self.place(key)?;
         self.0.get_mut(place).map(|(_, value)| value)
     }
 
     pub(crate) fn contains(&self, key: K) -> bool {
-        self.place(key).is_ok()
+        self.place(key).is_some()
     }
 
     /// Puts a value in, in place of what stood there.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        if self.0.back().is_none_or(|(last, _)| *last < key) {
-            return self.0.push_back((key, value));
-        }
-        match self.place(key) {
-            Ok(place) => self.0[place].1 = value,
-            Err(place) => self.0.insert(place, (key, value)),
+        match self.get_mut(key) {
+            Some(there) => *there = value,
+            None => self.0.insert(self.start(key), (key, value)),
         }
     }
 
     pub(crate) fn remove(&mut self, key: K) -> Option<V> {
-        let place = self.place(key).ok()?;
+        let place = self.place(key)?;
         self.0.remove(place).map(|(_, value)| value)
     }
 
@@ -80,8 +75,7 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
 
     /// All from `first` on.
     pub(crate) fn since(&self, first: K) -> impl Iterator<Item = (K, &V)> {
-        let place = self.place(first).unwrap_or_else(|place| place);
-        self.0.range(place..).map(|(key, value)| (*key, value))
+        self.0.since(self.start(first)).map(|(key, value)| (*key, value))
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
@@ -92,8 +86,19 @@ impl<K: Copy + Ord, V> Numbered<K, V> {
         self.0.iter().map(|(key, _)| *key)
     }
 
-    fn place(&self, key: K) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| other.cmp(&key))
+    fn place(&self, key: K) -> Option<usize> {
+        let place = self.start(key);
+        self.0.get(place).filter(|(other, _)| *other == key).map(|_| place)
+    }
+
+    /// Where a number stands, or would.
+    fn start(&self, key: K) -> usize {
+        // Mostly it is the last one that is asked for, soon after it was put in.
+        match self.0.back() {
+            Some((last, _)) if *last == key => self.0.len() - 1,
+            Some((last, _)) if *last < key => self.0.len(),
+            _ => self.0.partition_point(|(other, _)| *other < key),
+        }
     }
 }
 

@@ -217,6 +217,11 @@ impl Object {
         self.fields.iter().map(|(name, kept)| (name, self.read(kept)))
     }
 
+    /// What all fields hold, sorted by name.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = (&FieldName, &Value)> {
+        self.fields.iter().map(|(name, kept)| (name, &kept.value))
+    }
+
     fn read<'a>(&self, kept: &'a Kept) -> Field<'a> {
         let version = kept.version.as_ref().map_or(Version::first(self.created), |own| **own);
         Field { value: &kept.value, version }
@@ -238,7 +243,7 @@ impl Object {
     /// It without the history of its parts: all of it counts as made by whoever wrote last.
     #[must_use]
     pub fn collapsed(&self) -> Self {
-        let fields = self.fields.iter().map(|(name, kept)| (name.clone(), kept.value.clone()));
+        let fields = self.values().map(|(name, value)| (name.clone(), value.clone()));
         let made = Self::from_sorted(self.version.last, Version::first(self.version.last), fields);
         made.with(Vec::new(), self.conflicts().to_vec())
     }
@@ -256,10 +261,11 @@ impl Object {
     #[must_use]
     pub fn merged(&self, changed: &Self) -> Self {
         let stays = |name: &FieldName| changed.get(name.as_str()).is_none();
-        let mut fields: Vec<_> = self.fields().filter(|(name, _)| stays(name)).chain(changed.fields()).collect();
+        let mut fields: Vec<_> = changed.fields().collect();
+        fields.extend(self.fields().filter(|(name, _)| stays(name)));
         fields.sort_unstable_by_key(|(name, _)| *name);
-        let members = self.members().iter().filter(|(name, _)| stays(name)).chain(changed.members());
-        let members = members.cloned().collect();
+        let mut members: Vec<_> = self.members().iter().filter(|(name, _)| stays(name)).cloned().collect();
+        members.extend_from_slice(changed.members());
         Self::of(changed.created, changed.version, fields).with(members, changed.conflicts().to_vec())
     }
 
@@ -291,7 +297,7 @@ impl Object {
 
     /// Its fields as one value, a map.
     pub fn to_value(&self) -> Value {
-        let entries = self.fields().map(|(name, field)| (SmolStr::new(name.as_str()), field.value.clone()));
+        let entries = self.values().map(|(name, value)| (SmolStr::new(name.as_str()), value.clone()));
         Value::Map(Entries::new(entries.collect()).expect("an object has each field once"))
     }
 

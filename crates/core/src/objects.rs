@@ -109,8 +109,7 @@ impl<W: Watcher> Objects<W> {
 
     /// All live objects of a collection, in no particular order.
     pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        let slots = self.tables.table(collection).into_iter().flatten();
-        slots.filter_map(|(id, slot)| Some((id, slot.entry.as_ref()?.live()?)))
+        self.tables.rows(collection).filter_map(|(id, slot)| Some((id, slot.entry.as_ref()?.live()?)))
     }
 
     /// The names of all collections that have or had an object, sorted.
@@ -120,7 +119,7 @@ impl<W: Watcher> Objects<W> {
 
     /// All keys in memory, in no particular order.
     pub fn keys(&self) -> impl Iterator<Item = Key> {
-        self.entries().map(|(key, _)| key)
+        self.tables.keys().into_iter()
     }
 
     /// All keys in memory and what is under them, in no particular order.
@@ -149,7 +148,8 @@ impl<W: Watcher> Objects<W> {
 
     /// Takes an object that is not yet part of the digest and the count, over what was there.
     pub fn replace(&mut self, key: &Key, entry: Option<Entry>) {
-        self.change(key, |there| *there = entry);
+        let mut entry = entry;
+        self.change(key, &mut |there| std::mem::swap(there, &mut entry));
     }
 
     /// Forgets what is in memory under a key that storage holds. The stream keeps the object. Not where holders are asked
@@ -170,11 +170,11 @@ impl<W: Watcher> Objects<W> {
 
     /// Lets one op of a recorded event take effect.
     pub(crate) fn play_op(&mut self, op: &Op, write: &Write<'_>) {
-        self.change(&op.key, |entry| apply(entry, op, write));
+        self.change(&op.key, &mut |entry| apply(entry, op, write));
     }
 
     /// Changes what is under a key.
-    pub fn change(&mut self, key: &Key, change: impl FnOnce(&mut Option<Entry>)) {
+    pub fn change(&mut self, key: &Key, change: &mut dyn FnMut(&mut Option<Entry>)) {
         let table = self.tables.table_mut(&key.collection);
         let slot = table.entry(key.id.clone()).or_insert(Slot { entry: None, counted: Counted::Unknown });
         let counted = std::mem::replace(&mut slot.counted, Counted::No);

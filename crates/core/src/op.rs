@@ -20,6 +20,14 @@ pub struct Op {
 }
 
 impl Op {
+    /// What it does to texts and bytes, field by field.
+    pub(crate) fn splices(&self) -> impl Iterator<Item = (&FieldName, &Splices)> {
+        let edits = if let Action::Update(edits) = &self.action { edits.0.as_slice() } else { &[] };
+        edits
+            .iter()
+            .filter_map(|(name, edit)| if let Edit::Splice(splices) = edit { Some((name, splices)) } else { None })
+    }
+
     /// Whether it sets a field as a whole: what was typed on that before is gone. So it is where the object ends.
     pub(crate) fn sets(&self, name: &FieldName) -> bool {
         match &self.action {
@@ -116,7 +124,7 @@ impl<T> FieldMap<T> {
             return Err(FieldMapError::TooMany(fields.len()));
         }
         if !fields.is_sorted_by(|(a, _), (b, _)| a < b) {
-            fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+            fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             if let Some(twice) = fields.windows(2).find(|pair| pair[0].0 == pair[1].0) {
                 return Err(FieldMapError::Twice(twice[0].0.clone()));
             }

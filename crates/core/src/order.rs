@@ -142,8 +142,11 @@ impl Room {
 }
 
 fn digits(position: &str) -> Result<Vec<u8>, OrderError> {
-    let digit = |byte| DIGITS.binary_search(&byte).map(|digit| digit as u8);
-    position.bytes().map(digit).collect::<Result<_, _>>().map_err(|_| OrderError::NotAPosition)
+    let mut digits = Vec::with_capacity(position.len());
+    for byte in position.bytes() {
+        digits.push(DIGITS.binary_search(&byte).map_err(|_| OrderError::NotAPosition)? as u8);
+    }
+    Ok(digits)
 }
 
 /// The digit at a place; past the end of a fraction all are 0.

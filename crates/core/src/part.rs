@@ -106,7 +106,13 @@ impl Part {
                 Edit::Members(Members { add: Vec::new(), remove })
             }
             Self::Splice => Edit::Splice(Splices::from_value(&value)?),
-            Self::Put => Edit::Put(list(&value)?.iter().map(put_from_value).collect::<Result<_, _>>()?),
+            Self::Put => {
+                let mut puts = Vec::new();
+                for put in list(&value)? {
+                    puts.push(put_from_value(put)?);
+                }
+                Edit::Put(puts)
+            }
         };
         edits.push((field, edit));
         Ok(())

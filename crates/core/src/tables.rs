@@ -2,6 +2,8 @@
 //!
 //! Collections are few, so they stand in a sorted list; objects are many, so each collection has a hash table.
 
+use std::collections::hash_map;
+
 use rustc_hash::FxHashMap;
 
 use crate::limits::FEW_NAMES;
@@ -58,6 +60,24 @@ impl<T> Tables<T> {
     /// The names of all collections that have or had something, sorted.
     pub(crate) fn collections(&self) -> impl Iterator<Item = &Collection> {
         self.0.iter().map(|(collection, _)| collection)
+    }
+
+    /// The things of a collection, in no particular order.
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
+    pub(crate) fn rows(&self, collection: &Collection) -> hash_map::Iter<'_, ObjectId, T> {
+        self.table(collection).map(Table::iter).unwrap_or_default()
+    }
+
+    /// All keys, in no particular order within a collection.
+    #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for (collection, table) in &self.0 {
+            for id in table.keys() {
+                keys.push(Key { collection: collection.clone(), id: id.clone() });
+            }
+        }
+        keys
     }
 
     /// Everything, in no particular order within a collection.

@@ -132,10 +132,10 @@ impl History {
         let Some(before) = self.texts.get(key).cloned() else { return };
         let Some(now) = now.filter(|now| !Arc::ptr_eq(now, &before)) else { return };
         self.texts.insert(key.clone(), now.clone());
-        for (field, was) in before.fields() {
+        for (field, was) in before.values() {
             let is = now.get(field.as_str()).filter(|is| matches!(is, Value::Text(_) | Value::Bytes(_)));
-            let differs = is.is_some() && is != Some(was.value);
-            if differs && let Some(done) = Splices::between(Some(was.value), is) {
+            let differs = is.is_some() && is != Some(was);
+            if differs && let Some(done) = Splices::between(Some(was), is) {
                 self.moved(key, field, &done);
             }
         }
@@ -341,7 +341,7 @@ impl Step {
                 (same || forced).then(|| op(key, Action::Delete))
             }
             Change::Went(key, gone) => {
-                let fields = gone.fields().map(|(name, field)| (name.clone(), field.value.clone()));
+                let fields = gone.values().map(|(name, value)| (name.clone(), value.clone()));
                 let fields = FieldMap::new(fields.collect()).ok()?;
                 there.is_none().then(|| op(key, Action::Insert(fields)))
             }

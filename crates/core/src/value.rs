@@ -43,7 +43,7 @@ impl Entries {
     /// # Errors
     /// The name that stands there twice.
     pub fn new(mut entries: Vec<(SmolStr, Value)>) -> Result<Self, SmolStr> {
-        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         match entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             Some(twice) => Err(twice[0].0.clone()),
             None => Ok(Self(entries.into())),

@@ -4,7 +4,7 @@ use tapeline_core::codec::json;
 use tapeline_core::name::{Collection, Key};
 use tapeline_core::numbers::Seq;
 use tapeline_core::objects::Objects as Tables;
-use tapeline_core::query::{LiveQuery, Query};
+use tapeline_core::query::Query;
 use tapeline_core::value::{Entries, Value};
 
 use crate::arguments::{self, Object, Objects};
@@ -44,11 +44,9 @@ async fn print_past(server: &str, asked: &Objects, at: Seq) -> Result<(), Failur
         None => objects.collections().cloned().map(Query::all).collect(),
     };
     for query in queries {
-        let collection = query.collection.clone();
-        let live = LiveQuery::new(query, objects.collection(&collection));
-        for (id, object) in live.rows() {
-            let key = Key { collection: collection.clone(), id: id.clone() };
-            output::line(json::object_to_json(&key, object))?;
+        for (id, object) in query.find(objects.collection(&query.collection)) {
+            let key = Key { collection: query.collection.clone(), id };
+            output::line(json::object_to_json(&key, &object))?;
         }
     }
     Ok(())

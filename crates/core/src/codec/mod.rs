@@ -155,9 +155,9 @@ impl From<NotANumber> for Box<CodecError> {
 
 impl CodecError {
     /// Checks a count against a limit.
-    pub(crate) fn check_count(what: &'static str, found: usize, most: usize) -> Result<(), Self> {
+    pub(crate) fn check_count(what: &'static str, found: usize, most: usize) -> Result<(), Box<Self>> {
         if found > most {
-            return Err(Self::TooMany { what, found, most });
+            return Err(Self::TooMany { what, found, most }.into());
         }
         Ok(())
     }

@@ -15,7 +15,6 @@
 mod change;
 pub(crate) mod typed;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -50,7 +49,7 @@ pub struct Mirror {
     stale: Option<FxHashSet<Key>>,
     complete: bool,
     /// Edits of this tab that are not known to be on the device, in order.
-    edits: VecDeque<Commit>,
+    edits: crate::queue::Queue<Commit>,
     last: EditId,
     taken: EditId,
     stored: EditId,
@@ -76,7 +75,7 @@ impl Mirror {
             played: Seq::FIRST,
             stale: None,
             complete: false,
-            edits: VecDeque::new(),
+            edits: Default::default(),
             last: EditId::default(),
             taken: EditId::default(),
             stored: EditId::default(),
@@ -255,7 +254,7 @@ impl Mirror {
     /// All objects of a collection, in no particular order.
     #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        let untouched = self.shown.table(collection).into_iter().flatten();
+        let untouched = self.shown.rows(collection);
         let is_ahead = |id: &ObjectId| {
             !self.ahead.is_empty() && self.ahead.contains_key(&Key { collection: collection.clone(), id: id.clone() })
         };
@@ -286,7 +285,7 @@ impl Mirror {
 
     /// The answer to a query now, in its order.
     pub fn find(&self, query: Query) -> Vec<(ObjectId, Arc<Object>)> {
-        self.live(query).rows().to_vec()
+        query.find(self.collection(&query.collection))
     }
 
     fn live(&self, query: Query) -> LiveQuery {
@@ -369,7 +368,8 @@ impl Mirror {
         }
         let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
         for place in untaken..self.edits.len() {
-            let Commit { body: Body { base, at, mut ops, .. }, typed, draft, .. } = self.edits[place].clone();
+            let Some(commit) = self.edits.get(place).cloned() else { return };
+            let Commit { body: Body { base, at, mut ops, .. }, typed, draft, .. } = commit;
             let write = write_of(draft, base, at);
             typed::move_to(&mut ops, &typed, &write, &|key| self.entry(key));
             for op in ops {

@@ -67,9 +67,7 @@ fn move_one(op: &mut Op, on: &TypedOn, now: Option<&Value>) {
 
 /// The fields that an op splices.
 fn fields(op: &Op) -> impl Iterator<Item = &FieldName> {
-    let edits = if let Action::Update(edits) = &op.action { Some(edits) } else { None };
-    let edits = edits.into_iter().flat_map(|edits| edits.iter());
-    edits.filter(|(_, edit)| matches!(edit, Edit::Splice(_))).map(|(name, _)| name)
+    op.splices().map(|(name, _)| name)
 }
 
 /// What a field holds. Null counts as nothing.

@@ -164,9 +164,10 @@ impl LiveQuery {
         let survives = |was: &usize| removed.binary_search(was).is_err();
         let pushed_out = (0..was_shown).rev().filter(survives).take_while(|&was| place_now(was) >= shown);
         let pulled_in = (was_shown..total).filter(survives).map(place_now).take_while(|&now| now < shown);
-        let mut out: Vec<usize> =
-            removed.iter().copied().filter(|&place| place < was_shown).chain(pushed_out).collect();
-        let mut into: Vec<usize> = inserted.iter().copied().filter(|&place| place < shown).chain(pulled_in).collect();
+        let mut out: Vec<usize> = removed.iter().copied().filter(|&place| place < was_shown).collect();
+        let mut into: Vec<usize> = inserted.iter().copied().filter(|&place| place < shown).collect();
+        out.extend(pushed_out);
+        into.extend(pulled_in);
         out.sort_unstable();
         into.sort_unstable();
         let rows = into.iter().map(|&place| self.rows[place].clone()).collect();

@@ -27,8 +27,11 @@ mod told;
 pub mod window;
 mod written;
 
+use std::sync::Arc;
+
 use crate::limits;
-use crate::name::{Collection, FieldName, NameError};
+use crate::name::{Collection, FieldName, NameError, ObjectId};
+use crate::object::Object;
 use crate::value::Value;
 
 pub use filter::{Filter, Test};
@@ -84,6 +87,13 @@ impl Query {
     /// All objects of a collection.
     pub fn all(collection: Collection) -> Self {
         Self { collection, filter: Filter::Everything, order: Order::default(), limit: None, with: Vec::new() }
+    }
+
+    /// The answer among these objects of its collection.
+    pub fn find<'a>(&self, mut objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Vec<Found> {
+        let mut found = self.found(&mut objects);
+        found.truncate(self.limit.unwrap_or(usize::MAX));
+        found
     }
 
     /// Reads a query.

@@ -33,10 +33,14 @@ impl Order {
     pub(super) fn from_value(value: &Value) -> Result<Self, QueryError> {
         let fields = match value {
             Value::List(fields) if fields.len() > limits::QUERY_CONDITIONS => return Err(QueryError::TooLarge),
-            Value::List(fields) => fields.iter().map(read_field).collect(),
-            one => read_field(one).map(|field| vec![field]),
+            Value::List(fields) => fields,
+            one => std::slice::from_ref(one),
         };
-        fields.map(Self)
+        let mut order = Vec::with_capacity(fields.len());
+        for field in fields {
+            order.push(read_field(field)?);
+        }
+        Ok(Self(order))
     }
 
     /// Compares two objects.

@@ -83,8 +83,8 @@ impl Commands {
     }
 
     /// Something under a key changed before the commands that come after something.
-    fn changed(&mut self, key: &Key, comes_after: impl Fn(EditId) -> bool) {
-        for &reader in self.readers.get(key).into_iter().flatten() {
+    fn changed(&mut self, key: &Key, comes_after: &dyn Fn(EditId) -> bool) {
+        for &reader in self.readers.get(key).map_or(&[] as &[_], Vec::as_slice) {
             if comes_after(reader) {
                 self.due.insert(reader, ());
             }
@@ -127,7 +127,7 @@ impl Replica {
 
     /// An object as it is shown without a pending edit and those that will come after it on the log.
     pub fn get_before(&self, edit: EditId, key: &Key) -> Option<Arc<Object>> {
-        self.entry_where(key, |other| self.outbox.comes_after(edit, other)).as_ref().and_then(Entry::live).cloned()
+        self.entry_where(key, &|other| self.outbox.comes_after(edit, other)).as_ref().and_then(Entry::live).cloned()
     }
 
     /// All objects of a collection as they are shown without a pending edit and those that will come after it, in no
@@ -170,7 +170,7 @@ impl Replica {
         if ops.is_empty() {
             return Err("the command has nothing left to do".into());
         }
-        let before = |key: &Key| self.entry_where(key, |other| self.outbox.comes_after(edit, other));
+        let before = |key: &Key| self.entry_where(key, &|other| self.outbox.comes_after(edit, other));
         let rehearsed = rehearse(&ops, &write, !self.lacks_some(), self.validity.as_deref(), &before);
         rehearsed.map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
@@ -206,7 +206,7 @@ impl Replica {
         }
         self.storing.pending(edit);
         self.move_along(trails);
-        keys.iter().for_each(|key| self.commands.changed(key, |reader| self.outbox.comes_after(reader, edit)));
+        keys.iter().for_each(|key| self.commands.changed(key, &|reader| self.outbox.comes_after(reader, edit)));
         self.reapply(keys);
     }
 
@@ -226,8 +226,8 @@ impl Replica {
             return;
         }
         let rests = |other: EditId| other > edit || other != edit && self.outbox.is_made_again(other);
-        self.commands.changed(key, rests);
-        for (writer, _) in self.view.ops(key) {
+        self.commands.changed(key, &rests);
+        for &(writer, _) in self.view.ops(key) {
             let commanded = self.outbox.pending.get(writer).is_some_and(|pending| pending.command.is_some());
             if commanded && rests(writer) {
                 self.commands.due.insert(writer, ());
@@ -247,8 +247,8 @@ impl Replica {
         }
         let reads = pending.command.iter().flat_map(|commanded| &commanded.reads.objects);
         let keys = pending.body.ops.iter().map(|op| &op.key).chain(reads);
-        let mut earlier = keys.flat_map(|key| self.view.ops(key)).map(|(other, _)| other).filter(|other| *other < edit);
-        earlier.any(|other| self.outbox.pending.get(other).is_some_and(Pending::may_be_made_again))
+        let mut earlier = keys.flat_map(|key| self.view.ops(key)).filter(|(other, _)| *other < edit);
+        earlier.any(|(other, _)| self.outbox.pending.get(*other).is_some_and(Pending::may_be_made_again))
     }
 
     /// A refused edit is made again, where that helps: a command on what has changed, a splice on the present text.

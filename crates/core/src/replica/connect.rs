@@ -171,7 +171,7 @@ impl Replica {
             channel,
             stream: self.stream.clone(),
             client: self.identity.client,
-            former: self.identity.former.iter().copied().collect(),
+            former: self.identity.former.clone(),
             settled: self.outbox.settled_for_all().unwrap_or(self.identity.settled),
             incarnation: self.history.incarnation.filter(|_| self.history.played > Seq::FIRST || filling.is_some()),
             played: self.history.played,
@@ -298,14 +298,13 @@ impl Replica {
         if last.first().is_some_and(|&last| last < self.outbox.decided()) {
             return true;
         }
-        let acknowledged = self.outbox.kept.iter().map(|kept| (kept.client, kept.n)).chain(
-            self.outbox.pending.values().filter(|pending| pending.recorded.is_some()).filter_map(|pending| {
-                let seal = pending.seal?;
-                Some((seal.client, seal.n))
-            }),
-        );
-        let mut acknowledged = acknowledged.filter_map(|(client, n)| Some((self.identity.place(client)?, n)));
-        acknowledged.any(|(place, n)| last.get(place).is_some_and(|&last| n > last))
+        let last = |client| self.identity.place(client).and_then(|place| last.get(place));
+        let is_forgotten = |client, n| last(client).is_some_and(|&last| n > last);
+        self.outbox.kept.iter().any(|kept| is_forgotten(kept.client, kept.n))
+            || self.outbox.pending.values().any(|pending| {
+                let seal = pending.seal.filter(|_| pending.recorded.is_some());
+                seal.is_some_and(|seal| is_forgotten(seal.client, seal.n))
+            })
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {

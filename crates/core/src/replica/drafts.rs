@@ -32,7 +32,7 @@ impl Drafts {
     }
 
     pub(super) fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        self.objects.table(collection).into_iter().flatten()
+        self.objects.rows(collection)
     }
 
     pub(super) fn collections(&self) -> impl Iterator<Item = &Collection> {
@@ -63,12 +63,12 @@ impl Drafts {
     }
 
     pub(super) fn mark_all(&mut self) {
-        self.dirty.extend(self.objects.iter().map(|(key, _)| key));
+        self.dirty.extend(self.objects.keys());
     }
 
     pub(super) fn take_rows(&mut self) -> Vec<Row> {
         let mut keys: Vec<Key> = std::mem::take(&mut self.dirty).into_iter().collect();
-        keys.sort();
+        keys.sort_unstable();
         keys.iter().map(|key| Row::draft(key, self.objects.get(key))).collect()
     }
 
@@ -149,6 +149,6 @@ impl Replica {
 
 /// The op that makes an object of a draft.
 pub(crate) fn published(key: &Key, draft: &Object) -> Op {
-    let fields = draft.fields().map(|(name, field)| (name.clone(), field.value.clone()));
+    let fields = draft.values().map(|(name, value)| (name.clone(), value.clone()));
     Op { key: key.clone(), seen: None, action: Action::Insert(FieldMap::new(fields.collect()).unwrap_or_default()) }
 }

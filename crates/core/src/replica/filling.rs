@@ -31,7 +31,7 @@ use crate::hash::KeyHash;
 use crate::name::{Collection, Key};
 use crate::numbers::{EditId, Seq};
 use crate::object::{Entry, Object};
-use crate::op::{Action, Edit, Op};
+use crate::op::Op;
 
 /// A filling under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +100,11 @@ impl Replica {
         if unnamed.is_empty() {
             return Vec::new();
         }
-        let unnamed: FxHashSet<KeyHash> = unnamed.iter().copied().collect();
-        self.confirmed.keys().filter(|key| unnamed.contains(&KeyHash::of(key))).collect()
+        let mut unnamed = unnamed.to_vec();
+        unnamed.sort_unstable();
+        let mut named: Vec<Key> = self.confirmed.keys().collect();
+        named.retain(|key| unnamed.binary_search(&KeyHash::of(key)).is_ok());
+        named
     }
 
     /// All that is confirmed is void, as nobody can tell any more what has changed since. It shows until what is there
@@ -121,7 +124,8 @@ impl Replica {
     pub(super) fn index_void(&mut self, order: KeyOrder) {
         let filled = self.history.filling.as_ref();
         let is_void = |key: &Key| filled.is_none_or(|filled| !filled.has(key));
-        let mut void: Vec<Key> = self.confirmed.keys().filter(is_void).collect();
+        let mut void: Vec<Key> = self.confirmed.keys().collect();
+        void.retain(is_void);
         void.sort_unstable_by(|a, b| order.compare(b, a));
         self.void = void;
     }
@@ -131,7 +135,7 @@ impl Replica {
         if self.void.is_empty() || page.query.is_some() {
             return;
         }
-        let came: FxHashSet<&Key> = page.items.iter().map(|item| &item.key).collect();
+        let came: FxHashSet<Key> = page.items.iter().map(|item| item.key.clone()).collect();
         let is_past = |key: &mut Key| match (&page.end, &page.after) {
             (None, Some(after)) => self.first_sent.compare(key, after).is_le(),
             (end, _) => end.is_some(),
@@ -165,7 +169,7 @@ impl Replica {
             self.changed.insert(key.clone());
             return;
         }
-        let trails = self.trails([key]);
+        let trails = self.trails(std::slice::from_ref(key));
         let expected = self.absorb(key, to);
         let same = match (expected.as_ref().and_then(Entry::live), entry.as_ref().and_then(Entry::live)) {
             (Some(expected), Some(arrived)) => expected.has_fields_of(arrived),
@@ -183,7 +187,7 @@ impl Replica {
     /// Takes the edits that are in what comes off the view of a key. Answers what was there with them.
     fn absorb(&mut self, key: &Key, to: Seq) -> Option<Entry> {
         let mut entry = self.confirmed.entry(key).cloned();
-        for (edit, place) in self.view.ops(key).collect::<Vec<_>>() {
+        for (edit, place) in self.view.ops(key).to_vec() {
             if self.outbox.pending.get(edit).is_some_and(|pending| pending.is_recorded_below(to)) {
                 self.apply_pending(&mut entry, edit, place);
                 self.view.remove_one(key, edit, place);
@@ -198,7 +202,7 @@ impl Replica {
 
     /// The pending edits of a key take in no later ones: something else came under them.
     fn meet_all(&mut self, key: &Key) {
-        for (edit, _) in self.view.ops(key).collect::<Vec<_>>() {
+        for (edit, _) in self.view.ops(key).to_vec() {
             if let Some(pending) = self.outbox.pending.get_mut(edit) {
                 pending.met = true;
             }
@@ -304,12 +308,7 @@ impl Replica {
 
     /// Whether an edit waits until all has come: a splice says which one state of the stream it refers to.
     pub(super) fn waits_for_filling(&self, edit: EditId) -> bool {
-        let splices = |op: &Op| match &op.action {
-            Action::Update(edits) => edits.iter().any(|(_, edit)| matches!(edit, Edit::Splice(_))),
-            _ => false,
-        };
-        let pending = self.outbox.pending.get(edit);
-        self.history.filling.is_some() && pending.is_some_and(|pending| pending.ops().iter().any(splices))
+        self.history.filling.is_some() && self.outbox.pending.get(edit).is_some_and(Pending::has_splices)
     }
 
     /// How far the replica is with being filled, where it is; or with the result of a query, where that is known.

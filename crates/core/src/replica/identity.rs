@@ -6,8 +6,6 @@
 //! id. What it had sent without hearing of it may be on the log: it plays the log to the head first, recognises what
 //! is there, and sends the rest.
 
-use std::collections::VecDeque;
-
 use super::outbox::Pending;
 use super::part::Part;
 use super::{History, Moment, Notice, Replica};
@@ -20,14 +18,14 @@ use crate::objects::Objects;
 pub(super) struct Identity {
     pub(super) client: ClientId,
     /// Ids it had before, the newest last.
-    pub(super) former: VecDeque<ClientId>,
+    pub(super) former: Vec<ClientId>,
     /// Verdicts up to this number are on the device.
     pub(super) settled: EventNumber,
 }
 
 impl Identity {
     pub(super) fn new(client: ClientId) -> Self {
-        Self { client, former: VecDeque::new(), settled: EventNumber::default() }
+        Self { client, former: Vec::new(), settled: EventNumber::default() }
     }
 
     /// Where a client stands in the answers to an open: the present one first, then the former ones.
@@ -44,10 +42,10 @@ impl Replica {
     pub(super) fn take_new_identity(&mut self, moment: Moment) {
         let client = ClientId(moment.random);
         let old = std::mem::replace(&mut self.identity.client, client);
-        self.identity.former.push_back(old);
+        self.identity.former.push(old);
         self.identity.settled = EventNumber::default();
         if self.identity.former.len() > limits::FORMER_CLIENTS {
-            self.identity.former.pop_front();
+            self.identity.former.remove(0);
         }
         for edit in self.outbox.unseal(old) {
             self.storing.pending(edit);
@@ -97,13 +95,17 @@ impl Replica {
 
     /// One's own events that were on the other log are pending again, before what is pending.
     fn requeue_kept(&mut self) {
-        for kept in std::mem::take(&mut self.outbox.kept) {
+        let mut later = std::mem::take(&mut self.outbox.pending);
+        while let Some(kept) = self.outbox.kept.pop_front() {
             for (place, op) in kept.body.ops.iter().enumerate() {
                 self.view.add_in_order(&op.key, kept.edit, place);
             }
             self.storing.kept(kept.edit);
             let former = Some((kept.client, kept.n));
             self.outbox.pending.insert(kept.edit, Pending { former, ..Pending::new(kept.body) });
+        }
+        while let Some((edit, pending)) = later.pop_first() {
+            self.outbox.pending.insert(edit, pending);
         }
     }
 

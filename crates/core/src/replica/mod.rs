@@ -49,7 +49,6 @@ mod trail;
 mod verdict;
 mod view;
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -81,6 +80,7 @@ use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Incarnation, Millis, Seq};
 use crate::object::Object;
 use crate::objects::Objects;
+use crate::queue::Queue;
 use crate::valid::Validity;
 use crate::value::Value;
 use commands::Commands;
@@ -132,7 +132,7 @@ pub struct Replica {
     names: Names,
     changed: FxHashSet<Key>,
     moves: Moves,
-    notices: VecDeque<Notice>,
+    notices: Queue<Notice>,
 }
 
 /// What the replica knows of the stream's log.
@@ -153,7 +153,7 @@ struct History {
     /// The range that was asked for and has not wholly come.
     fetching: Option<Range<Seq>>,
     /// Digests the server named and the replica has yet to reach, in order.
-    digests: VecDeque<(Seq, Digest)>,
+    digests: Queue<(Seq, Digest)>,
     /// Where and when the digest last agreed.
     agreed: Option<(Seq, Millis)>,
     /// How often it did not.
@@ -254,7 +254,7 @@ impl Replica {
             names: Names::default(),
             changed: FxHashSet::default(),
             moves: Moves::default(),
-            notices: VecDeque::new(),
+            notices: Queue::default(),
         }
     }
 
@@ -296,14 +296,12 @@ impl Replica {
 
     /// The names of all collections in which something is or was shown, sorted.
     pub fn collections(&self) -> Vec<Collection> {
-        let mut names: Vec<_> = self.shown_collections().cloned().collect();
-        names.sort();
+        let mut names: Vec<_> = self.confirmed.collections().cloned().collect();
+        names.extend(self.view.collections().cloned());
+        names.extend(self.drafts.collections().cloned());
+        names.sort_unstable();
         names.dedup();
         names
-    }
-
-    fn shown_collections(&self) -> impl Iterator<Item = &Collection> {
-        self.confirmed.collections().chain(self.view.collections()).chain(self.drafts.collections())
     }
 
     /// The digest over the confirmed objects.

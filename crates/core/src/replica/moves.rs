@@ -2,7 +2,6 @@
 
 use rustc_hash::FxHashSet;
 
-use super::texts::spliced;
 use crate::limits;
 use crate::name::{FieldName, Key};
 use crate::op::Op;
@@ -30,7 +29,7 @@ pub(super) struct Moves {
 impl Moves {
     /// Ops are made here.
     pub(super) fn edited(&mut self, ops: &[Op]) {
-        for op in ops.iter().filter(|op| spliced(op).next().is_some()) {
+        for op in ops.iter().filter(|op| op.splices().next().is_some()) {
             if self.edited.len() >= limits::UNDO_STEPS {
                 self.edited.clear();
             }

@@ -1,6 +1,5 @@
 //! The outbox: edits that are not yet on the log as far as the replica has played it, and what became of the rest.
 
-use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use super::Replica;
@@ -13,16 +12,17 @@ use crate::name::Key;
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, EventNumber, Millis, Seq};
 use crate::op::Op;
+use crate::queue::Queue;
 
 /// Edits in the order they were made.
 #[derive(Debug)]
 pub(super) struct Outbox {
     pub(super) pending: Numbered<EditId, Pending>,
     /// One's own events that are on the log, kept for a server that comes back from an older backup.
-    pub(super) kept: VecDeque<Kept>,
+    pub(super) kept: Queue<Kept>,
     pub(super) parked: Numbered<EditId, Parked>,
     /// The edits sealed under the present identity, by number from `first` on; those with a verdict are `None`.
-    sealed: VecDeque<Option<EditId>>,
+    sealed: Queue<Option<EditId>>,
     /// The number of the first of `sealed`.
     first: EventNumber,
     /// Events of one's own that are on the log, or may be, and are yet to be played.
@@ -127,7 +127,7 @@ impl Pending {
     /// The objects it touches, each once.
     pub(super) fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> = self.body.ops.iter().map(|op| op.key.clone()).collect();
-        keys.sort();
+        keys.sort_unstable();
         keys.dedup();
         keys
     }
@@ -146,9 +146,9 @@ impl Default for Outbox {
     fn default() -> Self {
         Self {
             pending: Numbered::default(),
-            kept: VecDeque::new(),
+            kept: Queue::default(),
             parked: Numbered::default(),
-            sealed: VecDeque::new(),
+            sealed: Queue::default(),
             first: EventNumber::FIRST,
             awaited: Numbered::default(),
             former: false,
@@ -204,7 +204,7 @@ impl Outbox {
     pub(super) fn undecided_through(&self, last: EventNumber) -> Vec<(EventNumber, EditId)> {
         let mut undecided = Vec::new();
         let mut n = self.first;
-        for edit in &self.sealed {
+        for edit in self.sealed.iter() {
             undecided.extend(edit.filter(|_| n <= last).map(|edit| (n, edit)));
             n = n.next();
         }
@@ -312,7 +312,7 @@ impl Outbox {
         let (mut events, mut bytes) = (Vec::new(), 0);
         self.next_to_send = self.next_to_send.max(self.first);
         let sent = usize::try_from(self.next_to_send.since(self.first)).unwrap_or(usize::MAX);
-        for edit in self.sealed.iter().skip(sent) {
+        for edit in self.sealed.since(sent) {
             let pending = edit.and_then(|edit| self.pending.get(edit));
             if let Some(pending) = pending {
                 let Some(event) = pending.authored().filter(|_| pending.seal.is_some_and(|seal| seal.stored)) else {
@@ -389,7 +389,8 @@ impl Outbox {
 
     /// An event of one's own is remembered no longer.
     pub(super) fn forget_kept(&mut self, edit: EditId) {
-        if let Ok(place) = self.kept.binary_search_by_key(&edit, |kept| kept.edit) {
+        let place = self.kept.partition_point(|kept| kept.edit < edit);
+        if self.kept.get(place).is_some_and(|kept| kept.edit == edit) {
             self.kept.remove(place);
         }
     }
@@ -412,11 +413,13 @@ impl Outbox {
         self.last_edit = last_edit;
         self.first = decided.next();
         self.sealed.clear();
-        let sealed = self.pending.iter().filter_map(|(edit, pending)| Some((edit, pending.seal?, pending.recorded)));
-        let ours = sealed.filter(|(_, seal, _)| seal.client == client && seal.n > decided);
-        let mut ours: Vec<_> =
-            ours.map(|(edit, seal, recorded)| (seal.n, recorded.is_none().then_some(edit))).collect();
-        ours.sort_by_key(|(n, _)| *n);
+        let mut ours = Vec::new();
+        for (edit, pending) in self.pending.iter() {
+            if let Some(seal) = pending.seal.filter(|seal| seal.client == client && seal.n > decided) {
+                ours.push((seal.n, pending.recorded.is_none().then_some(edit)));
+            }
+        }
+        ours.sort_unstable_by_key(|(n, _)| *n);
         for (n, edit) in ours {
             // Numbers between two that are pending have their verdict.
             while self.last_sealed().next() < n {

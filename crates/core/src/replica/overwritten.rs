@@ -14,10 +14,17 @@ impl Outbox {
             Edit::Put(puts) => puts,
             Edit::Inc(_) | Edit::Members(_) | Edit::Splice(_) | Edit::Ask(_) => return false,
         };
-        let unseen = self.kept.iter().filter(|kept| kept.seq.is_none_or(|seq| seq >= base));
-        let mut own = unseen.flat_map(|kept| &kept.body.ops).filter(|op| op.key == *key).peekable();
+        let mut remembered = false;
+        for kept in self.kept.iter().filter(|kept| kept.seq.is_none_or(|seq| seq >= base)) {
+            for op in kept.body.ops.iter().filter(|op| op.key == *key) {
+                if writes_within(op, name, puts) {
+                    return true;
+                }
+                remembered = true;
+            }
+        }
         // What is not remembered may have been anything.
-        own.peek().is_none() || own.any(|op| writes_within(op, name, puts))
+        !remembered
     }
 }
 

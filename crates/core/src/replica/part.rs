@@ -5,19 +5,18 @@
 //! What no query holds any more is dropped. An object that is not held can be edited all the same: it is sent by its
 //! id, and says that nothing of it was seen.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use rustc_hash::FxHashSet;
 
 use super::Replica;
 use crate::event::Body;
 use crate::frame::{ClientFrame, Page, Progress, Subscription};
 use crate::limits;
-use crate::name::{Collection, Key, ObjectId};
+use crate::name::{Key, ObjectId};
 use crate::numbers::{Channel, QueryNumber, Seq, View};
 use crate::object::Object;
 use crate::op::Action;
 use crate::query::{Found, Query, QueryError};
+use crate::queue::Queue;
 use crate::value::Value;
 
 /// The queries whose results are held.
@@ -32,7 +31,7 @@ pub(super) struct Part {
     /// Whether it is all that may be read, in place of all there is.
     by_right: bool,
     /// What the server was not told since the stream was opened.
-    unsaid: VecDeque<Unsaid>,
+    unsaid: Queue<Unsaid>,
     /// How far it is with the query whose result is coming, where that is known.
     pub(super) coming: Option<Progress>,
 }
@@ -177,14 +176,16 @@ impl Part {
 
     /// The queries that are none of these.
     pub(super) fn unlike(&self, queries: &[Query]) -> Vec<QueryNumber> {
-        let others = self.all.iter().filter(|subscribed| !queries.contains(&subscribed.query));
-        others.map(|subscribed| subscribed.number).collect()
+        self.numbers(&|subscribed| !queries.contains(&subscribed.query))
     }
 
     /// The queries that somebody wants with what their rows refer to.
-    pub(super) fn followed(&self) -> impl Iterator<Item = QueryNumber> {
-        let followed = self.all.iter().filter(|subscribed| subscribed.count > 0 && !subscribed.query.with.is_empty());
-        followed.map(|subscribed| subscribed.number)
+    pub(super) fn followed(&self) -> Vec<QueryNumber> {
+        self.numbers(&|subscribed| subscribed.count > 0 && !subscribed.query.with.is_empty())
+    }
+
+    fn numbers(&self, which: &dyn Fn(&Subscribed) -> bool) -> Vec<QueryNumber> {
+        self.all.iter().filter(|subscribed| which(subscribed)).map(|subscribed| subscribed.number).collect()
     }
 
     /// Other queries hold what the rows of this one refer to. Answers which did before.
@@ -220,7 +221,7 @@ impl Part {
     }
 
     /// Whether a query of those that count, and that find all that meets their filters, finds an object.
-    fn find(&self, key: &Key, object: &Object, counts: impl Fn(&Subscribed) -> bool) -> bool {
+    fn find(&self, key: &Key, object: &Object, counts: &dyn Fn(&Subscribed) -> bool) -> bool {
         let mut whole = self.all.iter().filter(|subscribed| subscribed.query.limit.is_none() && counts(subscribed));
         whole.any(|subscribed| subscribed.query.may_find(key, object))
     }
@@ -361,8 +362,8 @@ impl Replica {
 
     /// Lets go of all queries that nobody has wanted since the replica was read back from the device.
     pub(super) fn drop_unwanted(&mut self) {
-        let unwanted = self.part.iter().flat_map(|part| &part.all).filter(|subscribed| subscribed.count == 0);
-        let unwanted: Vec<QueryNumber> = unwanted.map(|subscribed| subscribed.number).collect();
+        let Some(part) = &self.part else { return };
+        let unwanted = part.numbers(&|subscribed| subscribed.count == 0);
         if !unwanted.is_empty() {
             self.drop_queries(&unwanted);
         }
@@ -395,9 +396,9 @@ impl Replica {
     pub(super) fn drop_queries(&mut self, numbers: &[QueryNumber]) {
         let Some(part) = &mut self.part else { return };
         part.all.retain(|subscribed| !numbers.contains(&subscribed.number));
-        part.unsaid.extend(numbers.iter().map(|&number| Unsaid::Unsubscribe(number)));
+        numbers.iter().for_each(|&number| part.unsaid.push_back(Unsaid::Unsubscribe(number)));
         self.storing.meta();
-        self.purge(|_, _| true, |_| true, Rows::First);
+        self.purge(&|_, _| true, &|_| true, Rows::First);
     }
 
     /// Whether what comes is wanted: the server may have said it before it heard that it is not.
@@ -431,34 +432,37 @@ impl Replica {
         let (came, query) = (std::mem::take(&mut subscribed.came), subscribed.query.clone());
         let left = |key: &Key, object: &Object| query.may_find(key, object) && !came.contains(&key.id);
         let others = |subscribed: &Subscribed| subscribed.ready && subscribed.number != number;
-        self.purge(left, others, Rows::First);
+        self.purge(&left, &others, Rows::First);
     }
 
     /// The windows came anew: what they held before, and no query holds now, goes.
     pub(super) fn purge_windows(&mut self) {
-        self.purge(|_, _| true, |_| true, Rows::Came);
+        self.purge(&|_, _| true, &|_| true, Rows::Came);
     }
 
     /// Drops those of `candidates` that no query holds of those that `count`.
-    fn purge(&mut self, candidates: impl Fn(&Key, &Object) -> bool, counts: impl Fn(&Subscribed) -> bool, rows: Rows) {
+    fn purge(&mut self, candidates: &dyn Fn(&Key, &Object) -> bool, counts: &dyn Fn(&Subscribed) -> bool, rows: Rows) {
         let Some(part) = &self.part else { return };
         let windows = || part.all.iter().filter(|subscribed| subscribed.query.limit.is_some() && counts(subscribed));
-        let mut first: BTreeMap<&Collection, FxHashSet<ObjectId>> = BTreeMap::new();
+        let mut first = FxHashSet::default();
         // One that has not come anew holds nothing that did not come: all that it holds of another query comes with that.
         for window in windows().filter(|_| rows == Rows::First) {
-            let rows = self.first_of(&window.query).into_iter().map(|(id, _)| id);
-            first.entry(&window.query.collection).or_default().extend(rows);
+            let collection = &window.query.collection;
+            for (id, _) in self.first_of(&window.query) {
+                first.insert(Key { collection: collection.clone(), id });
+            }
         }
         let has_come = |window: &Subscribed, key: &Key| {
             let counts = rows == Rows::Came || !window.ready;
             counts && window.query.collection == key.collection && window.came.contains(&key.id)
         };
-        let is_first = |key: &Key| first.get(&key.collection).is_some_and(|ids| ids.contains(&key.id));
-        let in_window = |key: &Key| is_first(key) || windows().any(|window| has_come(window, key));
-        let live = self.confirmed.entries().filter_map(|(key, entry)| Some((key, entry?.live()?)));
-        let is_held = |key: &Key, object: &Object| in_window(key) || part.find(key, object, &counts);
-        let gone = live.filter(|(key, object)| candidates(key, object) && !is_held(key, object));
-        let gone: Vec<Key> = gone.map(|(key, _)| key).collect();
+        let in_window = |key: &Key| first.contains(key) || windows().any(|window| has_come(window, key));
+        let is_held = |key: &Key, object: &Object| in_window(key) || part.find(key, object, counts);
+        let mut gone: Vec<Key> = self.confirmed.keys().collect();
+        gone.retain(|key| {
+            let live = self.confirmed.get(key);
+            live.is_some_and(|object| candidates(key, object) && !is_held(key, object))
+        });
         for key in gone {
             self.storing.object(&key);
             self.confirmed.replace(&key, None);

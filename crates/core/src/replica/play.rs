@@ -13,7 +13,7 @@ use crate::event::{Lost, Recorded};
 use crate::frame::Events;
 use crate::hash::Digest;
 use crate::limits;
-use crate::name::Key;
+use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, EditId, EventNumber, Seq};
 use crate::op::{Action, Edit, Op};
 use crate::part::could_become;
@@ -113,9 +113,10 @@ impl Replica {
         let mut overlap = FxHashSet::default();
         let mut encoded = block.encoded();
         while self.link.is_open() {
-            let names = &self.names;
-            let next = encoded.by_ref().take(limits::READ_AHEAD);
-            let events: Vec<_> = next.map(|event| cbor::read_recorded(Reader::knowing(event, names))).collect();
+            let mut events = Vec::with_capacity(limits::READ_AHEAD);
+            for event in encoded.by_ref().take(limits::READ_AHEAD) {
+                events.push(cbor::read_recorded(Reader::knowing(event, &self.names)));
+            }
             if events.is_empty() {
                 break;
             }
@@ -198,7 +199,7 @@ impl Replica {
             Action::Update(edits) => edits.iter().all(|(_, edit)| matches!(edit, Edit::Splice(_))),
             _ => false,
         };
-        for (edit, place) in self.view.ops(&op.key).collect::<Vec<_>>() {
+        for (edit, place) in self.view.ops(&op.key).to_vec() {
             if let Some(pending) = self.outbox.pending.get_mut(edit)
                 && !(splices(&op.action) && splices(&pending.ops()[place].action))
             {
@@ -217,30 +218,25 @@ impl Replica {
             }
             let ours = |client| self.identity.place(client).is_some();
             let unseen = |version: &crate::object::Version| ours(version.last.client) && version.last.seq >= base;
-            let fields: Vec<_> = match &op.action {
-                Action::Delete if unseen(&object.version) => {
-                    object.fields().map(|(name, field)| (name, field.value)).collect()
+            let mut fields = Vec::new();
+            let mut written = |name: &FieldName| {
+                if let Some(field) = object.field(name.as_str()).filter(|field| unseen(&field.version)) {
+                    fields.push((name.clone(), field.value.clone()));
                 }
-                Action::Delete => Vec::new(),
-                Action::Insert(set) | Action::Upsert(set) => {
-                    let written = set.iter().filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
-                    written
-                        .filter(|(_, field)| unseen(&field.version))
-                        .map(|(name, field)| (name, field.value))
-                        .collect()
-                }
+            };
+            match &op.action {
+                Action::Insert(set) | Action::Upsert(set) => set.iter().for_each(|(name, _)| written(name)),
                 Action::Update(edits) => {
                     let set =
                         edits.iter().filter(|(name, edit)| self.outbox.is_written_over(&op.key, name, edit, base));
-                    let written = set.filter_map(|(name, _)| Some((name, object.field(name.as_str())?)));
-                    written
-                        .filter(|(_, field)| unseen(&field.version))
-                        .map(|(name, field)| (name, field.value))
-                        .collect()
+                    set.for_each(|(name, _)| written(name));
                 }
-            };
+                Action::Delete if unseen(&object.version) => {
+                    fields = object.values().map(|(name, value)| (name.clone(), value.clone())).collect();
+                }
+                Action::Delete => {}
+            }
             if !fields.is_empty() {
-                let fields = fields.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
                 let overwritten = Notice::Overwritten {
                     seq: event.seq,
                     key: op.key.clone(),
@@ -282,7 +278,7 @@ impl Replica {
         if !as_edited {
             // What it deletes may have taken others with it.
             keys.extend(event.body.ops.iter().map(|op| op.key.clone()));
-            keys.sort();
+            keys.sort_unstable();
             keys.dedup();
         }
         // Earlier edits may still be pending: refused, and made again.
@@ -329,16 +325,18 @@ impl Replica {
 
     /// Rolls touched keys back to what is confirmed and applies what is pending on them again.
     pub(super) fn reapply(&mut self, keys: impl IntoIterator<Item = Key>) {
-        for key in keys {
-            if self.view.shown(&key).is_some() {
-                let mut entry = self.confirmed.entry(&key).cloned();
-                for (edit, place) in self.view.ops(&key) {
-                    self.apply_pending(&mut entry, edit, place);
-                }
-                self.view.show(&key, entry);
+        keys.into_iter().for_each(|key| self.reapply_one(key));
+    }
+
+    fn reapply_one(&mut self, key: Key) {
+        if self.view.shown(&key).is_some() {
+            let mut entry = self.confirmed.entry(&key).cloned();
+            for &(edit, place) in self.view.ops(&key) {
+                self.apply_pending(&mut entry, edit, place);
             }
-            self.changed.insert(key);
+            self.view.show(&key, entry);
         }
+        self.changed.insert(key);
     }
 
     pub(super) fn expect_digest(&mut self, at: Seq, digest: Digest) {
@@ -351,7 +349,7 @@ impl Replica {
     /// Compares the digest where the server named one for just this many events.
     pub(super) fn check_digest(&mut self, moment: Moment) {
         let played = self.history.played;
-        while let Some((seq, digest)) = self.history.digests.pop_front_if(|&mut (seq, _)| seq <= played) {
+        while let Some((seq, digest)) = self.history.digests.pop_front_if(|&(seq, _)| seq <= played) {
             if seq < played {
                 continue;
             }

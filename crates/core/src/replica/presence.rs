@@ -85,8 +85,10 @@ impl Peers {
 
     /// When something is to be said.
     pub(super) fn due(&self) -> Option<Millis> {
-        let ask = (self.watching && !self.asked).then_some(Millis(0));
-        let first = self.own.iter().map(|(_, own)| own.due()).chain(ask).min()?;
+        let first = match self.watching && !self.asked {
+            true => Millis(0),
+            false => self.own.values().map(Own::due).min()?,
+        };
         Some(self.sent.map_or(first, |sent| first.max(sent.plus(limits::PRESENCE_PAUSE))))
     }
 }

@@ -19,7 +19,7 @@ use crate::value::Value;
 impl Replica {
     /// Follows the rows of all queries that want it: something came.
     pub(super) fn follow_all(&mut self) {
-        let followed: Vec<QueryNumber> = self.part.iter().flat_map(Part::followed).collect();
+        let followed = self.part.as_ref().map(Part::followed).unwrap_or_default();
         followed.into_iter().for_each(|number| self.follow(number));
     }
 

@@ -105,7 +105,7 @@ impl Replica {
 
     fn restore_meta(&mut self, meta: Meta) {
         self.identity.client = meta.client;
-        self.identity.former = meta.former.into();
+        self.identity.former = meta.former;
         self.identity.settled = meta.decided;
         self.history.incarnation = meta.incarnation;
         (self.history.played, self.history.chain, self.history.head) = (meta.played, meta.chain, meta.head);

@@ -4,8 +4,6 @@
 //! one: a burst of events costs one row for each object they changed. An edit is sent only once its seal is on the
 //! device; verdicts are settled only once they are.
 
-use std::collections::VecDeque;
-
 use rustc_hash::FxHashSet;
 
 use super::Replica;
@@ -16,6 +14,7 @@ use crate::limits;
 use crate::name::Key;
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, EventNumber, TabId};
+use crate::queue::Queue;
 
 /// Where a replica keeps itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +45,7 @@ pub(super) struct Storing {
     pending: Numbered<EditId, ()>,
     kept: Numbered<EditId, ()>,
     parked: Numbered<EditId, ()>,
-    on_its_way: VecDeque<OnItsWay>,
+    on_its_way: Queue<OnItsWay>,
     batches: u64,
     /// All edits up to here are on the device.
     stored: EditId,
@@ -73,7 +72,7 @@ impl Storing {
             pending: Numbered::default(),
             kept: Numbered::default(),
             parked: Numbered::default(),
-            on_its_way: VecDeque::new(),
+            on_its_way: Queue::default(),
             batches: 0,
             stored: EditId::default(),
         }
@@ -205,8 +204,9 @@ impl Replica {
         let changed_since = |edit: EditId| {
             storing.pending.contains(edit) || storing.on_its_way.iter().any(|later| later.pending.contains(edit))
         };
-        for edit in done.pending.keys().filter(|&edit| !changed_since(edit)) {
-            let pending = self.outbox.pending.get_mut(edit);
+        for edit in done.pending.keys() {
+            let unchanged = !changed_since(edit);
+            let pending = self.outbox.pending.get_mut(edit).filter(|_| unchanged);
             if let Some(seal) = pending.and_then(|pending| pending.seal.as_mut()) {
                 seal.stored = true;
             }
@@ -279,12 +279,14 @@ impl Replica {
         let mut rows = vec![Row::meta(&self.meta())];
         rows.extend(self.drafts.take_rows());
         let mut keys: Vec<Key> = std::mem::take(&mut self.storing.objects).into_iter().collect();
-        keys.sort();
+        keys.sort_unstable();
         for key in keys {
             let live = self.confirmed.entry(&key).filter(|entry| entry.live().is_some());
             rows.push(Row::object(&key, live));
         }
-        rows.extend(self.storing.pending.keys().map(|edit| Row::pending(edit, self.outbox.pending.get(edit))));
+        for edit in self.storing.pending.keys() {
+            rows.push(Row::pending(edit, self.outbox.pending.get(edit)));
+        }
         let mut forgotten = self.storing.kept.clone();
         for kept in self.outbox.kept.iter().filter(|kept| self.storing.kept.contains(kept.edit)) {
             forgotten.remove(kept.edit);
@@ -293,14 +295,16 @@ impl Replica {
         for edit in forgotten.keys() {
             rows.push(Row::kept(edit, None));
         }
-        rows.extend(self.storing.parked.keys().map(|edit| Row::parked(edit, self.outbox.parked.get(edit))));
+        for edit in self.storing.parked.keys() {
+            rows.push(Row::parked(edit, self.outbox.parked.get(edit)));
+        }
         rows
     }
 
     fn meta(&self) -> Meta {
         Meta {
             client: self.identity.client,
-            former: self.identity.former.iter().copied().collect(),
+            former: self.identity.former.clone(),
             decided: self.outbox.decided(),
             sealed: self.outbox.last_sealed(),
             incarnation: self.history.incarnation,

@@ -21,7 +21,7 @@ impl Replica {
     pub(super) fn move_past(&mut self, event: &Recorded, assigned: &[Assigned<'_>]) {
         for op in &event.body.ops {
             let is_set = |name: &FieldName| assigned.iter().any(|assigned| assigned.has(&op.key, name));
-            for (name, splices) in spliced(op).filter(|(name, _)| !is_set(name)) {
+            for (name, splices) in op.splices().filter(|(name, _)| !is_set(name)) {
                 match self.view.shown(&op.key) {
                     Some(_) => self.move_splices(&op.key, name, splices.clone()),
                     None => self.moves.push(&op.key, name, splices),
@@ -32,7 +32,7 @@ impl Replica {
 
     /// Moves the splices of pending edits past something that was done to a text.
     fn move_splices(&mut self, key: &Key, name: &FieldName, mut done: Splices) {
-        for (edit, place) in self.view.ops(key).collect::<Vec<_>>() {
+        for (edit, place) in self.view.ops(key).to_vec() {
             let Some(pending) = self.outbox.pending.get_mut(edit) else { continue };
             match edit_of(&pending.ops()[place], name) {
                 Doing::Splices(own) => {
@@ -57,9 +57,9 @@ impl Replica {
     }
 
     /// What is under a key with some of the pending edits on it.
-    pub(super) fn entry_where(&self, key: &Key, which: impl Fn(EditId) -> bool) -> Option<Entry> {
+    pub(super) fn entry_where(&self, key: &Key, which: &dyn Fn(EditId) -> bool) -> Option<Entry> {
         let mut entry = self.confirmed.entry(key).cloned();
-        for (other, place) in self.view.ops(key).filter(|(other, _)| which(*other)) {
+        for &(other, place) in self.view.ops(key).iter().filter(|(other, _)| which(*other)) {
             self.apply_pending(&mut entry, other, place);
         }
         entry
@@ -76,7 +76,7 @@ impl Replica {
     /// Whether an edit splices several texts, one of which was set anew: no state is left that all of it refers to.
     pub(super) fn is_torn(&self, edit: EditId) -> bool {
         let Some(pending) = self.outbox.pending.get(edit).filter(|pending| pending.voided) else { return false };
-        pending.ops().iter().any(|op| spliced(op).next().is_some())
+        pending.has_splices()
     }
 
     /// Keeps such an edit on the device, as the server would refuse it.
@@ -94,26 +94,35 @@ impl Replica {
             other.is_some_and(|other| matches!(edit_of(&other.ops()[place], name), Doing::Sets))
         };
         pending.body.ops.iter().any(|op| {
-            let later = || self.view.ops(&op.key).filter(|(other, _)| *other > edit);
-            spliced(op).any(|(name, _)| later().any(|(other, place)| sets(other, place, name)))
+            let later = || self.view.ops(&op.key).iter().filter(|(other, _)| *other > edit);
+            op.splices().any(|(name, _)| later().any(|&(other, place)| sets(other, place, name)))
         })
+    }
+
+    /// The states that earlier pending edits of the same texts refer to.
+    fn states_before(&self, edit: EditId, pending: &Pending) -> Vec<Seq> {
+        let mut states = Vec::new();
+        for op in pending.ops() {
+            for (name, _) in op.splices() {
+                for &(other, place) in self.view.ops(&op.key).iter().take_while(|(other, _)| *other < edit) {
+                    let Some(other) = self.outbox.pending.get(other) else { continue };
+                    if matches!(edit_of(&other.ops()[place], name), Doing::Splices(_)) {
+                        states.push(other.on());
+                    }
+                }
+            }
+        }
+        states
     }
 
     /// Whether an edit may be sealed as far as its texts go: none of one's own splices of the same text, typed on
     /// another state, is on its way. Where none is, its splices refer to the text as it is played.
     pub(super) fn settle_texts(&mut self, edit: EditId) -> bool {
         let Some(pending) = self.outbox.pending.get(edit) else { return false };
-        let earlier = pending.ops().iter().flat_map(|op| {
-            spliced(op).flat_map(|(name, _)| {
-                let earlier = self.view.ops(&op.key).take_while(|(other, _)| *other < edit);
-                let pending = earlier.filter_map(|(other, place)| Some((self.outbox.pending.get(other)?, place)));
-                pending.filter(|(other, place)| matches!(edit_of(&other.ops()[*place], name), Doing::Splices(_)))
-            })
-        });
-        let states: Vec<Seq> = earlier.map(|(other, _)| other.on()).collect();
-        if !pending.ops().iter().any(|op| spliced(op).next().is_some()) {
+        if !pending.has_splices() {
             return true;
         }
+        let states = self.states_before(edit, pending);
         let moved = pending.shown.is_some() || pending.again.is_some() || states.is_empty();
         let on = if moved && !pending.voided { self.history.played } else { pending.on() };
         if states.iter().any(|&state| state != on) {
@@ -130,6 +139,10 @@ impl Replica {
 }
 
 impl Pending {
+    pub(super) fn has_splices(&self) -> bool {
+        self.ops().iter().any(|op| op.splices().next().is_some())
+    }
+
     /// The ops as they show.
     pub(super) fn ops(&self) -> &[Op] {
         self.shown.as_deref().unwrap_or(&self.body.ops)
@@ -175,17 +188,9 @@ fn edit_of<'o>(op: &'o Op, name: &FieldName) -> Doing<'o> {
     }
 }
 
-pub(super) fn spliced(op: &Op) -> impl Iterator<Item = (&FieldName, &Splices)> {
-    let edits = if let Action::Update(edits) = &op.action { Some(edits) } else { None };
-    edits.into_iter().flat_map(|edits| edits.iter()).filter_map(|(name, edit)| match edit {
-        Edit::Splice(splices) => Some((name, splices)),
-        _ => None,
-    })
-}
-
 /// The fields that hold text or bytes.
 pub(super) fn texts(object: &Object) -> impl Iterator<Item = &FieldName> {
-    let texts = object.fields().filter(|(_, field)| matches!(field.value, Value::Text(_) | Value::Bytes(_)));
+    let texts = object.values().filter(|(_, value)| matches!(value, Value::Text(_) | Value::Bytes(_)));
     texts.map(|(name, _)| name)
 }
 

@@ -6,7 +6,7 @@
 
 use super::Replica;
 use super::outbox::Pending;
-use super::texts::{spliced, texts, value};
+use super::texts::{texts, value};
 use crate::event::Recorded;
 use crate::name::{FieldName, Key};
 use crate::numbers::EditId;
@@ -29,14 +29,14 @@ struct Changes(Vec<(FieldName, Splices)>);
 impl Replica {
     /// What is under keys, before something there changes. Tell the trails of it afterwards
     /// ([`move_along`](Self::move_along)).
-    pub(super) fn trails<'k>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Vec<Trail> {
-        keys.into_iter().map(|key| self.trail(key)).collect()
+    pub(super) fn trails(&self, keys: &[Key]) -> Vec<Trail> {
+        keys.iter().map(|key| self.trail(key)).collect()
     }
 
     fn trail(&self, key: &Key) -> Trail {
         let mut entry = self.confirmed.entry(key).cloned();
         let mut before = Vec::new();
-        for (edit, place) in self.view.ops(key) {
+        for &(edit, place) in self.view.ops(key) {
             before.push(((edit, place), entry.clone()));
             self.apply_pending(&mut entry, edit, place);
         }
@@ -48,7 +48,7 @@ impl Replica {
         for Trail { key, before, shown } in trails {
             let mut changes = Changes::default();
             let mut entry = self.confirmed.entry(&key).cloned();
-            for (edit, place) in self.view.ops(&key).collect::<Vec<_>>() {
+            for (edit, place) in self.view.ops(&key).to_vec() {
                 if let Ok(at) = before.binary_search_by(|(op, _)| op.cmp(&(edit, place))) {
                     self.move_op(edit, place, before[at].1.as_ref(), entry.as_ref(), &mut changes);
                 }
@@ -65,7 +65,7 @@ impl Replica {
     fn move_op(&mut self, edit: EditId, place: usize, was: Option<&Entry>, is: Option<&Entry>, changes: &mut Changes) {
         let Some(pending) = self.outbox.pending.get_mut(edit) else { return };
         let Some(op) = pending.ops().get(place) else { return };
-        let own: Vec<(FieldName, Splices)> = spliced(op).map(|(name, own)| (name.clone(), own.clone())).collect();
+        let own: Vec<(FieldName, Splices)> = op.splices().map(|(name, own)| (name.clone(), own.clone())).collect();
         for (name, own) in own {
             if text(was, &name) == text(is, &name) {
                 continue;
@@ -106,11 +106,12 @@ impl Replica {
     /// The texts with pending splices that an event sets anew, before it is played. Tell of them afterwards
     /// ([`void_along`](Self::void_along)).
     pub(super) fn assigned_by<'e>(&self, event: &'e Recorded) -> Vec<Assigned<'e>> {
-        let pending =
-            |(edit, place)| self.outbox.pending.get(edit).and_then(|pending: &Pending| pending.ops().get(place));
+        let pending = |&(edit, place): &(EditId, usize)| {
+            self.outbox.pending.get(edit).and_then(|pending: &Pending| pending.ops().get(place))
+        };
         let is_typed_on = |by: &&Op| {
-            let mut pending = self.view.ops(&by.key).filter_map(pending);
-            pending.any(|op| spliced(op).any(|(name, _)| by.sets(name)))
+            let mut pending = self.view.ops(&by.key).iter().filter_map(pending);
+            pending.any(|op| op.splices().any(|(name, _)| by.sets(name)))
         };
         let by = event.body.ops.iter().filter(is_typed_on);
         by.map(|by| Assigned { by, trail: self.trail(&by.key) }).collect()
@@ -120,7 +121,7 @@ impl Replica {
     pub(super) fn void_along(&mut self, assigned: Vec<Assigned<'_>>) {
         for Assigned { by, trail: Trail { key, before, .. } } in assigned {
             let mut entry = self.confirmed.entry(&key).cloned();
-            for (edit, place) in self.view.ops(&key).collect::<Vec<_>>() {
+            for (edit, place) in self.view.ops(&key).to_vec() {
                 if let Ok(at) = before.binary_search_by(|(op, _)| op.cmp(&(edit, place))) {
                     self.void_op(edit, place, |name| {
                         by.sets(name) && text(before[at].1.as_ref(), name) != text(entry.as_ref(), name)
@@ -134,7 +135,7 @@ impl Replica {
     fn void_op(&mut self, edit: EditId, place: usize, is_void: impl Fn(&FieldName) -> bool) {
         let Some(pending) = self.outbox.pending.get_mut(edit) else { return };
         let Some(op) = pending.ops().get(place) else { return };
-        let void: Vec<FieldName> = spliced(op).map(|(name, _)| name).filter(|name| is_void(name)).cloned().collect();
+        let void: Vec<FieldName> = op.splices().map(|(name, _)| name).filter(|name| is_void(name)).cloned().collect();
         for name in &void {
             pending.show(place, name, None);
             pending.voided = true;
@@ -163,9 +164,11 @@ fn text<'e>(entry: Option<&'e Entry>, name: &FieldName) -> Option<&'e crate::val
 
 /// The fields that hold text or bytes, once or now.
 fn texts_of(was: Option<&Entry>, is: Option<&Entry>) -> Vec<FieldName> {
-    let objects = [was, is].into_iter().flatten().filter_map(Entry::live);
-    let mut names: Vec<FieldName> = objects.flat_map(|object| texts(object)).cloned().collect();
-    names.sort();
+    let mut names = Vec::new();
+    for object in [was, is].map(|entry| entry.and_then(Entry::live)).into_iter().flatten() {
+        names.extend(texts(object).cloned());
+    }
+    names.sort_unstable();
     names.dedup();
     names
 }

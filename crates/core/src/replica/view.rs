@@ -4,8 +4,6 @@
 //! both they and pending edits touch are rolled back and applied again: cost follows the overlap, not the length of
 //! the outbox.
 
-use std::collections::{VecDeque, vec_deque};
-
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbers::EditId;
 use crate::object::{Entry, Object};
@@ -21,7 +19,7 @@ struct Touched {
     /// What it shows.
     entry: Option<Entry>,
     /// The pending ops on it in order: which edit, and which op there.
-    ops: VecDeque<(EditId, usize)>,
+    ops: Vec<(EditId, usize)>,
 }
 
 impl View {
@@ -36,8 +34,7 @@ impl View {
 
     /// The live objects of a collection among the touched.
     pub(super) fn collection(&self, collection: &Collection) -> impl Iterator<Item = (&ObjectId, &Arc<Object>)> {
-        let table = self.0.table(collection).into_iter().flatten();
-        table.filter_map(|(id, touched)| Some((id, touched.entry.as_ref()?.live()?)))
+        self.0.rows(collection).filter_map(|(id, touched)| Some((id, touched.entry.as_ref()?.live()?)))
     }
 
     pub(super) fn collections(&self) -> impl Iterator<Item = &Collection> {
@@ -46,34 +43,34 @@ impl View {
 
     /// The ids of a collection among the touched.
     pub(super) fn ids(&self, collection: &Collection) -> impl Iterator<Item = &ObjectId> {
-        self.0.table(collection).into_iter().flatten().map(|(id, _)| id)
+        self.0.rows(collection).map(|(id, _)| id)
     }
 
     /// The last pending edit that touches a key.
     pub(super) fn last(&self, key: &Key) -> Option<EditId> {
-        self.touched(key)?.ops.back().map(|&(edit, _)| edit)
+        self.touched(key)?.ops.last().map(|&(edit, _)| edit)
     }
 
     /// The first pending edit that touches a key.
     pub(super) fn first(&self, key: &Key) -> Option<EditId> {
-        self.touched(key)?.ops.front().map(|&(edit, _)| edit)
+        self.touched(key)?.ops.first().map(|&(edit, _)| edit)
     }
 
     /// The first pending edit that touches an object of this id, in any collection.
     pub(super) fn first_of(&self, id: &ObjectId) -> Option<EditId> {
         let tables = self.0.collections().filter_map(|collection| self.0.table(collection));
-        tables.filter_map(|table| Some(table.get(id)?.ops.front()?.0)).min()
+        tables.filter_map(|table| Some(table.get(id)?.ops.first()?.0)).min()
     }
 
     /// All touched keys.
     pub(super) fn keys(&self) -> Vec<Key> {
-        self.0.iter().map(|(key, _)| key).collect()
+        self.0.keys()
     }
 
     /// A pending op touches a key, after all that touch it already.
     pub(super) fn add(&mut self, key: &Key, edit: EditId, place: usize) {
         let table = self.0.table_mut(&key.collection);
-        table.entry(key.id.clone()).or_default().ops.push_back((edit, place));
+        table.entry(key.id.clone()).or_default().ops.push((edit, place));
     }
 
     /// A pending op touches a key, before others that touch it already.
@@ -93,11 +90,8 @@ impl View {
     /// An edit touches a key no longer. Answers whether it was the first that did.
     pub(super) fn remove(&mut self, key: &Key, edit: EditId) -> bool {
         let Some(touched) = self.0.get_mut(key) else { return false };
-        let first = touched.ops.front().is_some_and(|&(other, _)| other == edit);
-        while touched.ops.pop_front_if(|&mut (other, _)| other == edit).is_some() {}
-        if !first {
-            touched.ops.retain(|&(other, _)| other != edit);
-        }
+        let first = touched.ops.first().is_some_and(|&(other, _)| other == edit);
+        touched.ops.retain(|&(other, _)| other != edit);
         if touched.ops.is_empty() {
             self.0.remove(key);
         }
@@ -114,8 +108,8 @@ impl View {
     }
 
     /// The pending ops on a key, in order.
-    pub(super) fn ops(&self, key: &Key) -> impl Iterator<Item = (EditId, usize)> {
-        self.touched(key).map_or_else(vec_deque::Iter::default, |touched| touched.ops.iter()).copied()
+    pub(super) fn ops(&self, key: &Key) -> &[(EditId, usize)] {
+        self.touched(key).map_or(&[], |touched| &touched.ops)
     }
 
     fn touched(&self, key: &Key) -> Option<&Touched> {

@@ -19,7 +19,7 @@ use crate::holders::Holders;
 use crate::limits;
 use crate::name::Key;
 use crate::numbers::{ClientId, Seq};
-use crate::object::{Entry, Object, Stamp, Write, apply};
+use crate::object::{Entry, Object, Stamp, Write};
 use crate::objects::Objects;
 use crate::op::{Action, Edit, FieldMap, Op};
 use crate::schema::Schema;
@@ -196,7 +196,7 @@ impl Ground<'_> {
 
     pub(super) fn apply(&mut self, op: &Op, write: &Write<'_>) {
         let last = self.objects.get(&op.key).filter(|_| op.action == Action::Delete).cloned();
-        self.objects.change(&op.key, |entry| apply(entry, op, write));
+        self.objects.play_op(op, write);
         keep_last(self.objects, self.schema, &op.key, last);
     }
 
@@ -266,7 +266,7 @@ impl Ground<'_> {
             Fate::Kept => (others, Vec::new()),
             Fate::Changed { kept, lost } => (kept, lost),
         };
-        let restored = last.fields().map(|(name, field)| (name.clone(), field.value.clone()));
+        let restored = last.values().map(|(name, value)| (name.clone(), value.clone()));
         let mut ops = vec![with(op, Action::Upsert(FieldMap::new(restored.collect()).unwrap_or_default()))];
         if !others.is_empty() {
             ops.push(with(op, Action::Update(others)));
@@ -309,9 +309,9 @@ impl Ground<'_> {
 /// Where a collection revives, its tombstones keep what the objects were.
 pub(super) fn keep_last(objects: &mut Objects<Holders>, schema: &Schema, key: &Key, last: Option<Arc<Object>>) {
     if last.is_some() && schema.revives(&key.collection) {
-        objects.change(key, |entry| {
+        objects.change(key, &mut |entry| {
             if let Some(Entry::Tombstone(tombstone)) = entry {
-                tombstone.last = last;
+                tombstone.last = last.clone();
             }
         });
     }

@@ -186,7 +186,7 @@ impl Texts {
     /// it, and was lost; so is what was typed on top of that, unless the op sets the text.
     pub(super) fn revived(&mut self, op: &Op, object: &Object, seq: Seq) {
         let key = &op.key;
-        let texts = object.fields().filter(|(_, field)| matches!(field.value, Value::Text(_) | Value::Bytes(_)));
+        let texts = object.values().filter(|(_, value)| matches!(value, Value::Text(_) | Value::Bytes(_)));
         for (field, _) in texts.filter(|(field, _)| !op.sets(field)) {
             let by = Stamp { seq, client: NOBODY };
             self.make(key.clone(), field.clone()).changes.push_back(Change { by, what: What::Assigned });

@@ -301,16 +301,21 @@ impl Splices {
             (Some(Value::Bytes(_)), Some(Value::Bytes(after)))
             | (None | Some(Value::Null), Some(Value::Bytes(after))) => {
                 let before = if let Some(Value::Bytes(before)) = before { &before[..] } else { &[] };
-                let (head, tail) = common(before.iter(), after.iter());
+                let head = same_front(before, after);
+                let tail = same_end(&before[head..], &after[head..]);
                 let insert = Content::Bytes(after[head..after.len() - tail].into());
                 Splice { offset: head as u64, delete: (before.len() - head - tail) as u64, insert }
             }
             (None | Some(Value::Null | Value::Text(_)), Some(Value::Text(after))) => {
                 let before = before.and_then(Value::as_text).unwrap_or_default();
-                let (head, tail) = common(before.chars(), after.chars());
-                let (was, is) = (before.chars().count() - tail, after.chars().count() - tail);
-                let insert: String = after.chars().skip(head).take(is - head).collect();
-                Splice { offset: head as u64, delete: (was - head) as u64, insert: Content::Text(insert.into()) }
+                let head = after.floor_char_boundary(same_front(before.as_bytes(), after.as_bytes()));
+                let (front, was) = before.split_at(head);
+                let is = &after[head..];
+                let tail = same_end(was.as_bytes(), is.as_bytes());
+                let end = is.ceil_char_boundary(is.len() - tail);
+                let was = &was[..was.len() - (is.len() - end)];
+                let insert = Content::Text(is[..end].into());
+                Splice { offset: front.chars().count() as u64, delete: was.chars().count() as u64, insert }
             }
             // Nothing counts as empty.
             (Some(Value::Text(before)), None | Some(Value::Null)) => {
@@ -341,17 +346,10 @@ impl Splices {
     pub(crate) fn from_value(value: &Value) -> Result<Self, &'static str> {
         const A_SPLICE: &str = "a splice is [offset, delete, insert]: two numbers from 0 on, and text or bytes";
         let Value::List(items) = value else { return Err(A_SPLICE) };
-        let splices = items.iter().map(|item| {
-            let Value::List(parts) = item else { return None };
-            let [Value::Int(offset), Value::Int(delete), insert] = &**parts else { return None };
-            let insert = match insert {
-                Value::Text(text) => Content::Text(SmolStr::new(text.as_str())),
-                Value::Bytes(bytes) => Content::Bytes(bytes.clone()),
-                _ => return None,
-            };
-            Some(Splice { offset: (*offset).try_into().ok()?, delete: (*delete).try_into().ok()?, insert })
-        });
-        let splices = splices.collect::<Option<Vec<_>>>().ok_or(A_SPLICE)?;
+        let mut splices = Vec::new();
+        for item in items.iter() {
+            splices.push(Splice::from_value(item).ok_or(A_SPLICE)?);
+        }
         Self::new(splices)
             .map_err(|_| "splices are sorted, do not overlap, and are not too many; all text or all bytes")
     }
@@ -365,6 +363,19 @@ impl Splices {
             (Some(a), Some(b)) if !a.is_like(b) => Err(SpliceError::OtherContent),
             _ => Ok(()),
         }
+    }
+}
+
+impl Splice {
+    fn from_value(value: &Value) -> Option<Self> {
+        let Value::List(parts) = value else { return None };
+        let [Value::Int(offset), Value::Int(delete), insert] = &**parts else { return None };
+        let insert = match insert {
+            Value::Text(text) => Content::Text(SmolStr::new(text.as_str())),
+            Value::Bytes(bytes) => Content::Bytes(bytes.clone()),
+            _ => return None,
+        };
+        Some(Self { offset: (*offset).try_into().ok()?, delete: (*delete).try_into().ok()?, insert })
     }
 }
 
@@ -425,15 +436,14 @@ fn slice_bytes(bytes: &[u8], from: u64, to: u64) -> Arc<[u8]> {
     bytes.get(from as usize..to as usize).unwrap_or_default().into()
 }
 
-/// How much two runs have in common at their beginnings, and at their ends beside that.
-fn common<T: PartialEq>(
-    a: impl DoubleEndedIterator<Item = T> + Clone,
-    b: impl DoubleEndedIterator<Item = T> + Clone,
-) -> (usize, usize) {
-    let head = a.clone().zip(b.clone()).take_while(|(a, b)| a == b).count();
-    let (a, b) = (a.skip(head).collect::<Vec<_>>(), b.skip(head).collect::<Vec<_>>());
-    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
-    (head, tail)
+/// How many bytes two contents have in common at the front.
+fn same_front(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// How many bytes they have in common at the end.
+fn same_end(a: &[u8], b: &[u8]) -> usize {
+    a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
 /// A side of what is deleted.

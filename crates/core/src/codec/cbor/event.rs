@@ -6,7 +6,7 @@
 use super::op::{read_client, read_key, read_op, read_op_key};
 use super::value::read_value;
 use super::verdict::read_lost;
-use super::{CodecError, Reader, Writer, check_end, read_array, read_map, read_tuple};
+use super::{CodecError, Reader, Writer, check_end, missing, read_array, read_map, read_tuple, wrong};
 use crate::event::{Authored, Body, Command, Lost, Read, Recorded};
 use crate::hash::ContentHash;
 use crate::limits;
@@ -179,7 +179,7 @@ pub(crate) fn read_recorded(mut reader: Reader<'_>) -> Result<Recorded, Box<Code
         Ok(true)
     })?;
     check_end(&reader, "a recorded event")?;
-    let missing = |part| CodecError::Missing { what: "a recorded event", part };
+    let missing = |part| missing("a recorded event", part);
     Ok(Recorded {
         seq: seq.ok_or_else(|| missing("seq"))?,
         client: client.ok_or_else(|| missing("client"))?,
@@ -220,7 +220,7 @@ pub(crate) fn read_authored(reader: &mut Reader<'_>) -> Result<Authored, Box<Cod
         }
         Ok(true)
     })?;
-    let missing = |part| CodecError::Missing { what: "an event", part };
+    let missing = |part| missing("an event", part);
     Ok(Authored {
         client: client.ok_or_else(|| missing("client"))?,
         n: n.ok_or_else(|| missing("n"))?,
@@ -270,7 +270,7 @@ fn read_command(reader: &mut Reader<'_>) -> Result<Command, Box<CodecError>> {
 pub(super) fn read_read(reader: &mut Reader<'_>) -> Result<Read, Box<CodecError>> {
     let items = reader.array()?;
     if !(2..=3).contains(&items) {
-        return Err(CodecError::Cbor("a read has a collection, an id and perhaps a field".into()).into());
+        return Err(wrong("a read has a collection, an id and perhaps a field"));
     }
     let key = read_key(reader)?;
     let field = if items == 3 { Some(FieldName::new(reader.str()?)?) } else { None };

@@ -1,7 +1,7 @@
 //! What all frames have in common: a map with the frame's kind under 0 and its channel under 1.
 
 use super::value::read_value;
-use super::{CodecError, Reader, Writer, check_end, read_array, read_map};
+use super::{CodecError, Reader, Writer, check_end, missing, read_array, read_map};
 use crate::limits;
 use crate::numbers::{Channel, EventNumber};
 use crate::value::Value;
@@ -87,7 +87,7 @@ impl<'b> Entries<'b> {
             Ok(true)
         })?;
         check_end(&reader, "a frame")?;
-        Ok(Self { kind: kind.ok_or(CodecError::Missing { what: "a frame", part: "kind" })?, entries })
+        Ok(Self { kind: kind.ok_or_else(|| missing("a frame", "kind"))?, entries })
     }
 
     /// Reads an entry where it is there.
@@ -97,7 +97,10 @@ impl<'b> Entries<'b> {
         read: impl FnOnce(&mut Reader<'b>) -> Result<T, Box<CodecError>>,
     ) -> Result<Option<T>, Box<CodecError>> {
         let entry = self.entries.iter().find(|(found, _)| *found == key);
-        entry.map(|(_, reader)| read(&mut reader.clone())).transpose()
+        match entry {
+            Some((_, reader)) => read(&mut reader.clone()).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Reads an entry that must be there.
@@ -107,7 +110,7 @@ impl<'b> Entries<'b> {
         part: &'static str,
         read: impl FnOnce(&mut Reader<'b>) -> Result<T, Box<CodecError>>,
     ) -> Result<T, Box<CodecError>> {
-        self.get(key, read)?.ok_or_else(|| CodecError::Missing { what: "the frame", part }.into())
+        self.get(key, read)?.ok_or_else(|| missing("the frame", part))
     }
 
     /// Reads a count that must be there.

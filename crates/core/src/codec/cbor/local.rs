@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::event::read_read;
 use super::op::{read_key, read_op};
 use super::value::read_value;
-use super::{CodecError, Reader, Writer, check_end, read_array, read_null, read_tuple, read_values};
+use super::{CodecError, Reader, Writer, check_end, read_array, read_null, read_tuple, read_values, unknown};
 use crate::event::Command;
 use crate::limits;
 use crate::name::{Collection, CommandName, Key, ObjectId, StreamName};
@@ -268,7 +268,7 @@ fn read_row(reader: &mut Reader<'_>) -> Result<Row, Box<CodecError>> {
     read_tuple(reader, 3, "a row of a record")?;
     let table = reader.u64()?;
     let known = Table::ALL.into_iter().find(|known| *known as u64 == table);
-    let table = known.ok_or_else(|| CodecError::Unknown { what: "table", found: table.to_string() })?;
+    let table = known.ok_or_else(|| unknown("table", &table))?;
     let key = reader.bytes()?.to_vec();
     let value = if read_null(reader)? { None } else { Some(reader.bytes()?.to_vec()) };
     Ok(Row { table, key, value })

@@ -31,7 +31,9 @@ pub(crate) use local::{read_all_ops, read_commanded, read_ops, read_shown};
 pub(crate) use op::{encode_key, read_client, read_key};
 pub(crate) use page::{read_filling, read_progress, read_subscription};
 pub use presence::{encode_peers, encode_presence_head};
-pub(crate) use reader::{Reader, array_len, byte_strings, check_end, read_array, read_map, read_null, read_tuple};
+pub(crate) use reader::{
+    Reader, array_len, byte_strings, check_end, missing, read_array, read_map, read_null, read_tuple, unknown, wrong,
+};
 pub use server_frame::{
     Glance, decode_server_frame, encode_events_frame, encode_events_head, encode_server_frame, glance,
 };

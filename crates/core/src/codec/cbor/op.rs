@@ -2,7 +2,7 @@
 
 use super::reader::Item;
 use super::value::read_value;
-use super::{CodecError, Reader, Writer, read_array, read_map, read_tuple};
+use super::{CodecError, Reader, Writer, read_array, read_map, read_tuple, unknown, wrong};
 use crate::limits;
 use crate::name::{FieldName, Key, ObjectId};
 use crate::numbers::{ClientId, Seq};
@@ -29,8 +29,8 @@ impl Writer {
     /// A collection and an id: two items.
     pub(crate) fn key(&mut self, key: &Key) -> &mut Self {
         self.text(key.collection.as_str());
-        match key.id.as_uuid() {
-            Some(uuid) => self.bits(uuid),
+        match key.id.as_uuid_bytes() {
+            Some(uuid) => self.bytes(uuid),
             None => key.id.with_str(|text| self.text(text)),
         }
     }
@@ -112,11 +112,11 @@ pub(crate) fn read_client(reader: &mut Reader<'_>) -> Result<ClientId, Box<Codec
 
 /// Reads 128 bits: 16 bytes, the most significant first.
 pub(super) fn read_bits(reader: &mut Reader<'_>, otherwise: &str) -> Result<u128, Box<CodecError>> {
-    as_bits(reader.bytes()?, otherwise)
+    sixteen(reader.bytes()?, otherwise).map(u128::from_be_bytes)
 }
 
-fn as_bits(bytes: &[u8], otherwise: &str) -> Result<u128, Box<CodecError>> {
-    bytes.try_into().map(u128::from_be_bytes).map_err(|_| CodecError::Cbor(otherwise.into()).into())
+fn sixteen(bytes: &[u8], otherwise: &str) -> Result<[u8; 16], Box<CodecError>> {
+    bytes.try_into().map_err(|_| wrong(otherwise))
 }
 
 /// `[collection, id]`
@@ -129,9 +129,9 @@ pub(crate) fn encode_key(key: &Key) -> Vec<u8> {
 pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError>> {
     let collection = reader.collection()?;
     let id = match reader.item()? {
-        Item::Bytes(bytes) => ObjectId::from_uuid(as_bits(bytes, "an object id as bytes is a UUID: 16 of them")?),
+        Item::Bytes(bytes) => ObjectId::from_uuid_bytes(sixteen(bytes, "an object id as bytes is a UUID: 16 of them")?),
         Item::Text(text) => ObjectId::new(text)?,
-        _ => return Err(CodecError::Cbor("an object id is text, or the 16 bytes of a UUID".into()).into()),
+        _ => return Err(wrong("an object id is text, or the 16 bytes of a UUID")),
     };
     Ok(Key { collection, id })
 }
@@ -148,7 +148,7 @@ pub(super) fn read_op_key(reader: &mut Reader<'_>) -> Result<Key, Box<CodecError
 pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
     let items = reader.array()?;
     if !(3..=4).contains(&items) {
-        return Err(CodecError::Cbor("an op has a kind, a collection, an id, and perhaps parts".into()).into());
+        return Err(wrong("an op has a kind, a collection, an id, and perhaps parts"));
     }
     let kind = reader.u64()?;
     let key = read_key(reader)?;
@@ -161,13 +161,13 @@ pub(crate) fn read_op(reader: &mut Reader<'_>) -> Result<Op, Box<CodecError>> {
                 edits.push((name, Edit::Splice(read_splices(reader)?)));
                 return Ok(());
             }
-            part.add_to(edits, name, read_value(reader)?).map_err(|error| CodecError::Cbor(error.into()).into())
+            part.add_to(edits, name, read_value(reader)?).map_err(wrong)
         })?),
         action::DELETE => {
             parts.read::<()>(reader, 0, |_, _, _, _| Ok(()))?;
             Action::Delete
         }
-        other => return Err(CodecError::Unknown { what: "op", found: other.to_string() }.into()),
+        other => return Err(unknown("op", &other)),
     };
     Ok(Op { key, seen: parts.seen, action })
 }
@@ -192,16 +192,16 @@ fn read_splices(reader: &mut Reader<'_>) -> Result<Splices, Box<CodecError>> {
         let insert = match reader.item()? {
             Item::Text(text) => Content::Text(text.into()),
             Item::Bytes(bytes) => Content::Bytes(bytes.into()),
-            _ => return Err(CodecError::Cbor("a splice inserts text or bytes".into()).into()),
+            _ => return Err(wrong("a splice inserts text or bytes")),
         };
         Ok(Splice { offset, delete, insert })
     })?;
-    Splices::new(splices).map_err(|error| CodecError::Cbor(error.to_string()).into())
+    Splices::new(splices).map_err(|error| wrong(&error.to_string()))
 }
 
 /// Skipping an edit that is not understood would record something else than was meant.
 fn unknown_part(part: u64) -> Box<CodecError> {
-    CodecError::Unknown { what: "part of such an op", found: part.to_string() }.into()
+    unknown("part of such an op", &part)
 }
 
 /// The parts of an op after its key.

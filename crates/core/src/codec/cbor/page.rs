@@ -4,7 +4,7 @@ use super::frame::{Entries, kind};
 use super::op::read_key;
 use super::server_frame::read_digest;
 use super::value::read_value;
-use super::{CodecError, Reader, Writer, read_array, read_null, read_tuple};
+use super::{CodecError, Reader, Writer, read_array, read_null, read_tuple, wrong};
 use crate::frame::{End, Filling, Item, Page, Progress, Subscription};
 use crate::hash::{Chain, KeyHash};
 use crate::name::Key;
@@ -150,6 +150,6 @@ pub(crate) fn read_subscription(reader: &mut Reader<'_>) -> Result<Subscription,
 fn read_bool(reader: &mut Reader<'_>) -> Result<bool, Box<CodecError>> {
     match read_value(reader)? {
         Value::Bool(truth) => Ok(truth),
-        _ => Err(CodecError::Cbor("no truth value where one is expected".into()).into()),
+        _ => Err(wrong("no truth value where one is expected")),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Nothing here recurses, and nothing allocates on the word of a length: one that is longer than the input is refused.
 
+use std::fmt::Display;
+
 use super::{CodecError, major};
 use crate::codec::LARGEST_COUNT;
 use crate::name::{Collection, FieldName, NameError};
@@ -74,6 +76,24 @@ fn describe(initial: u8) -> &'static str {
 #[cold]
 fn misread(at: usize, why: Why) -> Box<CodecError> {
     CodecError::Cbor(Misread { at, why }.to_string()).into()
+}
+
+/// The error of bytes that are something else than was to be read.
+#[cold]
+pub(crate) fn wrong(why: &str) -> Box<CodecError> {
+    CodecError::Cbor(why.into()).into()
+}
+
+/// The error of a number or a word that stands for nothing known.
+#[cold]
+pub(crate) fn unknown(what: &'static str, found: &dyn Display) -> Box<CodecError> {
+    CodecError::Unknown { what, found: found.to_string() }.into()
+}
+
+/// The error of a part that is not there.
+#[cold]
+pub(crate) fn missing(what: &'static str, part: &'static str) -> Box<CodecError> {
+    CodecError::Missing { what, part }.into()
 }
 
 impl<'b> Reader<'b> {
@@ -355,7 +375,7 @@ pub(crate) fn array_len(reader: &mut Reader<'_>) -> Result<usize, Box<CodecError
 pub(crate) fn read_tuple(reader: &mut Reader<'_>, len: usize, what: &'static str) -> Result<(), Box<CodecError>> {
     match reader.array()? == len {
         true => Ok(()),
-        false => Err(CodecError::Cbor(format!("{what} has {len} items")).into()),
+        false => Err(wrong(&format!("{what} has {len} items"))),
     }
 }
 
@@ -370,7 +390,7 @@ pub(crate) fn read_map<'b>(
         // All keys with a meaning are small. What stands there twice without one does no harm.
         let bit = 1u64.checked_shl(key.try_into().unwrap_or(u32::MAX)).unwrap_or(0);
         if seen & bit != 0 {
-            return Err(CodecError::Cbor(format!("the key {key} stands in a map twice")).into());
+            return Err(wrong(&format!("the key {key} stands in a map twice")));
         }
         seen |= bit;
         if !entry(key, reader)? {

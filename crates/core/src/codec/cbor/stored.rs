@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::op::{read_bits, read_client};
 use super::value::read_value;
 use super::verdict::read_verdict;
-use super::{CodecError, Reader, Writer, check_end, read_array, read_null, read_tuple};
+use super::{CodecError, Reader, Writer, check_end, missing, read_array, read_null, read_tuple, unknown, wrong};
 use crate::batch::{Batch, ClientVerdict};
 use crate::block::EventBlock;
 use crate::hash::{Chain, Digest};
@@ -166,8 +166,8 @@ impl Versions {
 impl Writer {
     /// The values of an object's fields, by name.
     pub(crate) fn fields(&mut self, object: &Object) -> &mut Self {
-        let map = self.map(object.fields().len() as u64);
-        object.fields().fold(map, |map, (name, field)| map.text(name.as_str()).value(field.value))
+        let map = self.map(object.values().len() as u64);
+        object.values().fold(map, |map, (name, value)| map.text(name.as_str()).value(value))
     }
 
     fn object(&mut self, object: &Object) {
@@ -240,7 +240,7 @@ pub(crate) fn read_entry(mut reader: Reader<'_>) -> Result<Entry, Box<CodecError
     let clients = read_array(&mut reader, "clients of one object", usize::MAX, read_client)?;
     let read_version = |reader: &mut Reader<'_>| read_version(reader, &clients);
     let versions = read_array(&mut reader, "versions of one object", usize::MAX, read_version)?;
-    let own = *versions.first().ok_or(CodecError::Missing { what: "an object", part: "version" })?;
+    let own = *versions.first().ok_or_else(|| missing("an object", "version"))?;
     let entry = match parts {
         2 | 3 => {
             let last = if parts == 3 { decode_entry(reader.bytes()?)?.live().cloned() } else { None };
@@ -298,7 +298,7 @@ pub(crate) fn read_values(reader: &mut Reader<'_>) -> Result<Vec<(FieldName, Val
     }
     match values.is_sorted_by(|(a, _), (b, _)| a < b) {
         true => Ok(values),
-        false => Err(CodecError::Cbor("the fields of an object are not in order".into()).into()),
+        false => Err(wrong("the fields of an object are not in order")),
     }
 }
 
@@ -314,5 +314,5 @@ fn read_version(reader: &mut Reader<'_>, clients: &[ClientId]) -> Result<Version
 fn read_index<T: Copy>(reader: &mut Reader<'_>, list: &[T], what: &'static str) -> Result<T, Box<CodecError>> {
     let index = reader.u64()?;
     let found = usize::try_from(index).ok().and_then(|index| list.get(index)).copied();
-    found.ok_or_else(|| CodecError::Unknown { what, found: index.to_string() }.into())
+    found.ok_or_else(|| unknown(what, &index))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::short_text::SmolStr;
 
 use super::reader::Item;
-use super::{CodecError, Reader, Writer, check_end};
+use super::{CodecError, Reader, Writer, check_end, wrong};
 use crate::limits;
 use crate::value::{Entries, Value};
 
@@ -84,5 +84,5 @@ fn read_entries(reader: &mut Reader<'_>, len: usize, depth: usize) -> Result<Ent
     for _ in 0..len {
         entries.push((SmolStr::new(reader.str()?), read_nested(reader, depth)?));
     }
-    Entries::new(entries).map_err(|name| CodecError::Cbor(format!("the key {name} stands in a map twice")).into())
+    Entries::new(entries).map_err(|name| wrong(&format!("the key {name} stands in a map twice")))
 }

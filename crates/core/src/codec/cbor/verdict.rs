@@ -2,7 +2,7 @@
 
 use super::op::{read_key, read_op};
 use super::value::read_value;
-use super::{CodecError, Reader, Writer, read_array, read_map, read_tuple};
+use super::{CodecError, Reader, Writer, missing, read_array, read_map, read_tuple, unknown};
 use crate::event::{Lost, LostReason, OwnVerdict, Refusal, RefusalCode, Verdict};
 use crate::hash::ContentHash;
 use crate::limits;
@@ -92,7 +92,7 @@ pub(crate) fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, Box<Codec
         }
         Ok(true)
     })?;
-    let code = code.ok_or(CodecError::Missing { what: "a refusal", part: "code" })?;
+    let code = code.ok_or_else(|| missing("a refusal", "code"))?;
     Ok(Refusal { code, reason, about, field, current, head })
 }
 
@@ -105,7 +105,7 @@ pub(super) fn read_verdict(reader: &mut Reader<'_>) -> Result<OwnVerdict, Box<Co
             Verdict::Recorded { seq: Seq(reader.count()?), lost: read_lost(reader)? }
         }
         outcome::REFUSED => Verdict::Refused(Box::new(read_refusal(reader)?)),
-        other => return Err(CodecError::Unknown { what: "verdict", found: other.to_string() }.into()),
+        other => return Err(unknown("verdict", &other)),
     };
     Ok(OwnVerdict { n, hash, verdict })
 }
@@ -117,5 +117,5 @@ pub(super) fn read_word<T>(
     meaning: impl FnOnce(&str) -> Option<T>,
 ) -> Result<T, Box<CodecError>> {
     let word = reader.str()?;
-    meaning(word).ok_or_else(|| CodecError::Unknown { what, found: word.into() }.into())
+    meaning(word).ok_or_else(|| unknown(what, &word))
 }

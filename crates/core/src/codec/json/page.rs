@@ -58,7 +58,7 @@ impl Writer {
         self.object(|list| {
             list.key("object").place(&item.key, None).member_if_so("whole", item.whole);
             list.key("created").stamp(object.created).key("version").version(object.version);
-            list.key("fields").values(object.fields().map(|(name, field)| (name.as_str(), field.value)));
+            list.key("fields").values(object.values().map(|(name, value)| (name.as_str(), value)));
             list.field_versions(object);
             if !object.members().is_empty() {
                 list.key("members").list_of(object.members(), |list, (field, versions)| {

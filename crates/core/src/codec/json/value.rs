@@ -54,7 +54,7 @@ impl Writer {
     }
 
     pub(super) fn fields_of(&mut self, object: &Object) -> &mut Self {
-        self.values(object.fields().map(|(name, field)| (name.as_str(), field.value)))
+        self.values(object.values().map(|(name, value)| (name.as_str(), value)))
     }
 }
 

@@ -1,0 +1,105 @@
+// Names the functions of a WebAssembly module so that their names sort by likeness: after each comes the one that is most
+// like the code before it, since what is repeated compresses best where it is near.
+//
+// order-functions.mjs MODULE NAMED, then wasm-opt --reorder-functions-by-name
+import { readFileSync, writeFileSync } from "node:fs";
+
+const CUSTOM_SECTION = 0;
+const IMPORTS = 2;
+const CODE = 10;
+const FUNCTION_NAMES = 1;
+
+/** Pieces of so many bytes are compared. */
+const PIECE = 6;
+/** How much code each function is compared with, in bytes. */
+const NEAR = 4000;
+
+const [from, to] = process.argv.slice(2);
+const module = readFileSync(from);
+const { imports, bodies } = readSections();
+writeFileSync(to, Buffer.concat([module, nameSection(byLikeness(bodies))]));
+
+function readSections() {
+  let [imports, bodies] = [0, []];
+  for (let at = 8; at < module.length; ) {
+    const [bytes, start] = readNumber(at + 1);
+    const [count, first] = readNumber(start);
+    // Memory and tables are the module's own: what it imports are functions.
+    if (module[at] === IMPORTS) imports = count;
+    if (module[at] === CODE) bodies = readBodies(count, first);
+    at = start + bytes;
+  }
+  return { imports, bodies };
+}
+
+function readBodies(count, at) {
+  return Array.from({ length: count }, () => {
+    const [bytes, start] = readNumber(at);
+    at = start + bytes;
+    return module.subarray(start, at);
+  });
+}
+
+/** The places of functions, each followed by the one that is most like those before it. */
+function byLikeness(bodies) {
+  const pieces = bodies.map(piecesOf);
+  const having = new Map();
+  pieces.forEach((set, place) => {
+    for (const piece of set) having.has(piece) ? having.get(piece).push(place) : having.set(piece, [place]);
+  });
+  const left = new Set(bodies.keys());
+  const order = [];
+  while (left.size > 0) {
+    const shared = new Uint32Array(bodies.length);
+    for (const piece of piecesBefore()) for (const place of having.get(piece)) shared[place]++;
+    const likeness = (place) => shared[place] / Math.sqrt(bodies[place].length);
+    const next = [...left].reduce((best, place) => (likeness(place) > likeness(best) ? place : best));
+    left.delete(next);
+    order.push(next);
+  }
+  return order;
+
+  function piecesBefore() {
+    const before = new Set();
+    for (let at = order.length - 1, bytes = 0; at >= 0 && bytes <= NEAR; at--) {
+      for (const piece of pieces[order[at]]) before.add(piece);
+      bytes += bodies[order[at]].length;
+    }
+    return before;
+  }
+}
+
+/** The pieces of a function, as numbers, each once. */
+function piecesOf(body) {
+  const count = Math.max(0, body.length - PIECE + 1);
+  return new Set(Array.from({ length: count }, (_, at) => body.readUIntBE(at, PIECE)));
+}
+
+function nameSection(order) {
+  const places = order.map((function_, place) => [function_, place]).sort(([a], [b]) => a - b);
+  const names = places.map(([function_, place]) => [number(imports + function_), text(String(place).padStart(6, "0"))]);
+  const functionNames = Buffer.concat([number(names.length), ...names.flat()]);
+  const section = [text("name"), Buffer.from([FUNCTION_NAMES]), sized(functionNames)];
+  return Buffer.concat([Buffer.from([CUSTOM_SECTION]), sized(Buffer.concat(section))]);
+}
+
+function text(text) {
+  return sized(Buffer.from(text));
+}
+
+function sized(bytes) {
+  return Buffer.concat([number(bytes.length), bytes]);
+}
+
+/** A number as WebAssembly has it: seven bits a byte, the lowest first. */
+function number(value) {
+  return value < 128 ? Buffer.from([value]) : Buffer.concat([Buffer.from([(value % 128) + 128]), number(value >>> 7)]);
+}
+
+/** The number at a place, and the place after it. */
+function readNumber(at) {
+  const byte = module[at];
+  if (byte < 128) return [byte, at + 1];
+  const [rest, after] = readNumber(at + 1);
+  return [byte - 128 + rest * 128, after];
+}
