@@ -107,5 +107,5 @@ impl Drop for Held {
 
 fn found(replica: &Replica, number: QueryNumber) -> Vec<(ObjectId, Arc<Object>)> {
     let Some(query) = replica.query(number) else { return Vec::new() };
-    LiveQuery::new(query.clone(), replica.collection(&query.collection)).rows().to_vec()
+    LiveQuery::new(query.clone(), replica.collection(&query.collection)).rows().cloned().collect()
 }

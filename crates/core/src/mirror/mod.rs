@@ -286,7 +286,7 @@ impl Mirror {
 
     /// The answer to a query now, in its order.
     pub fn find(&self, query: Query) -> Vec<(ObjectId, Arc<Object>)> {
-        self.live(query).rows().to_vec()
+        self.live(query).rows().cloned().collect()
     }
 
     fn live(&self, query: Query) -> LiveQuery {
