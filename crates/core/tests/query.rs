@@ -88,7 +88,7 @@ fn what_is_told_of_a_live_query_is_the_whole_difference() {
         let mut live = LiveQuery::new(query(&text).unwrap(), objects.iter());
         let mut told = Vec::new();
         for _ in 0..30 {
-            for _ in 0..random.u8(..10) {
+            for _ in 0..random.u8(..30) {
                 let before = objects.clone();
                 let id = change(&mut objects, random);
                 let was = before.get(&id).cloned().map(Entry::Live);
@@ -100,7 +100,7 @@ fn what_is_told_of_a_live_query_is_the_whole_difference() {
                 moved.inserted.iter().zip(moved.rows).for_each(|(&place, row)| told.insert(place, row));
             }
             let fresh = LiveQuery::new(query(&text).unwrap(), objects.iter());
-            assert_eq!(told, fresh.rows(), "{text}");
+            assert!(fresh.rows().eq(&told), "{text}");
         }
     });
 }

@@ -4,6 +4,7 @@
 //! belong to it now are put in at their place. All others stay where they are in relation to each other, so that
 //! places taken out and places put in tell the whole difference.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -11,6 +12,9 @@ use rustc_hash::FxHashMap;
 use super::Query;
 use crate::name::{Key, ObjectId};
 use crate::object::{Entry, Object};
+
+/// So many moves cost less one by one than in one pass over the rows.
+const FEW: usize = 16;
 
 /// One object of an answer.
 pub type Found = (ObjectId, Arc<Object>);
@@ -20,7 +24,8 @@ pub type Found = (ObjectId, Arc<Object>);
 pub struct LiveQuery {
     query: Query,
     /// All that meet the filter, sorted, past the limit too: what comes up from behind it is known.
-    rows: Vec<Found>,
+    /// Much of what comes, comes to one end.
+    rows: VecDeque<Found>,
     /// What those that may have changed were at the last look.
     changed: FxHashMap<Key, Option<Entry>>,
     looked: bool,
@@ -50,7 +55,7 @@ impl Query {
 impl LiveQuery {
     /// The answer among these objects of the query's collection. The first look tells all of it.
     pub fn new<'a>(query: Query, mut objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
-        let rows = query.found(&mut objects);
+        let rows = query.found(&mut objects).into();
         Self { query, rows, changed: FxHashMap::default(), looked: false }
     }
 
@@ -60,8 +65,8 @@ impl LiveQuery {
     }
 
     /// The answer as of the last look.
-    pub fn rows(&self) -> &[Found] {
-        &self.rows[..self.shown()]
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &Found> {
+        self.rows.range(..self.shown())
     }
 
     /// An object of the query's collection is about to change from what it was.
@@ -89,8 +94,7 @@ impl LiveQuery {
                 new.extend(now.map(|object| (key.id, object)));
             }
         }
-        let removed = self.take_out(&gone);
-        let inserted = self.put_in(new);
+        let (removed, inserted) = self.change(&gone, new);
         let first = !std::mem::replace(&mut self.looked, true);
         let moved = match first {
             true => self.clip(0, Vec::new(), (0..self.rows.len()).collect()),
@@ -103,54 +107,45 @@ impl LiveQuery {
         self.query.limit.unwrap_or(usize::MAX).min(self.rows.len())
     }
 
-    /// Takes out those that were in the answer. Answers their places, ascending.
-    fn take_out(&mut self, gone: &[Found]) -> Vec<usize> {
-        let mut places: Vec<usize> = gone.iter().filter_map(|row| self.place(row).ok()).collect();
-        places.sort_unstable();
-        match places.as_slice() {
-            [] => {}
-            &[one] => drop(self.rows.remove(one)),
-            many => {
-                let (mut place, mut next) = (0, many.iter().copied().peekable());
-                self.rows.retain(|_| {
-                    let goes = next.next_if_eq(&place).is_some();
-                    place += 1;
-                    !goes
-                });
-            }
-        }
-        places
-    }
-
-    /// Puts in those that belong to the answer. Answers their places, ascending.
-    fn put_in(&mut self, mut new: Vec<Found>) -> Vec<usize> {
-        if new.len() == 1 {
-            let row = new.remove(0);
-            let place = self.place(&row).unwrap_or_else(|place| place);
-            self.rows.insert(place, row);
-            return vec![place];
-        }
+    /// Takes rows out, and puts others in. Answers the places of both, ascending.
+    fn change(&mut self, gone: &[Found], mut new: Vec<Found>) -> (Vec<usize>, Vec<usize>) {
+        let mut removed: Vec<usize> = gone.iter().filter_map(|row| self.place(row).ok()).collect();
+        removed.sort_unstable();
         self.query.order.sort(&mut new);
-        self.merge(new)
+        let inserted = if removed.len() + new.len() <= FEW {
+            removed.iter().rev().for_each(|&place| drop(self.rows.remove(place)));
+            new.into_iter().map(|row| self.put_in(row)).collect()
+        } else {
+            self.merge(&removed, new)
+        };
+        (removed, inserted)
     }
 
-    /// Puts in many at once, in one pass from the end.
-    fn merge(&mut self, new: Vec<Found>) -> Vec<usize> {
-        let Some(first) = new.first() else { return Vec::new() };
-        let from = self.place(first).unwrap_or_else(|place| place);
-        let tail = self.rows.split_off(from);
-        let (mut tail, mut places) = (tail.into_iter().peekable(), Vec::with_capacity(new.len()));
-        for row in new {
-            while let Some(old) =
-                tail.next_if(|old| self.query.order.compare((&old.0, &old.1), (&row.0, &row.1)).is_lt())
-            {
-                self.rows.push(old);
+    fn put_in(&mut self, row: Found) -> usize {
+        let place = self.place(&row).unwrap_or_else(|place| place);
+        self.rows.insert(place, row);
+        place
+    }
+
+    /// The same of many, in one pass over all rows.
+    fn merge(&mut self, removed: &[usize], new: Vec<Found>) -> Vec<usize> {
+        let was = std::mem::take(&mut self.rows);
+        let (mut removed, mut new, mut inserted) = (removed.iter().peekable(), new.into_iter().peekable(), Vec::new());
+        for (place, row) in was.into_iter().enumerate() {
+            if removed.next_if_eq(&&place).is_some() {
+                continue;
             }
-            places.push(self.rows.len());
-            self.rows.push(row);
+            while let Some(next) = new.next_if(|next| self.compare(next, &row).is_lt()) {
+                inserted.push(self.rows.len());
+                self.rows.push_back(next);
+            }
+            self.rows.push_back(row);
         }
-        self.rows.extend(tail);
-        places
+        for row in new {
+            inserted.push(self.rows.len());
+            self.rows.push_back(row);
+        }
+        inserted
     }
 
     /// What of a difference shows within the limit, and what it moves over the limit's edge.
