@@ -147,8 +147,8 @@ pub enum Command {
     /// Make collections what a file says, by the smallest edits: insert what is new, change fields that differ, delete
     /// what the file does not have. The same file a second time sends nothing.
     ///
-    /// JSON: a list of rows, or an object with a list for each collection. NDJSON: a row a line, or without --collection
-    /// what `tapeline objects` prints. CSV: with a header; what is spelled like a number is one, what is empty is left out.
+    /// JSON: a list of rows, or an object with a list for each collection. NDJSON: a row a line, or what `tapeline objects`
+    /// prints, which needs no --collection. CSV: with a header; what is spelled like a number is one, what is empty is left out.
     /// Fields of an object that its row does not have become null.
     #[command(after_help = "Examples:
   tapeline import shop/stock stock.csv --collection items --id-field sku --dry-run
