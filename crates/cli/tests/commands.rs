@@ -84,6 +84,27 @@ fn following_goes_on_across_restarts() {
     tail.kill().and_then(|()| tail.wait()).unwrap();
 }
 
+#[test]
+fn a_place_past_the_end_is_none_to_go_on_from() {
+    let server = Server::start();
+    for id in ["1", "2"] {
+        server.lines(&["insert", "s", "c", id]);
+    }
+    assert!(server.lines(&["tail", "s", "--from", "2"]).is_empty());
+    let cases: [&[&str]; 4] = [
+        &["tail", "s", "--from", "3"],
+        &["tail", "s", "--from", "3", "--follow"],
+        &["tail", "none", "--from", "1"],
+        &["tail", "none", "--from", "1", "--follow"],
+    ];
+    for arguments in cases {
+        let output = server.run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}: {errors}");
+        assert!(errors.contains("2 events") || errors.contains("none"), "{arguments:?}: {errors}");
+    }
+}
+
 /// A process that follows a query, and the next line that it prints.
 fn followed(server: &Server, more: &[&str]) -> (Child, impl FnMut() -> String + use<>) {
     let arguments = ["--server", &server.url, "tail", "s", "--collection", "tasks"];
