@@ -244,6 +244,15 @@ fn a_stopped_server_keeps_everything_and_verifies() {
 }
 
 #[test]
+fn a_server_that_has_just_said_where_it_is_stops_as_any_other() {
+    let mut server = Server::start();
+    for _ in 0..5 {
+        assert!(server.stop());
+        server.restart();
+    }
+}
+
+#[test]
 fn every_command_has_help_with_what_it_takes() {
     let commands = [
         "serve",

@@ -118,9 +118,15 @@ pub(super) async fn host(
         Some((place, directory)) => Some(Beside::start(directory, &place).await?),
         None => None,
     };
-    let ended = match begun(server.address()).await {
-        Ok(()) => stop::told().await,
-        failed => failed,
+    let serving = async {
+        begun(server.address()).await?;
+        std::future::pending().await
+    };
+    // Listened for before anybody is told that the server is there, and may stop it.
+    let ended = tokio::select! {
+        biased;
+        told = stop::told() => told,
+        failed = serving => failed,
     };
     eprintln!("tapeline: stopping");
     server.stop().await;
