@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::arguments::{Edit, Object};
 use crate::failure::Failure;
-use crate::{coming, http, output};
+use crate::{coming, http, output, words};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ pub async fn delete(server: &str, object: Object) -> Result<(), Failure> {
 fn action(verb: Verb, edit: &Edit) -> Result<Action, Failure> {
     let fields = |text: &str| {
         let fields = json::fields_from_json(text);
-        fields.map_err(|error| Failure::Usage(format!("{text} is no JSON object of fields: {error}")))
+        fields.map_err(|error| Failure::Usage(format!("{} is no JSON object of fields: {error}", words::cut(text, 0))))
     };
     let set = fields(&edit.fields)?;
     match (verb, &edit.inc) {
