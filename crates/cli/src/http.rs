@@ -30,9 +30,9 @@ pub fn client(server: &str) -> tapeline_client::Builder {
     }
 }
 
-/// Asks whether the server is there: before a client is started, which would try again and again.
+/// Asks whether the server is there and takes the token: before a client is started, which would try again and again.
 pub fn check(server: &str) -> Result<(), Failure> {
-    get(server, "/healthz").map(drop)
+    get(server, "/v1/streams?limit=1").map(drop)
 }
 
 /// Gets a path and reads the answer as JSON.

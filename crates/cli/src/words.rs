@@ -56,7 +56,7 @@ fn change(before: &Value, after: &Value) -> String {
 }
 
 /// As much of a text from a character on as is shown.
-fn cut(text: &str, skip: usize) -> String {
+pub fn cut(text: &str, skip: usize) -> String {
     let mut rest = text.chars().skip(skip);
     let shown: String = rest.by_ref().take(SHOWN).collect();
     let (head, tail) = (if skip > 0 { "…" } else { "" }, if rest.next().is_some() { "…" } else { "" });

@@ -42,7 +42,9 @@ fn one_object_from_birth_to_death() {
 fn what_cannot_be_is_refused_with_the_reason_and_a_code() {
     let server = Server::start();
     server.lines(&["insert", "s", "c", "1"]);
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 13] = [
+        (&["serve", "--listen", "localhost:7070"], 2, "in numbers, with a port, as in 127.0.0.1:7070"),
+        (&["demo", "--listen", "7070"], 2, "in numbers, with a port, as in 127.0.0.1:7070"),
         (&["insert", "s", "c", "1"], 4, "exists"),
         (&["update", "s", "c", "2", r#"{"a":1}"#], 4, "does not exist"),
         (&["insert", "s", "c", "3", "[1]"], 2, "no JSON object"),
@@ -61,6 +63,9 @@ fn what_cannot_be_is_refused_with_the_reason_and_a_code() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
         assert!(errors.contains(words), "{arguments:?}: {errors}");
     }
+    let large = server.run(&["insert", "s", "c", "3", &"1,".repeat(50_000)]);
+    assert_eq!(large.status.code(), Some(2));
+    assert!(large.stderr.len() < 1_000, "{} bytes are told", large.stderr.len());
 }
 
 /// The server is named by its address for HTTP, which serves as well.
@@ -82,6 +87,27 @@ fn following_goes_on_across_restarts() {
     server.lines(&["insert", "s", "c", "3"]);
     assert_eq!(next(), Some(2));
     tail.kill().and_then(|()| tail.wait()).unwrap();
+}
+
+#[test]
+fn a_place_past_the_end_is_none_to_go_on_from() {
+    let server = Server::start();
+    for id in ["1", "2"] {
+        server.lines(&["insert", "s", "c", id]);
+    }
+    assert!(server.lines(&["tail", "s", "--from", "2"]).is_empty());
+    let cases: [&[&str]; 4] = [
+        &["tail", "s", "--from", "3"],
+        &["tail", "s", "--from", "3", "--follow"],
+        &["tail", "none", "--from", "1"],
+        &["tail", "none", "--from", "1", "--follow"],
+    ];
+    for arguments in cases {
+        let output = server.run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}: {errors}");
+        assert!(errors.contains("2 events") || errors.contains("none"), "{arguments:?}: {errors}");
+    }
 }
 
 /// A process that follows a query, and the next line that it prints.
@@ -172,7 +198,8 @@ fn a_newer_format_is_left_alone() {
 #[test]
 fn an_address_that_others_reach_needs_a_word() {
     let directory = tempfile::tempdir().expect("a directory");
-    let output = tapeline().args(["serve", "--listen", "0.0.0.0:0", "--data"]).arg(directory.path()).output();
+    let data = directory.path().join("data");
+    let output = tapeline().args(["serve", "--listen", "0.0.0.0:0", "--data"]).arg(&data).output();
     let output = output.expect("the binary runs");
     assert_ne!(output.status.code(), Some(0));
     assert!(
@@ -180,6 +207,7 @@ fn an_address_that_others_reach_needs_a_word() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    assert!(!data.exists(), "nothing is made");
 }
 
 #[test]
@@ -202,10 +230,12 @@ fn settings_come_from_flag_then_environment_then_file() {
     let announced: Value = serde_json::from_str(&line).expect("an announcement");
     assert!(announced["data"].as_str().is_some_and(|data| data.ends_with("from-environment")), "{announced}");
     assert!(!path("from-file").exists());
-    std::fs::write(path("wrong.toml"), "lisen = 1").expect("written");
-    let output = tapeline().args(["serve", "--config"]).arg(path("wrong.toml")).output().expect("the binary runs");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("lisen"));
+    for (wrong, words) in [("lisen = 1", "lisen"), ("listen = \"localhost:7070\"", "as in 127.0.0.1:7070")] {
+        std::fs::write(path("wrong.toml"), wrong).expect("written");
+        let output = tapeline().args(["serve", "--config"]).arg(path("wrong.toml")).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(words), "{output:?}");
+    }
 }
 
 #[test]
@@ -220,6 +250,15 @@ fn a_stopped_server_keeps_everything_and_verifies() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     server.restart();
     assert_eq!(server.lines(&["objects", "s"]).len(), 3);
+}
+
+#[test]
+fn a_server_that_has_just_said_where_it_is_stops_as_any_other() {
+    let mut server = Server::start();
+    for _ in 0..5 {
+        assert!(server.stop());
+        server.restart();
+    }
 }
 
 #[test]

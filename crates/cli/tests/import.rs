@@ -95,6 +95,24 @@ fn what_objects_prints_can_be_imported_elsewhere() {
 }
 
 #[test]
+fn what_objects_prints_of_a_collection_can_be_imported_into_it() {
+    let (server, files) = (Server::start(), Files::new());
+    server.lines(&["insert", "here", "tasks", "1", r#"{"title":"Milk","fields":{"id":"x"},"seq":7}"#]);
+    server.lines(&["insert", "here", "tasks", "2"]);
+    server.lines(&["insert", "here", "notes", "1", r#"{"text":"x"}"#]);
+    let printed = server.lines(&["objects", "here", "--collection", "tasks"]);
+    let lines: String = printed.iter().map(|object| format!("{object}\n")).collect();
+    let files =
+        [files.write("tasks.ndjson", lines), files.write("tasks.json", Value::from(printed.clone()).to_string())];
+    for (stream, file) in ["a", "b"].into_iter().zip(&files) {
+        assert_eq!(counts(&import(&server, &["here", file, "--collection", "tasks"])), [0, 0, 0, 2], "{file}");
+        assert_eq!(counts(&import(&server, &[stream, file, "--collection", "tasks"])), [2, 0, 0, 0], "{file}");
+        let fields = |object: &Value| (object["id"].as_str().expect("an id").to_owned(), object["fields"].clone());
+        assert_eq!(objects(&server, stream), printed.iter().map(fields).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn what_a_file_does_not_speak_of_stays() {
     let (server, files) = (Server::start(), Files::new());
     server.lines(&["insert", "s", "notes", "1"]);
@@ -119,7 +137,7 @@ fn much_goes_in_several_events() {
 fn a_wrong_file_is_told_by_its_place_and_nothing_is_sent() {
     let (server, files) = (Server::start(), Files::new());
     let c = ["--collection", "c"];
-    let cases: [(&str, &[u8], &[&str], &str); 22] = [
+    let cases: [(&str, &[u8], &[&str], &str); 26] = [
         ("a.json", b"[\n {\"id\": 1},\n {\"id\": }\n]", &c, "line 3, column 9: expected value"),
         ("a.json", b"[\n {\"id\": 1},\n {\n  \"a\": 1, \"a\": 2}\n]", &c, "line 4, column"),
         ("a.json", b"[\n {\"id\": 1},\n  {\"x\": 1}\n]", &c, "line 3, column 3: the row has no \"id\""),
@@ -139,7 +157,26 @@ fn a_wrong_file_is_told_by_its_place_and_nothing_is_sent() {
         ("a.csv", b"id,a,a\n1,2,3\n", &c, "line 1, column 3: two columns are named \"a\""),
         ("a.csv", b"a,id\n1,x\n2,x\n", &c, "line 3, column 2: the id \"x\" stands on line 2 already"),
         ("a.csv", b"id,a\n1,2\n2,\xff\n", &c, "line 3, column 2: not UTF-8"),
+        (
+            "a.csv",
+            b"id,a\n1,x\n2,\"S 1/2\n3,y\n4,z\n",
+            &c,
+            "line 3, column 2: the quote that the field begins with is never",
+        ),
+        ("a.csv", b"id,a\n1,\"a\"b\n", &c, "line 2, column 2: the quotes around the field close before it ends: "),
+        (
+            "a.csv",
+            b"id,a\n1,\"a\n2,\"b\"\n",
+            &c,
+            "line 2, column 2: the quotes around the field close before it ends, on line 3",
+        ),
         ("a.csv", b"id,a\n1,2\n", &[], "say which collection"),
+        (
+            "a.ndjson",
+            b"{\"collection\":\"d\",\"id\":\"1\",\"fields\":{},\"seq\":0}\n",
+            &c,
+            "line 1, column 1: the object is of the collection \"d\": leave --collection out",
+        ),
         ("a.txt", b"", &c, "--format"),
         ("a.csv", b"id,\n1,2\n", &c, "line 1, column 2: the field name is empty"),
     ];

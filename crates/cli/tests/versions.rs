@@ -71,6 +71,19 @@ fn what_older_apps_are_refused_is_told() {
 }
 
 #[test]
+fn apps_that_are_ahead_wait_and_that_is_no_way_to_go() {
+    let schema = |version: u8, more: &str| {
+        format!("version = {version}\n[collections.tasks.fields]\ntitle = {{ type = 'text' }}\n{more}")
+    };
+    let (one, two) = (schema(1, ""), schema(2, "completed = { was = 'done' }"));
+    for (old, new) in [(&two, &one), (&schema(2, ""), &one)] {
+        let (is_fine, text) = diff(old, new);
+        assert!(!is_fine && text.contains("Apps of version 2 are ahead of version 1, and wait"), "{text}");
+        assert!(!text.contains("upgrade"), "{text}");
+    }
+}
+
+#[test]
 fn what_older_apps_do_not_know_of_is_told_too() {
     let fields = "[collections.tasks.fields]\ncompleted = { was = 'done', unique = true }";
     let old = "[collections.tasks.fields]\ndone = { unique = true }";

@@ -70,6 +70,18 @@ impl Default for ServerConfig {
     }
 }
 
+/// Whether a server may listen on an address: one that others reach needs somebody who asks who they are, or the word that
+/// nobody has to. [`Server::start`](crate::Server::start) goes by it, too; this is for before anything is made.
+///
+/// # Errors
+/// Where it may not.
+pub fn may_listen(address: SocketAddr, asks: bool, insecure: bool) -> Result<(), StartError> {
+    match address.ip().is_loopback() || asks || insecure {
+        true => Ok(()),
+        false => Err(StartError::Insecure(address)),
+    }
+}
+
 /// Why a server did not start. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

@@ -47,7 +47,7 @@ mod views;
 mod websocket;
 mod wire;
 
-pub use config::{PORT, ServerConfig, StartError};
+pub use config::{PORT, ServerConfig, StartError, may_listen};
 pub use files::FileError;
 pub use metrics::{Reading, Readings};
 pub use origin::{Origin, OriginError};

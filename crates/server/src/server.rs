@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::accept::{Places, accept};
 use crate::backend::Receivers;
-use crate::config::{ServerConfig, StartError};
+use crate::config::{ServerConfig, StartError, may_listen};
 use crate::door::Door;
 use crate::limits;
 use crate::retention;
@@ -42,9 +42,7 @@ impl Server {
         S: StateStore,
     {
         let address = config.listen;
-        if !address.ip().is_loopback() && !config.insecure && config.auth.is_none() {
-            return Err(StartError::Insecure(address));
-        }
+        may_listen(address, config.auth.is_some(), config.insecure)?;
         let cannot = |error| StartError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;

@@ -13,7 +13,7 @@ use tapeline_core::name::StreamName;
 pub use data::{Diff, Edit, Format, Import, Object, Objects, Query, Tail};
 pub use measuring::{Bench, Measure, Replay};
 pub use schemas::{Language, RulesCommand, SchemaCommand, Types, Why};
-pub use serving::{Copy, Demo, Serve, Token};
+pub use serving::{Copy, Demo, Serve, Token, parse_address};
 
 /// Streams of small events, ordered by a server, kept the same on every device.
 #[derive(Debug, Parser)]
@@ -147,8 +147,8 @@ pub enum Command {
     /// Make collections what a file says, by the smallest edits: insert what is new, change fields that differ, delete
     /// what the file does not have. The same file a second time sends nothing.
     ///
-    /// JSON: a list of rows, or an object with a list for each collection. NDJSON: a row a line, or without --collection
-    /// what `tapeline objects` prints. CSV: with a header; what is spelled like a number is one, what is empty is left out.
+    /// JSON: a list of rows, or an object with a list for each collection. NDJSON: a row a line, or what `tapeline objects`
+    /// prints, which needs no --collection. CSV: with a header; what is spelled like a number is one, what is empty is left out.
     /// Fields of an object that its row does not have become null.
     #[command(after_help = "Examples:
   tapeline import shop/stock stock.csv --collection items --id-field sku --dry-run
@@ -184,7 +184,7 @@ pub enum Command {
     /// From and to a directory or a log on NATS. What was copied before is not copied again, so a copy that was interrupted goes
     /// on. A log on NATS may be written to meanwhile; a directory must not be in use: `tapeline serve --copy-to` copies one that is.
     #[command(after_help = "Examples:
-  tapeline copy --from tapeline-data --to nats://a:4222,b:4222,c:4222?replicas=3
+  tapeline copy --from tapeline-data --to 'nats://a:4222,b:4222,c:4222?replicas=3'
   tapeline copy --from nats://a:4222 --to ./tapeline-data --json
   tapeline copy --from ./tapeline-data --to ./another-disk")]
     Copy(Copy),

@@ -15,12 +15,12 @@ pub struct Serve {
     /// The directory in which everything is kept. [default: tapeline-data]
     #[arg(long, env = "TAPELINE_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// The log of a cluster, which several servers may share: nats://HOST:PORT[,…][?replicas=3&streams=16&prefix=NAME].
+    /// The log of a cluster, which several servers may share: 'nats://HOST:PORT[,…][?replicas=3&streams=16&prefix=NAME]'.
     /// The directory is then its cache, and can be lost.
     #[arg(long, env = "TAPELINE_LOG", value_name = "URL")]
     pub log: Option<String>,
     /// The address to listen on; port 0 takes a free one and prints it. [default: 127.0.0.1:7070]
-    #[arg(long, env = "TAPELINE_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "TAPELINE_LISTEN", value_name = "ADDR", value_parser = parse_address)]
     pub listen: Option<SocketAddr>,
     /// Decide on no events, which go to the other nodes: for many who read.
     #[arg(long, env = "TAPELINE_READ_ONLY")]
@@ -58,7 +58,7 @@ pub struct Serve {
 
 #[derive(Args, Debug)]
 pub struct Copy {
-    /// Where it is: a directory, or nats://HOST:PORT[,…][?prefix=NAME].
+    /// Where it is: a directory, or 'nats://HOST:PORT[,…][?prefix=NAME]'.
     #[arg(long, value_name = "DIR|URL")]
     pub from: Place,
     /// Where it is to be.
@@ -88,7 +88,7 @@ pub struct Token {
 #[derive(Args, Debug)]
 pub struct Demo {
     /// The address to listen on; port 0 takes a free one and prints it.
-    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDR", value_parser = parse_address)]
     pub listen: SocketAddr,
     /// A TOML file that says how concurrent edits meet; without it, as the apps want it.
     #[arg(long, value_name = "FILE")]
@@ -102,6 +102,13 @@ pub struct Demo {
     /// So many messages were sent in the room before; a million takes a minute.
     #[arg(long, default_value = "10000", value_name = "N")]
     pub messages: u64,
+}
+
+/// An address to listen on.
+pub fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(
+        |_| "write it in numbers, with a port, as in 127.0.0.1:7070, or 0.0.0.0:7070 for all addresses of this machine",
+    )
 }
 
 fn parse_time(text: &str) -> Result<Duration, &'static str> {

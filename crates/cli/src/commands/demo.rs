@@ -65,7 +65,7 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
 
 /// Puts up what the apps start with, and says where they are.
 async fn begin(address: SocketAddr, demo: &Demo, json: bool) -> Result<(), Failure> {
-    let here = if address.ip().is_unspecified() { ([127, 0, 0, 1], address.port()).into() } else { address };
+    let here = reached_at(address);
     let (issues, messages) = (demo.issues, demo.messages);
     let seeded = tokio::task::spawn_blocking(move || {
         let seeds = Seeds::new(here);
@@ -75,13 +75,27 @@ async fn begin(address: SocketAddr, demo: &Demo, json: bool) -> Result<(), Failu
     seeded.await.map_err(Failure::failed)??;
     let data = demo.data.as_deref();
     if json {
-        let address = format!("http://{address}");
+        let address = format!("http://{here}");
         return output::line(json!({ "listening": address, "data": data, "pid": std::process::id() }));
     }
-    output::line(format!("the example apps are on http://{address}"))?;
+    match here == address {
+        true => output::line(format!("the example apps are on http://{here}"))?,
+        false => output::line(format!(
+            "the example apps are on http://{here}, and for others on port {} of this machine's addresses",
+            here.port()
+        ))?,
+    }
     match data {
         Some(data) => output::line(format!("what is done there is kept in {}", data.display())),
         None => output::line("what is done there is forgotten at the end"),
+    }
+}
+
+/// Where this machine reaches what listens on an address: on all of its own, that is no address to open.
+fn reached_at(listening: SocketAddr) -> SocketAddr {
+    match listening.ip().is_unspecified() {
+        true => ([127, 0, 0, 1], listening.port()).into(),
+        false => listening,
     }
 }
 
@@ -118,5 +132,22 @@ fn kind_of(name: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         Some("webmanifest") => "application/manifest+json",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_opened() {
+        for (listening, opened) in [
+            ("0.0.0.0:7070", "127.0.0.1:7070"),
+            ("[::]:81", "127.0.0.1:81"),
+            ("127.0.0.1:7070", "127.0.0.1:7070"),
+            ("192.168.1.5:80", "192.168.1.5:80"),
+        ] {
+            assert_eq!(reached_at(listening.parse().expect("an address")).to_string(), opened);
+        }
     }
 }

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tapeline_client::Outcome;
 use tapeline_core::codec::json;
-use tapeline_core::name::{FieldName, Key};
+use tapeline_core::event::{Body, Lost, Recorded};
+use tapeline_core::name::{FieldName, Key, StreamName};
+use tapeline_core::numbers::{ClientId, EventNumber, Seq};
 use tapeline_core::op::{self, Action, FieldMap, Op};
 use tapeline_core::value::Value;
 use tokio::time::timeout;
 
 use crate::arguments::{Edit, Object};
 use crate::failure::Failure;
-use crate::{coming, http, output};
+use crate::{coming, http, output, words};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,7 +45,7 @@ pub async fn delete(server: &str, object: Object) -> Result<(), Failure> {
 fn action(verb: Verb, edit: &Edit) -> Result<Action, Failure> {
     let fields = |text: &str| {
         let fields = json::fields_from_json(text);
-        fields.map_err(|error| Failure::Usage(format!("{text} is no JSON object of fields: {error}")))
+        fields.map_err(|error| Failure::Usage(format!("{} is no JSON object of fields: {error}", words::cut(text, 0))))
     };
     let set = fields(&edit.fields)?;
     match (verb, &edit.inc) {
@@ -78,14 +82,43 @@ async fn make(server: &str, object: Object, action: Action) -> Result<(), Failur
     let slow =
         |_| Failure::Unreachable { server: server.into(), why: format!("no answer in {} s", PATIENCE.as_secs()) };
     let outcome = timeout(PATIENCE, receipt.recorded()).await.map_err(slow)?.map_err(Failure::failed)?;
-    tapeline.close().await.map_err(Failure::failed)?;
+    // What the server has said stands, however the client ends.
+    tapeline.close().await.unwrap_or_default();
     match outcome {
         Outcome::Cancelled => Ok(()),
         Outcome::Refused(refusal) => Err(Failure::Refused(refusal.reason)),
-        Outcome::Recorded { seq, .. } => {
-            let name = http::encode(object.stream.as_str());
-            let mut lines = http::get_lines(server, &format!("/v1/streams/{name}/events?from={seq}&limit=1"))?;
-            lines.next().map_or(Ok(()), |line| output::line(line?))
+        Outcome::Recorded { seq, lost } => print(server, &object.stream, seq, lost),
+    }
+}
+
+/// Prints the recorded event, or what is known of it where it cannot be had: recorded it is, whatever the server says now.
+fn print(server: &str, stream: &StreamName, seq: Seq, lost: Vec<Lost>) -> Result<(), Failure> {
+    match fetch(server, stream, seq) {
+        Ok(Some(event)) => output::line(event),
+        Ok(None) => output::line(known(seq, lost)?),
+        Err(failure) => {
+            eprintln!("tapeline: it is recorded, and is not shown whole: {failure}");
+            output::line(known(seq, lost)?)
         }
     }
+}
+
+fn fetch(server: &str, stream: &StreamName, seq: Seq) -> Result<Option<String>, Failure> {
+    let name = http::encode(stream.as_str());
+    http::get_lines(server, &format!("/v1/streams/{name}/events?from={seq}&limit=1"))?.next().transpose()
+}
+
+/// What the verdict says of an event, as the event would say it.
+fn known(seq: Seq, lost: Vec<Lost>) -> Result<String, Failure> {
+    #[derive(Deserialize, Serialize)]
+    struct Known<'e> {
+        seq: u64,
+        #[serde(borrow, skip_serializing_if = "Option::is_none")]
+        lost: Option<&'e RawValue>,
+    }
+
+    let (client, n, body) = (ClientId(0), EventNumber(0), Body::default());
+    let event = json::recorded_to_json(&Recorded { seq, client, n, actor: None, body, lost });
+    let known: Known<'_> = serde_json::from_str(&event).map_err(Failure::failed)?;
+    serde_json::to_string(&known).map_err(Failure::failed)
 }

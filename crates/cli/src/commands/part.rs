@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tapeline_client::{Held, Tapeline};
+use tapeline_client::Held;
 use tapeline_core::codec::json;
 use tapeline_core::name::{Collection, Key, ObjectId, StreamName};
 use tapeline_core::object::Object;
@@ -23,7 +23,7 @@ pub async fn tail(
 ) -> Result<(), Failure> {
     let query = to_json(collection, query)?;
     http::check(server)?;
-    let tapeline = Tapeline::builder(server).open().await.map_err(Failure::failed)?;
+    let tapeline = http::client(server).open().await.map_err(Failure::failed)?;
     let part = tapeline.part(stream.as_str()).await.map_err(Failure::failed)?;
     let mut changes = part.changes();
     let held = part.hold(&query).map_err(|error| Failure::Usage(error.to_string()))?;

@@ -9,10 +9,10 @@ use serde_json::json;
 use tapeline_log::jetstream::Settings;
 use tapeline_server::auth::Authenticator;
 use tapeline_server::backend::Backend;
-use tapeline_server::{Origin, OriginError, Pages, SchemaFile, ServerConfig, Tls};
+use tapeline_server::{Origin, OriginError, Pages, SchemaFile, ServerConfig, Tls, may_listen};
 
 use super::{auth, schema};
-use crate::arguments::Serve;
+use crate::arguments::{Serve, parse_address};
 use crate::copy::{self, Beside, Copied};
 use crate::failure::Failure;
 use crate::storage::Storage;
@@ -24,7 +24,7 @@ use crate::{output, stop};
 struct File {
     data: Option<PathBuf>,
     log: Option<String>,
-    listen: Option<SocketAddr>,
+    listen: Option<String>,
     read_only: Option<bool>,
     insecure: Option<bool>,
     schema: Option<PathBuf>,
@@ -41,7 +41,11 @@ pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let data = serve.data.or(file.data).unwrap_or_else(|| "tapeline-data".into());
     let log = serve.log.or(file.log).map(|log| log.parse::<Settings>()).transpose();
     let log = log.map_err(|error| Failure::Usage(error.to_string()))?;
-    let listen = serve.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
+    let listen = file.listen.map(|text| {
+        parse_address(&text).map_err(|how| Failure::Usage(format!("listen = {text:?} is no address: {how}")))
+    });
+    let listen = listen.transpose()?;
+    let listen = serve.listen.or(listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070)));
     let read_only = serve.read_only || file.read_only.unwrap_or_default();
     if read_only && log.is_none() {
         let message = "--read-only is for a node that shares a log with others: say where with --log";
@@ -96,6 +100,7 @@ pub(super) async fn host(
     begun: impl AsyncFnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<Option<Copied>, Failure> {
     let Place { data, log, listen, auth, tls, origins, insecure, read_only, schema, backend, pages, copy_to } = place;
+    may_listen(listen, auth.is_some(), insecure).map_err(Failure::failed)?;
     let storage = Storage::open(data, log.as_ref()).await?;
     let SchemaFile { schema, authority } = schema;
     let config = ServerConfig {
@@ -118,9 +123,15 @@ pub(super) async fn host(
         Some((place, directory)) => Some(Beside::start(directory, &place).await?),
         None => None,
     };
-    let ended = match begun(server.address()).await {
-        Ok(()) => stop::told().await,
-        failed => failed,
+    let serving = async {
+        begun(server.address()).await?;
+        std::future::pending().await
+    };
+    // Listened for before anybody is told that the server is there, and may stop it.
+    let ended = tokio::select! {
+        biased;
+        told = stop::told() => told,
+        failed = serving => failed,
     };
     eprintln!("tapeline: stopping");
     server.stop().await;

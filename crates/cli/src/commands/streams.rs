@@ -15,7 +15,11 @@ struct Streams {
 /// Streams of one request.
 const PAGE: usize = 1_000;
 
-/// Lists all streams.
+/// What is said where none is listed. Of a stream that may be read in part alone not even the name is told.
+const NONE: &str = "There are no streams yet that you may read whole; those of which you may read a part are not listed.\n\
+                    The first edit makes one: tapeline insert …";
+
+/// Lists all streams that may be read whole.
 pub fn run(server: &str, json: bool) -> Result<(), Failure> {
     let mut rows = Vec::new();
     each(server, |stream| match json {
@@ -27,9 +31,7 @@ pub fn run(server: &str, json: bool) -> Result<(), Failure> {
     })?;
     match json {
         true => Ok(()),
-        false if rows.is_empty() => {
-            output::line("There are no streams yet. The first edit makes one: tapeline insert …")
-        }
+        false if rows.is_empty() => output::line(NONE),
         false => output::line(output::table(&["stream", "head", "objects", "bytes", "subscribers"], &rows)),
     }
 }

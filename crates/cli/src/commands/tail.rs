@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use tapeline_core::codec::json;
-use tapeline_core::frame::{ClientFrame, Live, ServerFrame};
+use tapeline_core::frame::{ClientFrame, Live, Opened, ServerFrame};
 use tapeline_core::limits;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Channel, ClientId, Seq};
@@ -96,14 +96,22 @@ async fn follow(server: &str, stream: &StreamName, from: &mut Seq, was_there: &m
             }
             frame = receiver.next() => {
                 unanswered = 0;
-                print_events(frame?, from)?;
+                hear(frame?, stream, from)?;
             }
         }
     }
 }
 
-fn print_events(frame: ServerFrame, from: &mut Seq) -> Result<(), Failure> {
+/// Prints the events that come, where the stream is one to which they can come.
+fn hear(frame: ServerFrame, stream: &StreamName, from: &mut Seq) -> Result<(), Failure> {
     match frame {
+        ServerFrame::Opened(Opened { readable: Some(_), .. }) => Err(Failure::Refused(format!(
+            "only a part of {stream} may be read by you: follow what a query finds, with --collection"
+        ))),
+        ServerFrame::Opened(Opened { head, .. }) if *from > head => Err(Failure::Refused(format!(
+            "{stream} has {head} events, not {from}: it is another stream than was read, or its server was restored; \
+             begin at 0"
+        ))),
         ServerFrame::Events(events) => events.block.events().try_for_each(|event| {
             let event = event.map_err(Failure::failed)?;
             output::line(json::recorded_to_json(&event))?;

@@ -37,7 +37,7 @@ impl Source {
         let kept = match place {
             Place::Directory(path) => Kept::Directory(Arc::new(open_directory(path)?)),
             Place::Log(settings) => {
-                let log = JetStream::connect(settings).await.map_err(Failure::failed)?;
+                let log = JetStream::connect_to_existing(settings).await.map_err(Failure::failed)?;
                 Kept::Log(Node::open(log, cache).map_err(Failure::failed)?)
             }
         };

@@ -8,6 +8,7 @@ use csv::{ErrorKind, Reader, StringRecord};
 use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::value::Value;
 
+use super::quotes;
 use super::tables::{Place, Tables, Wrong, id_of};
 
 /// Digits that a number with a decimal point keeps.
@@ -15,6 +16,7 @@ const EXACT_DIGITS: usize = 15;
 
 /// Reads rows of one collection.
 pub fn read(bytes: &[u8], collection: &Collection, id_field: &str) -> Result<Tables, Wrong> {
+    quotes::check(bytes)?;
     let mut reader = Reader::from_reader(bytes);
     let names = reader.headers().map_err(|error| wrong(&error))?;
     let header = Header::read(names, id_field)?;

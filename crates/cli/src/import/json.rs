@@ -3,7 +3,7 @@
 //! ```text
 //! [{"id":"t1","title":"Milk"}, …]                                     of one collection
 //! {"tasks":[{"id":"t1","title":"Milk"}, …], "notes":[…]}              of several
-//! {"collection":"tasks","id":"t1","fields":{"title":"Milk"}}          a line, as `tapeline objects` prints it
+//! {"collection":"tasks","id":"t1","fields":{"title":"Milk"}}          a line, as `tapeline objects` prints it, with a `seq`
 //! ```
 
 use std::fmt;
@@ -22,7 +22,7 @@ pub fn read_lines(text: &str, collection: &Collection, id_field: &str) -> Result
     let mut tables = Tables::default();
     tables.begin(collection);
     for (at, line) in lines(text) {
-        tables.add(at, collection, read_row(at, line, id_field)?)?;
+        tables.add(at, collection, read_row(at, line, collection, id_field)?)?;
     }
     Ok(tables)
 }
@@ -31,7 +31,9 @@ pub fn read_lines(text: &str, collection: &Collection, id_field: &str) -> Result
 pub fn read_objects(text: &str) -> Result<Tables, Wrong> {
     let mut tables = Tables::default();
     for (at, line) in lines(text) {
-        let (collection, row) = read_object(at, line)?;
+        let how = "name the collection of all rows with --collection C, or write each row as tapeline objects does: \
+                   {\"collection\":…,\"id\":…,\"fields\":{…}}";
+        let (collection, row) = read_object(at, &read_fields(at, line)?)?.ok_or_else(|| Wrong::at(at, how))?;
         tables.add(at, &collection, row)?;
     }
     Ok(tables)
@@ -84,28 +86,46 @@ fn read_rows<'t>(
     tables.begin(collection);
     for row in rows {
         let at = places.of(row.get());
-        tables.add(at, collection, read_row(at, row.get(), id_field)?)?;
+        tables.add(at, collection, read_row(at, row.get(), collection, id_field)?)?;
     }
     Ok(())
 }
 
-fn read_row(at: Place, text: &str, id_field: &str) -> Result<Row, Wrong> {
+fn read_row(at: Place, text: &str, collection: &Collection, id_field: &str) -> Result<Row, Wrong> {
     let fields = read_fields(at, text)?;
+    if let Some((name, row)) = printed_object(at, &fields)? {
+        return if name == *collection { Ok(row) } else { Err(of_another(at, &name)) };
+    }
     let id = id_of(at, fields.get(id_field), id_field)?;
     let others = fields.iter().filter(|(name, _)| name.as_str() != id_field);
     Ok((id, others.map(|(name, value)| (name.clone(), value.clone())).collect()))
 }
 
-fn read_object(at: Place, line: &str) -> Result<(Collection, Row), Wrong> {
-    let object = read_fields(at, line)?;
-    let how = "name the collection of all rows with --collection C, or write each row as tapeline objects does: \
-               {\"collection\":…,\"id\":…,\"fields\":{…}}";
-    let (Some(Value::Text(collection)), Some(Value::Map(fields))) = (object.get("collection"), object.get("fields"))
+/// What `tapeline objects` has printed, by all of its members and nothing but them: no row of an app.
+fn printed_object(at: Place, members: &FieldMap<Value>) -> Result<Option<(Collection, Row)>, Wrong> {
+    let names = members.iter().map(|(name, _)| name.as_str());
+    if !names.eq(["collection", "fields", "id", "seq"]) || !matches!(members.get("seq"), Some(Value::Int(_))) {
+        return Ok(None);
+    }
+    read_object(at, members)
+}
+
+fn of_another(at: Place, collection: &Collection) -> Wrong {
+    let what = format!(
+        "the object is of the collection {:?}: leave --collection out, and each goes where it belongs",
+        collection.as_str()
+    );
+    Wrong::at(at, what)
+}
+
+/// The object that the members tell of, if they do.
+fn read_object(at: Place, members: &FieldMap<Value>) -> Result<Option<(Collection, Row)>, Wrong> {
+    let (Some(Value::Text(collection)), Some(Value::Map(fields))) = (members.get("collection"), members.get("fields"))
     else {
-        return Err(Wrong::at(at, how));
+        return Ok(None);
     };
     let collection = Collection::new(collection).map_err(|error| Wrong::at(at, error))?;
-    Ok((collection, (id_of(at, object.get("id"), "id")?, read_entries(at, fields)?)))
+    Ok(Some((collection, (id_of(at, members.get("id"), "id")?, read_entries(at, fields)?))))
 }
 
 fn read_fields(at: Place, text: &str) -> Result<FieldMap<Value>, Wrong> {

@@ -5,6 +5,7 @@
 
 mod csv;
 mod json;
+mod quotes;
 pub mod send;
 mod show;
 mod summary;

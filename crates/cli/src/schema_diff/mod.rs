@@ -9,13 +9,14 @@ use std::path::Path;
 use serde_json::json;
 use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::schema::Rules;
+use tapeline_core::versions::Unserved;
 use tapeline_server::SchemaFile;
 
 use crate::commands::schema::read;
 use crate::failure::Failure;
 use crate::output;
 
-/// Prints what differs. Fails where older apps that are still served cannot do what they could.
+/// Prints what differs. Fails where older apps that are still served cannot do what they could, and where they are ahead.
 pub fn run(old: &Path, new: &Path, json: bool) -> Result<(), Failure> {
     let (old, new) = (read(Some(old))?, read(Some(new))?);
     let differences = differences(&old, &new);
@@ -23,15 +24,20 @@ pub fn run(old: &Path, new: &Path, json: bool) -> Result<(), Failure> {
         output::line(if json { difference.to_json() } else { difference.to_string() })?;
     }
     let versions = (old.schema.versions(), new.schema.versions());
-    let is_served = versions.0.own.is_none_or(|version| versions.1.serve(Some(version)).is_ok());
     let apps = versions.0.own.map_or("Apps of before".into(), |version| format!("Apps of version {version}"));
-    match is_served && differences.iter().any(|difference| difference.hinders) {
-        true => Err(Failure::Failed(format!(
+    let served = versions.0.own.map_or(Ok(()), |version| versions.1.serve(Some(version)));
+    match served {
+        Ok(()) if differences.iter().any(|difference| difference.hinders) => Err(Failure::Failed(format!(
             "{apps} are hindered. Mend the schema, or have them upgrade first: oldest = the newer version."
         ))),
-        false if json => Ok(()),
-        false if is_served => output::line(format!("{apps} are served as ever.")),
-        false => output::line(format!("{apps} are told to upgrade; they keep what they have, and send it then.")),
+        Err(Unserved::TooNew { own, .. }) => Err(Failure::Failed(format!(
+            "{apps} are ahead of version {own}, and wait until a server has theirs: the older schema is named first."
+        ))),
+        _ if json => Ok(()),
+        Ok(()) => output::line(format!("{apps} are served as ever.")),
+        Err(Unserved::TooOld { .. }) => {
+            output::line(format!("{apps} are told to upgrade; they keep what they have, and send it then."))
+        }
     }
 }
 

@@ -183,8 +183,12 @@ fn what_is_not_a_copy_of_the_source_is_refused_and_stays_as_it_is() {
     assert_eq!(copied(&place(&one), &nats.address())["digest"], before["digest"]);
     other.restart();
     assert_eq!(other.lines(&["streams", "--json"]).len(), 2);
+    let elsewhere = format!("{}&prefix=none", nats.address());
     for (from, to, says) in [
         ("nowhere", "somewhere", "there is no log in nowhere"),
+        (&*elsewhere, "somewhere", "there is no log \"none\""),
+        // As there is none still, none was made.
+        (&*elsewhere, "somewhere", "there is no log \"none\""),
         ("http://127.0.0.1:9", "somewhere", "say nats://HOST:PORT"),
         ("nats://127.0.0.1:9", "somewhere", "no NATS server can be reached"),
         ("same", "same", "are the same"),

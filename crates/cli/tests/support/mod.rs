@@ -19,6 +19,7 @@ pub fn tapeline() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapeline"));
     for variable in [
         "TAPELINE_SERVER",
+        "TAPELINE_TOKEN",
         "TAPELINE_DATA",
         "TAPELINE_LISTEN",
         "TAPELINE_LOG",
@@ -134,6 +135,13 @@ impl Server {
     /// Runs a command against it.
     pub fn run(&self, arguments: &[&str]) -> Output {
         tapeline().args(["--server", &self.url]).args(arguments).output().expect("the binary runs")
+    }
+
+    /// A command against it of whoever a token speaks for.
+    pub fn command_as(&self, token: &str, arguments: &[&str]) -> Command {
+        let mut command = tapeline();
+        command.args(["--server", &self.url]).args(arguments).env("TAPELINE_TOKEN", token);
+        command
     }
 
     /// Runs a command that must succeed, and reads each line it prints as JSON.

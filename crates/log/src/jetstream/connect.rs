@@ -67,6 +67,14 @@ pub enum ConnectError {
         /// What was said.
         said: String,
     },
+    /// There is no log where one has to be.
+    #[error("there is no log {prefix:?} at {servers}: nothing was made there; look at the prefix and at the servers")]
+    Missing {
+        /// The prefix of the log.
+        prefix: String,
+        /// Where it should be.
+        servers: String,
+    },
     /// A log is being copied there.
     #[error("the log {0:?} is a copy that was not finished: run tapeline copy again")]
     Copying(String),
@@ -81,8 +89,19 @@ impl JetStream {
     /// # Errors
     /// Where no server can be reached, or the log cannot be had as the settings say.
     pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
-        let log = Self::connect_to_copy(settings).await?;
-        if log.is_being_copied() { Err(ConnectError::Copying(settings.prefix.clone())) } else { Ok(log) }
+        whole(settings, Self::connect_to_copy(settings).await?)
+    }
+
+    /// Connects to a log that is there. Where there is none, nothing is made.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and where there is no log.
+    pub async fn connect_to_existing(settings: &Settings) -> Result<Self, ConnectError> {
+        let (client, context) = reach(settings).await?;
+        let name = name(&settings.prefix, 0);
+        let missing = || ConnectError::Missing { prefix: settings.prefix.clone(), servers: settings.shown() };
+        let first = patiently(|| find(&context, &name)).await?.ok_or_else(missing)?;
+        whole(settings, Self::join(settings, client, context, first).await?)
     }
 
     /// Connects to a log into which another one may be copied.
@@ -90,10 +109,13 @@ impl JetStream {
     /// # Errors
     /// As [`connect`](Self::connect), but for logs that are not whole.
     pub async fn connect_to_copy(settings: &Settings) -> Result<Self, ConnectError> {
-        let client = connect(settings).await?;
-        check(&client)?;
-        let context = ContextBuilder::new().timeout(limits::ANSWER_WITHIN).build(client.clone());
+        let (client, context) = reach(settings).await?;
         let first = first(&context, settings).await?;
+        Self::join(settings, client, context, first).await
+    }
+
+    /// The log whose first JetStream stream was found; those that are not there yet are made.
+    async fn join(settings: &Settings, client: Client, context: Context, first: Stream) -> Result<Self, ConnectError> {
         let (id, count) = identity(&first)?;
         compare(settings, &first, count)?;
         let mut streams = vec![first];
@@ -118,6 +140,18 @@ impl JetStream {
             }),
         })
     }
+}
+
+/// The log, unless it is being copied there.
+fn whole(settings: &Settings, log: JetStream) -> Result<JetStream, ConnectError> {
+    if log.is_being_copied() { Err(ConnectError::Copying(settings.prefix.clone())) } else { Ok(log) }
+}
+
+async fn reach(settings: &Settings) -> Result<(Client, Context), ConnectError> {
+    let client = connect(settings).await?;
+    check(&client)?;
+    let context = ContextBuilder::new().timeout(limits::ANSWER_WITHIN).build(client.clone());
+    Ok((client, context))
 }
 
 async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
@@ -214,10 +248,17 @@ async fn patiently<T>(mut work: impl AsyncFnMut() -> Result<T, Failed>) -> Resul
 }
 
 async fn find_or_make(context: &Context, config: Config) -> Result<Stream, Failed> {
-    match context.get_stream(&config.name).await {
-        Ok(stream) => Ok(stream),
+    match find(context, &config.name).await? {
+        Some(stream) => Ok(stream),
+        None => make(context, config).await,
+    }
+}
+
+async fn find(context: &Context, name: &str) -> Result<Option<Stream>, Failed> {
+    match context.get_stream(name).await {
+        Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(answer) if answer.code() == 404 => make(context, config).await,
+            GetStreamErrorKind::JetStream(answer) if answer.code() == 404 => Ok(None),
             _ => Err(Failed::Soon(words(&error))),
         },
     }

@@ -81,8 +81,9 @@ async fn answer<L: EventLog, S: StateStore>(
     if accepts(headers, &EVENT_STREAM) {
         return follow(shared, tape, asked, info.head.seq, headers);
     }
+    not_past(asked.from, info.head.seq)?;
     let head = match asked.wait {
-        Some(most) => wait(&shared, &tape, asked, info.head.seq, most).await?,
+        Some(most) => wait(&shared, &tape, asked, info.head.seq, most).await,
         None => info.head.seq,
     };
     let span = Span { tape, from: asked.from, to: asked.to.map_or(head, |to| to.min(head)) };
@@ -121,10 +122,9 @@ async fn wait<L: EventLog, S: StateStore>(
     asked: &Asked,
     head: Seq,
     most: Duration,
-) -> Result<Seq, Problem> {
-    not_past(asked.from, head)?;
+) -> Seq {
     let span = Span { tape: tape.clone(), from: asked.from, to: head };
-    Ok(head.max(tail::wait(shared, &span, most).await))
+    head.max(tail::wait(shared, &span, most).await)
 }
 
 /// Whether a client that has seen so many events can have seen them on this stream.
