@@ -169,6 +169,24 @@ async fn what_can_be_had_can_be_asked_for_without_its_body() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_no_event_is_told_what_one_looks_like() {
+    let world = World::new().await;
+    for (body, told) in [
+        ("[]", "{\"events\":["),
+        ("[null,null,null,null,[{}]]", "a body is an event, as {\"ops\":["),
+        ("3", "a body is an event"),
+        (r#"{"events":[[]]}"#, "a body is an event"),
+        (
+            &format!(r#"{{"client":"{CLIENT}","n":0,"ops":[{{"insert":"tasks","id":"a","set":{{}}}}]}}"#),
+            "n begins with 1",
+        ),
+    ] {
+        let problem = world.post("/v1/streams/s/events", body).await.problem(400, "bad_request", false);
+        assert!(problem["detail"].as_str().unwrap().contains(told), "{body}: {problem}");
+    }
+}
+
+#[tokio::test]
 async fn streams_are_listed_in_pages() {
     let world = World::new().await;
     for name in ["c", "a/1", "b", "a/2"] {
