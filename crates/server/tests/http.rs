@@ -187,6 +187,19 @@ async fn a_body_that_is_no_event_is_told_what_one_looks_like() {
 }
 
 #[tokio::test]
+async fn objects_are_counted_or_not_said() {
+    let world = World::new().await;
+    for n in 1..=50 {
+        let insert = format!(r#"{{"ops":[{{"insert":"tasks","id":"t{n}","set":{{}}}}]}}"#);
+        assert_eq!(world.post("/v1/streams/s/events", &insert).await.status, 200);
+        let row = &world.get("/v1/streams").await.json()["streams"][0];
+        assert!(row["objects"].is_null() || row["objects"] == row["head"], "{row}");
+    }
+    assert_eq!(world.get("/v1/streams/s").await.json()["objects"], 50);
+    assert_eq!(world.get("/v1/streams").await.json()["streams"][0]["objects"], 50);
+}
+
+#[tokio::test]
 async fn streams_are_listed_in_pages() {
     let world = World::new().await;
     for name in ["c", "a/1", "b", "a/2"] {
