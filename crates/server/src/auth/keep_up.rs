@@ -26,11 +26,12 @@ impl Authenticator {
     /// # Errors
     /// Where one cannot be read or says what cannot be: what was known stays so.
     pub fn look_again(&self) -> Result<bool, AuthFileError> {
-        let stamps = self.source.stamps(&self.known().settings);
-        if std::mem::replace(&mut *lock(&self.seen), stamps.clone()) == stamps {
+        if lock(&self.seen).is_so_still() {
             return Ok(false);
         }
-        let (settings, revoked) = self.source.read()?;
+        let (seen, read) = self.source.read();
+        *lock(&self.seen) = seen;
+        let (settings, revoked) = read?;
         let another_issuer = settings.jwks != self.known().settings.jwks;
         self.know(|known| {
             let fetched = if another_issuer { Arc::default() } else { known.fetched.clone() };
