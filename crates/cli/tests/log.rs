@@ -8,13 +8,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::{Server, tapeline};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// More than a server says that says things once.
+const LINES: usize = 1_000;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const AUTH: &str = "[tokens]\nrevoked_file = 'revoked.txt'\noptional = true\n[[tokens.keys]]\nid = 'dev'\nalgorithm = 'HS256'\n\
                     secret_file = 'secret.txt'\n";
@@ -34,7 +36,7 @@ impl Said {
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("it speaks");
         let announced: Value = serde_json::from_str(&line).expect("an announcement");
-        let (say, lines) = channel();
+        let (say, lines) = sync_channel(LINES);
         let errors = BufReader::new(process.stderr.take().expect("piped"));
         std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
         Self { process, lines, url: announced["listening"].as_str().expect("an address").to_owned() }
