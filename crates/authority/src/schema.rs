@@ -138,11 +138,15 @@ fn read_retain(value: &Value<'_>) -> Read<Retain> {
     let number =
         count.get_ref().as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
     let positive = number.filter(|number| *number > 0);
-    let retain = positive.and_then(|number| match name.get_ref().as_ref() {
-        "events" => Some(Retain::Events(number)),
-        _ => u32::try_from(number).ok().map(Retain::Days),
-    });
-    retain.ok_or_else(|| Wrong::at(count, format!("{} are a positive number", name.get_ref())))
+    let most_days = u64::from(u32::MAX);
+    match (name.get_ref().as_ref(), positive) {
+        ("events", Some(number)) => Ok(Retain::Events(number)),
+        ("events", None) => Err(Wrong::at(count, "events are a positive number")),
+        (_, number) => match number.and_then(|number| u32::try_from(number).ok()) {
+            Some(days) => Ok(Retain::Days(days)),
+            None => Err(Wrong::at(count, format!("days are a positive number, {most_days} at most"))),
+        },
+    }
 }
 
 fn read_rules(rules: &Value<'_>) -> Read<Rules> {
@@ -166,12 +170,32 @@ fn read_rules(rules: &Value<'_>) -> Read<Rules> {
 
 /// Each is a field, or a list of fields.
 fn read_indexes(value: &Value<'_>) -> Read<Vec<Vec<FieldName>>> {
-    let indexes = list(value)?.iter().map(|index| match index.get_ref().as_array() {
-        None => Ok(vec![read_indexed(index)?]),
-        Some(fields) if fields.is_empty() => Err(Wrong::at(index, "an index is by at least one field")),
-        Some(_) => list(index)?.iter().map(read_indexed).collect(),
-    });
-    indexes.collect()
+    let mut indexes = Vec::new();
+    for index in list(value)? {
+        let fields = match index.get_ref().as_array() {
+            None => vec![read_indexed(index)?],
+            Some(fields) if fields.is_empty() => return Err(Wrong::at(index, "an index is by at least one field")),
+            Some(_) => read_several(list(index)?)?,
+        };
+        if indexes.contains(&fields) {
+            return Err(Wrong::at(index, "there is this index already"));
+        }
+        indexes.push(fields);
+    }
+    Ok(indexes)
+}
+
+/// Fields, each once.
+fn read_several(list: &[Value<'_>]) -> Read<Vec<FieldName>> {
+    let mut fields = Vec::new();
+    for value in list {
+        let field = read_indexed(value)?;
+        if fields.contains(&field) {
+            return Err(Wrong::at(value, format!("{field} is named already")));
+        }
+        fields.push(field);
+    }
+    Ok(fields)
 }
 
 fn list<'v, 't>(value: &'v Value<'t>) -> Read<&'v [Value<'t>]> {
@@ -190,10 +214,20 @@ fn read_indexed(field: &Value<'_>) -> Read<FieldName> {
 fn read_fields(fields: &Value<'_>) -> Read<Vec<(FieldName, Policy)>> {
     let fields = table(fields, "fields", "[collections.tasks.fields]")?.iter();
     let fields = fields.filter_map(|(name, field)| {
-        let name = FieldName::new(name.get_ref()).map_err(|error| wrong_name(name, &error));
+        let name = read_field_name(name);
         name.and_then(|name| Ok(read_field(field)?.map(|policy| (name, policy)))).transpose()
     });
     fields.collect()
+}
+
+fn read_field_name<T: AsRef<str>>(name: &Spanned<T>) -> Read<FieldName> {
+    match name.get_ref().as_ref() {
+        "id" => Err(Wrong::at(
+            name,
+            "rows have the object's id under this name: give the field another one, as number or code",
+        )),
+        text => FieldName::new(text).map_err(|error| wrong_name(name, &error)),
+    }
 }
 
 /// A field is its policy, or a table with it. `None`: it has that of its collection.
@@ -310,6 +344,18 @@ mod tests {
             ("[collections.a]\nindexes = 'due'", (2, 11), "a list, of 16 at most"),
             ("[collections.a]\nindexes = ['due', ['id']]", (2, 20), "other than the id"),
             ("[collections.a]\nindexes = ['due', []]", (2, 19), "at least one field"),
+            ("[collections.a]\nindexes = ['due', 'due']", (2, 19), "there is this index already"),
+            ("[collections.a]\nindexes = [['due'], 'due']", (2, 21), "there is this index already"),
+            ("[collections.a]\nindexes = [['due', 'due']]", (2, 20), "due is named already"),
+            ("[collections.a]\nunique = [['row', 'row']]", (2, 19), "row is named already"),
+            ("[collections.a.fields]\nid = 'ask'", (2, 1), "give the field another one"),
+            ("[collections.a.fields]\nx = {type = 'int', min = 5, max = 1}", (2, 35), "max is less than min"),
+            ("[collections.a.fields]\nx = {min_length = 5, max_length = 2}", (2, 35), "less than min_length"),
+            ("[collections.a.fields]\nx = {type = 'int', one_of = [1, 'x']}", (2, 33), "it must be a whole number"),
+            ("[collections.a.fields]\nx = {type = 'list', one_of = ['x']}", (2, 31), "it must be a list"),
+            ("[collections.a.fields]\nx = {max = 3, one_of = [5]}", (2, 25), "it must be at most 3"),
+            ("[collections.a.fields]\nx = {type = 'text', min = 5}", (2, 27), "min is of numbers"),
+            ("[collections.a.fields]\nx = {type = 'bool', max_length = 5}", (2, 34), "max_length is of texts"),
             ("[streams.'a*b']\nretain = 'all'", (1, 10), "a * stands at the end"),
             ("[streams.a]", (1, 1), "needs to say what stays"),
             ("[streams.a]\nread = 'auth.sub == '", (2, 8), "expecting"),
@@ -321,6 +367,7 @@ mod tests {
             ("[streams.a]\nretain = 'some'", (2, 10), "{ days = 30 }"),
             ("[streams.a]\nretain = { event = 3 }", (2, 12), "did you mean \"events\"?"),
             ("[streams.a]\nretain = { events = 0 }", (2, 21), "a positive number"),
+            ("[streams.a]\nretain = { days = 100000000000000 }", (2, 19), "a positive number, 4294967295 at most"),
             ("[streams.a]\nretain = { events = 1, days = 2 }", (2, 10), "\"all\","),
             ("[collections.a]\n  policy = 'lst'", (2, 12), "did you mean \"last\"?"),
             ("[collections.a]\npolicy = 'newest'", (2, 10), "\"last\", \"first\", \"reject\" or \"ask\""),

@@ -10,6 +10,7 @@ mod copy;
 mod failure;
 mod http;
 mod import;
+mod log;
 mod output;
 mod past;
 mod relay;

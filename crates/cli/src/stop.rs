@@ -2,17 +2,24 @@
 
 use crate::failure::Failure;
 
-/// Waits for Ctrl-C or SIGTERM.
-pub async fn told() -> Result<(), Failure> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
+/// Waits for Ctrl-C or SIGTERM, of which none is missed from this call on.
+#[cfg(unix)]
+pub fn told() -> impl Future<Output = Result<(), Failure>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async move {
+        let [terminate, interrupt] = signals;
+        let (mut terminate, mut interrupt) =
+            (terminate.map_err(Failure::Runtime)?, interrupt.map_err(Failure::Runtime)?);
         tokio::select! {
             _ = terminate.recv() => Ok(()),
-            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::Runtime),
+            _ = interrupt.recv() => Ok(()),
         }
     }
-    #[cfg(not(unix))]
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+pub async fn told() -> Result<(), Failure> {
     tokio::signal::ctrl_c().await.map_err(Failure::Runtime)
 }

@@ -243,6 +243,14 @@ pub trait StateStore: Send + Sync + 'static {
     /// Only what is durable on the log may be given here. Blocks while too much is waiting to be written.
     fn apply(&self, stream: &StreamName, changes: StateChanges) -> Result<(), LogError>;
 
+    /// Whether changes are taken.
+    ///
+    /// # Errors
+    /// Why they are not any more, until the store is opened again.
+    fn takes_changes(&self) -> Result<(), LogError> {
+        Ok(())
+    }
+
     /// The state of a stream as it is now, held for a reader. `None` where nothing of it is stored.
     fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError>;
 

@@ -57,6 +57,71 @@ fn a_directory_of_the_format_before_is_opened_and_becomes_one_of_this() {
 }
 
 #[test]
+fn a_log_of_which_a_part_is_lost_is_refused_until_it_is_put_back() {
+    for is_closed in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = Embedded::open(directory.path()).unwrap();
+        let mut story = Story::new(0);
+        story.go_on(&log, 100);
+        if is_closed {
+            log.close().unwrap();
+        }
+        drop(log);
+        for (part, emptied) in
+            [("store", None), ("journal", None), ("FORMAT", None), ("FORMAT", Some("")), ("store", Some("dir"))]
+        {
+            let (path, kept) = (directory.path().join(part), directory.path().join("kept"));
+            fs::rename(&path, &kept).unwrap();
+            match emptied {
+                Some("dir") => fs::create_dir(&path).unwrap(),
+                Some(text) => fs::write(&path, text).unwrap(),
+                None => {}
+            }
+            let refused = [Embedded::open(directory.path()).err(), verify(directory.path(), |_| ()).err()];
+            for refused in refused.map(|error| error.expect("it is refused")) {
+                let is_told = matches!(&refused, OpenError::Incomplete { missing, .. } if *missing == part)
+                    || (part == "FORMAT" && matches!(refused, OpenError::NoLog { .. }));
+                assert!(is_told, "{part} {emptied:?}: {refused}");
+            }
+            assert!(Embedded::open(directory.path()).err().unwrap().to_string().contains(part));
+            match emptied {
+                Some("dir") => fs::remove_dir(&path).unwrap(),
+                Some(_) => fs::remove_file(&path).unwrap(),
+                None => assert!(!path.exists(), "nothing is made in its place"),
+            }
+            fs::rename(&kept, &path).unwrap();
+        }
+        assert!(verify(directory.path(), |_| ()).unwrap().damage.is_empty());
+        story.is_all_there(directory.path());
+    }
+}
+
+#[test]
+fn a_directory_of_which_the_making_was_cut_short_is_made() {
+    let made = |make: &dyn Fn(&Path)| {
+        let directory = tempfile::tempdir().unwrap();
+        make(directory.path());
+        let log = Embedded::open(directory.path()).unwrap();
+        let mut story = Story::new(0);
+        story.go_on(&log, 3);
+        drop(log);
+        story.is_all_there(directory.path());
+    };
+    let store_without = |directory: &Path| {
+        drop(Embedded::open(directory).unwrap());
+        fs::remove_file(directory.join("FORMAT")).unwrap();
+    };
+    made(&|directory| fs::write(directory.join("LOCK"), "").unwrap());
+    made(&|directory| fs::create_dir(directory.join("journal")).unwrap());
+    made(&|directory| ["journal", "store"].iter().for_each(|part| fs::create_dir(directory.join(part)).unwrap()));
+    made(&store_without);
+    made(&|directory| {
+        store_without(directory);
+        fs::write(directory.join("FORMAT.new"), "tapel").unwrap();
+    });
+}
+
+#[test]
 fn what_was_let_go_stays_gone_and_verifies() {
     let directory = tempfile::tempdir().unwrap();
     let log = Embedded::open(directory.path()).unwrap();
@@ -288,6 +353,14 @@ impl Story {
             log.apply(&name, changes).unwrap();
         }
         story
+    }
+
+    /// Nothing of the story is lost in a directory.
+    fn is_all_there(&self, directory: &Path) {
+        let log = Embedded::open(directory).unwrap();
+        let found = Self::resume(&log, self.number);
+        assert_eq!(found.writer.state, self.writer.state);
+        found.check(&log);
     }
 
     /// Everything the log says of the story is right.

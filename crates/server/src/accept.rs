@@ -21,6 +21,7 @@ use crate::http::{self, Answer};
 use crate::limits;
 use crate::shared::Shared;
 use crate::transport::Transport;
+use crate::trouble::Trouble;
 
 /// The places of the connections there may be.
 pub(crate) struct Places(Arc<Semaphore>);
@@ -93,15 +94,23 @@ pub(crate) async fn accept<L: EventLog, S: StateStore>(
     places: &Places,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let trouble = Trouble::default();
     loop {
         let accepted = tokio::select! {
             () = has_stopped(&mut stopped) => return,
             accepted = listener.accept() => accepted,
         };
         let (stream, address) = match accepted {
-            Ok(accepted) => accepted,
+            Ok(accepted) => {
+                if trouble.is_over() {
+                    tracing::info!("connections are taken again");
+                }
+                accepted
+            }
             Err(error) => {
-                tracing::warn!(%error, "no connection can be taken");
+                if trouble.is_news(&error) {
+                    tracing::warn!(%error, "no connection can be taken");
+                }
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }

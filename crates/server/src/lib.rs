@@ -43,6 +43,7 @@ mod sse;
 mod stamp;
 mod tls;
 mod transport;
+mod trouble;
 mod views;
 mod websocket;
 mod wire;

@@ -311,3 +311,8 @@ pub const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long what a client showed is taken for good before it is looked at again, at least.
 pub const LOOK_AGAIN_IN: Duration = Duration::from_millis(100);
+
+// The log of the server.
+
+/// How often the same is said of what comes and goes, at most.
+pub const TROUBLE_EVERY: Duration = Duration::from_secs(60);

@@ -164,6 +164,6 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
 
     /// Whether events can be taken.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.is_stopping() && self.shards.are_up()
+        !self.is_stopping() && self.shards.are_up() && self.store.takes_changes().is_ok()
     }
 }

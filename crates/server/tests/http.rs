@@ -140,13 +140,63 @@ async fn what_is_wrong_is_told_in_problem_documents() {
     world.get("/v1/sync").await.problem(400, "no_upgrade", false);
     let refused = world.post("/v1/streams", "").await;
     refused.problem(405, "method_not_allowed", false);
-    assert_eq!(refused.headers["allow"], "GET");
+    assert_eq!(refused.headers["allow"], "GET, HEAD");
     for body in ["", "{", "[]", "{}", r#"{"ops":3}"#, r#"{"client":"x","n":1,"ops":[]}"#, r#"{"events":[]}"#] {
         world.post("/v1/streams/s/events", body).await.problem(400, "bad_request", false);
     }
     let huge = format!("POST /v1/streams/s/events HTTP/1.0\r\ncontent-length: {}\r\n\r\n", 1_u64 << 40);
     request(world.address, &huge).await.problem(413, "too_large", false);
     assert_eq!(world.get("/v1/streams").await.json(), json!({ "streams": [] }));
+}
+
+#[tokio::test]
+async fn what_can_be_had_can_be_asked_for_without_its_body() {
+    let world = World::new().await;
+    let insert = r#"{"ops":[{"insert":"tasks","id":"a","set":{}}]}"#;
+    assert_eq!(world.post("/v1/streams/s/events", insert).await.status, 200);
+    for path in
+        ["/healthz", "/readyz", "/metrics", "/v1/streams", "/v1/streams/s", "/v1/streams/s/events", "/v1/streams/none"]
+    {
+        let asked = |method: &str| format!("{method} {path} HTTP/1.0\r\n\r\n");
+        let (got, head) = (request(world.address, &asked("GET")).await, request(world.address, &asked("HEAD")).await);
+        assert_eq!((head.status, head.body.as_str()), (got.status, ""), "{path}");
+        assert_eq!(head.headers.get("content-type"), got.headers.get("content-type"), "{path}");
+    }
+    for (path, allow) in [("/v1/sync", "GET"), ("/v1/compact", "POST")] {
+        let head = request(world.address, &format!("HEAD {path} HTTP/1.0\r\n\r\n")).await;
+        assert_eq!((head.status, head.headers["allow"].as_str()), (405, allow), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_event_is_told_what_one_looks_like() {
+    let world = World::new().await;
+    for (body, told) in [
+        ("[]", "{\"events\":["),
+        ("[null,null,null,null,[{}]]", "a body is an event, as {\"ops\":["),
+        ("3", "a body is an event"),
+        (r#"{"events":[[]]}"#, "a body is an event"),
+        (
+            &format!(r#"{{"client":"{CLIENT}","n":0,"ops":[{{"insert":"tasks","id":"a","set":{{}}}}]}}"#),
+            "n begins with 1",
+        ),
+    ] {
+        let problem = world.post("/v1/streams/s/events", body).await.problem(400, "bad_request", false);
+        assert!(problem["detail"].as_str().unwrap().contains(told), "{body}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn objects_are_counted_or_not_said() {
+    let world = World::new().await;
+    for n in 1..=50 {
+        let insert = format!(r#"{{"ops":[{{"insert":"tasks","id":"t{n}","set":{{}}}}]}}"#);
+        assert_eq!(world.post("/v1/streams/s/events", &insert).await.status, 200);
+        let row = &world.get("/v1/streams").await.json()["streams"][0];
+        assert!(row["objects"].is_null() || row["objects"] == row["head"], "{row}");
+    }
+    assert_eq!(world.get("/v1/streams/s").await.json()["objects"], 50);
+    assert_eq!(world.get("/v1/streams").await.json()["streams"][0]["objects"], 50);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 //! ```
 
 use tapeline_core::name::FieldName;
+use tapeline_core::query::compare;
 use tapeline_core::shape::{Kind, Shape};
 use tapeline_core::value::Value as Known;
 use toml::de::{DeTable, DeValue};
@@ -33,7 +34,7 @@ pub(super) fn read(fields: &Value<'_>) -> Read<Vec<(FieldName, Shape)>> {
 
 fn read_shape(settings: &DeTable<'_>) -> Read<Shape> {
     let kind = |value: &_| read_word(value, "type", Kind::ALL.map(|kind| (kind.name(), kind)));
-    Ok(Shape {
+    let shape = Shape {
         kind: settings.get("type").map(kind).transpose()?,
         required: settings.get("required").map(read_flag).transpose()?.unwrap_or_default(),
         min: settings.get("min").map(read_number).transpose()?,
@@ -41,7 +42,45 @@ fn read_shape(settings: &DeTable<'_>) -> Read<Shape> {
         min_length: settings.get("min_length").map(read_length).transpose()?,
         max_length: settings.get("max_length").map(read_length).transpose()?,
         one_of: settings.get("one_of").map(read_values).transpose()?.unwrap_or_default(),
-    })
+    };
+    check_bounds(&shape, settings)?;
+    check_values(&shape, settings)?;
+    Ok(shape)
+}
+
+/// Bounds are of values of the field's type, and leave something between them.
+fn check_bounds(shape: &Shape, settings: &DeTable<'_>) -> Read<()> {
+    let is_number = shape.kind.is_none_or(|kind| matches!(kind, Kind::Int | Kind::Number));
+    let has_length = shape.kind.is_none_or(|kind| matches!(kind, Kind::Text | Kind::Bytes | Kind::List));
+    let wrong = |name: &str, what: String| settings.get(name).map_or(Ok(()), |value| Err(Wrong::at(value, what)));
+    for (name, applies, of) in [
+        ("min", is_number, "numbers"),
+        ("max", is_number, "numbers"),
+        ("min_length", has_length, "texts, bytes and lists"),
+        ("max_length", has_length, "texts, bytes and lists"),
+    ] {
+        if !applies {
+            wrong(name, format!("{name} is of {of}, and the field is of another type"))?;
+        }
+    }
+    if shape.min.as_ref().zip(shape.max.as_ref()).is_some_and(|(min, max)| compare(max, min).is_lt()) {
+        wrong("max", "max is less than min: nothing is between them".into())?;
+    }
+    if shape.min_length.zip(shape.max_length).is_some_and(|(min, max)| max < min) {
+        wrong("max_length", "max_length is less than min_length: nothing is between them".into())?;
+    }
+    Ok(())
+}
+
+/// Each value that a field may have is one that it can have.
+fn check_values(shape: &Shape, settings: &DeTable<'_>) -> Read<()> {
+    let others = Shape { one_of: Vec::new(), ..shape.clone() };
+    let written =
+        settings.get("one_of").and_then(|values| values.get_ref().as_array()).into_iter().flat_map(|all| all.iter());
+    for (value, written) in shape.one_of.iter().zip(written) {
+        others.check(value).map_err(|misfit| Wrong::at(written, format!("the field can never be this: {misfit}")))?;
+    }
+    Ok(())
 }
 
 fn read_number(value: &Value<'_>) -> Read<Known> {

@@ -12,7 +12,7 @@ use tapeline_core::limits;
 use tapeline_core::name::FieldName;
 use toml::de::DeTable;
 
-use super::{read_indexed, wrong_name};
+use super::{read_several, wrong_name};
 use crate::toml_file::{Read, Value, Wrong, read_flag, table};
 
 /// The setting of a field, and of a collection.
@@ -46,7 +46,7 @@ fn read_together(value: &Value<'_>) -> Read<Vec<Vec<FieldName>>> {
     let lists = value.get_ref().as_array().filter(|lists| lists.len() <= limits::INDEXES);
     let lists = lists.ok_or_else(|| wanted(value))?.iter().map(|fields| {
         let list = fields.get_ref().as_array().filter(|list| !list.is_empty() && list.len() <= limits::INDEXES);
-        list.ok_or_else(|| wanted(fields))?.iter().map(read_indexed).collect()
+        read_several(list.ok_or_else(|| wanted(fields))?)
     });
     lists.collect()
 }

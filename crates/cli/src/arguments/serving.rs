@@ -9,6 +9,7 @@ use tapeline_core::name::Subject;
 use tapeline_server::Origin;
 
 use crate::copy::Place;
+use crate::log::Level;
 
 #[derive(Args, Debug)]
 pub struct Serve {
@@ -51,6 +52,9 @@ pub struct Serve {
     /// where people go on then.
     #[arg(long, value_name = "DIR|URL", conflicts_with = "log")]
     pub copy_to: Option<Place>,
+    /// From where on things are worth a line in the server's log, on stderr. [default: info]
+    #[arg(long, env = "TAPELINE_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: Option<Level>,
     /// A TOML file with these settings. What is said here or in the environment goes first.
     #[arg(long, env = "TAPELINE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -12,6 +12,7 @@ use super::serve::{Place, host};
 use super::{accounts, schema};
 use crate::arguments::Demo;
 use crate::failure::Failure;
+use crate::log::{self, Level};
 use crate::output;
 
 /// What `scripts/build-examples` has built; empty where it was not run.
@@ -34,6 +35,7 @@ pub async fn run(demo: Demo, json: bool) -> Result<(), Failure> {
     }
     let forgotten =
         tempfile::tempdir().map_err(|error| Failure::File { place: "temporary directory".into(), error })?;
+    log::start(Level::Warn, json);
     let data = demo.data.as_deref().unwrap_or(forgotten.path());
     let accounts = accounts::open(forgotten.path())?;
     let pages = {

@@ -15,6 +15,7 @@ use super::{auth, schema};
 use crate::arguments::{Serve, parse_address};
 use crate::copy::{self, Beside, Copied};
 use crate::failure::Failure;
+use crate::log::{self, Level};
 use crate::storage::Storage;
 use crate::{output, stop};
 
@@ -33,11 +34,13 @@ struct File {
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     origins: Option<Vec<String>>,
+    log_level: Option<Level>,
 }
 
 /// Runs a server until it is told to stop.
 pub async fn run(serve: Serve, json: bool) -> Result<(), Failure> {
     let file = serve.config.as_ref().map_or(Ok(File::default()), |path| read_config(path))?;
+    log::start(serve.log_level.or(file.log_level).unwrap_or_default(), json);
     let data = serve.data.or(file.data).unwrap_or_else(|| "tapeline-data".into());
     let log = serve.log.or(file.log).map(|log| log.parse::<Settings>()).transpose();
     let log = log.map_err(|error| Failure::Usage(error.to_string()))?;
@@ -133,7 +136,7 @@ pub(super) async fn host(
         told = stop::told() => told,
         failed = serving => failed,
     };
-    eprintln!("tapeline: stopping");
+    tracing::info!("stopping");
     server.stop().await;
     // Nothing is acknowledged any more.
     let copied = match copying {

@@ -64,7 +64,7 @@ fn row(stream: &Value) -> Vec<String> {
     vec![
         stream["stream"].as_str().unwrap_or_default().to_owned(),
         number("head").to_string(),
-        number("objects").to_string(),
+        stream["objects"].as_u64().map_or_else(|| "-".into(), |objects| objects.to_string()),
         output::bytes(number("bytes")),
         number("subscribers").to_string(),
     ]

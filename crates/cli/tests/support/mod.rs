@@ -32,6 +32,7 @@ pub fn tapeline() -> Command {
         "TAPELINE_TLS_CERT",
         "TAPELINE_TLS_KEY",
         "TAPELINE_ORIGINS",
+        "TAPELINE_LOG_LEVEL",
     ] {
         command.env_remove(variable);
     }

@@ -8,6 +8,9 @@
 //! journal/   what was acknowledged and is not yet safe in the store
 //! store/     everything else
 //! ```
+//!
+//! A directory that is made gets its FORMAT last, before anything is written to its parts. So one that has a FORMAT has all of
+//! them, and one that has anything recorded has a FORMAT: where that is not so, something was lost.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -19,6 +22,8 @@ const LOCK: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";
 const CACHE: &str = "CACHE";
 const COPYING: &str = "COPYING";
+const JOURNAL: &str = "journal";
+const STORE: &str = "store";
 const FORMAT: u32 = 3;
 /// In 1, streams had no horizon, and segments no index; in 2, objects had no indexes. All else is the same, so such a
 /// directory is opened as it is; from then on it says the newer format, for the sake of versions that know an older one
@@ -91,15 +96,43 @@ impl Directory {
         Ok(Self { path: path.to_owned(), _lock: locked(lock, path)? })
     }
 
-    /// Makes what is not there yet.
+    /// Makes the parts that are not there yet, where nothing was lost.
     fn prepare(self) -> Result<Self, OpenError> {
-        let (directory, path) = (&self, &self.path);
-        if directory.read_format()? != Some(FORMAT) {
-            write_line(&path.join(FORMAT_FILE), &format!("{FORMAT_WORDS}{FORMAT}"))?;
+        if self.check_parts()?.is_none() {
+            fs::create_dir_all(self.journal())?;
+            fs::create_dir_all(self.store())?;
+            sync_directory(&self.path)?;
         }
-        fs::create_dir_all(directory.journal())?;
-        sync_directory(path)?;
         Ok(self)
+    }
+
+    /// Checks that all parts are there that are there where it says its format. `None` where it does not say.
+    fn check_parts(&self) -> Result<Option<u32>, OpenError> {
+        let format = self.read_format()?;
+        match format {
+            Some(_) if !self.journal().is_dir() => Err(self.lacks(JOURNAL)),
+            Some(_) if !has_anything(&self.store())? => Err(self.lacks(STORE)),
+            None if has_anything(&self.journal())? => Err(self.lacks(FORMAT_FILE)),
+            _ => Ok(format),
+        }
+    }
+
+    fn lacks(&self, missing: &'static str) -> OpenError {
+        OpenError::Incomplete { directory: self.path.clone(), missing }
+    }
+
+    /// Says the format once the store is open, in a file that is there with all it says or not at all. `is_used`: something
+    /// was written to the store before.
+    pub(super) fn is_open(&self, is_used: bool) -> Result<(), OpenError> {
+        match self.read_format()? {
+            Some(FORMAT) => return Ok(()),
+            None if is_used => return Err(self.lacks(FORMAT_FILE)),
+            _ => {}
+        }
+        let new = self.path.join(FORMAT_FILE.to_owned() + ".new");
+        write_line(&new, &format!("{FORMAT_WORDS}{FORMAT}"))?;
+        fs::rename(new, self.path.join(FORMAT_FILE))?;
+        Ok(sync_directory(&self.path)?)
     }
 
     /// Takes a directory that has a log, and changes nothing.
@@ -110,16 +143,16 @@ impl Directory {
             _ => error.into(),
         })?;
         let directory = Self { path: path.to_owned(), _lock: locked(lock, path)? };
-        directory.read_format()?.ok_or_else(no_log)?;
+        directory.check_parts()?.ok_or_else(no_log)?;
         Ok(directory)
     }
 
     pub(super) fn journal(&self) -> PathBuf {
-        self.path.join("journal")
+        self.path.join(JOURNAL)
     }
 
     pub(super) fn store(&self) -> PathBuf {
-        self.path.join("store")
+        self.path.join(STORE)
     }
 
     /// Whether it is the cache of a log that is elsewhere.
@@ -150,6 +183,15 @@ fn locked(lock: File, directory: &Path) -> Result<File, OpenError> {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { directory: directory.to_owned() }),
         Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Whether anything is in a directory, where there is one.
+fn has_anything(path: &Path) -> io::Result<bool> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().transpose()?.is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -127,8 +127,7 @@ impl Flusher {
                 return;
             }
             if let Err(error) = self.write().and_then(|()| self.take_requests()).and_then(|()| self.build()) {
-                eprintln!("tapeline: writing behind failed: {error}");
-                self.shared.streams.break_off(error);
+                self.shared.streams.break_off("writing behind", error);
             }
             self.seal(closing);
             if closing {
@@ -186,9 +185,9 @@ impl Flusher {
         Ok(())
     }
 
-    /// Whether there are indexes that are not known to be built.
+    /// Whether there are indexes that are not known to be built, and may be.
     fn has_to_build(&self) -> bool {
-        self.shared.declared.get().is_some() && !self.building.is_over()
+        self.shared.declared.get().is_some() && !self.building.is_over() && self.shared.streams.broken().is_none()
     }
 
     /// Goes on building indexes.
@@ -305,8 +304,7 @@ impl Flusher {
 pub(super) fn run_checkpoints(shared: &Shared) {
     while let Some(checkpoint) = shared.checkpoints.take() {
         if let Err(error) = make_checkpoint(shared, &checkpoint) {
-            eprintln!("tapeline: a checkpoint failed: {error}");
-            shared.streams.break_off(error);
+            shared.streams.break_off("a checkpoint", error);
         }
     }
 }
@@ -328,8 +326,7 @@ pub(super) fn run_compactions(shared: &Shared) {
     let mut settled = 0;
     while let Some(compaction) = shared.compactions.take() {
         if let Err(error) = compact(shared, &compaction, &mut settled) {
-            eprintln!("tapeline: a compaction failed: {error}");
-            shared.streams.break_off(error);
+            shared.streams.break_off("a compaction", error);
         }
     }
 }

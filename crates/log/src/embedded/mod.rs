@@ -95,6 +95,17 @@ pub enum OpenError {
         /// The directory.
         directory: PathBuf,
     },
+    /// A part of it is not there.
+    #[error(
+        "{directory} has a log without its {missing}: put that back, or mount it, or restore a backup; to begin anew, \
+         remove all of the directory"
+    )]
+    Incomplete {
+        /// The directory.
+        directory: PathBuf,
+        /// The name of the part.
+        missing: &'static str,
+    },
     /// It is the cache of a log that is elsewhere.
     #[error("{directory} is the cache of the log {of}: use it with that log, or remove it, or use another directory")]
     Cache {

@@ -55,6 +55,8 @@ impl Embedded {
     pub(super) fn open_directory(directory: Directory, fatal: Fatal) -> Result<Self, OpenError> {
         let store = Store::open(&directory.store())?;
         let meta = load_meta(&store)?;
+        directory.is_open(meta.is_some())?;
+        let meta = meta.unwrap_or(MetaRow { journal: 1, next_number: 1 });
         let mut found = Found::default();
         let recovered = recover(&directory.journal(), meta.journal, |group, record| {
             found.entry(record.stream.clone()).or_default().push((group, record));
@@ -106,12 +108,11 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
     thread::Builder::new().name(name.into()).spawn(run)
 }
 
-fn load_meta(store: &Arc<Store>) -> Result<MetaRow, LogError> {
-    let meta = get(&store.snapshot(), &MetaRow::KEY, |key, value| {
+fn load_meta(store: &Arc<Store>) -> Result<Option<MetaRow>, LogError> {
+    get(&store.snapshot(), &MetaRow::KEY, |key, value| {
         MetaRow::decode(value)
             .ok_or_else(|| LogError::Damaged { place: place_of(key), what: "not the row it should be".into() })
-    })?;
-    Ok(meta.unwrap_or(MetaRow { journal: 1, next_number: 1 }))
+    })
 }
 
 /// Tells the streams that a group is durable.

@@ -54,6 +54,10 @@ impl StateStore for Embedded {
         self.shared.streams.apply(table, stream, changes)
     }
 
+    fn takes_changes(&self) -> Result<(), LogError> {
+        self.shared.streams.broken().map_or(Ok(()), Err)
+    }
+
     fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError> {
         let table = self.table(stream)?;
         let Some((number, state)) = table.streams.get(stream).and_then(|found| Some((found.number, found.applied?)))

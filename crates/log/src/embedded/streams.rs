@@ -356,9 +356,12 @@ impl Streams {
         }
     }
 
-    /// Nothing can be written behind any more.
-    pub(super) fn break_off(&self, why: LogError) {
+    /// Nothing can be written behind any more, since `what` failed. Says so the first time.
+    pub(super) fn break_off(&self, what: &str, why: LogError) {
         let mut table = self.lock();
+        if table.broken.is_none() {
+            eprintln!("tapeline: {what} failed, and nothing is taken until the server is started again: {why}");
+        }
         table.broken.get_or_insert(why);
         table.requests.clear();
         drop(table);

@@ -81,6 +81,10 @@ impl StateStore for Node {
         Ok(())
     }
 
+    fn takes_changes(&self) -> Result<(), LogError> {
+        self.cache.takes_changes()
+    }
+
     fn pin(&self, stream: &StreamName) -> Result<Option<Arc<dyn Pin>>, LogError> {
         self.cache.pin(stream)
     }

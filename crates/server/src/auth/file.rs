@@ -53,8 +53,6 @@ pub(super) struct Settings {
     pub(super) jwks: Option<Address>,
     pub(super) revoked_file: Option<PathBuf>,
     pub(super) api_keys: Vec<Arc<ApiKey>>,
-    /// The files that it names.
-    pub(super) files: Vec<PathBuf>,
 }
 
 impl Settings {
@@ -62,6 +60,19 @@ impl Settings {
     pub(super) fn read(text: &str, directory: &Path) -> Result<Self, FileError> {
         Ok(read_toml(text, |root| read_root(root, directory))?)
     }
+}
+
+/// The files that an auth file names, as far as it can be read.
+pub(super) fn named_files(text: &str, directory: &Path) -> Vec<PathBuf> {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let Some(tokens) = root.get_ref().get("tokens").and_then(|tokens| tokens.get_ref().as_table()) else {
+        return Vec::new();
+    };
+    let keys = tokens.get("keys").and_then(|keys| keys.get_ref().as_array()).into_iter().flat_map(|keys| keys.iter());
+    let of_keys = keys.filter_map(|key| key.get_ref().as_table());
+    let of_keys = of_keys.flat_map(|key| [key.get("public_key_file"), key.get("secret_file")]);
+    let named = of_keys.chain([tokens.get("revoked_file")]).flatten().filter_map(|name| name.get_ref().as_str());
+    named.map(|name| directory.join(name)).collect()
 }
 
 fn read_root(root: &DeTable<'_>, directory: &Path) -> Read<Settings> {
@@ -80,13 +91,11 @@ fn read_tokens(tokens: &Value<'_>, directory: &Path) -> Read<Settings> {
         issuer: text_of("issuer")?.map(Into::into),
         leeway: tokens.get("leeway_seconds").map(read_leeway).transpose()?.unwrap_or(limits::LEEWAY),
     };
-    let mut files = Vec::new();
-    let keys = tokens.get("keys").map(|keys| read_keys(keys, directory, &mut files)).transpose()?.unwrap_or_default();
+    let keys = tokens.get("keys").map(|keys| read_keys(keys, directory)).transpose()?.unwrap_or_default();
     let revoked_file = text_of("revoked_file")?.map(|name| directory.join(name));
-    files.extend(revoked_file.clone());
     let jwks = tokens.get("jwks_url").map(read_address).transpose()?;
     let optional = tokens.get("optional").map(read_flag).transpose()?.unwrap_or_default();
-    Ok(Settings { optional, expected, keys, jwks, revoked_file, api_keys: Vec::new(), files })
+    Ok(Settings { optional, expected, keys, jwks, revoked_file, api_keys: Vec::new() })
 }
 
 fn read_leeway(value: &Value<'_>) -> Read<Duration> {
@@ -102,7 +111,7 @@ fn read_address(value: &Value<'_>) -> Read<Address> {
     Address::parse(read_text(value)?).ok_or_else(|| Wrong::at(value, wanted))
 }
 
-fn read_keys(keys: &Value<'_>, directory: &Path, files: &mut Vec<PathBuf>) -> Read<Vec<Key>> {
+fn read_keys(keys: &Value<'_>, directory: &Path) -> Read<Vec<Key>> {
     let mut read: Vec<Key> = Vec::new();
     for key in tables(keys, "[[tokens.keys]]", limits::TOKEN_KEYS)?.iter() {
         let settings = table(key, "a key", "[[tokens.keys]]")?;
@@ -113,19 +122,12 @@ fn read_keys(keys: &Value<'_>, directory: &Path, files: &mut Vec<PathBuf>) -> Re
         if read.iter().any(|other| other.id.as_deref() == id.get_ref().as_str()) {
             return Err(Wrong::at(id, "another key has this id"));
         }
-        read.push(read_key(key, settings, read_text(id)?, algorithm, directory, files)?);
+        read.push(read_key(key, settings, read_text(id)?, algorithm, directory)?);
     }
     Ok(read)
 }
 
-fn read_key(
-    key: &Value<'_>,
-    settings: &DeTable<'_>,
-    id: &str,
-    algorithm: Algorithm,
-    directory: &Path,
-    files: &mut Vec<PathBuf>,
-) -> Read<Key> {
+fn read_key(key: &Value<'_>, settings: &DeTable<'_>, id: &str, algorithm: Algorithm, directory: &Path) -> Read<Key> {
     let (name, other, example) = match algorithm {
         Algorithm::HS256 => ("secret_file", "public_key_file", "secret_file = \"secret.txt\" for HS256"),
         _ => ("public_key_file", "secret_file", "public_key_file = \"key.pem\" for its algorithm"),
@@ -137,7 +139,6 @@ fn read_key(
     let path = directory.join(read_text(file)?);
     let bytes = read_bounded(&path, limits::KEY_FILE_BYTES);
     let bytes = bytes.map_err(|error| Wrong::at(file, format!("{} cannot be read: {error}", path.display())))?;
-    files.push(path);
     if algorithm != Algorithm::HS256 && bytes.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
         return Err(Wrong::at(
             file,

@@ -13,6 +13,7 @@ use super::{Authenticator, Known};
 use crate::address::Address;
 use crate::limits;
 use crate::lock::lock;
+use crate::trouble::Trouble;
 
 impl Authenticator {
     /// Keeps up with files and issuer for as long as there is an authenticator, on the runtime this is called on.
@@ -26,11 +27,12 @@ impl Authenticator {
     /// # Errors
     /// Where one cannot be read or says what cannot be: what was known stays so.
     pub fn look_again(&self) -> Result<bool, AuthFileError> {
-        let stamps = self.source.stamps(&self.known().settings);
-        if std::mem::replace(&mut *lock(&self.seen), stamps.clone()) == stamps {
+        if lock(&self.seen).is_so_still() {
             return Ok(false);
         }
-        let (settings, revoked) = self.source.read()?;
+        let (seen, read) = self.source.read();
+        *lock(&self.seen) = seen;
+        let (settings, revoked) = read?;
         let another_issuer = settings.jwks != self.known().settings.jwks;
         self.know(|known| {
             let fetched = if another_issuer { Arc::default() } else { known.fetched.clone() };
@@ -70,6 +72,7 @@ async fn look(auth: Weak<Authenticator>) {
 
 /// Asks the issuer at the start, now and then, and when a key is wanted, but not all the time.
 async fn ask(auth: Weak<Authenticator>, mut wanted: watch::Receiver<u64>) {
+    let trouble = Trouble::default();
     loop {
         wanted.borrow_and_update();
         let Some(issuer) = auth.upgrade().map(|auth| auth.issuer()) else { return };
@@ -79,7 +82,7 @@ async fn ask(auth: Weak<Authenticator>, mut wanted: watch::Receiver<u64>) {
                 Err(_) => return,
             }
         };
-        let again = match ask_once(&auth, issuer).await {
+        let again = match ask_once(&auth, issuer, &trouble).await {
             true => limits::JWKS_EVERY,
             false => limits::JWKS_PAUSE,
         };
@@ -91,17 +94,22 @@ async fn ask(auth: Weak<Authenticator>, mut wanted: watch::Receiver<u64>) {
 }
 
 /// Answers whether the issuer answered.
-async fn ask_once(auth: &Weak<Authenticator>, issuer: Address) -> bool {
+async fn ask_once(auth: &Weak<Authenticator>, issuer: Address, trouble: &Trouble) -> bool {
     let asked = issuer.clone();
     match spawn_blocking(move || fetch(&asked)).await {
         Ok(Ok(keys)) => {
+            if trouble.is_over() {
+                tracing::info!("the issuer's keys can be fetched again");
+            }
             if let Some(auth) = auth.upgrade() {
                 auth.take_fetched(&issuer, keys);
             }
             true
         }
         Ok(Err(error)) => {
-            tracing::warn!(%error, "the issuer's keys stay those that were fetched last");
+            if trouble.is_news(&error) {
+                tracing::warn!(%error, "the issuer's keys stay those that were fetched last");
+            }
             false
         }
         Err(error) => {

@@ -40,20 +40,19 @@ pub use error::{AuthError, AuthFileError, IssueError, NewKeyError};
 
 use crate::limits;
 use crate::lock::lock;
-use crate::stamp::Stamp;
 use api_key::ApiKey;
 use file::Settings;
 use keys::{Fingerprint, Key};
 use opened::Opened;
 use revoked::Revoked;
-use source::Source;
+use source::{Seen, Source};
 
 /// Says who somebody is. Shared by all that a server does.
 #[derive(Debug)]
 pub struct Authenticator {
     source: Source,
     /// How its files were when they were last read.
-    seen: Mutex<Vec<Stamp>>,
+    seen: Mutex<Seen>,
     known: Mutex<Arc<Known>>,
     /// How often what is known has changed.
     version: watch::Sender<u64>,
@@ -108,11 +107,11 @@ impl Authenticator {
 
     fn of(source: Source) -> Result<Self, AuthFileError> {
         crypto::install();
-        let (settings, revoked) = source.read()?;
+        let (seen, read) = source.read();
+        let (settings, revoked) = read?;
         let known = Known::new(Arc::new(settings), Arc::default(), Arc::new(revoked));
         let (version, wanted) = (watch::Sender::default(), watch::Sender::default());
-        // With none seen, files that change while they are read here are read again at the first look.
-        Ok(Self { source, seen: Mutex::default(), known: Mutex::new(Arc::new(known)), version, wanted })
+        Ok(Self { source, seen: Mutex::new(seen), known: Mutex::new(Arc::new(known)), version, wanted })
     }
 
     /// Who shows this, a token or an API key.

@@ -11,6 +11,7 @@ use super::{NotAsked, Question, Validator};
 use crate::limits;
 use crate::lock::lock;
 use crate::metrics::Metrics;
+use crate::trouble::Trouble;
 
 type Answer = Result<Option<(usize, Objection)>, NotAsked>;
 
@@ -31,12 +32,13 @@ struct Asker {
     metrics: Arc<Metrics>,
     /// Until when it is left alone, and why: it did not answer though it was asked several times.
     rests: Mutex<Option<(Instant, NotAsked)>>,
+    trouble: Trouble,
 }
 
 impl Line {
     pub(super) fn start(name: String, validator: Arc<dyn Validator>, metrics: Arc<Metrics>) -> Self {
         let (line, waiting) = mpsc::channel(limits::QUESTIONS_WAITING);
-        let asker = Asker { name, validator, metrics, rests: Mutex::default() };
+        let asker = Asker { name, validator, metrics, rests: Mutex::default(), trouble: Trouble::default() };
         tokio::spawn(serve(Arc::new(asker), waiting));
         Self(line)
     }
@@ -103,7 +105,10 @@ impl Asker {
         let mut pause = limits::VALIDATOR_PAUSE;
         for tried in 1..=limits::VALIDATOR_TRIES {
             match self.ask_once(questions.clone()).await {
-                Ok(answers) => return Ok(answers),
+                Ok(answers) => {
+                    self.says_well();
+                    return Ok(answers);
+                }
                 Err(error) if tried == limits::VALIDATOR_TRIES || !error.is_retryable() => {
                     return Err(self.gives_up(error));
                 }
@@ -125,8 +130,16 @@ impl Asker {
         }
     }
 
+    fn says_well(&self) {
+        if self.trouble.is_over() {
+            tracing::info!(validator = self.name, "a validator answers again");
+        }
+    }
+
     fn gives_up(&self, error: NotAsked) -> NotAsked {
-        tracing::warn!(validator = self.name, %error, "a validator does not answer");
+        if self.trouble.is_news(&error) {
+            tracing::warn!(validator = self.name, %error, "a validator does not answer");
+        }
         self.metrics.ask_failures.inc();
         *lock(&self.rests) = Some((Instant::now() + limits::VALIDATOR_REST, error.clone()));
         error

@@ -28,6 +28,10 @@ use crate::limits;
 use crate::shard::{Closed, Push, Words};
 use crate::shared::Shared;
 
+/// What a body looks like, for who sent another one.
+const WANTED: &str = "a body is an event, as {\"ops\":[{\"insert\":\"tasks\",\"id\":\"t1\",\"set\":{}}]}, or several, as \
+                      {\"events\":[{\"ops\":[…]},{\"ops\":[…]}]}";
+
 /// What a request says: one event, or several.
 #[derive(Deserialize)]
 struct Given<'t> {
@@ -37,6 +41,16 @@ struct Given<'t> {
     at: Option<u64>,
     #[serde(borrow)]
     events: Option<Vec<&'t RawValue>>,
+}
+
+impl<'t> Given<'t> {
+    fn read(text: &'t str) -> Result<Self, Problem> {
+        // Of a list its items would be taken for the fields, one after the other.
+        if !text.trim_start().starts_with('{') {
+            return Err(Problem::bad_request(WANTED));
+        }
+        serde_json::from_str(text).map_err(|error| Problem::bad_request(error.to_string()))
+    }
 }
 
 /// Records events, and says what became of each once that is durable.
@@ -72,13 +86,16 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
 /// Reads the events of a request, and whether it is a single one. Where nothing is said of it, the author knows the
 /// stream up to `head`.
 fn read_events(text: &str, head: Seq) -> Result<(Vec<Sealed>, bool), Problem> {
-    let given: Given<'_> = serde_json::from_str(text).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let given = Given::read(text)?;
     let client = match given.client {
         None => ClientId(fastrand::u128(..)),
         Some(client) => ClientId::parse(client).ok_or_else(|| Problem::bad_request("a client id has 26 characters"))?,
     };
     let first = match (given.client, given.n) {
         (Some(_), None) => return Err(Problem::bad_request("a client says which of its events this is: n")),
+        (_, Some(0)) => {
+            return Err(Problem::bad_request("n begins with 1: it counts the client's events on the stream"));
+        }
         (_, first) => EventNumber(first.unwrap_or(EventNumber::FIRST.0)),
     };
     let Some(events) = given.events else {
@@ -94,7 +111,7 @@ fn read_events(text: &str, head: Seq) -> Result<(Vec<Sealed>, bool), Problem> {
 
 /// Reads one event, the `n`th of its client, which has the verdicts on those before `first`.
 fn read_event(text: &str, client: ClientId, first: EventNumber, n: EventNumber, head: Seq) -> Result<Sealed, Problem> {
-    let given: Given<'_> = serde_json::from_str(text).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let given = Given::read(text)?;
     let mut body = json::body_from_json(text).map_err(|error| Problem::bad_request(error.to_string()))?;
     if given.base.is_none() {
         body.base = head;

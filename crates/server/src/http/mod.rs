@@ -89,7 +89,7 @@ pub(crate) async fn answer<L: EventLog, S: StateStore>(
 async fn choose<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     place: Place,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
     let path = request.uri().path();
     let resource = match Resource::of(path) {
@@ -97,6 +97,10 @@ async fn choose<L: EventLog, S: StateStore>(
         Err(problem) => return pages::answer(shared.pages.as_ref(), request.method(), path).ok_or(problem),
     };
     let query = request.uri().query().unwrap_or_default().to_owned();
+    // Of the answer to such a request only the head is sent.
+    if request.method() == Method::HEAD && resource != Resource::Sync {
+        *request.method_mut() = Method::GET;
+    }
     // Who begins a session says who they are in it, and who asks for a sign of life need not.
     let is_open = matches!(&resource, Resource::Sync | Resource::Session(..) | Resource::Health | Resource::Ready);
     if is_open || request.method() == Method::OPTIONS {
@@ -137,8 +141,8 @@ async fn choose<L: EventLog, S: StateStore>(
             cluster::show(&shared, &query)
         }
         (Resource::Compact, _) => Err(Problem::method("POST")),
-        (Resource::Events(_), _) => Err(Problem::method("GET, POST")),
-        _ => Err(Problem::method("GET")),
+        (Resource::Events(_), _) => Err(Problem::method("GET, HEAD, POST")),
+        _ => Err(Problem::method("GET, HEAD")),
     }
 }
 
@@ -155,8 +159,9 @@ async fn answer_anybody<L: EventLog, S: StateStore>(
         (Resource::Session(secret, said), &Method::POST) => sync::speak(&shared, secret, said, request).await,
         (Resource::Health, &Method::GET) => Ok(text("ok\n")),
         (Resource::Ready, &Method::GET) if shared.is_ready() => Ok(text("ready\n")),
-        (Resource::Ready, &Method::GET) => Err(Problem::stopping()),
-        (Resource::Health | Resource::Ready, _) => Err(Problem::method("GET")),
+        (Resource::Ready, &Method::GET) if shared.is_stopping() => Err(Problem::stopping()),
+        (Resource::Ready, &Method::GET) => Err(Problem::broken()),
+        (Resource::Health | Resource::Ready, _) => Err(Problem::method("GET, HEAD")),
         (_, &Method::OPTIONS) => Ok(cors::preflight()),
         (Resource::Session(..), _) => Err(Problem::method("POST")),
         _ => Err(Problem::method("GET")),

@@ -135,6 +135,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "later", "Not now", detail)
     }
 
+    pub(crate) fn broken() -> Self {
+        let detail = "the server takes no events, and its log says why: start it again once that is mended";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "later", "Not now", detail)
+    }
+
     pub(crate) fn alone() -> Self {
         let detail = "the server shares its log with nobody: it has no nodes";
         Self::new(StatusCode::NOT_FOUND, "no_cluster", "No cluster", detail)

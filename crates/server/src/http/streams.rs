@@ -38,12 +38,13 @@ pub(super) async fn list<L: EventLog, S: StateStore>(
 }
 
 fn row<L: EventLog, S: StateStore>(shared: &Shared<L, S>, info: &StreamInfo) -> Result<Value, LogError> {
-    let objects = shared.store.stream(&info.stream)?.map_or(0, |state| state.live);
+    // A stream that is not brought up, or was written to a moment ago, has other objects than the store knows of.
+    let state = shared.store.stream(&info.stream)?.filter(|state| state.position == info.head.position);
     Ok(json!({
         "stream": info.stream.as_str(),
         "head": info.head.seq.0,
         "horizon": info.horizon.0,
-        "objects": objects,
+        "objects": state.map(|state| state.live),
         "bytes": info.bytes,
         "subscribers": subscribers(shared, &info.stream),
     }))

@@ -52,6 +52,7 @@ use crate::hub::Tape;
 use crate::limits;
 use crate::lock::lock;
 use crate::metrics::Metrics;
+use crate::trouble::Trouble;
 pub(crate) use asking::Words;
 use asking::{Asked, AskedFor, Told};
 use loading::{Loaded, Loader};
@@ -274,6 +275,8 @@ struct Shard<L, S> {
     lives: u64,
     /// Appends that the log has not answered.
     on_their_way: usize,
+    /// What goes wrong with the log or the store, for the server's log.
+    trouble: Trouble,
     stopping: bool,
 }
 
@@ -342,6 +345,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             bounds,
             lives: 0,
             on_their_way: 0,
+            trouble: Trouble::default(),
             stopping: false,
         }
     }

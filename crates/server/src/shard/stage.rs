@@ -141,6 +141,7 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             Ok(position) => position,
             Err(error) => return self.not_appended(place, &error),
         };
+        self.trouble.is_over();
         self.metrics.commit_seconds.observe(since.elapsed().as_secs_f64());
         let played = slot.sequencer.appended(position);
         slot.tape.is_at(position);
@@ -182,7 +183,9 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
 
     fn make_anew(&mut self, place: usize, why: &str, pause: Millis) {
         let Some(slot) = self.remove(place) else { return };
-        tracing::warn!(stream = slot.tape.stream().as_str(), why, "a stream is made anew from its log");
+        if self.trouble.is_news(&why) {
+            tracing::warn!(stream = slot.tape.stream().as_str(), why, "a stream is made anew from its log");
+        }
         self.metrics.append_failures.inc();
         let mut answers = slot.sequencer.abandon();
         for (_, frame) in &mut answers {
@@ -254,7 +257,9 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
 
     /// Storage failed before anything was decided.
     pub(super) fn fail(&self, tape: &Tape, peer: Peer, n: Option<EventNumber>, error: &LogError) {
-        tracing::error!(stream = tape.stream().as_str(), %error, "a stream cannot be loaded");
+        if self.trouble.is_news(error) {
+            tracing::error!(stream = tape.stream().as_str(), %error, "a stream cannot be loaded");
+        }
         let (code, retry) = match error.is_retryable() {
             true => (ErrorCode::Later, Some(core_limits::LATER_PAUSE)),
             false => (ErrorCode::Internal, None),

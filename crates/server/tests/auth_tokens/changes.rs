@@ -19,7 +19,6 @@ impl Files {
         let text = text(directory.path());
         std::fs::write(directory.path().join("auth.toml"), text).unwrap();
         let auth = Authenticator::open(&directory.path().join("auth.toml")).unwrap();
-        assert!(auth.look_again().unwrap(), "the first look reads all again");
         assert!(!auth.look_again().unwrap());
         Self { directory, auth }
     }
@@ -118,6 +117,27 @@ fn a_server_shows_an_api_key_of_which_only_the_hash_is_kept() {
     assert!(files.auth.look_again().unwrap());
     assert_eq!(files.auth.check(&verified, at(NOW)), Err(AuthError::UnknownApiKey));
     assert_eq!((files.verify(&made.key), files.verify(&another.key)), (Err(AuthError::UnknownApiKey), Ok(())));
+}
+
+#[test]
+fn files_that_cannot_be_read_are_looked_at_as_well() {
+    let (key, new) = (ed25519("key"), p256("new"));
+    let files = Files::new(|directory| format!("{TOKENS}{}", key.write_to(directory)));
+    let token = key.token(None, &claims());
+    let directory = files.directory.path();
+    let of_new = new.write_to(directory);
+    let hidden = directory.join("hidden");
+    let named = of_new.split('\'').find(|word| word.ends_with(".pem")).unwrap();
+    std::fs::rename(directory.join(named), &hidden).unwrap();
+    files.write("auth.toml", &format!("{TOKENS}revoked_file = 'revoked.txt'\n{}{of_new}", key.write_to(directory)));
+    files.auth.look_again().unwrap_err();
+    assert!(!files.auth.look_again().unwrap(), "it is told once");
+    std::fs::rename(&hidden, directory.join(named)).unwrap();
+    files.auth.look_again().unwrap_err();
+    assert_eq!(files.verify(&token), Ok(()));
+    files.write("revoked.txt", "jti 1\n");
+    assert!(files.auth.look_again().unwrap());
+    assert_eq!(files.verify(&token), Err(AuthError::Revoked));
 }
 
 #[test]

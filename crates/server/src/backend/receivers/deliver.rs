@@ -18,6 +18,7 @@ use super::told::{Part, spell};
 use super::{Begin, Receiver};
 use crate::limits;
 use crate::shared::Shared;
+use crate::trouble::Trouble;
 
 /// Tells one receiver.
 pub(super) struct Deliverer<L, S> {
@@ -32,6 +33,7 @@ pub(super) struct Deliverer<L, S> {
     pause: Duration,
     /// When all streams were last looked at.
     looked: Option<Instant>,
+    trouble: Trouble,
 }
 
 /// Why a receiver could not be told. What it was told it may be told again.
@@ -58,6 +60,7 @@ impl<L: EventLog, S: StateStore> Deliverer<L, S> {
             together: limits::RECEIVER_STREAMS_TOGETHER,
             pause: limits::RECEIVER_PAUSE,
             looked: None,
+            trouble: Trouble::default(),
         }
     }
 
@@ -73,7 +76,9 @@ impl<L: EventLog, S: StateStore> Deliverer<L, S> {
                     self.queue.wait(limits::RECEIVER_LOOKS_EVERY)
                 }
                 Err(error) => {
-                    tracing::warn!(receiver = self.receiver.name, %error, "a receiver is not told");
+                    if self.trouble.is_news(&error) {
+                        tracing::warn!(receiver = self.receiver.name, %error, "a receiver is not told");
+                    }
                     shared.metrics.receiver_failures.get_or_create(&self.labels()).inc();
                     drop(shared);
                     let pause = self.pause;
@@ -103,6 +108,9 @@ impl<L: EventLog, S: StateStore> Deliverer<L, S> {
                 self.queue.put(news);
                 self.together = (self.together * 2).min(limits::RECEIVER_STREAMS_TOGETHER);
                 self.pause = limits::RECEIVER_PAUSE;
+                if self.trouble.is_over() {
+                    tracing::info!(receiver = self.receiver.name, "a receiver is told again");
+                }
                 Ok(true)
             }
             Err(error) => {
