@@ -254,7 +254,11 @@ impl Problem {
 
 impl From<LogError> for Problem {
     fn from(error: LogError) -> Self {
-        tracing::error!(%error, "a request cannot be answered");
+        match &error {
+            LogError::Trimmed { .. } => {}
+            LogError::Storage(_) => tracing::warn!(%error, "a request cannot be answered now"),
+            LogError::Damaged { .. } => tracing::error!(%error, "a request cannot be answered"),
+        }
         Self::storage(&error)
     }
 }
