@@ -155,17 +155,7 @@ fn random_schema(random: &mut Rng) -> String {
     for collection in ["tasks", "notes"] {
         text += &format!("[collections.{collection}.fields]\n");
         for field in FIELDS {
-            let mut settings: BTreeMap<&str, &str> = BTreeMap::new();
-            for _ in 0..random.usize(0..3) {
-                let setting = choice(random, &SETTINGS);
-                settings.insert(setting.split(' ').next().unwrap(), setting);
-            }
-            if field == "fresh" {
-                settings.insert("was", "was = 'stale'");
-            }
-            if !settings.is_empty() {
-                text += &format!("{field} = {{ {} }}\n", settings.into_values().collect::<Vec<_>>().join(", "));
-            }
+            text += &random_field(random, field);
         }
         for _ in 0..random.usize(0..3) {
             let (holds, field) = (choice(random, &CHECKS), choice(random, &["field = 'm'\n", ""]));
@@ -177,6 +167,26 @@ fn random_schema(random: &mut Rng) -> String {
         }
     }
     text
+}
+
+/// What a schema says of a field, as a line of it; such settings as some value can meet.
+fn random_field(random: &mut Rng, field: &str) -> String {
+    let mut settings: BTreeMap<&str, &str> = BTreeMap::new();
+    for _ in 0..random.usize(0..3) {
+        let setting = choice(random, &SETTINGS);
+        settings.insert(setting.split(' ').next().unwrap(), setting);
+    }
+    if field == "fresh" {
+        settings.insert("was", "was = 'stale'");
+    }
+    if settings.is_empty() {
+        return String::new();
+    }
+    let line = format!("{field} = {{ {} }}\n", settings.into_values().collect::<Vec<_>>().join(", "));
+    match read_schema(&format!("[collections.tasks.fields]\n{line}")) {
+        Ok(_) => line,
+        Err(_) => random_field(random, field),
+    }
 }
 
 /// Mostly one of a kind that goes with the field.
