@@ -32,7 +32,7 @@ pub fn client(server: &str) -> tapeline_client::Builder {
 
 /// Asks whether the server is there and takes the token: before a client is started, which would try again and again.
 pub fn check(server: &str) -> Result<(), Failure> {
-    get(server, "/v1/streams?limit=1").map(drop)
+    get(server, "/v1/streams?limit=0").map(drop)
 }
 
 /// Gets a path and reads the answer as JSON.

@@ -23,7 +23,8 @@ pub(super) async fn list<L: EventLog, S: StateStore>(
     let query = Query::new(query);
     let after = query.name("after", |text| StreamName::new(text))?;
     let limit = query.number("limit")?.unwrap_or(limits::LISTED_STREAMS).min(limits::LISTED_STREAMS);
-    let found = shared.log.streams(after.as_ref(), limit).await?;
+    // Who asks for none wants to know whether they may ask, and need not wait for a log of many servers.
+    let found = if limit == 0 { Vec::new() } else { shared.log.streams(after.as_ref(), limit).await? };
     let rows = {
         let shared = shared.clone();
         let rows = move || {
