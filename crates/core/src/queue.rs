@@ -1,7 +1,8 @@
 //! A list that grows at its end and is taken from at its front.
 //!
 //! Its front moves on, and the places that leaves empty go once they are half of all: cheap at both ends, and a fraction of
-//! the code that a ring of memory is, which a browser has to download.
+//! the code that a ring of memory is, which a browser has to download. What is put in before the others moves all of them:
+//! where that is common, as in a live query, a ring it is.
 
 /// Things in order.
 #[derive(Clone, Debug)]

@@ -33,6 +33,7 @@ use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
 use crate::object::{Entry, Object, Write, apply};
 use crate::op::Op;
 use crate::query::{LiveQuery, Moved, Query};
+use crate::queue::Queue;
 use crate::replica::{self, Commanded, EditError, NewEdit, check_one, published, rehearse};
 use crate::tables::Tables;
 use crate::undo::{Direction, History};
@@ -49,7 +50,7 @@ pub struct Mirror {
     stale: Option<FxHashSet<Key>>,
     complete: bool,
     /// Edits of this tab that are not known to be on the device, in order.
-    edits: crate::queue::Queue<Commit>,
+    edits: Queue<Commit>,
     last: EditId,
     taken: EditId,
     stored: EditId,
@@ -75,7 +76,7 @@ impl Mirror {
             played: Seq::FIRST,
             stale: None,
             complete: false,
-            edits: Default::default(),
+            edits: Queue::default(),
             last: EditId::default(),
             taken: EditId::default(),
             stored: EditId::default(),

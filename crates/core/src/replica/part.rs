@@ -473,9 +473,7 @@ impl Replica {
 
     /// The first objects that a window finds among what is held.
     pub(super) fn first_of(&self, query: &Query) -> Vec<Found> {
-        let mut found = query.found(&mut self.confirmed.collection(&query.collection));
-        found.truncate(query.limit.unwrap_or(usize::MAX));
-        found
+        query.find(self.confirmed.collection(&query.collection))
     }
 
     /// Edits of objects that are not held say that nothing of them was seen. Where an edit depends on what it read of

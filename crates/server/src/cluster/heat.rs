@@ -51,6 +51,7 @@ impl Heat {
     pub(super) fn look(&self, now: Instant) -> Load {
         let mut counts = lock(&self.0);
         let seconds = now.duration_since(counts.since).as_secs_f64();
+        // Asked again at once, it has nothing new to say.
         if seconds < 0.1 {
             return counts.load.clone();
         }

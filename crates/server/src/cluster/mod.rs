@@ -166,11 +166,14 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
 
     /// Decides on events here.
     fn decide(&self, push: Push) {
-        if let Some(nodes) = &self.nodes {
-            nodes.heat.add(push.tape.stream(), push.events.len() as u64);
-        }
-        if self.nodes.as_ref().is_none_or(|nodes| nodes.sequences) {
-            return self.shards.send(&push.tape.stream().clone(), Command::Push(push));
+        let stream = push.tape.stream().clone();
+        match &self.nodes {
+            None => return self.shards.send(&stream, Command::Push(push)),
+            Some(nodes) if nodes.sequences => {
+                nodes.heat.add(&stream, push.events.len() as u64);
+                return self.shards.send(&stream, Command::Push(push));
+            }
+            Some(_) => {}
         }
         let error = ErrorFrame {
             channel: Some(push.peer.channel),
