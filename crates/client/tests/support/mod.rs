@@ -7,12 +7,15 @@ pub mod proxy;
 mod server;
 mod sse;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use server::TestServer;
-use tapeline_client::{Builder, Stream, Tapeline, Transport};
+use tapeline_client::{Builder, ObjectId, Stream, Tapeline, Transport, Value};
+use tapeline_core::hash::Digest;
+use tapeline_core::numbers::Seq;
 
 /// How long anything may take before a test counts as hung.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,27 +70,45 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it happens within the patience of a test")
 }
 
-/// Waits until both hold the same, with nothing pending.
+/// Waits until both have played the same with nothing pending, and asserts that they hold and show the same. Others may
+/// edit meanwhile.
 pub async fn converged(a: &Stream, b: &Stream) {
-    soon(async {
+    let (a, b) = soon(async {
         loop {
             a.synced().await.unwrap();
             b.synced().await.unwrap();
-            if a.status().replica.played == b.status().replica.played {
-                break;
+            match (Moment::of(a), Moment::of(b)) {
+                (Some(a), Some(b)) if a.played == b.played => break (a, b),
+                _ => tokio::task::yield_now().await,
             }
-            tokio::task::yield_now().await;
         }
     })
     .await;
-    assert_eq!(a.digest(), b.digest());
+    assert_eq!(a.digest, b.digest, "after {:?}", a.played);
     // One may have shown for a while what came to nothing.
-    for name in a.collections().into_iter().chain(b.collections()) {
-        let shown = |stream: &Stream| {
-            let all = stream.collection(name.as_str()).unwrap().all().into_iter();
-            all.map(|(id, object)| (id, object.to_value())).collect::<Vec<_>>()
-        };
-        assert!(shown(a) == shown(b), "{name} differs where the digests agree");
+    for name in a.shown.keys().chain(b.shown.keys()) {
+        assert_eq!(a.shown.get(name), b.shown.get(name), "{name} differs where the digests agree, at {:?}", a.played);
+    }
+}
+
+/// What one stream holds and shows at one moment.
+struct Moment {
+    played: Seq,
+    digest: Digest,
+    shown: BTreeMap<String, Vec<(ObjectId, Value)>>,
+}
+
+impl Moment {
+    /// `None`: events came while it was looked at, or edits are pending.
+    fn of(stream: &Stream) -> Option<Self> {
+        let before = stream.status().replica;
+        let all = |name: &str| stream.collection(name).unwrap().all().into_iter();
+        let objects = |name: &str| all(name).map(|(id, object)| (id, object.to_value())).collect::<Vec<_>>();
+        let names = stream.collections().into_iter().map(|name| name.to_string());
+        let shown = names.map(|name| (name.clone(), objects(&name))).filter(|(_, objects)| !objects.is_empty()).collect();
+        let moment = Self { played: before.played, digest: stream.digest(), shown };
+        let after = stream.status().replica;
+        (before.pending == 0 && after.pending == 0 && before.played == after.played).then_some(moment)
     }
 }
 
