@@ -147,7 +147,7 @@ pub fn said(key: &Key, entry: &Entry, base: Seq) -> Option<Said> {
 /// An object for somebody who has it as of `base`: all of it without its history where that is nothing, all of it where
 /// it is newer, and otherwise what has changed since.
 pub fn item(key: &Key, object: &Arc<Object>, base: Seq) -> Item {
-    let known = base > Seq::FIRST && object.created.seq < base;
+    let known = base > Seq::FIRST && object.created().seq < base;
     let said = match known {
         true => Arc::new(object.changed_since(base)),
         false if base == Seq::FIRST => Arc::new(object.collapsed()),

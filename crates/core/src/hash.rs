@@ -46,8 +46,8 @@ impl Chain {
 
 /// The sum of the hashes of objects: equal for equal sets of objects, whatever the order they came in.
 ///
-/// Packed like [`ClientId`](crate::numbers::ClientId): one stands beside every object.
-#[repr(Rust, packed(8))]
+/// Packed like [`ClientId`](crate::numbers::ClientId), and closer: one stands beside every object.
+#[repr(Rust, packed(4))]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Digest(pub u128);
 

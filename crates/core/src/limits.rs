@@ -159,6 +159,10 @@ pub const FEW_NAMES: usize = 8;
 pub const UNCOUNTED_OBJECTS: usize = 4_096;
 /// Names of fields and collections that a replica keeps to share among objects.
 pub const KNOWN_NAMES: usize = 256;
+/// Bytes of a value up to which it may be one of those that come again and again: a state, a colour, somebody's name.
+pub const COMMON_TEXT_BYTES: usize = 16;
+/// Values like that which a replica keeps to share among objects.
+pub const COMMON_TEXTS: usize = 256;
 
 /// How long a peer is present after it last said so.
 pub const PRESENCE_LIFETIME: Millis = Millis(30_000);

@@ -167,11 +167,22 @@ impl fmt::Debug for StreamName {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ObjectId(Id);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Eq)]
 enum Id {
     /// The bytes of the number, the most significant first: they need no alignment, and sort as the text does.
     Uuid([u8; 16]),
     Text(SmolStr),
+}
+
+// As numbers: a general comparison of bytes goes byte by byte where a program is built to be small.
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Uuid(a), Self::Uuid(b)) => u128::from_ne_bytes(*a) == u128::from_ne_bytes(*b),
+            (Self::Text(a), Self::Text(b)) => a == b,
+            _ => false,
+        }
+    }
 }
 
 const UUID_CHARS: usize = 36;
@@ -262,7 +273,7 @@ fn spell_uuid(uuid: &[u8; 16]) -> [u8; UUID_CHARS] {
 impl Ord for ObjectId {
     fn cmp(&self, other: &Self) -> Ordering {
         match (&self.0, &other.0) {
-            (Id::Uuid(a), Id::Uuid(b)) => a.cmp(b),
+            (Id::Uuid(a), Id::Uuid(b)) => u128::from_be_bytes(*a).cmp(&u128::from_be_bytes(*b)),
             _ => self.with_str(|a| other.with_str(|b| a.cmp(b))),
         }
     }

@@ -1,8 +1,9 @@
-//! Names of fields and collections that come again and again: what has them shares them, and none is checked twice.
+//! Texts that come again and again: what has them shares them.
 //!
-//! Both kinds of names are under one rule, so they stand together, in a hash table of its own: what is looked up are bytes
-//! that may not even be text. Whoever crafts names that fall on each other makes at most [`limits::KNOWN_NAMES`] of them
-//! be compared.
+//! Names of fields and collections are under one rule, so they stand together, and none is checked twice. They are in a
+//! hash table of their own: what is looked up are bytes that may not even be text. Whoever crafts names that fall on each
+//! other makes at most [`limits::KNOWN_NAMES`] of them be compared. Short values are shared with the latest that fell on
+//! the same place.
 
 use std::cell::RefCell;
 use std::hash::Hasher;
@@ -12,7 +13,7 @@ use rustc_hash::FxHasher;
 use crate::limits;
 use crate::short_text::SmolStr;
 
-/// The names that are known.
+/// The names and short values that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Names(RefCell<Known>);
 
@@ -21,6 +22,8 @@ struct Known {
     /// None yet, or [`SLOTS`]. A name stands at the place that its bytes give, or at the next empty one.
     slots: Vec<Option<SmolStr>>,
     count: usize,
+    /// None yet, or [`limits::COMMON_TEXTS`].
+    values: Vec<SmolStr>,
 }
 
 /// Half of them stay empty.
@@ -43,14 +46,27 @@ impl Names {
             known.slots[place] = Some(name.clone());
         }
     }
+
+    /// A value that is a text, the same one as before where it comes again.
+    pub(crate) fn value(&self, text: &str) -> SmolStr {
+        if text.len() > limits::COMMON_TEXT_BYTES {
+            return SmolStr::new(text);
+        }
+        let mut known = self.0.borrow_mut();
+        known.values.resize(limits::COMMON_TEXTS, SmolStr::default());
+        let place = hash(text.as_bytes()) % limits::COMMON_TEXTS;
+        let latest = &mut known.values[place];
+        if latest.as_str() != text {
+            *latest = SmolStr::new(text);
+        }
+        latest.clone()
+    }
 }
 
 impl Known {
     /// Where a name stands, or would.
     fn place(&self, text: &[u8]) -> usize {
-        let mut hasher = FxHasher::default();
-        hasher.write(text);
-        let mut place = hasher.finish() as usize % SLOTS;
+        let mut place = hash(text) % SLOTS;
         while let Some(Some(other)) = self.slots.get(place)
             && other.as_bytes() != text
         {
@@ -58,6 +74,12 @@ impl Known {
         }
         place
     }
+}
+
+fn hash(text: &[u8]) -> usize {
+    let mut hasher = FxHasher::default();
+    hasher.write(text);
+    hasher.finish() as usize
 }
 
 #[cfg(test)]
@@ -77,5 +99,14 @@ mod tests {
             assert_eq!(names.find(text.as_bytes()), known);
         }
         assert_eq!(names.find(b"\xff"), None);
+    }
+
+    #[test]
+    fn values_are_what_they_were_read_as() {
+        let (names, mut random) = (Names::default(), fastrand::Rng::with_seed(3));
+        for _ in 0..10_000 {
+            let text: String = (0..random.usize(..20)).map(|_| random.char('a'..='c')).collect();
+            assert_eq!(names.value(&text), text.as_str());
+        }
     }
 }

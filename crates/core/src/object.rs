@@ -98,20 +98,22 @@ impl Version {
     }
 }
 
-/// A live object.
+/// A live object. Many are as they were made: those take no room for what came after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// The event that made it.
-    pub created: Stamp,
-    /// Its writes as a whole; `version.last.seq` is the last event that touched it.
-    pub version: Version,
-    fields: Vec<(FieldName, Kept)>,
-    /// What few objects have.
-    more: Option<Box<More>>,
+    created: Stamp,
+    /// Sorted by name.
+    fields: Vec<(FieldName, Value)>,
+    /// `None`: nobody has touched it since it was made.
+    since: Option<Box<Since>>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct More {
+/// What became of an object since it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Since {
+    version: Version,
+    /// Those fields that the object was not made with, or that were written since, sorted by name.
+    versions: Vec<(FieldName, Version)>,
     /// Of each set that was edited, the version of each member.
     members: Vec<(FieldName, Vec<Version>)>,
     conflicts: Vec<Conflict>,
@@ -141,41 +143,76 @@ pub struct Field<'a> {
     pub version: Version,
 }
 
-/// A field as an object keeps it. Most fields of most objects are as they were made: those need no version of their own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Kept {
-    value: Value,
-    /// `None`: the object was made with it.
-    version: Option<Box<Version>>,
-}
-
 impl Object {
     /// An object that was made with fields that are sorted by name, each once.
-    pub(crate) fn from_sorted(
-        created: Stamp,
-        version: Version,
-        fields: impl Iterator<Item = (FieldName, Value)>,
-    ) -> Self {
-        let fields: Vec<_> = fields.map(|(name, value)| (name, Kept { value, version: None })).collect();
+    pub(crate) fn from_sorted(created: Stamp, version: Version, fields: Vec<(FieldName, Value)>) -> Self {
         debug_assert!(fields.is_sorted_by(|(a, _), (b, _)| a < b));
-        Self { created, version, fields, more: None }
+        let mut object = Self { created, fields, since: None };
+        if version != object.made() {
+            object.since().version = version;
+        }
+        object
     }
 
     /// The object with the version of a field, by its place.
     pub(crate) fn set_version(&mut self, place: usize, version: Version) {
-        let own = &mut self.fields[place].1.version;
-        match own {
-            _ if version == Version::first(self.created) => *own = None,
-            Some(own) => **own = version,
-            None => *own = Some(Box::new(version)),
+        let as_made = version == self.made();
+        if as_made && self.since.is_none() {
+            return;
+        }
+        let name = self.fields[place].0.clone();
+        let versions = &mut self.since().versions;
+        match versions.binary_search_by(|(known, _)| known.cmp(&name)) {
+            Ok(known) if as_made => drop(versions.remove(known)),
+            Ok(known) => versions[known].1 = version,
+            Err(_) if as_made => {}
+            Err(new) => versions.insert(new, (name, version)),
         }
     }
 
     /// The object with the versions of members of its sets, and with conflicts.
     pub(crate) fn with(mut self, members: Vec<(FieldName, Vec<Version>)>, conflicts: Vec<Conflict>) -> Self {
-        let any = !members.is_empty() || !conflicts.is_empty();
-        self.more = any.then(|| Box::new(More { members, conflicts }));
+        if self.since.is_some() || !members.is_empty() || !conflicts.is_empty() {
+            let since = self.since();
+            (since.members, since.conflicts) = (members, conflicts);
+            self.tidy();
+        }
         self
+    }
+
+    /// The object as one that stays on the device.
+    pub(crate) fn drafted(self) -> Self {
+        Self { created: Stamp::DRAFT, ..self }
+    }
+
+    /// The event that made it.
+    pub fn created(&self) -> Stamp {
+        self.created
+    }
+
+    /// Its writes as a whole; `version.last.seq` is the last event that touched it.
+    pub fn version(&self) -> Version {
+        self.since.as_ref().map_or(self.made(), |since| since.version)
+    }
+
+    /// The version of what was there from the beginning and was not touched since.
+    const fn made(&self) -> Version {
+        Version::first(self.created)
+    }
+
+    fn since(&mut self) -> &mut Since {
+        let version = self.made();
+        let as_made = || Since { version, versions: Vec::new(), members: Vec::new(), conflicts: Vec::new() };
+        self.since.get_or_insert_with(|| as_made().into())
+    }
+
+    /// Forgets what says no more than how it was made.
+    fn tidy(&mut self) {
+        let made = self.made();
+        self.since.take_if(|since| {
+            let Since { version, versions, members, conflicts } = &**since;
+            *version == made && versions.is_empty() && members.is_empty() && conflicts.is_empty()
+        });
     }
 
     /// Whether it was made as a draft, and not published since.
@@ -185,12 +222,12 @@ impl Object {
 
     /// The conflicts that stand on it, oldest first.
     pub fn conflicts(&self) -> &[Conflict] {
-        self.more.as_ref().map_or(&[], |more| &more.conflicts)
+        self.since.as_ref().map_or(&[], |since| &since.conflicts)
     }
 
     /// The versions of members, of each set that was edited.
     pub(crate) fn members(&self) -> &[(FieldName, Vec<Version>)] {
-        self.more.as_ref().map_or(&[], |more| &more.members)
+        self.since.as_ref().map_or(&[], |since| &since.members)
     }
 
     /// The version of a member of the set in a field. Who assigned the set as a whole has added all its members.
@@ -203,48 +240,48 @@ impl Object {
     /// The value of a field, where it has one.
     pub fn get(&self, field: &str) -> Option<&Value> {
         let place = self.place(field).ok()?;
-        Some(&self.fields[place].1.value)
+        Some(&self.fields[place].1)
     }
 
     /// A field with its version.
     pub fn field(&self, field: &str) -> Option<Field<'_>> {
         let place = self.place(field).ok()?;
-        Some(self.read(&self.fields[place].1))
+        Some(Field { value: &self.fields[place].1, version: self.version_at(place) })
     }
 
     /// All fields, sorted by name.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&FieldName, Field<'_>)> {
-        self.fields.iter().map(|(name, kept)| (name, self.read(kept)))
+        let fields = self.fields.iter().enumerate();
+        fields.map(|(place, (name, value))| (name, Field { value, version: self.version_at(place) }))
     }
 
     /// What all fields hold, sorted by name.
     pub fn values(&self) -> impl ExactSizeIterator<Item = (&FieldName, &Value)> {
-        self.fields.iter().map(|(name, kept)| (name, &kept.value))
+        self.fields.iter().map(|(name, value)| (name, value))
     }
 
-    fn read<'a>(&self, kept: &'a Kept) -> Field<'a> {
-        let version = kept.version.as_ref().map_or(Version::first(self.created), |own| **own);
-        Field { value: &kept.value, version }
+    fn version_at(&self, place: usize) -> Version {
+        let versions = self.since.as_ref().map_or(&[][..], |since| &since.versions);
+        let own = versions.binary_search_by(|(known, _)| known.cmp(&self.fields[place].0)).ok();
+        own.map_or(self.made(), |own| versions[own].1)
     }
 
     /// Whether it shows the same as another: the same fields with the same values, whoever wrote them.
     pub fn has_fields_of(&self, other: &Self) -> bool {
-        self.fields.len() == other.fields.len()
-            && self.fields.iter().zip(&other.fields).all(|(a, b)| a.0 == b.0 && a.1.value == b.1.value)
-            && self.conflicts() == other.conflicts()
+        self.fields == other.fields && self.conflicts() == other.conflicts()
     }
 
     /// Whether it was there before whoever wrote last did, and another one has made it.
     pub(crate) fn was_there(&self) -> bool {
-        let (made, last) = (self.created, self.version.last);
+        let (made, last) = (self.created, self.version().last);
         made.client != last.client && !made.is_pending() && !last.is_pending()
     }
 
     /// It without the history of its parts: all of it counts as made by whoever wrote last.
     #[must_use]
     pub fn collapsed(&self) -> Self {
-        let fields = self.values().map(|(name, value)| (name.clone(), value.clone()));
-        let made = Self::from_sorted(self.version.last, Version::first(self.version.last), fields);
+        let last = self.version().last;
+        let made = Self::from_sorted(last, Version::first(last), self.fields.clone());
         made.with(Vec::new(), self.conflicts().to_vec())
     }
 
@@ -254,7 +291,7 @@ impl Object {
         let changed = |name: &FieldName| self.field(name.as_str()).is_some_and(|field| field.version.last.seq >= base);
         let fields = self.fields().filter(|(name, _)| changed(name)).collect();
         let members = self.members().iter().filter(|(name, _)| changed(name)).cloned().collect();
-        Self::of(self.created, self.version, fields).with(members, self.conflicts().to_vec())
+        Self::of(self.created, self.version(), fields).with(members, self.conflicts().to_vec())
     }
 
     /// It with what has changed since, as [`changed_since`](Self::changed_since) tells it.
@@ -266,20 +303,20 @@ impl Object {
         fields.sort_unstable_by_key(|(name, _)| *name);
         let mut members: Vec<_> = self.members().iter().filter(|(name, _)| stays(name)).cloned().collect();
         members.extend_from_slice(changed.members());
-        Self::of(changed.created, changed.version, fields).with(members, changed.conflicts().to_vec())
+        Self::of(changed.created, changed.version(), fields).with(members, changed.conflicts().to_vec())
     }
 
     /// An object of fields with versions, sorted by name.
     pub(crate) fn of(created: Stamp, version: Version, fields: Vec<(&FieldName, Field<'_>)>) -> Self {
         let values = fields.iter().map(|(name, field)| (FieldName::clone(name), field.value.clone()));
-        let mut object = Self::from_sorted(created, version, values);
+        let mut object = Self::from_sorted(created, version, values.collect());
         fields.iter().enumerate().for_each(|(place, (_, field))| object.set_version(place, field.version));
         object
     }
 
     /// The last event that touched it.
     pub fn seq(&self) -> Seq {
-        self.version.last.seq
+        self.version().last.seq
     }
 
     /// Whether it can have these fields beside those it has.
@@ -292,7 +329,7 @@ impl Object {
 
     /// Roughly how many bytes its fields take, encoded.
     pub fn estimated_bytes(&self) -> usize {
-        self.fields.iter().map(|(name, field)| 2 + name.as_str().len() + field.value.estimated_bytes()).sum()
+        self.fields.iter().map(|(name, value)| 2 + name.as_str().len() + value.estimated_bytes()).sum()
     }
 
     /// Its fields as one value, a map.
@@ -312,12 +349,12 @@ impl Object {
     fn set(&mut self, name: &FieldName, value: Value, stamp: Stamp) {
         match self.place(name.as_str()) {
             Ok(place) => {
-                let version = self.read(&self.fields[place].1).version.then(stamp);
-                self.fields[place].1.value = value;
+                let version = self.version_at(place).then(stamp);
+                self.fields[place].1 = value;
                 self.set_version(place, version);
             }
             Err(place) if self.fields.len() < limits::OBJECT_FIELDS => {
-                self.fields.insert(place, (name.clone(), Kept { value, version: None }));
+                self.fields.insert(place, (name.clone(), value));
                 self.set_version(place, Version::first(stamp));
             }
             Err(_) => {}
@@ -338,8 +375,8 @@ impl Object {
             Edit::Members(members) => self.edit_members(name, members, write.stamp),
             Edit::Splice(splices) if splices.is_empty() => {}
             Edit::Splice(splices) if let Ok(place) = self.place(name.as_str()) => {
-                let version = self.read(&self.fields[place].1).version.then(write.stamp);
-                if splices.apply_to(&mut self.fields[place].1.value).is_ok() {
+                let version = self.version_at(place).then(write.stamp);
+                if splices.apply_to(&mut self.fields[place].1).is_ok() {
                     self.set_version(place, version);
                 }
             }
@@ -377,17 +414,17 @@ impl Object {
         }
         self.set(name, Value::List(list.into()), stamp);
         self.forget_members(name);
-        self.more.get_or_insert_default().members.push((name.clone(), versions));
+        self.since().members.push((name.clone(), versions));
     }
 
     fn forget_members(&mut self, name: &FieldName) {
-        if let Some(more) = &mut self.more {
-            more.members.retain(|(known, _)| known != name);
+        if let Some(since) = &mut self.since {
+            since.members.retain(|(known, _)| known != name);
         }
     }
 
     fn ask(&mut self, name: &FieldName, value: Value, write: &Write<'_>) {
-        let conflicts = &mut self.more.get_or_insert_default().conflicts;
+        let conflicts = &mut self.since().conflicts;
         let Write { stamp, at, .. } = *write;
         conflicts.retain(|conflict| conflict.field != *name || conflict.stamp.client != stamp.client);
         conflicts.push(Conflict { field: name.clone(), value, stamp, at, actor: write.actor.cloned() });
@@ -397,12 +434,10 @@ impl Object {
     }
 
     fn settle(&mut self, name: &FieldName, write: &Write<'_>) {
-        let Some(more) = &mut self.more else { return };
+        let Some(since) = &mut self.since else { return };
         let seen = |conflict: &Conflict| conflict.stamp.seq < write.base || conflict.stamp.client == write.stamp.client;
-        more.conflicts.retain(|conflict| conflict.field != *name || !seen(conflict));
-        if more.members.is_empty() && more.conflicts.is_empty() {
-            self.more = None;
-        }
+        since.conflicts.retain(|conflict| conflict.field != *name || !seen(conflict));
+        self.tidy();
     }
 }
 
@@ -434,10 +469,10 @@ impl Entry {
     }
 
     /// Its writes as a whole.
-    pub fn version(&self) -> &Version {
+    pub fn version(&self) -> Version {
         match self {
-            Self::Live(object) => &object.version,
-            Self::Tombstone(tombstone) => &tombstone.version,
+            Self::Live(object) => object.version(),
+            Self::Tombstone(tombstone) => tombstone.version,
         }
     }
 }
@@ -454,7 +489,7 @@ pub fn apply(entry: &mut Option<Entry>, op: &Op, write: &Write<'_>) {
         }
         (Action::Insert(fields) | Action::Upsert(fields), dead) => {
             let version = dead.map_or(Version::first(stamp), |dead| dead.version().then(stamp));
-            let fields = fields.iter().map(|(name, value)| (name.clone(), value.clone()));
+            let fields = fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             *entry = Some(Entry::Live(Arc::new(Object::from_sorted(stamp, version, fields))));
         }
         (Action::Update(edits), Some(Entry::Live(object))) => {
@@ -464,7 +499,7 @@ pub fn apply(entry: &mut Option<Entry>, op: &Op, write: &Write<'_>) {
             }
         }
         (Action::Delete, Some(Entry::Live(object))) => {
-            let version = object.version.then(stamp);
+            let version = object.version().then(stamp);
             *entry = Some(Entry::Tombstone(Box::new(Tombstone { version, last: None })));
         }
         (Action::Update(_) | Action::Delete, _) => {}
@@ -473,6 +508,9 @@ pub fn apply(entry: &mut Option<Entry>, op: &Op, write: &Write<'_>) {
 
 fn touch(object: &mut Arc<Object>, stamp: Stamp) -> &mut Object {
     let object = Arc::make_mut(object);
-    object.version = object.version.then(stamp);
+    let version = object.version().then(stamp);
+    if version != object.version() {
+        object.since().version = version;
+    }
     object
 }

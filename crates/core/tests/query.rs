@@ -88,13 +88,16 @@ fn what_is_told_of_a_live_query_is_the_whole_difference() {
         let mut live = LiveQuery::new(query(&text).unwrap(), objects.iter());
         let mut told = Vec::new();
         for _ in 0..30 {
+            if random.u8(..4) == 0 {
+                live.touch_all();
+            }
             for _ in 0..random.u8(..30) {
                 let before = objects.clone();
                 let id = change(&mut objects, random);
                 let was = before.get(&id).cloned().map(Entry::Live);
                 live.touch(&Key { collection: Collection::new("t").unwrap(), id }, was);
             }
-            if let Some(moved) = live.look(|key| objects.get(&key.id).cloned()) {
+            if let Some(moved) = live.look(|key| objects.get(&key.id).cloned(), objects.iter()) {
                 assert!(moved.removed.is_sorted() && moved.inserted.is_sorted());
                 moved.removed.iter().rev().for_each(|&place| drop(told.remove(place)));
                 moved.inserted.iter().zip(moved.rows).for_each(|(&place, row)| told.insert(place, row));

@@ -312,7 +312,7 @@ fn text((id, object): &tapeline_core::query::Found) -> String {
 fn restored(records: &[Vec<u8>]) -> Replica {
     let mut restoring = Restoring::new(peers::stream(), ClientId(9), Start::Played);
     for record in records {
-        cbor::decode_record(record).unwrap().iter().for_each(|row| restoring.row(row).unwrap());
+        cbor::decode_record(record).unwrap().into_iter().for_each(|row| restoring.row(row).unwrap());
     }
     restoring.done()
 }

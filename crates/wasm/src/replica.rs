@@ -2,7 +2,7 @@
 
 use tapeline_core::codec::cbor;
 use tapeline_core::frame::Progress;
-use tapeline_core::mirror::Commit;
+use tapeline_core::mirror::{Commit, ViewChange};
 use tapeline_core::name::{Collection, StreamName};
 use tapeline_core::numbers::{Channel, ClientId, EditId, PeerId, QueryNumber, TabId};
 use tapeline_core::replica::{
@@ -46,7 +46,7 @@ extern "C" fn replica_restore(replica: u32, bytes: usize) -> i32 {
     on(replica, bytes, &mut |replica, part| {
         let restoring = replica.restoring.as_mut().ok_or("the replica is restored already")?;
         for row in cbor::decode_record(part)? {
-            restoring.row(&row)?;
+            restoring.row(row)?;
         }
         Ok(Answer::Nothing)
     })
@@ -201,7 +201,7 @@ extern "C" fn replica_take_from(replica: u32, mirror: u32, bytes: usize) -> i32 
 #[unsafe(no_mangle)]
 extern "C" fn replica_view(replica: u32) -> i32 {
     answer(0, &mut |state, _| {
-        let view = state.replicas.get(replica)?.shown().whole_view();
+        let view = state.replicas.get(replica)?.replica.whole_view();
         state.pages = view.iter().rev().map(|page| page.encode()).collect();
         Ok(Answer::Nothing)
     })
@@ -218,7 +218,7 @@ extern "C" fn view_page() -> i32 {
 extern "C" fn replica_view_to(replica: u32, mirror: u32) -> i32 {
     answer(0, &mut |state, _| {
         let (replica, mirror) = (state.replicas.get(replica)?, state.mirrors.get(mirror)?);
-        let rest = replica.shown().view_for(mirror);
+        let rest = replica.replica.view_for(mirror);
         mirror.hear(rest);
         Ok(Answer::Nothing)
     })
@@ -227,7 +227,7 @@ extern "C" fn replica_view_to(replica: u32, mirror: u32) -> i32 {
 /// What changed since this or `replica_changes_to` was last asked, for the mirrors of other tabs.
 #[unsafe(no_mangle)]
 extern "C" fn replica_changes(replica: u32) -> i32 {
-    on(replica, 0, &mut |replica, _| Ok(replica.shown().view_change().map(|change| change.encode()).into()))
+    on(replica, 0, &mut |replica, _| Ok(replica.view_change().map(|change| change.encode()).into()))
 }
 
 /// Tells this tab's own mirror what changed. Answers the same for the others where there are `others`, no bytes where
@@ -236,7 +236,7 @@ extern "C" fn replica_changes(replica: u32) -> i32 {
 extern "C" fn replica_changes_to(replica: u32, mirror: u32, others: bool) -> i32 {
     answer(0, &mut |state, _| {
         let (replica, mirror) = (state.replicas.get(replica)?, state.mirrors.get(mirror)?);
-        let Some(change) = replica.shown().view_change() else { return Ok(Answer::Nothing) };
+        let Some(change) = replica.view_change() else { return Ok(Answer::Nothing) };
         let encoded = if others { change.encode() } else { Vec::new() };
         mirror.hear(change);
         Ok(Answer::Bytes(encoded))
@@ -342,11 +342,11 @@ extern "C" fn replica_ran(replica: u32, edit: f64, outcome: u32, bytes: usize) -
 }
 
 impl Replica {
-    /// What is shown so far, while records are still being read.
-    fn shown(&mut self) -> &mut CoreReplica {
+    /// What changed since this was last asked; while records are still being read, what was read so far.
+    fn view_change(&mut self) -> Option<ViewChange> {
         match &mut self.restoring {
-            Some(restoring) => restoring.so_far(),
-            None => &mut self.replica,
+            Some(restoring) => restoring.view_change(),
+            None => self.replica.view_change(),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::event::{Authored, Body};
 use crate::limits;
 use crate::name::{FieldName, Key};
 use crate::numbers::{EditId, Seq, TabId};
-use crate::object::{Object, Stamp};
+use crate::object::Object;
 use crate::replica::{Commanded, Moved};
 use crate::splice::Splices;
 use crate::value::Value;
@@ -245,10 +245,8 @@ fn read_typed(reader: &mut Reader<'_>) -> Result<TypedOn, Box<CodecError>> {
 fn read_object(reader: &mut Reader<'_>) -> Result<(Key, Option<Arc<Object>>), Box<CodecError>> {
     let parts = reader.array()?;
     let key = cbor::read_key(reader)?;
-    let Some(mut object) = cbor::read_shown(reader)? else { return Ok((key, None)) };
+    let Some(object) = cbor::read_shown(reader)? else { return Ok((key, None)) };
     let conflicts = if parts > 3 { cbor::read_conflicts(reader)? } else { Vec::new() };
-    if parts > 3 && conflicts.is_empty() {
-        object.created = Stamp::DRAFT;
-    }
+    let object = if parts > 3 && conflicts.is_empty() { object.drafted() } else { object };
     Ok((key, Some(Arc::new(object.with(Vec::new(), conflicts)))))
 }

@@ -207,6 +207,10 @@ impl Mirror {
         }
         self.played = change.played;
         self.hear_moved(change.moved);
+        // To find answers anew takes less than to look at each, then.
+        if change.objects.len() > self.shown.len() {
+            self.touch_all();
+        }
         let mut met = begins;
         let keys: Vec<Key> = match self.history.has_texts() {
             true => change.objects.iter().map(|(key, _)| key.clone()).collect(),
@@ -318,7 +322,7 @@ impl Mirror {
     pub fn look(&mut self, watch: u32) -> Option<Moved> {
         self.changed.remove(watch);
         let mut live = self.watches.remove(watch)?;
-        let moved = live.look(|key| self.get(key).cloned());
+        let moved = live.look(|key| self.get(key).cloned(), self.collection(&live.query().collection.clone()));
         self.watches.insert(watch, live);
         moved
     }
@@ -385,6 +389,13 @@ impl Mirror {
     /// What is shown under a key is about to become something else.
     fn touch(&mut self, key: &Key) {
         self.touch_from(key, &self.entry(key));
+    }
+
+    fn touch_all(&mut self) {
+        for (watch, live) in self.watches.iter_mut() {
+            live.touch_all();
+            self.changed.insert(watch, ());
+        }
     }
 
     fn touch_from(&mut self, key: &Key, was: &Option<Entry>) {

@@ -2,8 +2,10 @@
 //!
 //! Objects that changed gather until one looks; then those that were in the answer are taken out, and those that
 //! belong to it now are put in at their place. All others stay where they are in relation to each other, so that
-//! places taken out and places put in tell the whole difference.
+//! places taken out and places put in tell the whole difference. Where most of all there is changes, the answer is found
+//! anew and compared with what it was.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -28,6 +30,8 @@ pub struct LiveQuery {
     rows: VecDeque<Found>,
     /// What those that may have changed were at the last look.
     changed: FxHashMap<Key, Option<Entry>>,
+    /// Whatever there is may have changed.
+    anew: bool,
     looked: bool,
 }
 
@@ -56,7 +60,7 @@ impl LiveQuery {
     /// The answer among these objects of the query's collection. The first look tells all of it.
     pub fn new<'a>(query: Query, mut objects: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>) -> Self {
         let rows = query.found(&mut objects).into();
-        Self { query, rows, changed: FxHashMap::default(), looked: false }
+        Self { query, rows, changed: FxHashMap::default(), anew: false, looked: false }
     }
 
     /// The query.
@@ -71,15 +75,47 @@ impl LiveQuery {
 
     /// An object of the query's collection is about to change from what it was.
     pub fn touch(&mut self, key: &Key, was: Option<Entry>) {
+        if self.anew {
+            return;
+        }
         // Most are touched once between two looks.
         if let Some(first) = self.changed.insert(key.clone(), was) {
             self.changed.insert(key.clone(), first);
         }
     }
 
-    /// What became of the answer since the last look, where something did. `get` tells what an object is now.
-    pub fn look(&mut self, get: impl Fn(&Key) -> Option<Arc<Object>>) -> Option<Moved> {
+    /// Most objects of the query's collection are about to change.
+    pub fn touch_all(&mut self) {
+        self.anew = true;
+        self.changed = FxHashMap::default();
+    }
+
+    /// What became of the answer since the last look, where something did. `get` tells what an object is now, `all` are those
+    /// of the query's collection.
+    pub fn look<'a>(
+        &mut self,
+        get: impl Fn(&Key) -> Option<Arc<Object>>,
+        mut all: impl Iterator<Item = (&'a ObjectId, &'a Arc<Object>)>,
+    ) -> Option<Moved> {
         let was_shown = if self.looked { self.shown() } else { 0 };
+        let (removed, inserted) = match std::mem::take(&mut self.anew) {
+            true => self.compare_with(self.query.found(&mut all)),
+            false => self.take_changed(get),
+        };
+        let first = !std::mem::replace(&mut self.looked, true);
+        let moved = match first {
+            true => self.clip(0, Vec::new(), (0..self.rows.len()).collect()),
+            false => self.clip(was_shown, removed, inserted),
+        };
+        (first || !moved.removed.is_empty() || !moved.inserted.is_empty()).then_some(moved)
+    }
+
+    fn shown(&self) -> usize {
+        self.query.limit.unwrap_or(usize::MAX).min(self.rows.len())
+    }
+
+    /// Takes objects that were touched for what they are now. Answers the places of rows taken out and put in.
+    fn take_changed(&mut self, get: impl Fn(&Key) -> Option<Arc<Object>>) -> (Vec<usize>, Vec<usize>) {
         let (mut gone, mut new) = (Vec::new(), Vec::new());
         for (key, was) in std::mem::take(&mut self.changed) {
             let finds = |object: &Arc<Object>| self.query.filter.matches(&key.id, object);
@@ -94,23 +130,33 @@ impl LiveQuery {
                 new.extend(now.map(|object| (key.id, object)));
             }
         }
-        let (removed, inserted) = self.change(&gone, new);
-        let first = !std::mem::replace(&mut self.looked, true);
-        let moved = match first {
-            true => self.clip(0, Vec::new(), (0..self.rows.len()).collect()),
-            false => self.clip(was_shown, removed, inserted),
-        };
-        (first || !moved.removed.is_empty() || !moved.inserted.is_empty()).then_some(moved)
+        self.change(&gone, new)
     }
 
-    fn shown(&self) -> usize {
-        self.query.limit.unwrap_or(usize::MAX).min(self.rows.len())
+    /// Takes all rows for these. Answers the places of those taken out and put in.
+    fn compare_with(&mut self, rows: Vec<Found>) -> (Vec<usize>, Vec<usize>) {
+        let was = std::mem::replace(&mut self.rows, rows.into());
+        let (mut removed, mut inserted, mut place) = (Vec::new(), Vec::new(), 0);
+        for (place_before, row) in was.iter().enumerate() {
+            let order = |place: usize| self.rows.get(place).map(|is| self.compare(is, row));
+            while order(place) == Some(Ordering::Less) {
+                inserted.push(place);
+                place += 1;
+            }
+            let stays = order(place) == Some(Ordering::Equal);
+            if !stays || !self.rows[place].1.has_fields_of(&row.1) {
+                removed.push(place_before);
+                inserted.extend(stays.then_some(place));
+            }
+            place += usize::from(stays);
+        }
+        inserted.extend(place..self.rows.len());
+        (removed, inserted)
     }
 
     /// Takes rows out, and puts others in. Answers the places of both, ascending.
     fn change(&mut self, gone: &[Found], mut new: Vec<Found>) -> (Vec<usize>, Vec<usize>) {
-        let mut removed: Vec<usize> = gone.iter().filter_map(|row| self.place(row).ok()).collect();
-        removed.sort_unstable();
+        let removed = ascending(gone.iter().filter_map(|row| self.place(row).ok()).collect());
         self.query.order.sort(&mut new);
         let inserted = if removed.len() + new.len() <= FEW {
             removed.iter().rev().for_each(|&place| drop(self.rows.remove(place)));
@@ -163,17 +209,24 @@ impl LiveQuery {
         let mut into: Vec<usize> = inserted.iter().copied().filter(|&place| place < shown).collect();
         out.extend(pushed_out);
         into.extend(pulled_in);
-        out.sort_unstable();
-        into.sort_unstable();
-        let rows = into.iter().map(|&place| self.rows[place].clone()).collect();
-        Moved { removed: out, inserted: into, rows }
+        let (removed, inserted) = (ascending(out), ascending(into));
+        let rows = inserted.iter().map(|&place| self.rows[place].clone()).collect();
+        Moved { removed, inserted, rows }
     }
 
     fn place(&self, row: &Found) -> Result<usize, usize> {
         self.rows.binary_search_by(|other| self.compare(other, row))
     }
 
-    fn compare(&self, a: &Found, b: &Found) -> std::cmp::Ordering {
+    fn compare(&self, a: &Found, b: &Found) -> Ordering {
         self.query.order.compare((&a.0, &a.1), (&b.0, &b.1))
     }
+}
+
+/// Sorts places. Many are in order mostly.
+fn ascending(mut places: Vec<usize>) -> Vec<usize> {
+    if !places.is_sorted() {
+        places.sort_unstable();
+    }
+    places
 }

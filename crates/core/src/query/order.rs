@@ -59,9 +59,9 @@ impl Order {
         fields.unwrap_or_else(|| a.0.cmp(b.0))
     }
 
-    /// Sorts objects.
+    /// Sorts objects. Stable, though no two are equal: built to be small, what is not is the slower one.
     pub(super) fn sort(&self, found: &mut [Found]) {
-        found.sort_unstable_by(|a, b| self.compare((&a.0, &a.1), (&b.0, &b.1)));
+        found.sort_by(|a, b| self.compare((&a.0, &a.1), (&b.0, &b.1)));
     }
 }
 

@@ -212,7 +212,7 @@ impl Subscribed {
             Some(earlier) => (earlier, object.seq() >= since),
             None => (&self.query.filter, self.query.filter.looks_at(&is_new)),
         };
-        let was = match object.created.seq >= since || is_unsure {
+        let was = match object.created().seq >= since || is_unsure {
             true => Was::Maybe,
             false if filter.matches(&key.id, object) => Was::Held,
             false => Was::Not,
@@ -275,7 +275,7 @@ fn difference(since: Seq, turns: &[Turn<'_>]) -> Difference {
         match (was, is, object) {
             (was, true, Some(object)) if was < Was::Held || object.seq() >= since => {
                 // One that was deleted and made anew has nothing of what it was.
-                let whole = was < Was::Held || object.created.seq >= since;
+                let whole = was < Was::Held || object.created().seq >= since;
                 difference.changed.push(Changed { key, object: object.clone(), whole });
             }
             (Was::Maybe | Was::Held, false, _) => difference.gone.push(key),

@@ -39,10 +39,6 @@ impl Drafts {
         self.objects.collections()
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
-        self.objects.iter().map(|(key, _)| key)
-    }
-
     pub(super) fn len(&self) -> usize {
         self.objects.len()
     }

@@ -65,7 +65,7 @@ pub use outbox::Parked;
 pub use part::SubscribeError;
 pub use presence::PresenceError;
 pub use restoring::Restoring;
-pub use rows::{Row, RowError, Table};
+pub use rows::{Row, RowError, StoredRow, Table};
 pub use status::Status;
 pub use storing::{Keeping, StoreBatch};
 

@@ -231,7 +231,7 @@ impl Replica {
                         edits.iter().filter(|(name, edit)| self.outbox.is_written_over(&op.key, name, edit, base));
                     set.for_each(|(name, _)| written(name));
                 }
-                Action::Delete if unseen(&object.version) => {
+                Action::Delete if unseen(&object.version()) => {
                     fields = object.values().map(|(name, value)| (name.clone(), value.clone())).collect();
                 }
                 Action::Delete => {}

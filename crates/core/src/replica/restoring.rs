@@ -2,8 +2,9 @@
 
 use super::outbox::Pending;
 use super::part::Part;
-use super::rows::{Meta, Row, RowError, Table};
+use super::rows::{Meta, Row, RowError, StoredRow, Table};
 use super::{Keeping, Replica, Start};
+use crate::mirror::ViewChange;
 use crate::name::{Key, StreamName};
 use crate::numbers::{ClientId, EditId, Seq};
 use crate::object::Entry;
@@ -13,7 +14,7 @@ use crate::object::Entry;
 pub struct Restoring {
     replica: Replica,
     meta: Option<Meta>,
-    /// Somebody was told of what was read so far: of the rest when all is read.
+    /// Mirrors were told what was read so far: of the rest they are told when all is read.
     told: bool,
 }
 
@@ -27,7 +28,7 @@ impl Restoring {
     ///
     /// # Errors
     /// Where the row cannot be read. The store is damaged or of a newer version: keep it, and tell the person.
-    pub fn row(&mut self, row: &Row) -> Result<(), RowError> {
+    pub fn row(&mut self, row: StoredRow<'_>) -> Result<(), RowError> {
         let (replica, there) = (&mut self.replica, row.value.is_some());
         let outbox = &mut replica.outbox;
         match row.table {
@@ -35,13 +36,11 @@ impl Restoring {
             Table::Objects if there => {
                 let (key, entry): (Key, Entry) = row.read_object(&replica.names)?;
                 replica.confirmed.replace(&key, Some(entry));
-                self.changed(key);
             }
             Table::Objects => {
-                let key = row.read_key()?;
+                let key = row.read_key(&replica.names)?;
                 replica.confirmed.replace(&key, None);
                 replica.confirmed.evict(&key);
-                self.changed(key);
             }
             Table::Outbox if there => {
                 let (edit, pending): (EditId, Pending) = row.read_pending()?;
@@ -56,25 +55,22 @@ impl Restoring {
             }
             Table::Parked => drop(outbox.parked.remove(row.edit()?)),
             Table::Drafts => {
-                let key = row.read_key()?;
+                let key = row.read_key(&replica.names)?;
                 let draft = if there { row.read_object(&replica.names)?.1.live().cloned() } else { None };
-                replica.drafts.restore(key.clone(), draft);
-                self.changed(key);
+                replica.drafts.restore(key, draft);
             }
         }
         Ok(())
     }
 
-    fn changed(&mut self, key: Key) {
-        if !self.told {
-            self.replica.changed.insert(key);
+    /// What was read so far, for mirrors to show early, once: the confirmed objects, without what is pending.
+    pub fn view_change(&mut self) -> Option<ViewChange> {
+        if self.told {
+            return None;
         }
-    }
-
-    /// What was read so far, to be told to mirrors once: the confirmed objects, without what is pending.
-    pub fn so_far(&mut self) -> &mut Replica {
-        self.told = true;
-        &mut self.replica
+        let change = self.replica.view_so_far();
+        self.told = !change.objects.is_empty();
+        self.told.then_some(change)
     }
 
     /// All rows were read.
@@ -99,7 +95,7 @@ impl Replica {
         rows: impl IntoIterator<Item = Row>,
     ) -> Result<Self, RowError> {
         let mut restoring = Restoring::new(stream, client, start);
-        rows.into_iter().try_for_each(|row| restoring.row(&row))?;
+        rows.into_iter().try_for_each(|row| restoring.row(row.stored()))?;
         Ok(restoring.done())
     }
 

@@ -64,6 +64,17 @@ pub struct Row {
     pub value: Option<Vec<u8>>,
 }
 
+/// A row as it is read back, where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredRow<'b> {
+    /// In which table.
+    pub table: Table,
+    /// Under which key.
+    pub key: &'b [u8],
+    /// The value; `None` where the row was removed.
+    pub value: Option<&'b [u8]>,
+}
+
 /// Why a row could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
@@ -206,6 +217,13 @@ impl Row {
         Self { table, key: edit.0.to_be_bytes().into(), value }
     }
 
+    /// The row as it would be read back.
+    pub fn stored(&self) -> StoredRow<'_> {
+        StoredRow { table: self.table, key: &self.key, value: self.value.as_deref() }
+    }
+}
+
+impl StoredRow<'_> {
     pub(super) fn read_meta(&self) -> Result<Meta, RowError> {
         let version = self.read(|reader| {
             let (_, version) = (cbor::array_len(reader)?, reader.u64()?);
@@ -245,16 +263,16 @@ impl Row {
         })
     }
 
-    pub(super) fn read_key(&self) -> Result<Key, RowError> {
-        self.read_bytes(&self.key, |reader| {
+    pub(super) fn read_key(&self, names: &Names) -> Result<Key, RowError> {
+        self.read_from(Reader::knowing(self.key, names), |reader| {
             cbor::read_tuple(reader, 2, "a key")?;
             cbor::read_key(reader)
         })
     }
 
     pub(super) fn read_object(&self, names: &Names) -> Result<(Key, Entry), RowError> {
-        let key = self.read_key()?;
-        let entry = cbor::read_entry(Reader::knowing(self.value.as_deref().unwrap_or_default(), names));
+        let key = self.read_key(names)?;
+        let entry = cbor::read_entry(Reader::knowing(self.value.unwrap_or_default(), names));
         Ok((key, entry.map_err(|error| self.damaged(error))?))
     }
 
@@ -303,21 +321,20 @@ impl Row {
     }
 
     pub(super) fn edit(&self) -> Result<EditId, RowError> {
-        let bytes = self.key.as_slice().try_into();
+        let bytes = self.key.try_into();
         let bytes = bytes.map_err(|_| self.damaged(CodecError::Cbor("an edit's key has 8 bytes".into()).into()))?;
         Ok(EditId(u64::from_be_bytes(bytes)))
     }
 
     fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Result<T, Box<CodecError>>) -> Result<T, RowError> {
-        self.read_bytes(self.value.as_deref().unwrap_or_default(), read)
+        self.read_from(Reader::new(self.value.unwrap_or_default()), read)
     }
 
-    fn read_bytes<T>(
+    fn read_from<T>(
         &self,
-        bytes: &[u8],
+        mut reader: Reader<'_>,
         read: impl FnOnce(&mut Reader<'_>) -> Result<T, Box<CodecError>>,
     ) -> Result<T, RowError> {
-        let mut reader = Reader::new(bytes);
         let value = read(&mut reader).and_then(|value| check_end(&reader, "a row").map(|()| value));
         value.map_err(|error| self.damaged(error))
     }

@@ -140,15 +140,21 @@ impl Replica {
         rest
     }
 
+    /// All that is shown, as a change.
+    pub(super) fn view_so_far(&self) -> ViewChange {
+        let mut change = ViewChange::empty(Page::Change, self.history.played, self.all_heard());
+        self.each_shown(&mut |key, object| change.objects.push((key, Some(object.clone()))));
+        change
+    }
+
     fn all_heard(&self) -> Vec<Heard> {
         self.tabs.heard(|_| true, self.storing.on_device())
     }
 
     fn each_shown(&self, tell: &mut dyn FnMut(Key, &Arc<Object>)) {
-        let others = self.view.keys().into_iter().chain(self.drafts.keys());
-        for key in self.confirmed.keys().chain(others.filter(|key| !self.confirmed.knows(key))) {
-            if let Some(object) = self.get(&key) {
-                tell(key, object);
+        for collection in self.collections() {
+            for (id, object) in self.collection(&collection) {
+                tell(Key { collection: collection.clone(), id: id.clone() }, object);
             }
         }
     }

@@ -213,7 +213,7 @@ impl Ground<'_> {
         let live = entry.and_then(Entry::live).map(AsRef::as_ref);
         let mut fields = Fields { ground: self, op, base, on: body.on.unwrap_or(body.base), stamp, typed };
         match (&op.action, live) {
-            (Action::Insert(_), Some(object)) if knew(object.created, base, stamp.client) => Err(refuse(
+            (Action::Insert(_), Some(object)) if knew(object.created(), base, stamp.client) => Err(refuse(
                 RefusalCode::Exists,
                 format!("{} exists; update it, or insert under another id", op.key),
                 &op.key,
@@ -349,7 +349,7 @@ fn as_upsert(op: &Op, kept: FieldMap<Edit>) -> Vec<Op> {
 fn has_changed(entry: &Entry, read: &Read, base: Seq, client: ClientId) -> bool {
     match (entry, &read.field) {
         (Entry::Live(object), Some(field)) => {
-            let remade = !knew(object.created, base, client);
+            let remade = !knew(object.created(), base, client);
             let field = object.field(field.as_str());
             remade || field.is_some_and(|field| field.version.changed_since(base, client))
         }

@@ -135,7 +135,7 @@ impl Texts {
         let changes = self.find(key, field).map(|text| &text.changes);
         let listed = changes.and_then(VecDeque::back).map(|change| change.by.seq);
         let unlisted = last.filter(|last| last.seq >= on && Some(last.seq) > listed);
-        let made = object.created;
+        let made = object.created();
         let own_making = match self.remade.get(&(key.clone(), made.seq)) {
             Some(Remade::Surely) => Between::Overwritten,
             Some(Remade::Perhaps) => Between::Unknown,
@@ -323,7 +323,7 @@ pub(super) fn meet_all(others: Vec<Splices>, own: &Splices) -> Result<(Vec<Splic
 
 /// The last write of a field, or the making of its object.
 pub(super) fn last_write(object: &Object, field: &FieldName) -> Option<Stamp> {
-    Some(object.field(field.as_str()).map_or(object.created, |field| field.version.last))
+    Some(object.field(field.as_str()).map_or(object.created(), |field| field.version.last))
 }
 
 /// The splices of an op, each with its field.

@@ -26,7 +26,7 @@ use crate::numbers::{ClientId, EditId, Seq};
 use crate::object::{Object, Stamp, Version};
 use crate::op::Op;
 use crate::query::{Found, Moved};
-use crate::replica::{Commanded, NewEdit, Notice, Parked, Reads, Row, Run, StoreBatch, Table};
+use crate::replica::{Commanded, NewEdit, Notice, Parked, Reads, Row, Run, StoreBatch, StoredRow, Table};
 use crate::valid::{Change, Changed};
 
 /// Reads the ops of one edit.
@@ -188,8 +188,7 @@ pub(crate) fn read_shown(reader: &mut Reader<'_>) -> Result<Option<Object>, Box<
         return Ok(None);
     }
     let stamp = Stamp { seq: Seq::FIRST, client: ClientId(0) };
-    let fields = read_values(reader)?.into_iter();
-    Ok(Some(Object::from_sorted(stamp, Version::first(stamp), fields)))
+    Ok(Some(Object::from_sorted(stamp, Version::first(stamp), read_values(reader)?)))
 }
 
 /// Encodes an answer to a query.
@@ -257,21 +256,21 @@ fn encode_store_rows(rows: &[Row], bytes: usize) -> Vec<u8> {
 ///
 /// # Errors
 /// Where the bytes are none.
-pub fn decode_record(bytes: &[u8]) -> Result<Vec<Row>, Box<CodecError>> {
+pub fn decode_record(bytes: &[u8]) -> Result<Vec<StoredRow<'_>>, Box<CodecError>> {
     let mut reader = Reader::new(bytes);
     let rows = read_array(&mut reader, "rows of a record", usize::MAX, read_row)?;
     check_end(&reader, "a record")?;
     Ok(rows)
 }
 
-fn read_row(reader: &mut Reader<'_>) -> Result<Row, Box<CodecError>> {
+fn read_row<'b>(reader: &mut Reader<'b>) -> Result<StoredRow<'b>, Box<CodecError>> {
     read_tuple(reader, 3, "a row of a record")?;
     let table = reader.u64()?;
     let known = Table::ALL.into_iter().find(|known| *known as u64 == table);
     let table = known.ok_or_else(|| unknown("table", &table))?;
-    let key = reader.bytes()?.to_vec();
-    let value = if read_null(reader)? { None } else { Some(reader.bytes()?.to_vec()) };
-    Ok(Row { table, key, value })
+    let key = reader.bytes()?;
+    let value = if read_null(reader)? { None } else { Some(reader.bytes()?) };
+    Ok(StoredRow { table, key, value })
 }
 
 impl Writer {

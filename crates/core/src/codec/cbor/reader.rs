@@ -101,7 +101,7 @@ impl<'b> Reader<'b> {
         Self { input, position: 0, names: None }
     }
 
-    /// Reads names that these know already without making them anew.
+    /// Reads names and short values that these know already without making them anew.
     pub(crate) const fn knowing(input: &'b [u8], names: &'b Names) -> Self {
         Self { input, position: 0, names: Some(names) }
     }
@@ -178,6 +178,11 @@ impl<'b> Reader<'b> {
             names.keep(&name);
         }
         Ok(name)
+    }
+
+    /// A text that was read, as a value.
+    pub(crate) fn value(&self, text: &str) -> SmolStr {
+        self.names.map_or_else(|| SmolStr::new(text), |names| names.value(text))
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! What storage keeps, in CBOR: objects, batches, and the state of streams and clients.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::op::{read_bits, read_client};
@@ -172,9 +173,9 @@ impl Writer {
 
     fn object(&mut self, object: &Object) {
         let (members, conflicts) = (object.members(), object.conflicts());
-        let mut versions = Versions(vec![object.version]);
+        let mut versions = Versions(vec![object.version()]);
         let fields = object.fields().map(|(_, field)| field.version);
-        let created = Version::first(object.created);
+        let created = Version::first(object.created());
         let indexes: Vec<_> = std::iter::once(created).chain(fields).map(|version| versions.index(version)).collect();
         let of_set = |set: &Vec<Version>, versions: &mut Versions| -> Vec<usize> {
             set.iter().map(|&version| versions.index(version)).collect()
@@ -237,9 +238,9 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Box<CodecError>> {
 /// Reads an object or tombstone with its versions, all there is.
 pub(crate) fn read_entry(mut reader: Reader<'_>) -> Result<Entry, Box<CodecError>> {
     let parts = reader.array()?;
-    let clients = read_array(&mut reader, "clients of one object", usize::MAX, read_client)?;
+    let clients = read_few(&mut reader, "clients of one object", read_client)?;
     let read_version = |reader: &mut Reader<'_>| read_version(reader, &clients);
-    let versions = read_array(&mut reader, "versions of one object", usize::MAX, read_version)?;
+    let versions = read_few(&mut reader, "versions of one object", read_version)?;
     let own = *versions.first().ok_or_else(|| missing("an object", "version"))?;
     let entry = match parts {
         2 | 3 => {
@@ -262,7 +263,7 @@ fn read_object(
     read_tuple(reader, values.len() + 1, "the versions of an object's fields")?;
     let created = read_index(reader, versions, WHAT)?.last;
     let fields = values.len();
-    let mut object = Object::from_sorted(created, own, values.into_iter());
+    let mut object = Object::from_sorted(created, own, values);
     for place in 0..fields {
         object.set_version(place, read_index(reader, versions, WHAT)?);
     }
@@ -308,6 +309,36 @@ fn read_version(reader: &mut Reader<'_>, clients: &[ClientId]) -> Result<Version
     let client = read_index(reader, clients, "client of an object")?;
     let other = if parts == 2 { None } else { Some(Seq(reader.u64()?)) };
     Ok(Version { last: Stamp { seq, client }, other })
+}
+
+/// Things in order, of which there is mostly one: that takes no allocation.
+enum Few<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> Deref for Few<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+fn read_few<T>(
+    reader: &mut Reader<'_>,
+    what: &'static str,
+    item: impl Fn(&mut Reader<'_>) -> Result<T, Box<CodecError>>,
+) -> Result<Few<T>, Box<CodecError>> {
+    let mut at = *reader;
+    if at.array()? == 1 {
+        *reader = at;
+        return item(reader).map(Few::One);
+    }
+    read_array(reader, what, usize::MAX, item).map(Few::Many)
 }
 
 /// Reads the place of something in a list.

@@ -57,7 +57,7 @@ impl Writer {
     fn item(&mut self, item: &Item, object: &Object) -> &mut Self {
         self.object(|list| {
             list.key("object").place(&item.key, None).member_if_so("whole", item.whole);
-            list.key("created").stamp(object.created).key("version").version(object.version);
+            list.key("created").stamp(object.created()).key("version").version(object.version());
             list.key("fields").values(object.values().map(|(name, value)| (name.as_str(), value)));
             list.field_versions(object);
             if !object.members().is_empty() {
@@ -78,11 +78,11 @@ impl Writer {
 
     /// The versions of those fields that do not have the object's own.
     fn field_versions(&mut self, object: &Object) {
-        if object.fields().all(|(_, field)| field.version == object.version) {
+        if object.fields().all(|(_, field)| field.version == object.version()) {
             return;
         }
         self.key("versions").object(|versions| {
-            for (name, field) in object.fields().filter(|(_, field)| field.version != object.version) {
+            for (name, field) in object.fields().filter(|(_, field)| field.version != object.version()) {
                 versions.key(name.as_str()).version(field.version);
             }
         });
