@@ -23,17 +23,27 @@ impl Replica {
         followed.into_iter().for_each(|number| self.follow(number));
     }
 
+    /// Follows the rows of those for which there was too little room: there is some.
+    pub(super) fn follow_lacking(&mut self) {
+        let lacking = self.part.as_ref().map(Part::lacking).unwrap_or_default();
+        lacking.into_iter().for_each(|number| self.follow(number));
+    }
+
     /// Holds what the rows of a query refer to now, and no more what they referred to before. Where there are too many
-    /// queries for that, the next change tries again.
+    /// queries for that, it is tried again as soon as one goes.
     pub(super) fn follow(&mut self, number: QueryNumber) {
         let Some(query) = self.query(number).filter(|query| !query.with.is_empty()) else { return };
-        let mut related = Vec::new();
+        let (mut related, mut lacks) = (Vec::new(), false);
         for query in self.related(query) {
-            related.extend(self.subscribe(&query).ok());
+            match self.subscribe(&query) {
+                Ok(query) => related.push(query),
+                Err(_) => lacks = true,
+            }
         }
-        let before = self.part.as_mut().and_then(|part| part.relate(number, related));
+        let Some(part) = &mut self.part else { return };
+        let before = part.relate(number, related, lacks);
         // What is wanted still was held twice until here.
-        self.release(before.unwrap_or_default());
+        self.release(before);
     }
 
     /// The queries that find what the rows of a query refer to.
