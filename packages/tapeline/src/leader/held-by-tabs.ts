@@ -41,6 +41,11 @@ export class HeldByTabs {
     for (const [key, hold] of [...this.all]) if (hold.tab === tab) this.release(key);
   }
 
+  /** Asks for those that wait, as far as there is room by now. */
+  askAgain(): void {
+    for (const hold of this.waiting) if (!this.subscribe(hold)) return;
+  }
+
   /** Which have become ready since this was last asked, by tab. */
   pollReady(): Map<string, number[]> {
     const ready = new Map<string, number[]>();
@@ -52,13 +57,16 @@ export class HeldByTabs {
     return ready;
   }
 
-  /** Where there are too many, it waits until another one is released. */
-  private subscribe(hold: Hold): void {
+  /** Where there are too many, it waits until there is room. Answers whether there is. */
+  private subscribe(hold: Hold): boolean {
     try {
       hold.number = this.replica?.subscribe(hold.query);
+      this.waiting.delete(hold);
+      return true;
     } catch (error) {
       if (this.waiting.size === 0) console.warn(`tapeline: ${error instanceof Error ? error.message : error}`);
       this.waiting.add(hold);
+      return false;
     }
   }
 
@@ -71,11 +79,6 @@ export class HeldByTabs {
 
   private release(key: string): void {
     const number = this.takeOver(key);
-    if (number === undefined) return;
-    this.replica!.unsubscribe(number);
-    const [next] = this.waiting;
-    if (!next) return;
-    this.waiting.delete(next);
-    this.subscribe(next);
+    if (number !== undefined) this.replica!.unsubscribe(number);
   }
 }
