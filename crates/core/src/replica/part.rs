@@ -181,14 +181,11 @@ impl Part {
         self.numbers(&|subscribed| !queries.contains(&subscribed.query))
     }
 
-    /// The queries that somebody wants with what their rows refer to.
-    pub(super) fn followed(&self) -> Vec<QueryNumber> {
-        self.numbers(&|subscribed| subscribed.count > 0 && !subscribed.query.with.is_empty())
-    }
-
-    /// Those of them for which there was too little room.
-    pub(super) fn lacking(&self) -> Vec<QueryNumber> {
-        self.numbers(&|subscribed| subscribed.count > 0 && subscribed.lacks)
+    /// The queries that somebody wants with what their rows refer to: all of them, or those for which there was too little
+    /// room.
+    pub(super) fn followed(&self, lacking: bool) -> Vec<QueryNumber> {
+        let is_followed = |subscribed: &Subscribed| subscribed.lacks || !lacking && !subscribed.query.with.is_empty();
+        self.numbers(&|subscribed| subscribed.count > 0 && is_followed(subscribed))
     }
 
     fn numbers(&self, which: &dyn Fn(&Subscribed) -> bool) -> Vec<QueryNumber> {
@@ -408,7 +405,7 @@ impl Replica {
         numbers.iter().for_each(|&number| part.unsaid.push_back(Unsaid::Unsubscribe(number)));
         self.storing.meta();
         self.purge(&|_, _| true, &|_| true, Rows::First);
-        self.follow_lacking();
+        self.follow_all(true);
     }
 
     /// Whether what comes is wanted: the server may have said it before it heard that it is not.

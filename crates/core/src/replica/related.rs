@@ -9,7 +9,6 @@ use std::hash::BuildHasher;
 use rustc_hash::FxBuildHasher;
 
 use super::Replica;
-use super::part::Part;
 use crate::limits;
 use crate::name::ObjectId;
 use crate::numbers::QueryNumber;
@@ -17,16 +16,10 @@ use crate::query::{Found, Query};
 use crate::value::Value;
 
 impl Replica {
-    /// Follows the rows of all queries that want it: something came.
-    pub(super) fn follow_all(&mut self) {
-        let followed = self.part.as_ref().map(Part::followed).unwrap_or_default();
+    /// Follows the rows of all queries that want it, as something came; or only of those that lack room, as there is some.
+    pub(super) fn follow_all(&mut self, lacking: bool) {
+        let followed = self.part.as_ref().map(|part| part.followed(lacking)).unwrap_or_default();
         followed.into_iter().for_each(|number| self.follow(number));
-    }
-
-    /// Follows the rows of those for which there was too little room: there is some.
-    pub(super) fn follow_lacking(&mut self) {
-        let lacking = self.part.as_ref().map(Part::lacking).unwrap_or_default();
-        lacking.into_iter().for_each(|number| self.follow(number));
     }
 
     /// Holds what the rows of a query refer to now, and no more what they referred to before. Where there are too many
