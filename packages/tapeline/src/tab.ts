@@ -7,7 +7,7 @@
  */
 
 import { Commands } from "./commands.js";
-import { reportErrors, TapelineError } from "./errors.js";
+import { reportErrors, TapelineError, wordsOf } from "./errors.js";
 import type { Holding } from "./held.js";
 import { random16, toHex } from "./ids.js";
 import { Leader, type LeaderOptions } from "./leader/leader.js";
@@ -339,7 +339,7 @@ export class Tab {
   }
 
   private failed(error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = wordsOf(error);
     void this.stepDown(false);
     this.election?.resign();
     clearInterval(this.patience);

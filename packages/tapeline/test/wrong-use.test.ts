@@ -82,6 +82,34 @@ test("edits that do not fit what is shown", async () => {
   assert.throws(() => tasks.delete(id), { code: "conflict", message: /does not exist/ });
 });
 
+test("what is no path, member, splice or text", () => {
+  const was = { id: "a", where: {}, tags: ["x"], note: "text" };
+  tasks.insert(was);
+  for (const path of [[], "street", ["street", 3], undefined, null, [null], {}, new Uint8Array([1])]) {
+    assert.throws(() => tasks.put("a", "where", path, 1), invalid(/^a path is a list of names, like/), String(path));
+  }
+  const deep = Array(40).fill("x");
+  const wrong = [
+    () => tasks.put("a", "where", deep, 1),
+    () => tasks.add("a", "x"),
+    () => tasks.add("a", null),
+    () => tasks.remove("a", ["x"]),
+    () => tasks.splice("a", "note"),
+    () => tasks.splice("a", "note", null),
+    () => tasks.splice("a", "note", [5]),
+    () => tasks.splice("a", "note", 0, 1, 5),
+    () =>
+      tasks.splice("a", "note", [
+        [0, 2, "x"],
+        [1, 2, "y"],
+      ]),
+    () => tasks.editText("a", "note", null),
+    () => tasks.editText("a", "note", 5),
+  ];
+  for (const use of wrong) assert.throws(use, invalid(/^(?!.*CBOR)/), String(use));
+  assert.deepEqual({ ...tasks.get("a") }, was);
+});
+
 test("queries that are none", () => {
   const queries = [
     { where: { a: { foo: 1 } } },
@@ -92,12 +120,37 @@ test("queries that are none", () => {
     { orderBy: 5 },
     { limit: -1 },
     { limit: 1.5 },
+    null,
+    "tasks",
+    ["state"],
   ];
   for (const query of queries) {
     assert.throws(() => tasks.all(query), TapelineError, JSON.stringify(query));
     assert.throws(() => tasks.watch(query, () => {}), TapelineError, JSON.stringify(query));
   }
-  assert.throws(() => tasks.watch({}), invalid(/a listener is a function/));
+});
+
+test("listeners that are none", () => {
+  const listening = [
+    () => tasks.watch({}),
+    () => tasks.watchOne("a"),
+    () => list.onStatus(undefined as never),
+    () => list.onNotice(5 as never),
+    () => list.presence.watch(null as never),
+    () => db.onConnection({} as never),
+  ];
+  for (const use of listening) assert.throws(use, invalid(/a listener is a function/), String(use));
+});
+
+test("who listens twice and stops once hears on", async () => {
+  let heard = 0;
+  const listener = () => heard++;
+  const [one, other] = [list.onStatus(listener), list.onStatus(listener)];
+  one();
+  tasks.insert({ title: "heard" });
+  await list.stored();
+  assert.ok(heard > 0);
+  other();
 });
 
 test("options that are none", async () => {
@@ -145,6 +198,7 @@ test("use after close", async () => {
     () => things.watch({}, () => {}),
     () => stream.edit((on) => void on(things).insert({ a: 1 })),
     () => stream.presence.set(1),
+    () => stream.undo(),
   ]) {
     assert.throws(use, closed, String(use));
   }
@@ -154,6 +208,7 @@ test("use after close", async () => {
   assert.equal(gone.connection.state, "closed");
   stop();
   assert.equal(told, before);
+  assert.deepEqual([stream.canUndo, stream.canRedo], [false, false]);
   await next.close();
 });
 

@@ -6,6 +6,7 @@
  */
 
 import * as core from "../core.js";
+import { wordsOf } from "../errors.js";
 import { ANSWER, RENEW_AFTER, RENEW_PAUSE, SLEPT, SOCKET_BYTES, TICK, TIMER_MOST } from "../limits.js";
 import type { Connection } from "../status.js";
 import { decode } from "../values.js";
@@ -179,7 +180,7 @@ export class LineToServer {
       const token = await this.token?.();
       if (this.socket === socket) socket.send(core.hello(AGENT, token, canInflate(), this.schema));
     } catch (error) {
-      if (this.socket === socket) this.lost(`no token: ${error instanceof Error ? error.message : error}`);
+      if (this.socket === socket) this.lost(`no token: ${wordsOf(error)}`);
     }
   }
 
@@ -187,7 +188,7 @@ export class LineToServer {
     try {
       this.heard(frame);
     } catch (error) {
-      this.lost(`the server said something that is not understood: ${error instanceof Error ? error.message : error}`);
+      this.lost(`the server said something that is not understood: ${wordsOf(error)}`);
     }
   }
 

@@ -1,6 +1,7 @@
 /** What the tabs hold of one stream that is open in part, and who has yet to hear that all of it is here. */
 
 import type { Replica } from "../core.js";
+import { wordsOf } from "../errors.js";
 import type { Holding } from "../held.js";
 
 interface Hold {
@@ -64,7 +65,7 @@ export class HeldByTabs {
       this.waiting.delete(hold);
       return true;
     } catch (error) {
-      if (this.waiting.size === 0) console.warn(`tapeline: ${error instanceof Error ? error.message : error}`);
+      if (this.waiting.size === 0) console.warn(`tapeline: ${wordsOf(error)}`);
       this.waiting.add(hold);
       return false;
     }
