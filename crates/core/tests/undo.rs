@@ -29,6 +29,7 @@ impl Person {
 
     fn edit(&mut self, ops: Vec<Op>) {
         self.hear();
+        let ops = ops.concat();
         let before = self.shown(&ops);
         self.device.edit(ops.clone());
         let Self { device, history } = self;
