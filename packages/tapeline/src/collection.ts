@@ -152,9 +152,9 @@ export class Collection<Fields extends object> extends Edits<Fields> {
 
   /** @internal */
   encode(query: Query<Fields>): Uint8Array {
-    if (!isPlain(query)) throw invalid("a query is a plain object, like { where: { done: false } }");
+    if (!isPlain(query)) throw invalid("the query is a plain object, like { limit: 9 }");
     const { where = null, orderBy = null, limit = null, with: related } = query;
-    const of = { collection: this.name, where, orderBy, limit };
-    return encode(related ? { ...of, with: related } : of, "the query");
+    const of = { collection: this.name, where, orderBy, limit, ...(related && { with: related }) };
+    return encode(of, "the query");
   }
 }

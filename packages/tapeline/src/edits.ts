@@ -86,7 +86,7 @@ export class Edits<Fields extends object> {
 
   /** Assigns within a value of maps, like `["address", "city"]`; `undefined` takes away what is there. */
   put(id: string, field: FieldsOf<Fields, object>, path: readonly string[], value: Value | undefined): void {
-    if (!(Array.isArray(path) && path.length > 0 && path.every((name) => typeof name === "string")))
+    if (!(Array.isArray(path) && path.length && path.every((name) => typeof name === "string")))
       throw invalid('a path is a list of names, like ["address", "city"]');
     const assigned = value === undefined ? [path] : [path, value];
     this.make((ops) => ops.update(this.name, id, "put", { [field]: [assigned] }));

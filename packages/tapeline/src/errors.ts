@@ -41,7 +41,7 @@ export function invalid(message: string): TapelineError {
 
 /** What something that was thrown says. */
 export function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return (error as Error | undefined)?.message ?? String(error);
 }
 
 /** Has a listener hear of something from now on. Answers how to stop. */

@@ -159,6 +159,9 @@ test("options that are none", async () => {
     await assert.rejects(Tapeline.open({ ...options } as never), TapelineError, JSON.stringify(options));
   }
   await assert.rejects(Tapeline.open({ ...NOWHERE, name: 5 as never }), TapelineError);
+  for (const server of ["wss://", "ws://[no", "ws://127.0.0.1:99999", 5 as never]) {
+    await assert.rejects(Tapeline.open({ name: "a", server }), invalid(/write it like wss:\/\/example\.org/));
+  }
 });
 
 test("presence that is too large, or cannot travel", () => {

@@ -160,12 +160,16 @@ export class LineToServer {
     const current = () => this.socket === mine.socket && mine.socket !== undefined;
     const lost = (why: string) => current() && this.lost(why);
     const inflating = new Inflating((frame) => current() && this.read(frame), lost);
-    mine.socket = this.dial(this.server, {
-      open: () => current() && this.greet(mine.socket!),
-      frame: (bytes) => current() && inflating.take(bytes),
-      gone: lost,
-    });
-    this.socket = mine.socket;
+    try {
+      this.socket = mine.socket = this.dial(this.server, {
+        open: () => current() && this.greet(mine.socket!),
+        frame: (bytes) => current() && inflating.take(bytes),
+        gone: lost,
+      });
+    } catch (error) {
+      // There is no such address, or a safe page may not go to one that is not.
+      return this.lost(wordsOf(error));
+    }
     this.events.changed();
   }
 
