@@ -382,6 +382,8 @@ export class Tab {
 
   private pause(): void {
     this.flush();
+    // It may never come back; where it does, it joins again.
+    this.ask({ kind: "leave", tab: this.name });
     void this.stepDown(true);
     this.election?.resign();
     // A page to which something is said is not kept in the browser's history.

@@ -358,6 +358,40 @@ story("who is present is one peer a tab, whoever leads", async () => {
   await Promise.all([browser.close(), elsewhere.close()]);
 });
 
+story("a tab that is closed is present no more, and holds nothing, though the leader stays", async () => {
+  const name = "follower-gone";
+  const writer = await lab.open(await lab.newBrowser(), { name });
+  await insert(writer, 0, 9, "w");
+  await synced(writer);
+  const browser = await lab.newBrowser();
+  const open = async (id: string) => {
+    const page = await lab.visit(browser);
+    await page.evaluate(
+      async ([name, server, id]) => {
+        await until(() => globalThis.tapeline);
+        globalThis.db = await tapeline.Tapeline.open({ name, server });
+        globalThis.list = db.part(name);
+        globalThis.tasks = list.collection("tasks");
+        await tasks.hold({ where: { id } }).ready();
+        list.presence.set(id);
+      },
+      [name, lab.server.url, id] as const,
+    );
+    return page;
+  };
+  const leader = await open("w00001");
+  await leaderOf(leader);
+  const follower = await open("w00002");
+  await leader.evaluate(() => until(() => tasks.count() === 2));
+  await writer.evaluate(() => list.presence.watch(() => {}));
+  await writer.evaluate(() => until(() => list.presence.peers().size === 2));
+  await follower.close();
+  await leader.evaluate(() => until(() => tasks.count() === 1));
+  await writer.evaluate(() => until(() => [...list.presence.peers().values()].join() === "w00001"));
+  assert.equal(await leads(leader), true);
+  await browser.close();
+});
+
 async function crash(page: Page): Promise<void> {
   const gone = new Promise((resolve) => page.once("crash", resolve));
   const session = await page.context().newCDPSession(page);
