@@ -152,7 +152,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
 
   /** @internal */
   encode(query: Query<Fields>): Uint8Array {
-    if (!isPlain(query)) throw invalid("the query is a plain object, like { limit: 9 }");
+    if (!isPlain(query)) throw invalid("the query is a plain object");
     const { where = null, orderBy = null, limit = null, with: related } = query;
     const of = { collection: this.name, where, orderBy, limit, ...(related && { with: related }) };
     return encode(of, "the query");

@@ -111,8 +111,8 @@ export class TabStream implements View {
   /** Of a part, what is watched is held. */
   watch<Row extends { id: string }>(query: Uint8Array, listener: Listener<Row>): () => void {
     this.tab.check();
+    const held = this.part ? this.hold(query) : undefined;
     const handle = byCore(() => this.mirror.watch(query));
-    const held = this.part ? this.holds.begin(query) : undefined;
     const watch = new Watch(handle, listener, held);
     this.watches.set(handle, watch as unknown as Watch<{ id: string }>);
     this.tab.schedule();

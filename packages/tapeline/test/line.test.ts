@@ -36,3 +36,23 @@ test("after each attempt that fails there is another, though time passes between
   mock.reset();
   mock.timers.reset();
 });
+
+test("an address that cannot be dialled is said, and dialled again", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  let now = 0;
+  mock.method(performance, "now", () => now);
+  let attempts = 0;
+  const dial: Dial = () => {
+    attempts++;
+    throw new Error("a safe page must not go there");
+  };
+  const nothing = () => {};
+  const events = { frame: nothing, turned: nothing, changed: nothing, room: nothing };
+  const line = new LineToServer("ws://nowhere", undefined, 0, dial, events);
+  for (; attempts < 3; now += 100) mock.timers.tick(100);
+  const { state, why } = line.connection;
+  assert.deepEqual([state, why], ["waiting", "a safe page must not go there"]);
+  line.close();
+  mock.reset();
+  mock.timers.reset();
+});
