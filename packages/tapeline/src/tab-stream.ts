@@ -56,7 +56,7 @@ export class TabStream implements View {
 
   /** Makes an edit of ops. It shows at once; watchers are told in the next microtask. */
   edit(ops: Uint8Array, draft = false): void {
-    this.commit(() => this.mirror.edit(ops, Date.now(), draft), Number(draft));
+    this.commit(() => this.mirror.edit(ops, Date.now(), draft), draft ? 1 : 0);
   }
 
   /** Makes an edit with what it depends on, or how it came about: `[ops, [read, …], command | null]`. */
@@ -304,7 +304,8 @@ export class TabStream implements View {
     const { oldestPending, agreedAt, storageWhy, filling, denied } = replica;
     const taken = this.mirror.takenThrough();
     this.drafted = this.drafted.filter(([edit]) => edit > taken);
-    let [pending, drafts] = [this.mirror.lastEdit() - taken, 0];
+    let { pending, drafts } = replica;
+    pending += this.mirror.lastEdit() - taken;
     for (const [, more] of this.drafted) {
       drafts += more;
       // What makes a draft is sent to nobody.
@@ -319,10 +320,10 @@ export class TabStream implements View {
       head: replica.head,
       behind: replica.behind,
       ...(filling ? { filling: { objects: filling[0], of: filling[1], bytes: filling[2] } } : {}),
-      pending: replica.pending + pending,
+      pending,
       ...(oldestPending === undefined ? {} : { oldestPending: new Date(oldestPending) }),
       parked: replica.parked,
-      drafts: replica.drafts + drafts,
+      drafts,
       stored: this.isStored() && replica.stored && storageWhy === undefined,
       storage: replica.storage,
       ...(storageWhy === undefined ? {} : { storageWhy }),

@@ -61,7 +61,7 @@ export class Tapeline {
       throw invalid('an app needs a name: Tapeline.open({ name: "my-app", … })');
     const server = options.server ?? environment.server();
     if (!server) throw invalid('name the server: Tapeline.open({ server: "wss://example.org", … })');
-    if (!(/^(ws|http)s?:\/\//.test(server) && URL.canParse(server)))
+    if (!/^(ws|http)s?:\/\//.test(server))
       throw invalid(`the server ${server} is none: write it like wss://example.org`);
     if (!Number.isInteger(options.schema ?? 1) || !((options.schema ?? 1) > 0))
       throw invalid("a schema version is a whole number from 1 on");

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { newId, Tapeline, TapelineError } from "tapeline";
+import { statusUntil } from "./support/until.js";
 
 const NOWHERE = { server: "ws://127.0.0.1:9" };
 const db = await Tapeline.open({ ...NOWHERE, name: "wrong" });
@@ -159,8 +160,15 @@ test("options that are none", async () => {
     await assert.rejects(Tapeline.open({ ...options } as never), TapelineError, JSON.stringify(options));
   }
   await assert.rejects(Tapeline.open({ ...NOWHERE, name: 5 as never }), TapelineError);
-  for (const server of ["wss://", "ws://[no", "ws://127.0.0.1:99999", 5 as never]) {
-    await assert.rejects(Tapeline.open({ name: "a", server }), invalid(/write it like wss:\/\/example\.org/));
+  await assert.rejects(Tapeline.open({ name: "a", server: 5 as never }), invalid(/write it like wss:/));
+});
+
+test("an address that is none is said, and ends nothing", async () => {
+  for (const server of ["ws://[no", "ws://127.0.0.1:99999"]) {
+    const lost = await Tapeline.open({ name: "a", server });
+    const { connection } = await statusUntil(lost.stream("a"), (status) => status.connection.state === "waiting");
+    assert.match(connection.why ?? "", /URL/);
+    await lost.close();
   }
 });
 

@@ -184,8 +184,16 @@ export class LineToServer {
       const token = await this.token?.();
       if (this.socket === socket) socket.send(core.hello(AGENT, token, canInflate(), this.schema));
     } catch (error) {
-      if (this.socket === socket) this.lost(`no token: ${wordsOf(error)}`);
+      if (this.socket !== socket) return;
+      // The one that was shown before is good for a while yet.
+      if (this.welcomed) this.renew(socket, 0);
+      else this.lost(`no token: ${wordsOf(error)}`);
     }
+  }
+
+  /** Shows it the app's newest token after a pause, which is not too short. */
+  private renew(socket: Socket, pause: number): void {
+    this.renewal = setTimeout(() => void this.show(socket), Math.min(Math.max(pause, RENEW_PAUSE), TIMER_MOST));
   }
 
   private read(frame: Uint8Array): void {
@@ -214,12 +222,7 @@ export class LineToServer {
   private welcome(expiresIn: number | undefined): void {
     clearTimeout(this.renewal);
     const { socket } = this;
-    if (expiresIn !== undefined && socket && this.token) {
-      this.renewal = setTimeout(
-        () => void this.show(socket),
-        Math.min(Math.max(expiresIn * RENEW_AFTER, RENEW_PAUSE), TIMER_MOST),
-      );
-    }
+    if (expiresIn !== undefined && socket && this.token) this.renew(socket, expiresIn * RENEW_AFTER);
     if (this.welcomed) return;
     this.welcomed = true;
     this.events.turned(true);
