@@ -24,6 +24,12 @@ debian() {
         apt-get install -qy --no-install-recommends "${packages[@]}"
 }
 
+# bundle …: esbuild, for what calls the core by the short names that it got as it was built.
+bundle() {
+    npx esbuild --log-level=warning --bundle --format=esm "--mangle-props=^(link|mirror|replica)_" \
+        --mangle-cache=packages/tapeline/wasm/names.json "$@"
+}
+
 passed=0
 timings=()
 notes=()

@@ -132,13 +132,17 @@ impl Cell {
         let inner = &mut *self.lock();
         inner.tell_history();
         let Inner { replica, history, .. } = inner;
-        let Some(ops) = history.take(direction, forced, &|key: &Key| replica.get(key).cloned()) else {
+        let Some([drafts, others]) = history.take(direction, forced, &|key: &Key| replica.get(key).cloned()) else {
             return Ok(None);
         };
-        let before = objects(replica, &ops);
-        let edit = replica.edit(chance::now(), ops.clone())?;
-        history.took(direction, &ops, &look(before), &|key: &Key| replica.get(key).cloned());
-        Ok(Some(self.receipt(inner, edit)))
+        let mut last = None;
+        for (ops, draft) in [(drafts, true), (others, false)].into_iter().filter(|(ops, _)| !ops.is_empty()) {
+            let (now, before) = (chance::now(), objects(replica, &ops));
+            let edit = if draft { replica.draft(now, ops.clone())? } else { replica.edit(now, ops.clone())? };
+            history.took(direction, &ops, &look(before), &|key: &Key| replica.get(key).cloned());
+            last = Some(edit);
+        }
+        Ok(last.map(|edit| self.receipt(inner, edit)))
     }
 
     /// Looks at what can be undone, or groups it.

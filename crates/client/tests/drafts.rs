@@ -37,6 +37,27 @@ async fn a_draft_is_shown_edited_kept_through_a_restart_and_seen_by_others_once_
     assert!(posts.publish(&draft).is_err(), "it is no draft any more");
 }
 
+/// A draft that was taken away comes back as what it was.
+#[tokio::test]
+async fn undo_brings_a_draft_back_as_one() {
+    let server = TestServer::start().await;
+    let a = client(&server).await;
+    let here = a.stream("blog").await.unwrap();
+    let posts = here.collection("posts").unwrap();
+    let draft = posts.draft([("text", "Secret".into())]).unwrap();
+    let (post, _) = posts.insert([("text", "A post".into())]).unwrap();
+    soon(here.synced()).await.unwrap();
+    here.grouped(|| [&draft, &post].map(|id| drop(posts.delete(id).unwrap())));
+    soon(here.synced()).await.unwrap();
+    let deleted = here.status().replica.played;
+    assert!(here.undo().unwrap().is_some());
+    assert_eq!((posts.all().len(), here.status().replica.drafts), (2, 1));
+    soon(here.synced()).await.unwrap();
+    assert_eq!(here.status().replica.played.since(deleted), 1, "the post alone was sent");
+    posts.publish(&draft).unwrap();
+    assert!(posts.publish(&draft).is_err());
+}
+
 /// Both have played the same, and one shows so many objects more.
 async fn converged_but_for(here: &tapeline_client::Stream, there: &tapeline_client::Stream, drafts: usize) {
     soon(here.synced()).await.unwrap();

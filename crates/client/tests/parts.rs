@@ -243,3 +243,61 @@ async fn what_the_rows_of_a_query_refer_to_is_held_with_them_and_nothing_else() 
         assert_eq!((ids(&part, "tasks").len(), ids(&part, "people").len()), (0, 0), "seed {seed}");
     }
 }
+
+/// Past the limit: more than a part may have, with what their rows refer to and without.
+#[tokio::test]
+async fn every_query_that_there_is_room_for_has_all_of_what_it_finds() {
+    const MOST: usize = 1_000;
+    let (_server, address) = start().await;
+    let (_author, theirs, _) = author(&address, 0).await;
+    let person = |at: u32| format!("p{}", at % 40);
+    for at in 0..200 {
+        let fields = [("at", at.into()), ("by", person(at).as_str().into())];
+        upsert(&theirs, "messages", &format!("m{at}"), fields);
+    }
+    (0..40).for_each(|at| upsert(&theirs, "people", &person(at), [("n", at.into())]));
+    soon(theirs.synced()).await.unwrap();
+    // Of one message, which is there or not; or of one that is, with whose it is.
+    let hold = |room: &Stream, random: &mut Rng| {
+        let by = random.u8(0..8) == 0;
+        let at = random.u32(0..if by { 200 } else { 2_000 });
+        let mut query = json!({ "collection": "messages", "where": { "at": at } });
+        if by {
+            query["with"] = json!({ "by": "people" });
+        }
+        Some(((at, by), room.hold(&query).ok()?))
+    };
+    let room_for = |held: &[((u32, bool), tapeline_client::Held)]| {
+        let queries: BTreeSet<_> = held.iter().map(|(query, _)| *query).collect();
+        let related: BTreeSet<_> = queries.iter().filter(|(_, by)| *by).map(|(at, _)| person(*at)).collect();
+        queries.len() + related.len()
+    };
+    for seed in 0..4 {
+        println!("seed {seed}");
+        let mut random = Rng::with_seed(seed);
+        let (_client, room) = part(&address).await;
+        let people = room.collection("people").unwrap();
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            while let Some(another) = hold(&room, &mut random) {
+                held.push(another);
+                if random.u8(0..30) == 0 {
+                    drop(held.swap_remove(random.usize(0..held.len())));
+                }
+            }
+            if random.bool() {
+                soon(room.synced()).await.unwrap();
+            }
+            let most = MOST - random.usize(0..100);
+            while room_for(&held) > most {
+                drop(held.swap_remove(random.usize(0..held.len())));
+            }
+            for ((at, by), held) in &held {
+                soon(held.ready()).await.unwrap();
+                assert_eq!(held.objects().len(), usize::from(*at < 200), "seed {seed}: {at}");
+                let author = people.get(&ObjectId::new(person(*at)).unwrap());
+                assert!(!by || author.is_some(), "seed {seed}: the author of {at}");
+            }
+        }
+    }
+}

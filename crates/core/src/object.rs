@@ -483,6 +483,10 @@ pub fn apply(entry: &mut Option<Entry>, op: &Op, write: &Write<'_>) {
     match (&op.action, entry.as_mut()) {
         (Action::Insert(fields) | Action::Upsert(fields), Some(Entry::Live(object))) => {
             let object = touch(object, stamp);
+            if object.is_draft() && matches!(op.action, Action::Insert(_)) {
+                // It is published, where the insert makes no draft itself.
+                object.created = stamp;
+            }
             for (name, value) in fields.iter() {
                 object.assign(name, value.clone(), write);
             }

@@ -164,11 +164,11 @@ impl History {
         }
     }
 
-    /// The ops that take the last step back, or make it again. One that others have changed all of is passed over.
-    /// `None`: there is none.
+    /// The ops that take the last step back, or make it again: those that bring back drafts, which are to be drafts again,
+    /// and all others. One that others have changed all of is passed over. `None`: there is none.
     ///
     /// Once they are committed, say so with [`took`](Self::took); they are a step in the other direction.
-    pub fn take(&mut self, direction: Direction, forced: bool, shown: &dyn Look) -> Option<Vec<Op>> {
+    pub fn take(&mut self, direction: Direction, forced: bool, shown: &dyn Look) -> Option<[Vec<Op>; 2]> {
         loop {
             let step = self.stack_mut(direction).pop()?;
             let ops = step.inverse(forced, shown);
@@ -177,7 +177,7 @@ impl History {
                     below.moved(key.clone(), field.clone(), step.without(key, field, since));
                 }
             }
-            if !ops.is_empty() {
+            if ops.iter().any(|ops| !ops.is_empty()) {
                 return Some(ops);
             }
         }
@@ -317,9 +317,10 @@ impl Step {
         }
     }
 
-    /// The ops that take it back, later changes first; those on one object as one op where that can be.
-    fn inverse(&self, forced: bool, shown: &dyn Look) -> Vec<Op> {
-        let mut ops: Vec<Op> = Vec::new();
+    /// The ops that take it back, later changes first; those on one object as one op where that can be. Those that bring
+    /// back drafts stand by themselves.
+    fn inverse(&self, forced: bool, shown: &dyn Look) -> [Vec<Op>; 2] {
+        let [mut drafts, mut others] = [Vec::new(), Vec::new()];
         let mut there: FxHashMap<Key, Option<Entry>> = FxHashMap::default();
         for change in self.changes.iter().rev() {
             let key = change.key();
@@ -327,10 +328,11 @@ impl Step {
             let live = entry.as_ref().and_then(Entry::live).map(AsRef::as_ref);
             if let Some(op) = self.take_back(change, forced, live) {
                 apply(entry, &op, &Write::pending(ClientId(0), Seq::FIRST, Millis(0)));
-                join(&mut ops, op);
+                let is_draft = matches!(change, Change::Went(_, gone) if gone.is_draft());
+                join(if is_draft { &mut drafts } else { &mut others }, op);
             }
         }
-        ops
+        [drafts, others]
     }
 
     fn take_back(&self, change: &Change, forced: bool, there: Option<&Object>) -> Option<Op> {

@@ -50,6 +50,7 @@ impl Person {
         let Some(ops) = history.take(direction, forced, &|key: &Key| device.replica.get(key).cloned()) else {
             return false;
         };
+        let ops = ops.concat();
         let before = self.shown(&ops);
         self.device.edit(ops.clone());
         let Self { device, history } = self;

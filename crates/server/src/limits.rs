@@ -53,6 +53,9 @@ pub const DEFLATE_LEVEL: u32 = 2;
 pub const DEFLATED_BYTES: usize = 16 << 10;
 /// Ranges one socket has asked for and not been given, past which nothing more is read from it.
 pub const FETCHES: usize = 4_096;
+/// Changes of the queries of a client on one stream that wait until it holds what it asked for before, past which it may add
+/// none.
+pub const QUERY_CHANGES: usize = 4 * tapeline_core::limits::QUERIES;
 /// Frames that cannot be read, after which a socket is closed.
 pub const BAD_FRAMES: u32 = 16;
 /// How long a socket that is being closed may take to say goodbye.

@@ -157,6 +157,29 @@ async fn queries_come_and_go() {
     assert_eq!(held.objects, expected(&world, has_text("b")).await);
 }
 
+#[tokio::test]
+async fn past_the_limit_one_that_goes_makes_room_and_one_that_is_there_may_grow() {
+    let world = World::new().await;
+    let mut author = Author::new(&world).await;
+    author.push((0..9).map(|number| make("notes", number, "a"))).await;
+    let most = limits::QUERIES as u32;
+    let others = (1..most).map(|number| of_text(number, &format!("text {number}")));
+    let (mut reader, mut held) = open(&world, 2, std::iter::once(newest(0, 3)).chain(others).collect()).await;
+    let subscribe = |subscription| ClientFrame::Subscribe { channel: CHANNEL, subscription };
+    reader.say(subscribe(of_text(most, "a"))).await;
+    assert_eq!(reader.hear_error().await.code, ErrorCode::BadFrame);
+    held.ready.clear();
+    reader.say(subscribe(newest(0, 4))).await;
+    held.hear_ready(&mut reader, 0).await;
+    assert_eq!(held.objects.len(), 4);
+    reader.say(ClientFrame::Unsubscribe { channel: CHANNEL, number: QueryNumber(5) }).await;
+    reader.say(subscribe(of_text(most, "a"))).await;
+    held.hear_ready(&mut reader, most).await;
+    assert_eq!(held.objects, expected(&world, has_text("a")).await);
+    reader.say(subscribe(of_text(most + 1, "a"))).await;
+    assert_eq!(reader.hear_error().await.code, ErrorCode::BadFrame);
+}
+
 /// The keys of a window on the notes with a text, the newest first.
 fn newest(number: u32, limit: usize) -> Subscription {
     let text = r#""collection":"notes","where":{"text":"a"},"orderBy":"-id""#;

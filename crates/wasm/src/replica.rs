@@ -415,7 +415,7 @@ fn filling(Progress { objects, of, bytes }: Progress) -> Value {
 }
 
 fn store_record(batch: &StoreBatch) -> Vec<u8> {
-    let urgent = batch.rows.iter().any(|row| matches!(row.table, Table::Outbox | Table::Parked));
+    let urgent = batch.rows.iter().any(|row| matches!(row.table, Table::Outbox | Table::Parked | Table::Drafts));
     let parts = cbor::encode_record(batch).into_iter().map(|part| Value::Bytes(part.into()));
     cbor::encode_named(&[
         ("number", number(batch.number)),

@@ -2,7 +2,7 @@
 
 import { type Conflict, conflictsOf } from "./conflicts.js";
 import { Edits } from "./edits.js";
-import { invalid } from "./errors.js";
+import { checkListener, invalid } from "./errors.js";
 import { Held } from "./held.js";
 import { WINDOW } from "./limits.js";
 import { checkId } from "./names.js";
@@ -10,7 +10,7 @@ import { Ops } from "./ops.js";
 import type { Query, Where } from "./query.js";
 import { isLongText, type Plan, plan } from "./replace.js";
 import type { TabStream } from "./tab-stream.js";
-import { encode, Reader } from "./values.js";
+import { encode, isPlain, Reader } from "./values.js";
 import type { Change } from "./watch.js";
 
 /** An object as it is read: its fields and its id. Frozen; a changed one is another. */
@@ -56,7 +56,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
     query: Query<Fields>,
     listener: (rows: readonly Row<Fields>[], change: Change<Row<Fields>>) => void,
   ): () => void {
-    if (typeof listener !== "function") throw invalid("a listener is a function: watch(query, (rows) => …)");
+    checkListener(listener);
     return this.stream.watch<Row<Fields>>(this.stream.part ? this.encodeHeld(query) : this.encode(query), listener);
   }
 
@@ -87,6 +87,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
 
   /** Tells a listener of one object, and whenever it changes; `undefined` while it is not there. */
   watchOne(id: string, listener: (row: Row<Fields> | undefined) => void): () => void {
+    checkListener(listener);
     return this.watch({ where: { id } as Where<Fields> }, ([row]) => listener(row));
   }
 
@@ -143,14 +144,17 @@ export class Collection<Fields extends object> extends Edits<Fields> {
 
   /** @internal A query whose result is held. */
   encodeHeld(query: Query<Fields>): Uint8Array {
-    if ((query.limit ?? 0) <= WINDOW) return this.encode(query);
+    const encoded = this.encode(query);
+    if ((query.limit ?? 0) <= WINDOW) return encoded;
     const fewer = `ask for ${WINDOW.toLocaleString("en")} or fewer, and for those behind them by another query`;
     throw invalid(`a window on a part of a stream cannot have ${query.limit} objects: ${fewer}`);
   }
 
   /** @internal */
-  encode({ where, orderBy, limit, with: related }: Query<Fields>): Uint8Array {
-    const query = { collection: this.name, where: where ?? null, orderBy: orderBy ?? null, limit: limit ?? null };
-    return encode(related ? { ...query, with: related } : query, "the query");
+  encode(query: Query<Fields>): Uint8Array {
+    if (!isPlain(query)) throw invalid("the query is a plain object");
+    const { where = null, orderBy = null, limit = null, with: related } = query;
+    const of = { collection: this.name, where, orderBy, limit, ...(related && { with: related }) };
+    return encode(of, "the query");
   }
 }

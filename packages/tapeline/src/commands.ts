@@ -7,7 +7,7 @@
 
 import type * as core from "./core.js";
 import { Reads } from "./edits.js";
-import { invalid, reportErrors } from "./errors.js";
+import { invalid, reportErrors, wordsOf } from "./errors.js";
 import { uuid } from "./ids.js";
 import { checkCollection } from "./names.js";
 import { Ops, type View } from "./ops.js";
@@ -133,7 +133,7 @@ export class Commands {
         const { ops, reads } = runOnce(known, args, before(replica, edit), at, seed);
         replica.ran(edit, 0, new Writer().array(3).raw(ops).raw(reads).finish());
       } catch (error) {
-        const words = error instanceof Error ? error.message : String(error);
+        const words = wordsOf(error);
         if (error instanceof Refused) replica.ran(edit, 1, words);
         else {
           replica.ran(edit, 2, words);

@@ -228,7 +228,8 @@ export class Mirror {
   }
 
   canStep(redo: boolean): boolean {
-    return told(running().mirror_can_step(this.handle, redo)) === 1;
+    // Nothing can be done with one that is gone.
+    return running().mirror_can_step(this.handle, redo) === 1;
   }
 
   /** All edits from now on are one step, or no longer. */

@@ -1,7 +1,8 @@
 /** What can be done to the objects of one kind: alone, as a part of a larger edit, or in a command. */
 
 import type { Row } from "./collection.js";
-import type { Ops } from "./ops.js";
+import { invalid } from "./errors.js";
+import { checkFields, type Ops } from "./ops.js";
 import { type Splice, spliceBetween } from "./text.js";
 import type { Value } from "./values.js";
 
@@ -70,7 +71,7 @@ export class Edits<Fields extends object> {
   splice(id: string, field: FieldsOf<Fields, Spliced>, offset: number, remove: number, insert: Spliced): void;
   splice(id: string, field: FieldsOf<Fields, Spliced>, splices: readonly Splice[]): void;
   splice(id: string, field: string, at: number | readonly Splice[], remove = 0, insert: Spliced = ""): void {
-    const splices: readonly Splice[] = typeof at === "object" ? at : [[at, remove, insert]];
+    const splices: readonly Splice[] = Array.isArray(at) ? at : [[at as number, remove, insert]];
     this.make((ops) => ops.splice(this.name, id, field, splices));
   }
 
@@ -85,6 +86,8 @@ export class Edits<Fields extends object> {
 
   /** Assigns within a value of maps, like `["address", "city"]`; `undefined` takes away what is there. */
   put(id: string, field: FieldsOf<Fields, object>, path: readonly string[], value: Value | undefined): void {
+    if (!(Array.isArray(path) && path.length && path.every((name) => typeof name === "string")))
+      throw invalid('a path is a list of names, like ["address", "city"]');
     const assigned = value === undefined ? [path] : [path, value];
     this.make((ops) => ops.update(this.name, id, "put", { [field]: [assigned] }));
   }
@@ -124,6 +127,6 @@ export class Reads<Fields extends object> extends Edits<Fields> {
 }
 
 function listed(members: object): object {
-  const lists = Object.entries(members).map(([name, of]) => [name, Array.isArray(of) ? of : [of]]);
+  const lists = Object.entries(checkFields(members)).map(([name, of]) => [name, Array.isArray(of) ? of : [of]]);
   return Object.fromEntries(lists);
 }

@@ -39,6 +39,23 @@ export function invalid(message: string): TapelineError {
   return new TapelineError("invalid", message);
 }
 
+/** What something that was thrown says. */
+export function wordsOf(error: unknown): string {
+  return (error as Error | undefined)?.message ?? String(error);
+}
+
+/** Has a listener hear of something from now on. Answers how to stop. */
+export function listen<Told>(listeners: Set<(told: Told) => void>, listener: (told: Told) => void): () => void {
+  checkListener(listener);
+  const own = (told: Told) => listener(told);
+  listeners.add(own);
+  return () => void listeners.delete(own);
+}
+
+export function checkListener(listener: unknown): void {
+  if (typeof listener !== "function") throw invalid("a listener is a function");
+}
+
 /** Runs something of the app. Its own mistake is reported as its own, and must not keep others from being told. */
 export function reportErrors<T>(run: () => T): T | undefined {
   try {
@@ -56,8 +73,9 @@ export function byCore<T>(run: () => T): T {
   try {
     return run();
   } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
-    const { objection } = error as { objection?: Objection };
+    const { message, objection } = error as Error & { objection?: Objection };
+    // How what was written is read is of no use to whoever wrote something else.
+    const words = message.replace(/^not the expected CBOR: /, "");
     if (objection) throw new TapelineError("invalid", objection.reason, false, { cause: error }, objection.field);
     throw new TapelineError(codeOf(words), words, /connect to the server first$/.test(words), { cause: error });
   }

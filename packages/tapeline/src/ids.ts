@@ -31,15 +31,9 @@ export function newId(now = Date.now()): string {
 
 /** A UUID of version 7: a time in milliseconds, 12 bits that sort within it, then chance. */
 export function uuid(time: number, sequence: number, bytes: Uint8Array): string {
-  const [high, low] = [Math.floor(time / 0x1000000), time % 0x1000000];
-  bytes[0] = high >> 16;
-  bytes[1] = high >> 8;
-  bytes[2] = high;
-  bytes[3] = low >> 16;
-  bytes[4] = low >> 8;
-  bytes[5] = low;
+  for (let place = 5, left = time; place >= 0; place--, left = Math.floor(left / 256)) bytes[place] = left % 256;
   bytes[6] = 0x70 | (sequence >> 8);
-  bytes[7] = sequence & 0xff;
+  bytes[7] = sequence;
   bytes[8] = 0x80 | (bytes[8]! & 0x3f);
   return uuidText(bytes);
 }

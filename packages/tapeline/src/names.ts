@@ -2,8 +2,7 @@
 
 import { invalid } from "./errors.js";
 import { COLLECTION_BYTES, STREAM_BYTES } from "./limits.js";
-
-const encoder = new TextEncoder();
+import { encoder } from "./module.js";
 
 /** Checks the name of a stream: parts joined by slashes. */
 export function checkStream(name: string): void {

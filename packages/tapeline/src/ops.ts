@@ -65,8 +65,9 @@ export class Ops {
   }
 
   splice(collection: string, id: string, field: string, splices: readonly Splice[]): void {
-    for (const [offset, remove] of splices) {
-      if (!(isCount(offset) && isCount(remove))) throw invalid(`a splice of ${field} is [offset, delete, insert]`);
+    for (const splice of splices) {
+      if (!(Array.isArray(splice) && isCount(splice[0]) && isCount(splice[1])))
+        throw invalid(`a splice of ${field} is [offset, delete, insert]`);
     }
     const row = this.get<Record<string, unknown>>(collection, id);
     if (!row) throw new TapelineError("conflict", `${collection}/${id} does not exist: there is no ${field} to splice`);
@@ -141,7 +142,7 @@ export class Ops {
 }
 
 /** The fields of an object are a plain one. */
-function checkFields(fields: object): object {
+export function checkFields(fields: object): object {
   if (isPlain(fields)) return fields;
   throw invalid('the fields are a plain object, like { title: "Buy milk" }');
 }

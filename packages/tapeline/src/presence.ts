@@ -1,6 +1,6 @@
 /** Who else is there: cursors, "typing", names. It is never stored or recorded, and gone when they are. */
 
-import { invalid, reportErrors } from "./errors.js";
+import { checkListener, invalid, reportErrors } from "./errors.js";
 import { PRESENCE_BYTES } from "./limits.js";
 import { encode, type Value } from "./values.js";
 
@@ -42,6 +42,7 @@ export class Presence {
 
   /** Tells a listener who is there: soon, and whenever that changes. Answers how to stop. */
   watch(listener: (peers: Peers) => void): () => void {
+    checkListener(listener);
     const isNew = !this.listeners.has(listener);
     this.listeners.add(listener);
     if (isNew && !this.used) this.tell();

@@ -3,7 +3,7 @@
 import { Collection } from "./collection.js";
 import type { Command } from "./commands.js";
 import { Edits } from "./edits.js";
-import { invalid } from "./errors.js";
+import { invalid, listen } from "./errors.js";
 import { checkCollection } from "./names.js";
 import type { Notice, ParkedEdit } from "./notices.js";
 import { Ops } from "./ops.js";
@@ -178,9 +178,4 @@ export class Stream<Collections extends { [Name in keyof Collections]: object } 
   digest(): string | undefined {
     return this.tab.digest(this.name);
   }
-}
-
-function listen<Listener>(listeners: Set<Listener>, listener: Listener): () => void {
-  listeners.add(listener);
-  return () => void listeners.delete(listener);
 }

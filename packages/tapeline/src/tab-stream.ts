@@ -35,6 +35,8 @@ export class TabStream implements View {
   private known: Status | undefined;
   private statusTold = false;
   private edited = false;
+  /** Edits that make a draft, 1, or publish one, -1, and that the leader may not have taken. */
+  private drafted: (readonly [edit: number, drafts: number])[] = [];
   /** How many have begun to group edits, and have yet to end. */
   private groups = 0;
 
@@ -54,7 +56,7 @@ export class TabStream implements View {
 
   /** Makes an edit of ops. It shows at once; watchers are told in the next microtask. */
   edit(ops: Uint8Array, draft = false): void {
-    this.commit(() => this.mirror.edit(ops, Date.now(), draft));
+    this.commit(() => this.mirror.edit(ops, Date.now(), draft), draft ? 1 : 0);
   }
 
   /** Makes an edit with what it depends on, or how it came about: `[ops, [read, …], command | null]`. */
@@ -64,7 +66,7 @@ export class TabStream implements View {
 
   /** A draft, `[collection, id]`, becomes an object like others. */
   publish(key: Uint8Array): void {
-    this.commit(() => this.mirror.publish(key, Date.now()));
+    this.commit(() => this.mirror.publish(key, Date.now()), -1);
   }
 
   /** Takes this tab's last edit back, or makes it again. `false`: there is nothing to do. */
@@ -89,9 +91,10 @@ export class TabStream implements View {
     return made;
   }
 
-  private commit<T>(make: () => T): T {
+  private commit<T>(make: () => T, drafts = 0): T {
     this.tab.checkEdit();
     const made = byCore(make);
+    if (drafts) this.drafted.push([this.mirror.lastEdit(), drafts]);
     this.edited = true;
     this.statusChanged();
     this.tab.schedule();
@@ -108,8 +111,8 @@ export class TabStream implements View {
   /** Of a part, what is watched is held. */
   watch<Row extends { id: string }>(query: Uint8Array, listener: Listener<Row>): () => void {
     this.tab.check();
+    const held = this.part ? this.hold(query) : undefined;
     const handle = byCore(() => this.mirror.watch(query));
-    const held = this.part ? this.holds.begin(query) : undefined;
     const watch = new Watch(handle, listener, held);
     this.watches.set(handle, watch as unknown as Watch<{ id: string }>);
     this.tab.schedule();
@@ -299,7 +302,15 @@ export class TabStream implements View {
   private makeStatus(): Status {
     const { replica } = this;
     const { oldestPending, agreedAt, storageWhy, filling, denied } = replica;
-    const untaken = this.mirror.lastEdit() - this.mirror.takenThrough();
+    const taken = this.mirror.takenThrough();
+    this.drafted = this.drafted.filter(([edit]) => edit > taken);
+    let { pending, drafts } = replica;
+    pending += this.mirror.lastEdit() - taken;
+    for (const [, more] of this.drafted) {
+      drafts += more;
+      // What makes a draft is sent to nobody.
+      if (more > 0) pending--;
+    }
     return {
       connection: this.tab.connection,
       loaded: this.mirror.isComplete(),
@@ -309,10 +320,10 @@ export class TabStream implements View {
       head: replica.head,
       behind: replica.behind,
       ...(filling ? { filling: { objects: filling[0], of: filling[1], bytes: filling[2] } } : {}),
-      pending: replica.pending + untaken,
+      pending,
       ...(oldestPending === undefined ? {} : { oldestPending: new Date(oldestPending) }),
       parked: replica.parked,
-      drafts: replica.drafts,
+      drafts,
       stored: this.isStored() && replica.stored && storageWhy === undefined,
       storage: replica.storage,
       ...(storageWhy === undefined ? {} : { storageWhy }),

@@ -7,7 +7,7 @@
  */
 
 import { Commands } from "./commands.js";
-import { reportErrors, TapelineError } from "./errors.js";
+import { reportErrors, TapelineError, wordsOf } from "./errors.js";
 import type { Holding } from "./held.js";
 import { random16, toHex } from "./ids.js";
 import { Leader, type LeaderOptions } from "./leader/leader.js";
@@ -339,7 +339,7 @@ export class Tab {
   }
 
   private failed(error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = wordsOf(error);
     void this.stepDown(false);
     this.election?.resign();
     clearInterval(this.patience);
@@ -382,6 +382,8 @@ export class Tab {
 
   private pause(): void {
     this.flush();
+    // It may never come back; where it does, it joins again.
+    this.ask({ kind: "leave", tab: this.name });
     void this.stepDown(true);
     this.election?.resign();
     // A page to which something is said is not kept in the browser's history.

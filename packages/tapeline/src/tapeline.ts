@@ -2,7 +2,7 @@
 
 import type { Checks } from "./checking.js";
 import type { Command, CommandOptions, Transaction } from "./commands.js";
-import { invalid } from "./errors.js";
+import { invalid, listen } from "./errors.js";
 import type { Dial } from "./leader/connection.js";
 import { TRANSPORTS, type Transport } from "./leader/transports.js";
 import { checkStream } from "./names.js";
@@ -136,8 +136,7 @@ export class Tapeline {
 
   /** Tells a listener how, whenever that changes. Answers how to stop. */
   onConnection(listener: (connection: Connection) => void): () => void {
-    this.tab.connectionListeners.add(listener);
-    return () => void this.tab.connectionListeners.delete(listener);
+    return listen(this.tab.connectionListeners, listener);
   }
 
   /** Stays away from the network, in all tabs, until told otherwise. */

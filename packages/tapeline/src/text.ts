@@ -33,6 +33,7 @@ export function inCharacters(text: string, splices: readonly Splice[]): Splice[]
  * moves its cursors past it.
  */
 export function spliceBetween(before: string, after: string): Splice | undefined {
+  if (typeof before !== "string" || typeof after !== "string") throw invalid("a text becomes a text");
   if (before === after) return undefined;
   const most = Math.min(before.length, after.length);
   let head = 0;

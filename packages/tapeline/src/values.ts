@@ -7,6 +7,7 @@
 import { noteConflicts } from "./conflicts.js";
 import { invalid } from "./errors.js";
 import { VALUE_DEPTH } from "./limits.js";
+import { decoder, encoder } from "./module.js";
 
 /** What a field may hold. */
 export type Value =
@@ -28,9 +29,6 @@ const MAP = 5;
 
 /** Bytes of the head of a list that may have any length. */
 const LIST_HEAD = 5;
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /** Writes CBOR. One of them is used again and again. */
 export class Writer {

@@ -118,15 +118,57 @@ test("a group lasts as long as the promise it answers, and one within another is
 
 test("a draft shows and counts as one until it is published", async () => {
   const { stream, tasks } = await newTasks();
+  const count = () => [stream.status().drafts, stream.status().pending];
   const id = tasks.draft({ title: "not yet" });
+  assert.deepEqual(count(), [1, 0], "at once");
   tasks.update(id, { done: true });
   await stream.stored();
   assert.deepEqual({ ...tasks.get(id) }, { id, title: "not yet", done: true });
-  assert.deepEqual([stream.status().drafts, stream.status().pending], [1, 0]);
+  assert.deepEqual(count(), [1, 0]);
   tasks.publish(id);
+  assert.deepEqual(count(), [0, 1], "at once");
+  assert.throws(() => tasks.publish(id), { code: "conflict" }, "it is published");
   await stream.stored();
-  assert.deepEqual([stream.status().drafts, stream.status().pending], [0, 1]);
-  assert.throws(() => tasks.publish("nobody"), { code: "conflict" });
+  assert.deepEqual(count(), [0, 1]);
+  for (const none of [id, "nobody"]) assert.throws(() => tasks.publish(none), { code: "conflict" });
+  assert.deepEqual(count(), [0, 1]);
+  const [one, other] = [tasks.draft({ title: "one" }), tasks.draft({ title: "other" })];
+  tasks.publish(one);
+  assert.deepEqual(count(), [1, 2]);
+  tasks.publish(other);
+  assert.deepEqual(count(), [0, 3]);
+});
+
+test("a draft that is taken away and brought back is one again", async () => {
+  const { stream, tasks } = await newTasks();
+  const draft = tasks.draft({ title: "secret" });
+  const other = tasks.insert({ title: "open" });
+  await stream.stored();
+  stream.group(() => {
+    tasks.delete(draft);
+    tasks.delete(other);
+  });
+  await stream.stored();
+  assert.deepEqual([stream.status().drafts, stream.status().pending], [0, 0]);
+  assert.ok(stream.undo());
+  await stream.stored();
+  assert.deepEqual([tasks.count(), stream.status().drafts, stream.status().pending], [2, 1, 1]);
+  const made = tasks.draft({ title: "made, taken back, made again" });
+  assert.ok(stream.undo());
+  assert.equal(tasks.get(made), undefined);
+  assert.ok(stream.redo());
+  await stream.stored();
+  assert.deepEqual([tasks.count(), stream.status().drafts, stream.status().pending], [3, 2, 1]);
+});
+
+test("what was made before the device was read is not made again", () => {
+  const tasks = db.stream("early").collection<Task>("tasks");
+  const id = tasks.insert({ title: "one" });
+  assert.throws(() => tasks.insert({ id, title: "two" }), { code: "conflict", message: /exists/ });
+  tasks.update("perhaps", { title: "there" });
+  tasks.delete(id);
+  tasks.insert({ id, title: "three" });
+  assert.equal(tasks.get(id)?.title, "three");
 });
 
 test("replacing touches only what differs, and a second time nothing", async () => {
@@ -237,6 +279,6 @@ test("an edit is made of collections of its stream, and is over when it is made"
     late = on(tasks) as unknown as typeof late;
     on(tasks).insert({ title: "in time" });
   });
-  assert.throws(() => late!.insert({ title: "late" }), { code: "invalid", message: /this edit is made/ });
+  assert.throws(() => late!.insert({ title: "late" } as never), { code: "invalid", message: /this edit is made/ });
   assert.deepEqual([tasks.count(), other.tasks.count()], [1, 0]);
 });

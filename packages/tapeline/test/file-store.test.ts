@@ -54,6 +54,24 @@ test("records come back in the order they were written, all their parts", async 
   assert.deepEqual(await read(where, "another"), []);
 });
 
+test("who closes while a stream is read waits for that: whoever has the directory next has it alone", async () => {
+  const where = await directory();
+  for (const stream of ["new", "there"]) {
+    const store = await FileStore.open(where);
+    let settled = false;
+    const loading = store
+      .load(stream, () => {})
+      .finally(() => {
+        settled = true;
+      });
+    await store.close();
+    assert.ok(settled);
+    await loading;
+    await write(where, record(stream));
+  }
+  assert.deepEqual(await read(where), ["new", "there"]);
+});
+
 test("a whole record takes the place of all before it", async () => {
   const where = await directory();
   await write(where, record("1 2"), record("all", true), record("3"));

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type Collection, type Options, type Row, type Stream, Tapeline } from "tapeline";
+import { type Collection, type Held, type Options, type Row, type Stream, Tapeline } from "tapeline";
 import { pick, seeded } from "./support/random.js";
 import { Server } from "./support/server.js";
 import { rowsUntil, statusUntil } from "./support/until.js";
@@ -15,6 +15,7 @@ interface Issue {
   column: string;
   at: number;
   text?: string | null;
+  by?: string;
 }
 
 let server: Server;
@@ -289,17 +290,43 @@ test("parts that come and go at random, on lines that are cut, are what their qu
   await Promise.all([all.db.close(), some.db.close()]);
 });
 
-test("queries for which there is no room wait for it", async () => {
-  const all = await whole("crowded", 700);
-  all.stream.collection("columns").insert({ id: "open" });
+test("queries for which there is no room wait for it, and so do those whose rows refer to what there is none for", async () => {
+  const random = seeded("crowded");
+  const all = await whole("crowded", 200);
+  const people = all.stream.collection("people");
+  all.stream.edit((on) => {
+    for (let at = 0; at < 200; at++) on(all.issues).update(id(at), { by: `p${at % 40}` });
+    for (let at = 0; at < 40; at++) on(people).insert({ id: `p${at}` });
+  });
   await all.stream.synced();
-  const { db, issues } = await part("crowded");
-  // What rows refer to is a query more.
-  const held = Array.from({ length: 1_000 }, (_, at) => issues.hold({ where: { at }, with: { column: "columns" } }));
-  const last = held.at(-1)!;
-  for (const hold of held.slice(0, 500)) await hold.ready();
-  assert.throws(() => last.more(-1), { code: "invalid" });
-  for (const hold of held.slice(0, 500)) hold.release();
-  await Promise.all(held.slice(500).map((hold) => hold.ready()));
+  const { db, stream, issues } = await part("crowded");
+  const mine = stream.collection("people");
+  const held: { at: number; by: boolean; query: Held<Issue> }[] = [];
+  const release = () => held.splice(Math.floor(random() * held.length), 1)[0]!.query.release();
+  // What rows refer to is a query more, of one person each.
+  const room = () => {
+    const queries = new Set(held.map(({ at, by }) => `${at} ${by}`));
+    return queries.size + new Set(held.filter(({ by }) => by).map(({ at }) => at % 40)).size;
+  };
+  for (let round = 0; round < 4; round++) {
+    while (held.length < 1_000) {
+      const by = random() < 0.1;
+      const at = Math.floor(random() * (by ? 200 : 4_000));
+      const query = issues.hold({ where: { at }, ...(by ? { with: { by: "people" } } : {}) });
+      held.push({ at, by, query });
+      if (random() < 0.01) await stream.synced();
+      if (random() < 0.03) release();
+    }
+    const window = held.find(({ at }) => at < 200)!.query;
+    assert.throws(() => window.more(-1), { code: "invalid" });
+    assert.throws(() => issues.hold({ where: { at: -1 } }), /at most 1000 queries/);
+    const most = 1_000 - Math.floor(random() * 100);
+    while (room() > most) release();
+    await Promise.all(held.map(({ query }) => query.ready()));
+    for (const { at, by, query } of held) {
+      assert.equal(query.rows().length, at < 200 ? 1 : 0);
+      assert.ok(!by || mine.get(`p${at % 40}`), `who ${at} is by`);
+    }
+  }
   await Promise.all([all.db.close(), db.close()]);
 });

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { newId, Tapeline, TapelineError } from "tapeline";
+import { statusUntil } from "./support/until.js";
 
 const NOWHERE = { server: "ws://127.0.0.1:9" };
 const db = await Tapeline.open({ ...NOWHERE, name: "wrong" });
@@ -82,6 +83,34 @@ test("edits that do not fit what is shown", async () => {
   assert.throws(() => tasks.delete(id), { code: "conflict", message: /does not exist/ });
 });
 
+test("what is no path, member, splice or text", () => {
+  const was = { id: "a", where: {}, tags: ["x"], note: "text" };
+  tasks.insert(was);
+  for (const path of [[], "street", ["street", 3], undefined, null, [null], {}, new Uint8Array([1])]) {
+    assert.throws(() => tasks.put("a", "where", path, 1), invalid(/^a path is a list of names, like/), String(path));
+  }
+  const deep = Array(40).fill("x");
+  const wrong = [
+    () => tasks.put("a", "where", deep, 1),
+    () => tasks.add("a", "x"),
+    () => tasks.add("a", null),
+    () => tasks.remove("a", ["x"]),
+    () => tasks.splice("a", "note"),
+    () => tasks.splice("a", "note", null),
+    () => tasks.splice("a", "note", [5]),
+    () => tasks.splice("a", "note", 0, 1, 5),
+    () =>
+      tasks.splice("a", "note", [
+        [0, 2, "x"],
+        [1, 2, "y"],
+      ]),
+    () => tasks.editText("a", "note", null),
+    () => tasks.editText("a", "note", 5),
+  ];
+  for (const use of wrong) assert.throws(use, invalid(/^(?!.*CBOR)/), String(use));
+  assert.deepEqual({ ...tasks.get("a") }, was);
+});
+
 test("queries that are none", () => {
   const queries = [
     { where: { a: { foo: 1 } } },
@@ -92,12 +121,37 @@ test("queries that are none", () => {
     { orderBy: 5 },
     { limit: -1 },
     { limit: 1.5 },
+    null,
+    "tasks",
+    ["state"],
   ];
   for (const query of queries) {
     assert.throws(() => tasks.all(query), TapelineError, JSON.stringify(query));
     assert.throws(() => tasks.watch(query, () => {}), TapelineError, JSON.stringify(query));
   }
-  assert.throws(() => tasks.watch({}), invalid(/a listener is a function/));
+});
+
+test("listeners that are none", () => {
+  const listening = [
+    () => tasks.watch({}),
+    () => tasks.watchOne("a"),
+    () => list.onStatus(undefined as never),
+    () => list.onNotice(5 as never),
+    () => list.presence.watch(null as never),
+    () => db.onConnection({} as never),
+  ];
+  for (const use of listening) assert.throws(use, invalid(/a listener is a function/), String(use));
+});
+
+test("who listens twice and stops once hears on", async () => {
+  let heard = 0;
+  const listener = () => heard++;
+  const [one, other] = [list.onStatus(listener), list.onStatus(listener)];
+  one();
+  tasks.insert({ title: "heard" });
+  await list.stored();
+  assert.ok(heard > 0);
+  other();
 });
 
 test("options that are none", async () => {
@@ -106,6 +160,16 @@ test("options that are none", async () => {
     await assert.rejects(Tapeline.open({ ...options } as never), TapelineError, JSON.stringify(options));
   }
   await assert.rejects(Tapeline.open({ ...NOWHERE, name: 5 as never }), TapelineError);
+  await assert.rejects(Tapeline.open({ name: "a", server: 5 as never }), invalid(/write it like wss:/));
+});
+
+test("an address that is none is said, and ends nothing", async () => {
+  for (const server of ["ws://[no", "ws://127.0.0.1:99999"]) {
+    const lost = await Tapeline.open({ name: "a", server });
+    const { connection } = await statusUntil(lost.stream("a"), (status) => status.connection.state === "waiting");
+    assert.match(connection.why ?? "", /URL/);
+    await lost.close();
+  }
 });
 
 test("presence that is too large, or cannot travel", () => {
@@ -145,6 +209,7 @@ test("use after close", async () => {
     () => things.watch({}, () => {}),
     () => stream.edit((on) => void on(things).insert({ a: 1 })),
     () => stream.presence.set(1),
+    () => stream.undo(),
   ]) {
     assert.throws(use, closed, String(use));
   }
@@ -154,6 +219,7 @@ test("use after close", async () => {
   assert.equal(gone.connection.state, "closed");
   stop();
   assert.equal(told, before);
+  assert.deepEqual([stream.canUndo, stream.canRedo], [false, false]);
   await next.close();
 });
 

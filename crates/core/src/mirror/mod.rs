@@ -126,14 +126,17 @@ impl Mirror {
     /// A draft becomes an object like others, and is sent.
     ///
     /// # Errors
-    /// Where there is no such object, or it is not valid. That it is no draft is for the leader to see.
+    /// Where there is no such draft, or it is not valid.
     pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
-        let draft = self.get(key).ok_or_else(|| EditError::NotFound(key.clone()))?;
+        let draft = self.get(key).filter(|object| object.is_draft());
+        let draft = draft.ok_or_else(|| EditError::NotFound(key.clone()))?;
         if let Some(validity) = &self.validity {
             check_one(&**validity, key, None, Some(draft))?;
         }
         let body = Body { base: self.played, at: now, ops: vec![published(key, draft)], ..Body::default() };
-        Ok(self.push(body, None, false, Vec::new()))
+        let edit = self.push(body, None, false, Vec::new());
+        self.look_ahead();
+        Ok(edit)
     }
 
     fn commit(&mut self, now: Millis, new: NewEdit, draft: bool, way: Option<Direction>) -> Result<EditId, EditError> {
@@ -167,10 +170,14 @@ impl Mirror {
         let mut history = std::mem::take(&mut self.history);
         let ops = history.take(way, forced, &|key: &Key| self.get(key).cloned());
         self.history = history;
-        match ops {
-            Some(ops) => self.commit(now, ops.into(), false, Some(way)).map(Some),
-            None => Ok(None),
+        let Some([drafts, others]) = ops else { return Ok(None) };
+        if !drafts.is_empty() {
+            self.commit(now, drafts.into(), true, Some(way))?;
         }
+        if !others.is_empty() {
+            self.commit(now, others.into(), false, Some(way))?;
+        }
+        Ok(Some(self.last))
     }
 
     /// What this tab can undo.

@@ -184,8 +184,8 @@ impl EditError {
 /// What keys show.
 pub(crate) type Shown = FxHashMap<Key, Option<Entry>>;
 
-/// What the touched keys would show after the ops, where that is valid. `strict`: all that exists is known, so an op that
-/// does not fit it is an error.
+/// What the touched keys would show after the ops, where that is valid. `strict`: all that exists is known, so an edit of
+/// what is not there is an error.
 pub(crate) fn rehearse(
     ops: &[Op],
     write: &Write<'_>,
@@ -197,7 +197,7 @@ pub(crate) fn rehearse(
     for op in ops {
         let entry = rehearsed.entry(op.key.clone()).or_insert_with(|| shown(&op.key));
         match check(entry.as_ref().and_then(Entry::live).map(AsRef::as_ref), op) {
-            Err(EditError::Exists(_) | EditError::NotFound(_)) if !strict => {}
+            Err(EditError::NotFound(_)) if !strict => {}
             checked => checked?,
         }
         apply(entry, op, write);

@@ -91,7 +91,7 @@ impl Replica {
         if page.end.is_some_and(|end| end.purge) {
             self.purge_windows();
         }
-        self.follow_all();
+        self.follow_all(false);
         self.storing.meta();
     }
 

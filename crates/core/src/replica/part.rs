@@ -52,6 +52,8 @@ struct Subscribed {
     came: FxHashSet<ObjectId>,
     /// The queries that hold what its rows refer to.
     related: Vec<QueryNumber>,
+    /// There was no room for all of those.
+    lacks: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -179,18 +181,23 @@ impl Part {
         self.numbers(&|subscribed| !queries.contains(&subscribed.query))
     }
 
-    /// The queries that somebody wants with what their rows refer to.
-    pub(super) fn followed(&self) -> Vec<QueryNumber> {
-        self.numbers(&|subscribed| subscribed.count > 0 && !subscribed.query.with.is_empty())
+    /// The queries that somebody wants with what their rows refer to: all of them, or those for which there was too little
+    /// room.
+    pub(super) fn followed(&self, lacking: bool) -> Vec<QueryNumber> {
+        let is_followed = |subscribed: &Subscribed| subscribed.lacks || !lacking && !subscribed.query.with.is_empty();
+        self.numbers(&|subscribed| subscribed.count > 0 && is_followed(subscribed))
     }
 
     fn numbers(&self, which: &dyn Fn(&Subscribed) -> bool) -> Vec<QueryNumber> {
         self.all.iter().filter(|subscribed| which(subscribed)).map(|subscribed| subscribed.number).collect()
     }
 
-    /// Other queries hold what the rows of this one refer to. Answers which did before.
-    pub(super) fn relate(&mut self, number: QueryNumber, related: Vec<QueryNumber>) -> Option<Vec<QueryNumber>> {
-        Some(std::mem::replace(&mut self.get_mut(number)?.related, related))
+    /// Other queries hold what the rows of this one refer to, or as much of it as there was room for. Answers which did
+    /// before.
+    pub(super) fn relate(&mut self, number: QueryNumber, related: Vec<QueryNumber>, lacks: bool) -> Vec<QueryNumber> {
+        let Some(subscribed) = self.get_mut(number) else { return related };
+        subscribed.lacks = lacks;
+        std::mem::replace(&mut subscribed.related, related)
     }
 
     fn next_frame(&mut self, channel: Channel) -> Option<ClientFrame> {
@@ -229,8 +236,8 @@ impl Part {
 
 impl Subscribed {
     fn new(number: QueryNumber, value: Value, query: Query) -> Self {
-        let (ready, asked, again, came, related) = Default::default();
-        Self { number, value, query, count: 1, ready, asked, again, came, related }
+        let (ready, asked, again, came, related, lacks) = Default::default();
+        Self { number, value, query, count: 1, ready, asked, again, came, related, lacks }
     }
 
     fn subscription(&self) -> Subscription {
@@ -374,9 +381,8 @@ impl Replica {
     pub fn is_ready(&self, number: QueryNumber) -> bool {
         let Some(part) = self.part.as_ref().filter(|part| !part.by_right) else { return self.is_caught_up() };
         let is_ready = |number: &QueryNumber| part.get(*number).is_some_and(|subscribed| subscribed.ready);
-        !part.changing
-            && is_ready(&number)
-            && part.get(number).is_some_and(|subscribed| subscribed.related.iter().all(is_ready))
+        let has_related = |subscribed: &Subscribed| !subscribed.lacks && subscribed.related.iter().all(is_ready);
+        !part.changing && is_ready(&number) && part.get(number).is_some_and(has_related)
     }
 
     /// A query whose result is held.
@@ -399,6 +405,7 @@ impl Replica {
         numbers.iter().for_each(|&number| part.unsaid.push_back(Unsaid::Unsubscribe(number)));
         self.storing.meta();
         self.purge(&|_, _| true, &|_| true, Rows::First);
+        self.follow_all(true);
     }
 
     /// Whether what comes is wanted: the server may have said it before it heard that it is not.

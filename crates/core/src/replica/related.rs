@@ -9,7 +9,6 @@ use std::hash::BuildHasher;
 use rustc_hash::FxBuildHasher;
 
 use super::Replica;
-use super::part::Part;
 use crate::limits;
 use crate::name::ObjectId;
 use crate::numbers::QueryNumber;
@@ -17,23 +16,27 @@ use crate::query::{Found, Query};
 use crate::value::Value;
 
 impl Replica {
-    /// Follows the rows of all queries that want it: something came.
-    pub(super) fn follow_all(&mut self) {
-        let followed = self.part.as_ref().map(Part::followed).unwrap_or_default();
+    /// Follows the rows of all queries that want it, as something came; or only of those that lack room, as there is some.
+    pub(super) fn follow_all(&mut self, lacking: bool) {
+        let followed = self.part.as_ref().map(|part| part.followed(lacking)).unwrap_or_default();
         followed.into_iter().for_each(|number| self.follow(number));
     }
 
     /// Holds what the rows of a query refer to now, and no more what they referred to before. Where there are too many
-    /// queries for that, the next change tries again.
+    /// queries for that, it is tried again as soon as one goes.
     pub(super) fn follow(&mut self, number: QueryNumber) {
         let Some(query) = self.query(number).filter(|query| !query.with.is_empty()) else { return };
-        let mut related = Vec::new();
+        let (mut related, mut lacks) = (Vec::new(), false);
         for query in self.related(query) {
-            related.extend(self.subscribe(&query).ok());
+            match self.subscribe(&query) {
+                Ok(query) => related.push(query),
+                Err(_) => lacks = true,
+            }
         }
-        let before = self.part.as_mut().and_then(|part| part.relate(number, related));
+        let Some(part) = &mut self.part else { return };
+        let before = part.relate(number, related, lacks);
         // What is wanted still was held twice until here.
-        self.release(before.unwrap_or_default());
+        self.release(before);
     }
 
     /// The queries that find what the rows of a query refer to.

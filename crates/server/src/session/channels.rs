@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tapeline_authority::Reading;
 use tapeline_core::frame::{AckRun, ErrorCode, ErrorFrame, Live, Open, Opened, Readable, ServerFrame};
 use tapeline_core::hash::Digest;
-use tapeline_core::numbers::{Channel, EventNumber, Seq};
+use tapeline_core::numbers::{Channel, EventNumber, QueryNumber, Seq};
 use tapeline_log::{EventLog, StateStore};
 
 use super::filling::Filling;
@@ -41,7 +41,9 @@ pub(super) struct OpenChannel {
     pub(super) takes_pages: bool,
     /// Whether the client holds a part of the stream.
     pub(super) is_partial: bool,
-    /// Where its queries are to change, as soon as they can.
+    /// Its queries, as it wants them.
+    pub(super) queries: FxHashSet<QueryNumber>,
+    /// Where they are to change, as soon as they can.
     pub(super) changes: Vec<Change>,
     /// How far the stream is to be told to be, whether that concerns the client or not.
     pub(super) owed: Seq,
@@ -135,6 +137,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             feed: Feed::Events,
             takes_pages: open.pages,
             is_partial: open.queries.is_some(),
+            queries: open.queries.iter().flatten().map(|subscription| subscription.number).collect(),
             changes: Vec::new(),
             owed: Seq::FIRST,
         };

@@ -19,6 +19,7 @@ use super::requests::NOT_OPEN;
 use crate::filling::{Fill, Gathered, PartFill};
 use crate::hub::Course;
 use crate::inbox::OpeningId;
+use crate::limits;
 
 /// What a client wants of its queries.
 pub(super) enum Change {
@@ -82,13 +83,14 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         if !open.is_partial {
             return self.bad_frame(Some(channel), "the stream was opened as a whole: open it with queries");
         }
-        let is_new = matches!(change, Change::Subscribe(..));
-        if is_new && open.changes.len() + open.queries() >= core_limits::QUERIES {
+        if !open.has_room_for(&change) {
             let message = format!("a replica has at most {} queries: take some away first", core_limits::QUERIES);
             return self.bad_frame(Some(channel), &message);
         }
-        open.changes.push(change);
-        self.jobs.push_back(Job::Live { opening: open.opening.id(), channel });
+        if open.wants(&change) {
+            open.changes.push(change);
+            self.jobs.push_back(Job::Live { opening: open.opening.id(), channel });
+        }
     }
 
     /// A partial replica holds what it asked for, and is told what becomes of that.
@@ -191,9 +193,26 @@ impl OpenChannel {
         self.opening.is_dirty() || matches!(&self.feed, Feed::Part(part) if is_owed(part))
     }
 
-    /// How many queries the client has, where that is known.
-    fn queries(&self) -> usize {
-        if let Feed::Part(part) = &self.feed { part.partial.all().len() } else { 0 }
+    /// Whether there may be another query, where that is what the client wants. One that goes makes room at once.
+    fn has_room_for(&self, change: &Change) -> bool {
+        match change {
+            Change::Subscribe(number, _) => {
+                let has_room = self.queries.len() < core_limits::QUERIES || self.queries.contains(number);
+                has_room && self.changes.len() < limits::QUERY_CHANGES
+            }
+            Change::Unsubscribe(_) => true,
+        }
+    }
+
+    /// Notes what the client wants. Answers whether that is a change.
+    fn wants(&mut self, change: &Change) -> bool {
+        match change {
+            Change::Subscribe(number, _) => {
+                self.queries.insert(*number);
+                true
+            }
+            Change::Unsubscribe(number) => self.queries.remove(number),
+        }
     }
 
     fn change(&mut self, change: Change) {

@@ -76,7 +76,7 @@ impl World {
         let stepped = &mut self.devices[device];
         let Some(replica) = &stepped.replica else { return Ok(()) };
         let ops = stepped.history.take(direction, false, &|key: &Key| replica.get(key).cloned());
-        let Some(ops) = ops.filter(|ops| !ops.is_empty()) else { return Ok(()) };
+        let Some(ops) = ops.map(|ops| ops.concat()).filter(|ops| !ops.is_empty()) else { return Ok(()) };
         stepped.diary.check(&ops, &diary::shown(replica, &ops)).map_err(|why| format!("d{device}: {why}"))?;
         self.marker += 1;
         let marker = self.marker;

@@ -6,6 +6,7 @@
  */
 
 import * as core from "../core.js";
+import { wordsOf } from "../errors.js";
 import { ANSWER, RENEW_AFTER, RENEW_PAUSE, SLEPT, SOCKET_BYTES, TICK, TIMER_MOST } from "../limits.js";
 import type { Connection } from "../status.js";
 import { decode } from "../values.js";
@@ -159,12 +160,16 @@ export class LineToServer {
     const current = () => this.socket === mine.socket && mine.socket !== undefined;
     const lost = (why: string) => current() && this.lost(why);
     const inflating = new Inflating((frame) => current() && this.read(frame), lost);
-    mine.socket = this.dial(this.server, {
-      open: () => current() && this.greet(mine.socket!),
-      frame: (bytes) => current() && inflating.take(bytes),
-      gone: lost,
-    });
-    this.socket = mine.socket;
+    try {
+      this.socket = mine.socket = this.dial(this.server, {
+        open: () => current() && this.greet(mine.socket!),
+        frame: (bytes) => current() && inflating.take(bytes),
+        gone: lost,
+      });
+    } catch (error) {
+      // There is no such address, or a safe page may not go to one that is not.
+      return this.lost(wordsOf(error));
+    }
     this.events.changed();
   }
 
@@ -179,15 +184,23 @@ export class LineToServer {
       const token = await this.token?.();
       if (this.socket === socket) socket.send(core.hello(AGENT, token, canInflate(), this.schema));
     } catch (error) {
-      if (this.socket === socket) this.lost(`no token: ${error instanceof Error ? error.message : error}`);
+      if (this.socket !== socket) return;
+      // The one that was shown before is good for a while yet.
+      if (this.welcomed) this.renew(socket, 0);
+      else this.lost(`no token: ${wordsOf(error)}`);
     }
+  }
+
+  /** Shows it the app's newest token after a pause, which is not too short. */
+  private renew(socket: Socket, pause: number): void {
+    this.renewal = setTimeout(() => void this.show(socket), Math.min(Math.max(pause, RENEW_PAUSE), TIMER_MOST));
   }
 
   private read(frame: Uint8Array): void {
     try {
       this.heard(frame);
     } catch (error) {
-      this.lost(`the server said something that is not understood: ${error instanceof Error ? error.message : error}`);
+      this.lost(`the server said something that is not understood: ${wordsOf(error)}`);
     }
   }
 
@@ -209,12 +222,7 @@ export class LineToServer {
   private welcome(expiresIn: number | undefined): void {
     clearTimeout(this.renewal);
     const { socket } = this;
-    if (expiresIn !== undefined && socket && this.token) {
-      this.renewal = setTimeout(
-        () => void this.show(socket),
-        Math.min(Math.max(expiresIn * RENEW_AFTER, RENEW_PAUSE), TIMER_MOST),
-      );
-    }
+    if (expiresIn !== undefined && socket && this.token) this.renew(socket, expiresIn * RENEW_AFTER);
     if (this.welcomed) return;
     this.welcomed = true;
     this.events.turned(true);

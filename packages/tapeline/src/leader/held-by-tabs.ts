@@ -1,6 +1,7 @@
 /** What the tabs hold of one stream that is open in part, and who has yet to hear that all of it is here. */
 
 import type { Replica } from "../core.js";
+import { wordsOf } from "../errors.js";
 import type { Holding } from "../held.js";
 
 interface Hold {
@@ -41,6 +42,11 @@ export class HeldByTabs {
     for (const [key, hold] of [...this.all]) if (hold.tab === tab) this.release(key);
   }
 
+  /** Asks for those that wait, as far as there is room by now. */
+  askAgain(): void {
+    for (const hold of this.waiting) if (!this.subscribe(hold)) return;
+  }
+
   /** Which have become ready since this was last asked, by tab. */
   pollReady(): Map<string, number[]> {
     const ready = new Map<string, number[]>();
@@ -52,13 +58,16 @@ export class HeldByTabs {
     return ready;
   }
 
-  /** Where there are too many, it waits until another one is released. */
-  private subscribe(hold: Hold): void {
+  /** Where there are too many, it waits until there is room. Answers whether there is. */
+  private subscribe(hold: Hold): boolean {
     try {
       hold.number = this.replica?.subscribe(hold.query);
+      this.waiting.delete(hold);
+      return true;
     } catch (error) {
-      if (this.waiting.size === 0) console.warn(`tapeline: ${error instanceof Error ? error.message : error}`);
+      if (this.waiting.size === 0) console.warn(`tapeline: ${wordsOf(error)}`);
       this.waiting.add(hold);
+      return false;
     }
   }
 
@@ -71,11 +80,6 @@ export class HeldByTabs {
 
   private release(key: string): void {
     const number = this.takeOver(key);
-    if (number === undefined) return;
-    this.replica!.unsubscribe(number);
-    const [next] = this.waiting;
-    if (!next) return;
-    this.waiting.delete(next);
-    this.subscribe(next);
+    if (number !== undefined) this.replica!.unsubscribe(number);
   }
 }

@@ -1,5 +1,6 @@
 /** From messages to frames, in their order: as they are, or out of DEFLATE where the server thought it worth that. */
 
+import { wordsOf } from "../errors.js";
 import { FRAME_BYTES } from "../limits.js";
 
 /** What says that a frame follows in DEFLATE: no frame begins so. */
@@ -40,9 +41,7 @@ export class Inflating {
       const [bytes] = await Promise.all([frame, before]);
       this.frame(bytes);
     } catch (error) {
-      this.broken(
-        `the server said something that cannot be inflated: ${error instanceof Error ? error.message : error}`,
-      );
+      this.broken(`the server said something that cannot be inflated: ${wordsOf(error)}`);
     }
   }
 }

@@ -145,6 +145,7 @@ export class Leader {
           tape.others.delete(message.tab);
           tape.held.leave(message.tab);
           if (tape.present.delete(message.tab)) this.present(tape.name, message.tab, GONE);
+          else this.settle(tape);
         }
     }
   }
@@ -246,6 +247,7 @@ export class Leader {
   /** Does what follows from whatever happened to a stream. */
   private settle(tape: Tape): void {
     if (this.closed || !tape.loaded) return;
+    tape.held.askAgain();
     this.options.commands.runAgain(tape.replica);
     tape.keep(false);
     this.sendOf(tape);

@@ -3,6 +3,7 @@
  * (docs/protocol.md, "Where WebSockets are blocked").
  */
 
+import { wordsOf } from "../errors.js";
 import { POST_BYTES, POST_PAUSE, POST_TRIES, SSE_HELD } from "../limits.js";
 import type { Dial, Socket, SocketEvents } from "./connection.js";
 
@@ -80,7 +81,7 @@ class EventsSocket implements Socket {
     private readonly events: SocketEvents,
   ) {
     this.address = `${server}/v1/sync`;
-    this.listen().catch((error) => this.gone(error instanceof Error ? error.message : String(error)));
+    this.listen().catch((error) => this.gone(wordsOf(error)));
   }
 
   send(frame: Uint8Array): void {
@@ -175,7 +176,7 @@ class EventsSocket implements Socket {
         why = `the server answered ${status}`;
         if (status !== 503) return why;
       } catch (error) {
-        why = error instanceof Error ? error.message : String(error);
+        why = wordsOf(error);
       }
     }
     return why;

@@ -32,7 +32,7 @@ interface OpenTape {
 
 export class FileStore implements Store {
   private readonly tapes = new Map<string, OpenTape>();
-  /** Writes of each stream, one after the other. */
+  /** What is read and written of each stream, one after the other. */
   private readonly turns = new Map<string, Promise<void>>();
 
   private constructor(private readonly directory: string) {}
@@ -44,7 +44,34 @@ export class FileStore implements Store {
     return new FileStore(path);
   }
 
-  async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
+  load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
+    return this.inTurn(stream, () => this.loadNow(stream, page));
+  }
+
+  write(stream: string, record: StoreRecord): Promise<void> {
+    return this.inTurn(stream, () => this.writeNow(stream, record)).catch((error) =>
+      Promise.reject(asNoStorage(error)),
+    );
+  }
+
+  /** Lets go of the directory, which another one may take then: nothing of this one goes on. */
+  async close(): Promise<void> {
+    await Promise.all(this.turns.values());
+    await Promise.all([...this.tapes.values()].map(({ file }) => file.close()));
+    await unlink(lockOf(this.directory));
+    taken.delete(this.directory);
+  }
+
+  private inTurn(stream: string, run: () => Promise<void>): Promise<void> {
+    const turn = (this.turns.get(stream) ?? Promise.resolve()).then(run);
+    this.turns.set(
+      stream,
+      turn.catch(() => {}),
+    );
+    return turn;
+  }
+
+  private async loadNow(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
     const path = this.path(stream);
     const bytes = await readFile(path).catch((error) => {
       if (error.code === "ENOENT") return undefined;
@@ -55,23 +82,6 @@ export class FileStore implements Store {
     if (end) await file.truncate(end);
     else await writeAll(file, header(), 0);
     this.tapes.set(stream, { file, end: end || HEADER });
-  }
-
-  write(stream: string, record: StoreRecord): Promise<void> {
-    const before = this.turns.get(stream) ?? Promise.resolve();
-    const turn = before.then(() => this.writeNow(stream, record)).catch((error) => Promise.reject(asNoStorage(error)));
-    this.turns.set(
-      stream,
-      turn.catch(() => {}),
-    );
-    return turn;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.turns.values());
-    await Promise.all([...this.tapes.values()].map(({ file }) => file.close()));
-    await unlink(lockOf(this.directory));
-    taken.delete(this.directory);
   }
 
   private async writeNow(stream: string, record: StoreRecord): Promise<void> {
@@ -88,11 +98,16 @@ export class FileStore implements Store {
   private async replace(stream: string, old: FileHandle, bytes: Buffer): Promise<void> {
     const path = this.path(stream);
     const file = await open(`${path}.new`, "w+");
-    await writeAll(file, Buffer.concat([header(), bytes]), 0);
-    await file.datasync();
-    await rename(`${path}.new`, path);
-    await syncDirectory(this.directory);
+    try {
+      await writeAll(file, Buffer.concat([header(), bytes]), 0);
+      await file.datasync();
+      await rename(`${path}.new`, path);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     this.tapes.set(stream, { file, end: HEADER + bytes.length });
+    await syncDirectory(this.directory);
     await old.close();
   }
 

@@ -11,6 +11,7 @@
  * waited for in between, so that a page that is being closed can still commit.
  */
 
+import { wordsOf } from "../errors.js";
 import { RECORDS_AT_ONCE } from "../limits.js";
 import { VERSION } from "../versions.js";
 import { NewerStore, NoStorage, type Store, type StoreRecord, Superseded } from "./store.js";
@@ -130,5 +131,5 @@ function asNoStorage(error: unknown): NoStorage {
   // Chromium has no words of its own for it.
   if (nameOf(error) === "QuotaExceededError")
     return new NoStorage("full", "the device has no room left", { cause: error });
-  return new NoStorage("missing", error instanceof Error ? error.message : String(error), { cause: error });
+  return new NoStorage("missing", wordsOf(error), { cause: error });
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
+import type { Held } from "tapeline";
 import {
   assertRecorded,
   ids,
@@ -16,8 +17,13 @@ import {
   stored,
   story,
   synced,
+  type Task,
 } from "../support/browser.js";
 import { Line } from "../support/proxy.js";
+
+declare global {
+  var held: Held<Task>[];
+}
 
 let lab: Lab;
 before(async () => {
@@ -356,6 +362,81 @@ story("who is present is one peer a tab, whoever leads", async () => {
   await leader!.close();
   await Promise.all([sees(follower!, ["ben"]), sees(other, ["ann 2"])]);
   await Promise.all([browser.close(), elsewhere.close()]);
+});
+
+story("a tab that is closed is present no more, and holds nothing, though the leader stays", async () => {
+  const name = "follower-gone";
+  const writer = await lab.open(await lab.newBrowser(), { name });
+  await insert(writer, 0, 9, "w");
+  await synced(writer);
+  const browser = await lab.newBrowser();
+  const open = async (id: string) => {
+    const page = await lab.visit(browser);
+    await page.evaluate(
+      async ([name, server, id]) => {
+        await until(() => globalThis.tapeline);
+        globalThis.db = await tapeline.Tapeline.open({ name, server });
+        globalThis.list = db.part(name);
+        globalThis.tasks = list.collection("tasks");
+        await tasks.hold({ where: { id } }).ready();
+        list.presence.set(id);
+      },
+      [name, lab.server.url, id] as const,
+    );
+    return page;
+  };
+  const leader = await open("w00001");
+  await leaderOf(leader);
+  const follower = await open("w00002");
+  await leader.evaluate(() => until(() => tasks.count() === 2));
+  await writer.evaluate(() => list.presence.watch(() => {}));
+  await writer.evaluate(() => until(() => list.presence.peers().size === 2));
+  await follower.close();
+  await leader.evaluate(() => until(() => tasks.count() === 1));
+  await writer.evaluate(() => until(() => [...list.presence.peers().values()].join() === "w00001"));
+  assert.equal(await leads(leader), true);
+  await browser.close();
+});
+
+story("tabs share the room for queries: one waits until another lets go, or is closed", async () => {
+  const name = "room";
+  const writer = await lab.open(await lab.newBrowser(), { name });
+  await insert(writer, 0, 9, "w");
+  await synced(writer);
+  const browser = await lab.newBrowser();
+  const open = async (from: number, to: number) => {
+    const page = await lab.visit(browser);
+    await page.evaluate(
+      async ([name, server, from, to]) => {
+        await until(() => globalThis.tapeline);
+        globalThis.db = await tapeline.Tapeline.open({ name, server });
+        globalThis.list = db.part(name);
+        globalThis.tasks = list.collection("tasks");
+        // Titles are numbers; the first few say whose they are, and who that is is a query more.
+        globalThis.held = Array.from({ length: to - from }, (_, at) => {
+          const query = { where: { title: String(from + at) } };
+          return tasks.hold(from + at < 3 ? { ...query, with: { by: "people" } } : query);
+        });
+      },
+      [name, lab.server.url, from, to] as const,
+    );
+    return page;
+  };
+  const ready = (page: Page) => page.evaluate(() => until(() => held.every((query) => query.isReady)));
+  const first = await open(0, 900);
+  await leaderOf(first);
+  await ready(first);
+  const [second, third] = [await open(900, 1000), await open(1000, 1010)];
+  for (let turn = 0; turn < 2; turn++) {
+    await first.evaluate(() => {
+      for (const query of held.splice(0, 5)) query.release();
+    });
+  }
+  await Promise.all([ready(second), ready(third)]);
+  const fourth = await open(1010, 1030);
+  await second.close();
+  await ready(fourth);
+  await browser.close();
 });
 
 async function crash(page: Page): Promise<void> {
