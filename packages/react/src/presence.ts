@@ -35,6 +35,12 @@ export function usePresence<State extends object = { [name: string]: Value }>(
     },
     [stream],
   );
-  useEffect(() => () => void (said.current && set(null)), [set]);
+  useEffect(
+    () => () => {
+      // Of one that was closed before, all is taken back.
+      if (said.current && stream?.status().connection.state !== "closed") set(null);
+    },
+    [stream, set],
+  );
   return [useShared(peers, NOBODY), set];
 }
