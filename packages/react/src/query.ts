@@ -3,7 +3,7 @@
 import { type RefObject, useEffect, useMemo, useRef } from "react";
 import type { Collection, Query, Row } from "tapeline";
 import { keyOf } from "./key.js";
-import { keeper } from "./rows.js";
+import { areSame, keeper } from "./rows.js";
 import { share, useShared } from "./shared.js";
 
 const NONE: readonly never[] = Object.freeze([]);
@@ -20,7 +20,7 @@ export function useQuery<T extends object>(
     () =>
       collection &&
       share<readonly Row<T>[]>(collection, `rows ${key}`, () => {
-        const keep = keeper(last.current);
+        const keep = keeper(collection, last.current);
         return {
           read: () => keep(collection.all(query)),
           watch: (changed) => collection.watch(query, (rows) => changed(keep(rows))),
@@ -56,7 +56,7 @@ export function useHeld<T extends object>(
     () =>
       collection &&
       share<Found<T>>(collection, `held ${key}`, () => {
-        const keep = keeper(last.current);
+        const keep = keeper(collection, last.current);
         const found = (rows: readonly Row<T>[], isReady: boolean) => ({ rows: keep(rows), isReady });
         return {
           read: () => found(collection.all(query), false),
@@ -107,7 +107,7 @@ export function useObject<T extends object>(
     return share<Row<T> | undefined>(collection, `object ${id}`, () => ({
       read: () => collection.get(id),
       watch: (changed) => collection.watchOne(id, changed),
-      same: (one, other) => keyOf(one) === keyOf(other),
+      same: (one, other) => areSame(collection, one, other),
     }));
   }, [collection, id]);
   return useShared(object, undefined);
