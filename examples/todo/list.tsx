@@ -82,7 +82,7 @@ export function List() {
           defaultValue={people.name}
           maxLength={40}
           onBlur={(event) => people.rename(event.target.value.trim())}
-          onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+          onKeyDown={(event) => event.key === "Enter" && !event.nativeEvent.isComposing && event.currentTarget.blur()}
         />
       </label>
       <Coming stream={list} />

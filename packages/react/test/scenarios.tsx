@@ -160,6 +160,27 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     await Promise.all([whole.close(), db.close()]);
   },
 
+  async "a row on which a conflict stands renders again, though it has the same fields"(server) {
+    const [ana, ben] = await Promise.all([open(server), open(server)]);
+    const tasks = tasksOf(ana);
+    const id = tasks.insert({ title: "Milk", done: false });
+    await ana.stream(stream).synced();
+    const Choices = ({ task }: { task: Row<Task> | undefined }) => (
+      <i>{[task?.title, ...tasks.conflicts(task ?? id).map(({ value }) => value)].join(" or ")} </i>
+    );
+    const Both = () => [useQuery(tasks)[0], useObject(tasks, id)].map((task, at) => <Choices key={at} task={task} />);
+    const { root, place } = show(<Both />);
+    await until("Ben has it", () => tasksOf(ben).get(id) !== undefined);
+    ben.goOffline();
+    tasksOf(ben).update(id, { title: "Soy milk" });
+    tasks.update(id, { title: "Oat milk" });
+    await ana.stream(stream).synced();
+    ben.goOnline();
+    await until("both stand there", () => place.textContent === "Oat milk or Soy milk ".repeat(2));
+    root.unmount();
+    await Promise.all([ana.close(), ben.close()]);
+  },
+
   async "of a part comes what is asked for, with a placeholder until all of it is here"(server) {
     const [whole, db] = [await open(server), await open(server)];
     const tasks = tasksOf(whole);
