@@ -479,6 +479,10 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     await until("Ben sees Ana", () => other.place.textContent === "Ana");
     other.root.render(<Here db={ben} name="Benno" />);
     await until("Ana sees Benno", () => one.place.textContent === "Benno");
+    const typing = show(<Here db={ben} name="Benno, who types" />);
+    await until("Ana sees him type", () => one.place.textContent === "Benno, who types");
+    typing.root.unmount();
+    await until("Ana sees Benno again", () => one.place.textContent === "Benno");
     other.root.unmount();
     await until("Ana sees nobody", () => one.place.textContent === "");
     one.root.unmount();
