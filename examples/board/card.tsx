@@ -25,7 +25,7 @@ export const Card = memo(function Card({ issue, place, of, tabStop }: Props) {
         data-place={place}
         aria-label={`${id}: ${title}. ${label}, ${assignee}`}
       >
-        <p>{title}</p>
+        <p dir="auto">{title}</p>
         <footer>
           <span className="label" style={{ "--hue": hueOf(label) } as object}>
             {label}

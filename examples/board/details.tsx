@@ -1,7 +1,9 @@
 /** One issue, opened: its title, and a description that everybody types in at once. */
 
-import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { Collection, Row, Stream } from "tapeline";
+import { Cross } from "../shared/cross.js";
+import { Title } from "../shared/title.js";
 import { UndoButtons } from "../shared/undo.js";
 import { Carets, useCarets, useSayCaret } from "./carets.js";
 import type { Me } from "./cursors.js";
@@ -19,9 +21,20 @@ interface Props {
 export function Details({ stream, issues, issue, me, close }: Props) {
   const { id, title, state, label, assignee } = issue;
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    // Not its first button, which would undo something.
+    dialog.current?.focus();
+  }, []);
   return (
-    <dialog ref={dialog} className="details card" aria-label={`${id}: ${title}`} onClose={close} closedby="any">
+    <dialog
+      ref={dialog}
+      className="details card"
+      tabIndex={-1}
+      aria-label={`${id}: ${title}`}
+      onClose={close}
+      closedby="any"
+    >
       <div>
         <header>
           <p className="muted">
@@ -29,50 +42,13 @@ export function Details({ stream, issues, issue, me, close }: Props) {
           </p>
           <UndoButtons stream={stream} />
           <button type="button" className="icon" aria-label="Close" onClick={() => dialog.current?.close()}>
-            <svg
-              viewBox="0 0 16 16"
-              fill="none"
-              stroke="currentColor"
-              strokeWidth="1.8"
-              strokeLinecap="round"
-              aria-hidden="true"
-            >
-              <path d="m4 4 8 8M12 4l-8 8" />
-            </svg>
+            <Cross />
           </button>
         </header>
         <Title key={id} title={title} save={(title) => issues.update(id, named(id, issue, title))} />
         <Text stream={stream} id={id} me={me} />
       </div>
     </dialog>
-  );
-}
-
-/** Enter or leaving saves, Escape does not. */
-function Title({ title, save }: { title: string; save(title: string): void }) {
-  const [draft, setDraft] = useState<string>();
-  const finish = () => {
-    const text = draft?.trim();
-    if (text && text !== title) save(text);
-    setDraft(undefined);
-  };
-  const press = (event: KeyboardEvent<HTMLInputElement>) => {
-    if (event.key === "Enter") event.currentTarget.blur();
-    if (event.key !== "Escape" || draft === undefined) return;
-    event.preventDefault();
-    setDraft(undefined);
-  };
-  return (
-    <input
-      className="name"
-      aria-label="Title"
-      maxLength={500}
-      data-saved={title}
-      value={draft ?? title}
-      onChange={(event) => setDraft(event.target.value)}
-      onBlur={finish}
-      onKeyDown={press}
-    />
   );
 }
 

@@ -72,7 +72,6 @@ function drag(down: globalThis.PointerEvent, card: HTMLElement, board: HTMLEleme
     card.classList.remove("dragged");
     document.body.classList.remove("dragging");
     showTarget(undefined, board);
-    swallowClick();
     if (!drop || !target) return;
     const { id = "", place } = card.dataset;
     const from = home === target.column ? Number(place) : Number.POSITIVE_INFINITY;
@@ -82,9 +81,19 @@ function drag(down: globalThis.PointerEvent, card: HTMLElement, board: HTMLEleme
   };
   addEventListener("pointermove", (now) => (pointer = now), { signal });
   addEventListener("touchmove", (touch) => touch.preventDefault(), { signal, passive: false });
-  addEventListener("pointerup", () => end(true), { signal });
+  const giveUp = ({ key }: KeyboardEvent) => {
+    if (key !== "Escape") return;
+    end(false);
+    // The button is still down.
+    addEventListener("pointerup", swallowClick, { once: true });
+  };
+  const letGo = () => {
+    swallowClick();
+    end(true);
+  };
+  addEventListener("pointerup", letGo, { signal });
   addEventListener("pointercancel", () => end(false), { signal });
-  addEventListener("keydown", ({ key }) => key === "Escape" && end(false), { signal });
+  addEventListener("keydown", giveUp, { signal });
 }
 
 /** A drag that ends where it began is no click. */

@@ -3,6 +3,8 @@
 export interface Message {
   /** Who says it: their name then. */
   readonly from: string;
+  /** The id of who says it, as two may have the same name; nobody's here where there is none. */
+  readonly by?: string;
   readonly text: string;
   /** When, in milliseconds since 1970. */
   readonly at: number;

@@ -1,7 +1,7 @@
 /** The room: its newest messages, and older ones as one scrolls. Only those are on the device. */
 
 import { useHeld, usePart } from "@tapeline/react";
-import { type UIEvent, useState } from "react";
+import { type UIEvent, useRef, useState } from "react";
 import { Coming } from "../shared/coming.js";
 import { Entry } from "../shared/entry.js";
 import { useMarks } from "../shared/marks.js";
@@ -29,7 +29,13 @@ export function Room() {
     const left = list.scrollHeight - list.clientHeight - Math.abs(list.scrollTop);
     if (left < NEAR && isReady && rows.length === limit) setLimit(limit + SOME);
   };
-  const say = (text: string) => mark(messages?.insert({ from: me.name, text, at: Date.now() }));
+  const list = useRef<HTMLElement>(null);
+  const say = (text: string) => {
+    mark(messages?.insert({ from: me.name, by: me.id, text, at: Date.now() }));
+    // Turned over, its end is its beginning.
+    list.current?.scrollTo({ top: 0 });
+  };
+  const newest = rows[0];
   return (
     <>
       <header className="title">
@@ -37,7 +43,7 @@ export function Room() {
         <p className="muted">You are {me.name}</p>
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is for the keyboard too */}
-      <section className="room card" aria-label="Messages" onScroll={scrolled} tabIndex={0}>
+      <section className="room card" aria-label="Messages" ref={list} onScroll={scrolled} tabIndex={0}>
         <div className="all">
           <p className="older muted" role="status">
             {isReady ? rows.length < limit && "This is where it began." : "Older messages are on their way …"}
@@ -47,7 +53,7 @@ export function Room() {
               <Said
                 key={row.id}
                 message={row}
-                mine={row.from === me.name}
+                mine={row.by === me.id}
                 pending={pending.has(row.id)}
                 read={receipts.get(row.id)}
               />
@@ -57,6 +63,9 @@ export function Room() {
       </section>
       <Coming stream={room} waits={!isReady} />
       <Entry label="Message" placeholder="Say something" button="Send" longest={2000} enter={say} />
+      <p className="unseen" aria-live="polite">
+        {newest && newest.by !== me.id && `${newest.from}: ${newest.text}`}
+      </p>
     </>
   );
 }

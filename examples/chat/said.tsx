@@ -22,7 +22,9 @@ export const Said = memo(function Said({ message: { from, text, at }, mine, pend
       <p className="who">
         <strong>{from}</strong> <time dateTime={new Date(at).toISOString()}>{time.format(at)}</time>
       </p>
-      <p className="text">{text}</p>
+      <p className="text" dir="auto">
+        {text}
+      </p>
       {mine && <p className="state muted">{pending ? "On this device" : "Delivered"}</p>}
       {read && <p className="read muted">Read by {read.join(", ")}</p>}
     </li>

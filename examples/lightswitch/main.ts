@@ -18,6 +18,11 @@ button.onclick = () => {
   pressed = performance.now();
   lamps.upsert("lamp", { on: !lamps.get("lamp")?.on });
 };
+addEventListener("keydown", (event) => {
+  if (event.key !== " " || event.target !== document.body) return;
+  event.preventDefault();
+  if (!event.repeat) button.click();
+});
 
 // Show: called for one's own edits and for everybody else's alike.
 lamps.watchOne("lamp", (lamp) => {

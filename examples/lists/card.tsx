@@ -4,7 +4,8 @@ import { useQuery } from "@tapeline/react";
 import type { FormEvent } from "react";
 import type { Collection, Row, Stream } from "tapeline";
 import { Entry } from "../shared/entry.js";
-import { type Item, type List, type Role, roleOf, share } from "./list.js";
+import { Remove } from "../shared/remove.js";
+import { type Item, type List, type Role, remove, roleOf, share } from "./list.js";
 
 interface Props {
   readonly me: string;
@@ -13,12 +14,7 @@ interface Props {
   readonly items: Collection<Item>;
 }
 
-const IN_WORDS: Record<Role, string> = {
-  owner: "yours",
-  member: "you may change it",
-  viewer: "you may look",
-  none: "",
-};
+const IN_WORDS: Record<Role, string> = { owner: "yours", member: "may change it", viewer: "may look", none: "" };
 
 export function Card({ me, list, stream, items }: Props) {
   const rows = useQuery(items, { where: { list: list.id }, orderBy: "id" });
@@ -31,10 +27,11 @@ export function Card({ me, list, stream, items }: Props) {
   return (
     <section className="card list" aria-label={list.name}>
       <header>
-        <h2>{list.name}</h2>
-        <p className="muted role">{role === "owner" ? IN_WORDS[role] : `of ${list.owner}: ${IN_WORDS[role]}`}</p>
+        <h2 dir="auto">{list.name}</h2>
+        <p className="muted">{role === "owner" ? IN_WORDS[role] : `of ${list.owner}: you ${IN_WORDS[role]}`}</p>
+        {role === "owner" && <Remove label={`Delete the list ${list.name}`} remove={() => remove(stream, list.id)} />}
       </header>
-      <ul>
+      <ul className="items">
         {rows.map((item) => (
           <li key={item.id}>
             <label>
@@ -44,8 +41,9 @@ export function Card({ me, list, stream, items }: Props) {
                 disabled={!mayEdit}
                 onChange={(event) => items.update(item.id, { done: event.target.checked })}
               />
-              <span>{item.title}</span>
+              <span dir="auto">{item.title}</span>
             </label>
+            {mayEdit && <Remove label={`Delete ${item.title}`} remove={() => items.delete(item.id)} />}
           </li>
         ))}
       </ul>
@@ -73,35 +71,38 @@ function Sharing({ list, stream }: { list: Row<List>; stream: Stream }) {
     form.reset();
   };
   const people = [
-    ...list.members.map((name) => [name, "may change it"]),
-    ...list.viewers.map((name) => [name, "may look"]),
+    ...list.members.map((name) => ({ name, may: IN_WORDS.member })),
+    ...list.viewers.map((name) => ({ name, may: IN_WORDS.viewer })),
   ];
   return (
     <footer>
-      {people.map(([name, may]) => (
-        <span key={name} className="chip">
-          {name} {may}
-          <button
-            type="button"
-            className="icon"
-            aria-label={`Share ${list.name} with ${name} no more`}
-            onClick={() => share(stream, list.id, name as string, "none")}
-          >
-            ×
-          </button>
-        </span>
-      ))}
+      {people.length > 0 && (
+        <ul className="people">
+          {people.map(({ name, may }) => (
+            <li key={name} className="chip">
+              <span>
+                {name} {may}
+              </span>
+              <Remove
+                label={`Share ${list.name} with ${name} no more`}
+                remove={() => share(stream, list.id, name, "none")}
+              />
+            </li>
+          ))}
+        </ul>
+      )}
       <form onSubmit={give}>
         <input
           name="name"
+          className="field"
           aria-label={`Share ${list.name} with`}
           placeholder="Share with"
           maxLength={40}
           autoComplete="off"
         />
-        <select name="role" aria-label="What they may do">
-          <option value="member">may change it</option>
-          <option value="viewer">may look</option>
+        <select name="role" className="field" aria-label="What they may do">
+          <option value="member">{IN_WORDS.member}</option>
+          <option value="viewer">{IN_WORDS.viewer}</option>
         </select>
         <button type="submit" className="button">
           Share

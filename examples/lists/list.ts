@@ -48,3 +48,12 @@ export function share(stream: Stream, id: string, name: string, role: Role): voi
     for (const item of items.all({ where: { list: id } })) on(items).update(item.id, shared);
   });
 }
+
+/** Deletes a list with all of its items. */
+export function remove(stream: Stream, id: string): void {
+  const [lists, items] = [stream.collection<List>("lists"), stream.collection<Item>("items")];
+  stream.edit((on) => {
+    for (const item of items.all({ where: { list: id } })) on(items).delete(item.id);
+    on(lists).delete(id);
+  });
+}

@@ -3,6 +3,7 @@
 import { useQuery, useStatus, useStream } from "@tapeline/react";
 import { Coming } from "../shared/coming.js";
 import { Entry } from "../shared/entry.js";
+import { UndoButtons } from "../shared/undo.js";
 import { signIn } from "./account.js";
 import { Card } from "./card.js";
 import type { Item, List } from "./list.js";
@@ -24,8 +25,9 @@ export function Lists({ me }: { me: string }) {
             Sign out
           </button>
         </p>
+        <UndoButtons stream={stream} />
       </header>
-      <Entry label="New list" placeholder="A new list, for yourself at first" button="Make" longest={100} enter={add} />
+      <Entry label="New list" placeholder="A new list, for yourself" button="Make" longest={100} enter={add} />
       <Refused stream={stream} />
       {stream && items && rows.map((list) => <Card key={list.id} me={me} list={list} stream={stream} items={items} />)}
       {isReady && rows.length === 0 && <p className="empty muted">No list is yours, and none is shared with you.</p>}

@@ -24,6 +24,7 @@ export function Entry({ label, placeholder, button, longest, enter }: Props) {
       <input
         name="text"
         aria-label={label}
+        dir="auto"
         placeholder={placeholder}
         autoComplete="off"
         maxLength={longest}

@@ -3,6 +3,7 @@
 import { useNotices } from "@tapeline/react";
 import { type ReactNode, useState } from "react";
 import type { Notice, Stream } from "tapeline";
+import { Cross } from "./cross.js";
 
 /** How many are shown; older ones make room. */
 const MOST = 3;
@@ -44,16 +45,7 @@ export function Reports({ stream, tell }: Props) {
             </button>
           )}
           <button type="button" className="icon" aria-label="Dismiss" onClick={() => drop(number)}>
-            <svg
-              viewBox="0 0 16 16"
-              fill="none"
-              stroke="currentColor"
-              strokeWidth="1.8"
-              strokeLinecap="round"
-              aria-hidden="true"
-            >
-              <path d="m4 4 8 8M12 4l-8 8" />
-            </svg>
+            <Cross />
           </button>
         </div>
       ))}

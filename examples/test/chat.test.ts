@@ -69,3 +69,27 @@ test("what is said without a network waits on the device, through a reload, and 
   await ben.page.locator(".message").filter({ hasText: "From the tunnel" }).waitFor();
   await Promise.all([ana.leave(), ben.leave()]);
 });
+
+test("who has the same name is somebody else, and what one says is in sight", async () => {
+  const ana = await enter();
+  await ana.stands("In step");
+  await ana.page.locator(".room").evaluate((room) => room.scrollTo(0, -2000));
+  await say(ana, "From the one");
+  const hers = ana.page.locator(".message").filter({ hasText: "From the one" });
+  await hers.and(ana.page.locator(".mine")).waitFor();
+  assert.equal(await ana.page.locator(".room").evaluate((room) => room.scrollTop), 0);
+
+  const ben = await enter();
+  await ben.page.evaluate(
+    (name) => {
+      localStorage.setItem("chat: me", JSON.stringify({ ...JSON.parse(localStorage["chat: me"]), name }));
+    },
+    await hers.locator("strong").textContent(),
+  );
+  await ben.page.reload();
+  await ben.page.locator(".message:not(.mine)").filter({ hasText: "From the one" }).waitFor();
+  await say(ben, "From the other");
+  await ana.page.locator(".message:not(.mine)").filter({ hasText: "From the other" }).waitFor();
+  await ana.page.locator('[aria-live="polite"]').filter({ hasText: "From the other" }).waitFor({ state: "attached" });
+  await Promise.all([ana.leave(), ben.leave()]);
+});

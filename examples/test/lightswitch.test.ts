@@ -26,6 +26,9 @@ test("a lamp switched in one browser lights in another, and both see who is ther
   await lamp(ben, true);
   await ben.page.locator(".lamp").press(" ");
   await lamp(ana, false);
+  await ben.page.locator(".lamp").blur();
+  await ben.page.keyboard.press(" ");
+  await lamp(ana, true);
 
   for (const { page } of [ana, ben]) await page.locator("#people").filter({ hasText: "2" }).waitFor();
   await ben.page

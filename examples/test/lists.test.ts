@@ -51,10 +51,10 @@ test("a list is private until it is shared, and who may look cannot change it", 
   assert.equal(await has(ana, "Ben's own").count(), 0);
   await share(ana, "Weekend", "ben 1", "may change it");
   await share(ana, "Weekend", "vera 1", "may look");
-  await has(ben, "Weekend").getByLabel("Bread").check();
+  await has(ben, "Weekend").getByRole("checkbox", { name: "Bread" }).check();
   await has(vera, "Weekend").locator("input:checked").waitFor();
   await has(ana, "Weekend").locator("input:checked").waitFor();
-  assert.equal(await has(vera, "Weekend").getByLabel("Wine").isDisabled(), true);
+  assert.equal(await has(vera, "Weekend").getByRole("checkbox", { name: "Wine" }).isDisabled(), true);
   assert.equal(await has(vera, "Weekend").getByLabel("New item of Weekend").count(), 0);
   assert.deepEqual(await barriers(ana.page), []);
   for (const person of [ana, ben, vera]) {
@@ -67,10 +67,10 @@ test("what may no longer be changed is refused, told in words, and kept until it
   const [ana, ben] = await Promise.all([signIn("ana 2"), signIn("ben 2")]);
   await make(ana, "Trip", "Tent");
   await share(ana, "Trip", "ben 2", "may change it");
-  await has(ben, "Trip").getByLabel("Tent").waitFor();
+  await has(ben, "Trip").getByRole("checkbox", { name: "Tent" }).waitFor();
   await ben.inStep();
   await ben.switchOffline();
-  await has(ben, "Trip").getByLabel("Tent").check();
+  await has(ben, "Trip").getByRole("checkbox", { name: "Tent" }).check();
   await share(ana, "Trip", "ben 2", "may look");
   await ana.inStep();
   await ben.switchOffline();
@@ -98,6 +98,38 @@ test("what is shared no more leaves the device, also of who was away", async () 
   await has(ben, "Secret").waitFor({ state: "detached" });
   await has(ben, "Party").getByText("Cake").waitFor();
   await Promise.all([ana.leave(), ben.leave()]);
+});
+
+test("an item and a whole list are deleted for all, and come back by undo", async () => {
+  const [ana, ben] = await Promise.all([signIn("ana 5"), signIn("ben 5")]);
+  await make(ana, "Lunch", "Soup", "Bread");
+  await share(ana, "Lunch", "ben 5", "may change it");
+  await has(ben, "Lunch").getByLabel("Delete Soup").click();
+  await has(ana, "Lunch").getByText("Soup").waitFor({ state: "detached" });
+  assert.equal(await has(ben, "Lunch").getByLabel("Delete the list Lunch").count(), 0, "it is not Ben's");
+  await ana.page.getByLabel("Delete the list Lunch").click();
+  await has(ben, "Lunch").waitFor({ state: "detached" });
+  await ana.page.getByRole("button", { name: "Undo" }).click();
+  await has(ben, "Lunch").getByText("Bread").waitFor();
+  assert.deepEqual(await barriers(ben.page), []);
+  await Promise.all([ana.leave(), ben.leave()]);
+});
+
+test("long words stay within the page", async () => {
+  const ana = await signIn("x".repeat(40));
+  await ana.page.setViewportSize({ width: 390, height: 844 });
+  const long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft";
+  await make(ana, long, long);
+  await share(ana, long, "y".repeat(40), "may look");
+  await has(ana, long).locator(".chip").waitFor();
+  assert.equal(await ana.page.evaluate(() => document.documentElement.scrollWidth), 390);
+  const cut = await ana.page
+    .locator("h2, .list span, .muted")
+    .evaluateAll((all) =>
+      all.filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.textContent),
+    );
+  assert.deepEqual(cut, []);
+  await ana.leave();
 });
 
 test("who signs in on the same device sees nothing of who was there before", async () => {

@@ -21,7 +21,7 @@ after(async () => {
 
 const open = (options?: BrowserContextOptions) => Person.open(browser, `${demo.url}/todo/`, options);
 const titles = ({ page }: Person) =>
-  page.locator(".task .text").evaluateAll((all) => all.map((one) => (one as HTMLInputElement).value));
+  page.locator(".task .name").evaluateAll((all) => all.map((one) => (one as HTMLTextAreaElement).value));
 
 async function add(person: Person, ...tasks: string[]): Promise<void> {
   for (const task of tasks) {
@@ -33,7 +33,7 @@ async function add(person: Person, ...tasks: string[]): Promise<void> {
 /** Waits until somebody sees just these tasks, in this order. */
 async function sees(person: Person, ...tasks: string[]): Promise<void> {
   const seen = (tasks: string[]) => {
-    const all = [...document.querySelectorAll<HTMLInputElement>(".task .text")].map((one) => one.value);
+    const all = [...document.querySelectorAll<HTMLTextAreaElement>(".task .name")].map((one) => one.value);
     return JSON.stringify(all) === JSON.stringify(tasks);
   };
   await person.page.waitForFunction(seen, tasks).catch(async (error) => {
@@ -46,8 +46,8 @@ test("everything done to a task in one browser shows in another", async () => {
   await add(ana, "Milk", "Bread", "Salt");
   await sees(ben, "Milk", "Bread", "Salt");
 
-  await ben.page.locator(".text").nth(1).fill("Rye bread");
-  await ben.page.locator(".text").nth(1).press("Enter");
+  await ben.page.locator(".name").nth(1).fill("Rye bread");
+  await ben.page.locator(".name").nth(1).press("Enter");
   await ben.page.getByLabel("Milk is done").check();
   await ben.page.getByLabel("Colour of Salt").selectOption("blue");
   await sees(ana, "Milk", "Rye bread", "Salt");
@@ -71,15 +71,76 @@ test("tasks are put in order by keyboard and by mouse", async () => {
   const focused = await ana.page.evaluate(() => document.activeElement?.getAttribute("aria-label"));
   assert.match(focused ?? "", /^Move four/);
 
-  const handle = await ana.page.locator(".handle").nth(2).boundingBox();
   const first = await ana.page.locator(".task").nth(0).boundingBox();
-  assert(handle && first);
-  await ana.page.mouse.move(handle.x + 8, handle.y + 20);
-  await ana.page.mouse.down();
-  await ana.page.mouse.move(handle.x + 8, first.y + 6, { steps: 8 });
+  await drag(ana, 2, (first?.y ?? 0) + 6);
+  // Its row is shifted with the next frame.
+  await ana.page.waitForFunction(() => document.querySelectorAll<HTMLElement>(".task")[0]?.style.translate);
   await ana.page.mouse.up();
   await sees(ana, "four", "one", "two", "three");
   await sees(ben, "four", "one", "two", "three");
+});
+
+/** Takes hold of a row, and moves over to another, or beyond. */
+async function drag({ page }: Person, from: number, y: number): Promise<void> {
+  const handle = await page.locator(".handle").nth(from).boundingBox();
+  assert(handle);
+  await page.mouse.move(handle.x + 8, handle.y + 20);
+  await page.mouse.down();
+  await page.mouse.move(handle.x + 8, y, { steps: 8 });
+}
+
+test("a row that is dragged is put back by Escape, and takes the page along where the list is longer", async () => {
+  const ana = await open();
+  await add(ana, "one", "two", "three");
+  await drag(ana, 0, 2000);
+  await ana.page.locator(".dragged").waitFor();
+  await ana.page.keyboard.press("Escape");
+  await ana.page.mouse.up();
+  await ana.page.locator(".dragged").waitFor({ state: "detached" });
+  await sees(ana, "one", "two", "three");
+
+  const rest = Array.from({ length: 30 }, (_, number) => `task ${number}`);
+  await add(ana, ...rest);
+  await ana.page.evaluate(() => scrollTo(0, 0));
+  await drag(ana, 0, (ana.page.viewportSize()?.height ?? 0) - 10);
+  await ana.page.waitForFunction(() => scrollY > 1200);
+  await ana.page.mouse.up();
+  await ana.page.waitForFunction(() => document.querySelector<HTMLTextAreaElement>(".task .name")?.value === "two");
+  assert((await titles(ana)).indexOf("one") > 20);
+  assert.deepEqual(ana.troubles, []);
+});
+
+test("one task is deleted by a double click, and the keyboard goes on with the next", async () => {
+  const ana = await open();
+  await add(ana, "one", "two", "three", "four");
+  await ana.page.getByLabel("Delete two").dblclick();
+  await sees(ana, "one", "three", "four");
+  await ana.page.getByLabel("Delete three").press("Enter");
+  await ana.page.locator('[aria-label="Delete four"]:focus').waitFor();
+  await ana.page.keyboard.press("Enter");
+  await ana.page.locator('[aria-label="Delete one"]:focus').waitFor();
+  await sees(ana, "one");
+});
+
+test("a title is shown whole, in one's own direction, and not saved by the keys that compose its letters", async () => {
+  const ana = await open({ viewport: { width: 390, height: 844 } });
+  const long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft";
+  await add(ana, long, "שלום עולם");
+  const [first, second] = [ana.page.locator(".task .name").nth(0), ana.page.locator(".task .name").nth(1)];
+  assert(
+    await first.evaluate((name) => name.scrollWidth <= name.clientWidth && name.scrollHeight <= name.clientHeight),
+  );
+  assert.equal(await second.evaluate((name) => name.matches(":dir(rtl)")), true);
+  await second.focus();
+  const press = (key: string) =>
+    second.evaluate((name, key) => {
+      name.dispatchEvent(new KeyboardEvent("keydown", { key, isComposing: true, bubbles: true, cancelable: true }));
+      return document.activeElement === name;
+    }, key);
+  assert.equal(await press("Enter"), true);
+  await second.fill("one\nline");
+  await second.press("Enter");
+  await sees(ana, long, "one line");
 });
 
 test("what is done offline is kept through a reload, and arrives once, in order", async () => {
@@ -151,7 +212,7 @@ async function apart(...tasks: string[]): Promise<[ana: Person, ben: Person]> {
 }
 
 async function retitle({ page }: Person, from: string, to: string): Promise<void> {
-  const title = page.locator(`.task:has([aria-label="Delete ${from}"]) .text`);
+  const title = page.locator(`.task:has([aria-label="Delete ${from}"]) .name`);
   await title.fill(to);
   await title.press("Enter");
 }

@@ -1,7 +1,9 @@
 /** One task. It renders again only when it changed itself. */
 
-import { type KeyboardEvent, memo, type PointerEvent, useState } from "react";
+import { type KeyboardEvent, memo, type PointerEvent } from "react";
 import type { Row } from "tapeline";
+import { Remove } from "../shared/remove.js";
+import { Title } from "../shared/title.js";
 import { Ask, type Choice } from "./ask.js";
 import { type Colour, colours, type Task } from "./task.js";
 
@@ -76,44 +78,8 @@ export const Item = memo(function Item({ task, place, pending, choices, change, 
           <option key={name}>{name}</option>
         ))}
       </select>
-      <button className="remove" type="button" aria-label={`Delete ${title}`} onClick={() => remove(id)}>
-        <svg
-          viewBox="0 0 16 16"
-          fill="none"
-          stroke="currentColor"
-          strokeWidth="1.8"
-          strokeLinecap="round"
-          aria-hidden="true"
-        >
-          <path d="m4 4 8 8M12 4l-8 8" />
-        </svg>
-      </button>
+      <Remove label={`Delete ${title}`} remove={() => remove(id)} />
       {choices && <Ask choices={choices} keep={({ title, by }) => keep(id, title, by)} />}
     </li>
   );
 });
-
-/** A title that is edited in place: Enter or leaving saves, Escape does not. */
-function Title({ title, save }: { title: string; save(title: string): void }) {
-  const [draft, setDraft] = useState<string>();
-  const finish = () => {
-    const text = draft?.trim();
-    if (text && text !== title) save(text);
-    setDraft(undefined);
-  };
-  return (
-    <input
-      className="text"
-      aria-label="Title"
-      maxLength={500}
-      data-saved={title}
-      value={draft ?? title}
-      onChange={(event) => setDraft(event.target.value)}
-      onBlur={finish}
-      onKeyDown={(event) => {
-        if (event.key === "Escape") setDraft(undefined);
-        if (event.key === "Enter") event.currentTarget.blur();
-      }}
-    />
-  );
-}

@@ -24,17 +24,9 @@ export function List() {
   const [marked, mark] = useMarks(list, "todo");
   const [said, say] = useState("");
   const people = usePeople(list);
-  const { tasks, rows, add, change, keep, remove, clear, move, error } = useTasks(list, people, mark);
+  const { tasks, rows, add, change, keep, remove, clear, move, error } = useTasks(list, people, mark, say);
   const titleOf = useTitles(rows);
-  const moveAndSay = useCallback(
-    (id: string, to: number) => {
-      if (to < 0 || to >= rows.length) return;
-      move(id, to);
-      say(`Moved to place ${to + 1} of ${rows.length}`);
-    },
-    [move, rows.length],
-  );
-  const reorder = useReorder(rows, moveAndSay);
+  const reorder = useReorder(rows, move);
 
   /** A row without conflicts gets the same each time. */
   const choices = (task: Row<Task>) => {
@@ -70,7 +62,7 @@ export function List() {
               keep={keep}
               remove={remove}
               grab={reorder.grab}
-              move={moveAndSay}
+              move={move}
             />
           ))}
         </ul>
@@ -90,7 +82,7 @@ export function List() {
           defaultValue={people.name}
           maxLength={40}
           onBlur={(event) => people.rename(event.target.value.trim())}
-          onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+          onKeyDown={(event) => event.key === "Enter" && !event.nativeEvent.isComposing && event.currentTarget.blur()}
         />
       </label>
       <Coming stream={list} />

@@ -6,7 +6,12 @@ import { type On, positionBetween, type Stream } from "tapeline";
 import type { People } from "./people.js";
 import type { Task } from "./task.js";
 
-export function useTasks(list: Stream | undefined, { introduce }: People, mark: (id: string | undefined) => void) {
+export function useTasks(
+  list: Stream | undefined,
+  { introduce }: People,
+  mark: (id: string | undefined) => void,
+  say: (words: string) => void,
+) {
   const tasks = list?.collection<Task>("tasks");
   const rows = useQuery(tasks, { orderBy: "position" });
 
@@ -59,10 +64,12 @@ export function useTasks(list: Stream | undefined, { introduce }: People, mark: 
   /** A row gets a position between its new neighbours: one small edit, whatever the length of the list. */
   const move = useCallback(
     (id: string, to: number) => {
-      const others = rows.filter((row) => row.id !== id);
+      const others = (tasks?.all({ orderBy: "position" }) ?? []).filter((row) => row.id !== id);
+      if (to < 0 || to > others.length) return;
       change(id, { position: positionBetween(others[to - 1]?.position, others[to]?.position) });
+      say(`Moved to place ${to + 1} of ${others.length + 1}`);
     },
-    [rows, change],
+    [tasks, change, say],
   );
   return { tasks, rows, add, change, keep, remove, clear, move, error };
 }

@@ -21,6 +21,7 @@ export function useMutation<A extends unknown[], R>(edit: (...values: A) => R): 
     try {
       const answer = newest.current(...values);
       setError(undefined);
+      if (answer instanceof Promise) answer.catch(setError);
       return answer;
     } catch (error) {
       setError(error);

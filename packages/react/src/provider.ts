@@ -1,6 +1,16 @@
 /** One Tapeline for a tree of components: opened with it and closed with it, or given from outside. */
 
-import { createContext, createElement, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
+import {
+  createContext,
+  createElement,
+  type ReactNode,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { type Options, type Stream, Tapeline, type Untyped } from "tapeline";
 import { keyOf } from "./key.js";
 
@@ -18,25 +28,32 @@ export function TapelineProvider({ options, db, children }: TapelineProviderProp
   return createElement(Context.Provider, { value: db ?? opened }, children);
 }
 
-/** The Tapeline of this tree; `undefined` until it is open, and on a server. */
+/** The Tapeline of this tree; `undefined` until it is open, on a server, and while what that rendered is taken over. */
 export function useTapeline(): Tapeline | undefined {
-  return useContext(Context);
+  const db = useContext(Context);
+  return useSyncExternalStore(
+    never,
+    () => db,
+    () => undefined,
+  );
 }
 
-/** A stream of this tree's Tapeline. */
+const never = () => () => {};
+
+/** A stream of this tree's Tapeline; `undefined` without a name, too. */
 export function useStream<Collections extends { [Name in keyof Collections]: object } = Untyped>(
-  name: string,
+  name: string | undefined,
 ): Stream<Collections> | undefined {
   const db = useTapeline();
-  return useMemo(() => (typeof window === "undefined" ? undefined : db?.stream<Collections>(name)), [db, name]);
+  return useMemo(() => (name === undefined ? undefined : db?.stream<Collections>(name)), [db, name]);
 }
 
 /** A part of a stream: of it comes what hooks ask for, for as long as they do. */
 export function usePart<Collections extends { [Name in keyof Collections]: object } = Untyped>(
-  name: string,
+  name: string | undefined,
 ): Stream<Collections> | undefined {
   const db = useTapeline();
-  return useMemo(() => (typeof window === "undefined" ? undefined : db?.part<Collections>(name)), [db, name]);
+  return useMemo(() => (name === undefined ? undefined : db?.part<Collections>(name)), [db, name]);
 }
 
 interface Opening {
@@ -69,11 +86,13 @@ function useOpened(options: Options | undefined): Tapeline | undefined {
       // StrictMode shows the tree again at once: that is no reason to open anew.
       queueMicrotask(() => {
         mine.users--;
-        if (mine.users === 0)
-          mine.db.then(
-            (db) => db.close(),
-            () => {},
-          );
+        if (mine.users > 0) return;
+        // One that is hidden, and not gone, opens anew when it is shown again.
+        setOpened(undefined);
+        mine.db.then(
+          (db) => db.close(),
+          () => {},
+        );
       });
     };
   }, [key]);

@@ -1,8 +1,9 @@
 /** Live queries: rows that render again when, and only when, they changed. */
 
-import { useMemo } from "react";
+import { type RefObject, useEffect, useMemo, useRef } from "react";
 import type { Collection, Query, Row } from "tapeline";
 import { keyOf } from "./key.js";
+import { areSame, keeper } from "./rows.js";
 import { share, useShared } from "./shared.js";
 
 const NONE: readonly never[] = Object.freeze([]);
@@ -14,17 +15,23 @@ export function useQuery<T extends object>(
   query: Query<T> = {},
 ): readonly Row<T>[] {
   const key = keyOf(query);
-  const rows = useMemo(
+  const last = useRef<readonly Row<T>[]>(NONE);
+  const shared = useMemo(
     () =>
       collection &&
-      share<readonly Row<T>[]>(collection, `rows ${key}`, () => ({
-        read: () => collection.all(query),
-        watch: (changed) => collection.watch(query, changed),
-        same: areSame,
-      })),
+      share<readonly Row<T>[]>(collection, `rows ${key}`, () => {
+        const keep = keeper(collection, last.current);
+        return {
+          read: () => keep(collection.all(query)),
+          watch: (changed) => collection.watch(query, (rows) => changed(keep(rows))),
+          same: Object.is,
+        };
+      }),
     [collection, key],
   );
-  return useShared(rows, NONE);
+  const rows = useShared(shared, NONE);
+  useKept(last, rows);
+  return rows;
 }
 
 /** What a query finds of a part of a stream. */
@@ -44,27 +51,44 @@ export function useHeld<T extends object>(
   { suspend = false } = {},
 ): Found<T> {
   const key = keyOf(query);
-  const found = useMemo(
+  const last = useRef<readonly Row<T>[]>(NONE);
+  const shared = useMemo(
     () =>
       collection &&
-      share<Found<T>>(collection, `held ${key}`, () => ({
-        read: () => ({ rows: collection.all(query), isReady: false }),
-        watch: (changed) => hold(collection, query, changed),
-        same: (one, other) => one.isReady === other.isReady && areSame(one.rows, other.rows),
-      })),
+      share<Found<T>>(collection, `held ${key}`, () => {
+        const keep = keeper(collection, last.current);
+        const found = (rows: readonly Row<T>[], isReady: boolean) => ({ rows: keep(rows), isReady });
+        return {
+          read: () => found(collection.all(query), false),
+          watch: (changed) => hold(collection, query, (rows, isReady) => changed(found(rows, isReady))),
+          same: (one, other) => one.isReady === other.isReady && one.rows === other.rows,
+        };
+      }),
     [collection, key],
   );
-  const value = useShared(found, NOTHING);
-  if (suspend && found && !value.isReady) throw found.until(({ isReady }) => isReady);
-  return value;
+  const found = useShared(shared, NOTHING);
+  useKept(last, found.rows);
+  if (suspend && shared && !found.isReady) throw shared.until(({ isReady }) => isReady);
+  return found;
 }
 
-function hold<T extends object>(collection: Collection<T>, query: Query<T>, changed: (found: Found<T>) => void) {
+/** Remembers what is shown: of it stays what the next query finds too. */
+function useKept<T>(last: RefObject<T>, now: T): void {
+  useEffect(() => {
+    last.current = now;
+  });
+}
+
+function hold<T extends object>(
+  collection: Collection<T>,
+  query: Query<T>,
+  changed: (rows: readonly Row<T>[], isReady: boolean) => void,
+) {
   const held = collection.hold(query);
-  const stop = collection.watch(query, (rows) => changed({ rows, isReady: held.isReady }));
+  const stop = collection.watch(query, (rows) => changed(rows, held.isReady));
   // Closed before it is ready, it never will be.
   held.ready().then(
-    () => changed({ rows: held.rows(), isReady: true }),
+    () => changed(held.rows(), true),
     () => {},
   );
   return () => {
@@ -83,12 +107,8 @@ export function useObject<T extends object>(
     return share<Row<T> | undefined>(collection, `object ${id}`, () => ({
       read: () => collection.get(id),
       watch: (changed) => collection.watchOne(id, changed),
-      same: Object.is,
+      same: (one, other) => areSame(collection, one, other),
     }));
   }, [collection, id]);
   return useShared(object, undefined);
-}
-
-function areSame(one: readonly unknown[], other: readonly unknown[]): boolean {
-  return one.length === other.length && one.every((row, place) => row === other[place]);
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -72,7 +72,9 @@ for (const name of Object.keys(scenarios)) {
 /** A server of its own. Answers its address. */
 async function serve(): Promise<string> {
   const { TAPELINE = "target/debug/tapeline" } = process.env;
-  const started = spawn(TAPELINE, ["serve", "--json", "--listen", "127.0.0.1:0", "--data", data], {
+  const schema = join(data, "schema.toml");
+  writeFileSync(schema, '[collections.tasks.fields]\ntitle = "ask"\n');
+  const started = spawn(TAPELINE, ["serve", "--json", "--listen", "127.0.0.1:0", "--data", data, "--schema", schema], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   tapeline = started;

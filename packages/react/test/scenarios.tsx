@@ -16,7 +16,7 @@ import {
   useTapeline,
   useUndo,
 } from "@tapeline/react";
-import { memo, type ReactNode, StrictMode, Suspense, startTransition, useEffect, useState } from "react";
+import { Activity, memo, type ReactNode, StrictMode, Suspense, startTransition, useEffect, useState } from "react";
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 import { Collection, type Row, Tapeline } from "tapeline";
 
@@ -113,6 +113,7 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     await until("both are there", () => place.textContent === "AleBread");
     // What was read to be shown first is watched from the commit on.
     await db.stream(stream).synced();
+    same("renderings of each, though it was read to be shown and then watched", [counts.a, counts.b], [1, 1]);
     const before = { ...counts };
     tasks.update("b", { title: "Butter" });
     await until("it changed", () => place.textContent === "AleButter");
@@ -127,6 +128,57 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     same("renderings of a list that nothing concerned", counts.list, (before.list ?? 0) + 1);
     root.unmount();
     await db.close();
+  },
+
+  async "of another query, and of a longer window, only what is new renders"(server) {
+    const [whole, db] = [await open(server), await open(server)];
+    const tasks = tasksOf(whole);
+    for (const id of ["a", "b", "c", "d"]) tasks.insert({ id, title: id, done: id === "b" });
+    await whole.stream(stream).synced();
+    const counts: Record<string, number> = {};
+    const Item = memo(({ task }: { task: Row<Task> }) => {
+      counts[task.id] = (counts[task.id] ?? 0) + 1;
+      return <li>{task.title}</li>;
+    });
+    const List = ({ limit, done }: { limit: number; done?: boolean }) => {
+      const held = usePart(stream)?.collection<Task>("tasks");
+      const { rows } = useHeld(held, { orderBy: "id", limit });
+      const found = useQuery(held, done === undefined ? { orderBy: "id", limit } : { where: { done }, orderBy: "id" });
+      const items = (of: readonly Row<Task>[]) => of.map((task) => <Item key={task.id} task={task} />);
+      return [<ul key="held">{items(rows)}</ul>, <ul key="found">{items(found)}</ul>];
+    };
+    const tree = (list: ReactNode) => <TapelineProvider db={db}>{list}</TapelineProvider>;
+    const { root, place } = show(tree(<List limit={2} />));
+    await until("two are here", () => place.textContent === "abab");
+    await db.part(stream).synced();
+    same("renderings", counts, { a: 2, b: 2 });
+    root.render(tree(<List limit={4} done={true} />));
+    await until("all are here", () => place.textContent === "abcdb");
+    await db.part(stream).synced();
+    same("renderings with the longer window and the other query", counts, { a: 2, b: 2, c: 1, d: 1 });
+    root.unmount();
+    await Promise.all([whole.close(), db.close()]);
+  },
+
+  async "a row on which a conflict stands renders again, though it has the same fields"(server) {
+    const [ana, ben] = await Promise.all([open(server), open(server)]);
+    const tasks = tasksOf(ana);
+    const id = tasks.insert({ title: "Milk", done: false });
+    await ana.stream(stream).synced();
+    const Choices = ({ task }: { task: Row<Task> | undefined }) => (
+      <i>{[task?.title, ...tasks.conflicts(task ?? id).map(({ value }) => value)].join(" or ")} </i>
+    );
+    const Both = () => [useQuery(tasks)[0], useObject(tasks, id)].map((task, at) => <Choices key={at} task={task} />);
+    const { root, place } = show(<Both />);
+    await until("Ben has it", () => tasksOf(ben).get(id) !== undefined);
+    ben.goOffline();
+    tasksOf(ben).update(id, { title: "Soy milk" });
+    tasks.update(id, { title: "Oat milk" });
+    await ana.stream(stream).synced();
+    ben.goOnline();
+    await until("both stand there", () => place.textContent === "Oat milk or Soy milk ".repeat(2));
+    root.unmount();
+    await Promise.all([ana.close(), ben.close()]);
   },
 
   async "of a part comes what is asked for, with a placeholder until all of it is here"(server) {
@@ -267,6 +319,50 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     Tapeline.open = open;
   },
 
+  async "a tree that is hidden is closed, and opens anew when it is shown again"(server) {
+    const provided = { options: { server, name: "hidden", storage: "memory" } } satisfies TapelineProviderProps;
+    const tree = (mode: "visible" | "hidden") => (
+      <StrictMode>
+        <Activity mode={mode}>
+          <Page {...provided} />
+        </Activity>
+      </StrictMode>
+    );
+    const { root, place } = show(tree("visible"));
+    const button = () => place.querySelector("button");
+    await until("it is open", () => button() !== null);
+    root.render(tree("hidden"));
+    await until("it is closed", () => button() === null);
+    root.render(tree("visible"));
+    await until("it is open again", () => button() !== null);
+    button()?.click();
+    await until("it has a row", () => place.querySelectorAll("li").length === 1);
+    root.unmount();
+  },
+
+  async "a stream without a name is none, and one that was closed is left without a word"(server) {
+    const db = await open(server);
+    const App = ({ name }: { name?: string }) => {
+      const home = useStream(name);
+      const [, say] = usePresence<{ name: string }>(usePart(name));
+      useEffect(() => say({ name: "Ana" }), [say]);
+      return <p>{useStatus(home)?.connection.state ?? "no stream"}</p>;
+    };
+    const tree = (name?: string) => (
+      <StrictMode>
+        <TapelineProvider db={db}>
+          <App {...(name && { name })} />
+        </TapelineProvider>
+      </StrictMode>
+    );
+    const { root, place } = show(tree());
+    await until("it has none", () => place.textContent === "no stream");
+    root.render(tree(stream));
+    await until("it has one", () => place.textContent === "connected");
+    await db.close();
+    root.unmount();
+  },
+
   async "a slow rendering shows one state, not two"(server) {
     const db = await open(server);
     const tasks = tasksOf(db);
@@ -333,6 +429,7 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
       const { run, error } = useMutation((title: unknown) =>
         tasksOf(db).insert({ title: title as string, done: false }),
       );
+      const later = useMutation(async () => Promise.reject(new RangeError("it was too late")));
       runs.add(run);
       return (
         <>
@@ -342,10 +439,14 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
           <button type="button" onClick={() => run("right")}>
             right
           </button>
-          <p>{error instanceof Error ? error.name : "fine"}</p>
+          <button type="button" onClick={() => later.run()}>
+            later
+          </button>
+          <p>{nameOf(error) ?? nameOf(later.error) ?? "fine"}</p>
         </>
       );
     };
+    const nameOf = (error: unknown) => (error instanceof Error ? error.name : undefined);
     const { root, place } = show(<App />);
     const says = (words: string) => until(words, () => place.querySelector("p")?.textContent === words);
     await says("fine");
@@ -353,6 +454,8 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     await says("TapelineError");
     place.querySelectorAll("button")[1]?.click();
     await says("fine");
+    place.querySelectorAll("button")[2]?.click();
+    await says("RangeError");
     same("functions to run", runs.size, 1);
     same("rows", tasksOf(db).count(), 1);
     root.unmount();
@@ -376,6 +479,10 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     await until("Ben sees Ana", () => other.place.textContent === "Ana");
     other.root.render(<Here db={ben} name="Benno" />);
     await until("Ana sees Benno", () => one.place.textContent === "Benno");
+    const typing = show(<Here db={ben} name="Benno, who types" />);
+    await until("Ana sees him type", () => one.place.textContent === "Benno, who types");
+    typing.root.unmount();
+    await until("Ana sees Benno again", () => one.place.textContent === "Benno");
     other.root.unmount();
     await until("Ana sees nobody", () => one.place.textContent === "");
     one.root.unmount();
@@ -432,16 +539,20 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     const words: unknown[] = [];
     const { error } = console;
     console.error = (...said) => words.push(said);
-    const place = document.body.appendChild(document.createElement("div"));
-    place.innerHTML = (document.getElementById("from-server") as HTMLTemplateElement).innerHTML;
-    const options = { options: { server, name: "hydrated", storage: "memory" } } satisfies TapelineProviderProps;
-    const root = hydrateRoot(place, <Page {...options} />);
-    await until("it is open", () => place.querySelector("button") !== null);
-    place.querySelector("button")?.click();
-    await until("it has a row", () => place.querySelectorAll("li").length === 1);
+    const db = await open(server);
+    const options = { server, name: "hydrated", storage: "memory" } as const;
+    for (const provided of [{ options }, { db }] satisfies TapelineProviderProps[]) {
+      const place = document.body.appendChild(document.createElement("div"));
+      place.innerHTML = (document.getElementById("from-server") as HTMLTemplateElement).innerHTML;
+      const root = hydrateRoot(place, <Page {...provided} />, { onRecoverableError: (error) => words.push(error) });
+      await until("it is open", () => place.querySelector("button") !== null);
+      place.querySelector("button")?.click();
+      await until("it has a row", () => place.querySelectorAll("li").length === 1);
+      root.unmount();
+    }
     same("what React had to say", words.map(String), []);
     console.error = error;
-    root.unmount();
+    await db.close();
   },
 };
 
