@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,23 @@ use tapeline_core::objects::Objects;
 use tapeline_log::embedded::{Embedded, OpenError, verify};
 use tapeline_log::suite::{Writer, append, start_append, wait};
 use tapeline_log::{Append, AppendError, EventLog, StateStore};
+
+/// A child of this process has all of its files open for a moment, until it becomes another program.
+#[test]
+fn a_directory_is_free_once_it_is_dropped_whatever_is_started_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                Command::new("true").status().unwrap();
+            }
+        });
+        let opened: Result<(), _> = (0..300).try_for_each(|_| Embedded::open(directory.path()).map(drop));
+        done.store(true, Ordering::Relaxed);
+        opened.unwrap();
+    });
+}
 
 #[test]
 fn a_directory_is_open_once() {

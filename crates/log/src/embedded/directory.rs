@@ -34,7 +34,14 @@ const FORMAT_WORDS: &str = "tapeline log ";
 /// A directory that is ours while this lives.
 pub(super) struct Directory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Directory {
+    /// Closing the file alone leaves it locked for as long as a child that is being started has it open.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Directory {
@@ -93,7 +100,7 @@ impl Directory {
             _ => error,
         })?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK))?;
-        Ok(Self { path: path.to_owned(), _lock: locked(lock, path)? })
+        Ok(Self { path: path.to_owned(), lock: locked(lock, path)? })
     }
 
     /// Makes the parts that are not there yet, where nothing was lost.
@@ -142,7 +149,7 @@ impl Directory {
             io::ErrorKind::NotFound => no_log(),
             _ => error.into(),
         })?;
-        let directory = Self { path: path.to_owned(), _lock: locked(lock, path)? };
+        let directory = Self { path: path.to_owned(), lock: locked(lock, path)? };
         directory.check_parts()?.ok_or_else(no_log)?;
         Ok(directory)
     }
