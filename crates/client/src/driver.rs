@@ -164,6 +164,12 @@ impl Driver {
     }
 }
 
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.hub.abandon();
+    }
+}
+
 fn channel_of(frame: &ServerFrame) -> Option<Channel> {
     match frame {
         ServerFrame::Opened(opened) => Some(opened.channel),

@@ -105,7 +105,8 @@ impl Moment {
         let all = |name: &str| stream.collection(name).unwrap().all().into_iter();
         let objects = |name: &str| all(name).map(|(id, object)| (id, object.to_value())).collect::<Vec<_>>();
         let names = stream.collections().into_iter().map(|name| name.to_string());
-        let shown = names.map(|name| (name.clone(), objects(&name))).filter(|(_, objects)| !objects.is_empty()).collect();
+        let shown =
+            names.map(|name| (name.clone(), objects(&name))).filter(|(_, objects)| !objects.is_empty()).collect();
         let moment = Self { played: before.played, digest: stream.digest(), shown };
         let after = stream.status().replica;
         (before.pending == 0 && after.pending == 0 && before.played == after.played).then_some(moment)
