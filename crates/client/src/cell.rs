@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -40,7 +40,8 @@ pub(crate) struct Cell {
     stored: watch::Sender<EditId>,
     turned: watch::Sender<()>,
     peers: watch::Sender<()>,
-    notices: broadcast::Sender<Notice>,
+    /// There once somebody listens: it has room for all of them from the start.
+    notices: OnceLock<broadcast::Sender<Notice>>,
     connection: watch::Receiver<Connection>,
 }
 
@@ -71,7 +72,7 @@ impl Cell {
             stored: watch::Sender::new(replica.stored_through()),
             turned: watch::Sender::new(()),
             peers: watch::Sender::new(()),
-            notices: broadcast::Sender::new(NOTICES),
+            notices: OnceLock::new(),
             connection,
             inner: Mutex::new(Inner {
                 replica,
@@ -214,7 +215,7 @@ impl Cell {
     }
 
     pub(crate) fn notices(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
+        self.notices.get_or_init(|| broadcast::Sender::new(NOTICES)).subscribe()
     }
 
     pub(crate) fn stored_through(&self) -> watch::Receiver<EditId> {
@@ -342,7 +343,9 @@ impl Cell {
                 _ => {}
             }
             // Where nobody listens, the receipts and the status still say it.
-            self.notices.send(notice).unwrap_or_default();
+            if let Some(listeners) = self.notices.get() {
+                listeners.send(notice).unwrap_or_default();
+            }
         }
         if inner.replica.take_peers_changed() {
             self.peers.send_replace(());
