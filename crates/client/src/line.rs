@@ -121,6 +121,13 @@ impl Line {
         }
     }
 
+    /// One on which a socket is up.
+    #[cfg(test)]
+    pub(crate) fn up(socket: Socket, says: Says) -> Self {
+        let address = Address::new("ws://127.0.0.1:1", Codec::Cbor).unwrap();
+        Self { state: State::Up(socket), ..Self::new(address, Transport::Auto, says) }
+    }
+
     /// Does what is due. Answers whether a socket has gone by it.
     pub(crate) fn steer(&mut self, wish: Wish) -> bool {
         self.online = wish.online;
@@ -349,12 +356,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_newer_token_is_shown_however_much_waits_before_it() {
-        let address = Address::new("ws://127.0.0.1:1", Codec::Cbor).unwrap();
         let tokens = Some(Tokens::new(|| std::future::ready("newer".to_owned())));
-        let mut line = Line::new(address, Transport::Auto, Says { tokens, schema: None });
         let (socket, Queues { mut to_say, heard: _heard }) = Socket::new();
         while socket.outgoing.try_send(ClientFrame::Ping).is_ok() {}
-        line.state = State::Up(socket);
+        let mut line = Line::up(socket, Says { tokens, schema: None });
         line.renew_in_time(Some(Millis(0)));
         let shown = async {
             loop {
