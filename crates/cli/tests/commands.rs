@@ -106,7 +106,7 @@ fn a_place_past_the_end_is_none_to_go_on_from() {
         let output = server.run(arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(4), "{arguments:?}: {errors}");
-        assert!(errors.contains("there are 2") || errors.contains("none"), "{arguments:?}: {errors}");
+        assert!(errors.contains("2 events") || errors.contains("none"), "{arguments:?}: {errors}");
     }
 }
 

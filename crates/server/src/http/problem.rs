@@ -91,7 +91,7 @@ impl Problem {
 
     pub(crate) fn past_the_head(from: Seq, head: Seq) -> Self {
         let detail = format!(
-            "you ask for what comes after {from} events, and there are {head}: this is not the stream you know; begin at 0"
+            "you ask for what comes after {from} events, and there are {head} events: this is not the stream you know; begin at 0"
         );
         Self::new(StatusCode::CONFLICT, "past_the_head", "Past the head of the stream", detail)
     }
