@@ -211,6 +211,19 @@ fn an_address_that_others_reach_needs_a_word() {
 }
 
 #[test]
+fn where_a_server_cannot_listen_nothing_is_made() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let address = server.url.replace("ws://", "");
+    let output = tapeline().args(["serve", "--listen", &address, "--data"]).arg(&data).output();
+    let output = output.expect("the binary runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && errors.contains("cannot be listened on"), "{errors}");
+    assert!(!data.exists(), "nothing is made");
+}
+
+#[test]
 fn settings_come_from_flag_then_environment_then_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name);

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -40,7 +40,8 @@ pub(crate) struct Cell {
     stored: watch::Sender<EditId>,
     turned: watch::Sender<()>,
     peers: watch::Sender<()>,
-    notices: broadcast::Sender<Notice>,
+    /// There once somebody listens: it has room for all of them from the start.
+    notices: OnceLock<broadcast::Sender<Notice>>,
     connection: watch::Receiver<Connection>,
 }
 
@@ -50,6 +51,8 @@ struct Inner {
     receipts: Receipts,
     watchers: Watchers,
     history: History,
+    /// How many have begun to group edits, and have yet to end.
+    groups: usize,
     /// The socket the replica was told of, by number.
     socket: Option<u64>,
 }
@@ -69,13 +72,14 @@ impl Cell {
             stored: watch::Sender::new(replica.stored_through()),
             turned: watch::Sender::new(()),
             peers: watch::Sender::new(()),
-            notices: broadcast::Sender::new(NOTICES),
+            notices: OnceLock::new(),
             connection,
             inner: Mutex::new(Inner {
                 replica,
                 receipts: Receipts::default(),
                 watchers: Watchers::default(),
                 history: History::default(),
+                groups: 0,
                 socket: None,
             }),
         }
@@ -113,8 +117,11 @@ impl Cell {
 
     /// Runs a command on what is shown, and makes the edit it asks for.
     pub(crate) fn run(self: &Arc<Self>, command: Command) -> Result<Receipt, CommandError> {
+        self.run_in(&mut self.lock(), command)
+    }
+
+    fn run_in(self: &Arc<Self>, inner: &mut Inner, command: Command) -> Result<Receipt, CommandError> {
         let known = self.registry.find(&command.name)?;
-        let inner = &mut *self.lock();
         // The edit keeps the time for when the command is run again: it is the one that the command is told.
         let (now, seed) = (chance::now(), chance::random() as u64);
         let shown = |key: &Key| inner.replica.get(key).cloned();
@@ -145,16 +152,19 @@ impl Cell {
         Ok(last.map(|edit| self.receipt(inner, edit)))
     }
 
-    /// Looks at what can be undone, or groups it.
-    pub(crate) fn with_history<R>(&self, look: impl FnOnce(&mut History) -> R) -> R {
-        look(&mut self.lock().history)
+    /// Whether there is a step to go.
+    pub(crate) fn can(&self, direction: Direction) -> bool {
+        self.lock().history.can(direction)
     }
 
-    /// The command that made a parked edit, where it is known here.
-    pub(crate) fn parked_command(&self, parked: EditId) -> Option<Command> {
-        let inner = &*self.lock();
-        let (_, parked) = inner.replica.parked().find(|(edit, _)| *edit == parked)?;
-        parked.body.command.clone().filter(|command| self.registry.find(&command.name).is_ok())
+    /// All edits are one step until what this answers is dropped; a group within another is a part of it.
+    pub(crate) fn group(&self) -> Group<'_> {
+        let inner = &mut *self.lock();
+        if inner.groups == 0 {
+            inner.history.begin_group();
+        }
+        inner.groups += 1;
+        Group(self)
     }
 
     /// Makes several edits of what was seen, with nothing coming between. Those before one that is not taken stay.
@@ -171,10 +181,33 @@ impl Cell {
         Ok(receipts)
     }
 
-    pub(crate) fn retry(self: &Arc<Self>, parked: EditId) -> Option<Result<Receipt, EditError>> {
+    /// Makes a parked edit again, and drops it where that succeeds. `None`: there is none.
+    pub(crate) fn retry(self: &Arc<Self>, parked: EditId) -> Result<Option<Receipt>, CommandError> {
         let inner = &mut *self.lock();
-        let again = inner.replica.retry(chance::now(), parked)?;
-        Some(again.map(|edit| self.receipt(inner, edit)))
+        let Some(command) = self.command_of(inner, parked) else {
+            let again = inner.replica.retry(chance::now(), parked).transpose()?;
+            return Ok(again.map(|edit| self.receipt(inner, edit)));
+        };
+        let receipt = self.run_in(inner, command)?;
+        inner.replica.discard(parked);
+        Ok(Some(receipt))
+    }
+
+    /// Makes another edit in place of a parked one, and drops that where it succeeds. `None`: there is none.
+    pub(crate) fn retry_as(self: &Arc<Self>, parked: EditId, ops: Vec<Op>) -> Result<Option<Receipt>, EditError> {
+        let inner = &mut *self.lock();
+        if !inner.replica.parked().any(|(edit, _)| edit == parked) {
+            return Ok(None);
+        }
+        let edit = inner.commit(chance::now(), ops.into())?;
+        inner.replica.discard(parked);
+        Ok(Some(self.receipt(inner, edit)))
+    }
+
+    /// The command that made a parked edit, where it is known here.
+    fn command_of(&self, inner: &Inner, parked: EditId) -> Option<Command> {
+        let (_, parked) = inner.replica.parked().find(|(edit, _)| *edit == parked)?;
+        parked.body.command.clone().filter(|command| self.registry.find(&command.name).is_ok())
     }
 
     fn receipt(self: &Arc<Self>, inner: &mut Inner, edit: EditId) -> Receipt {
@@ -186,7 +219,7 @@ impl Cell {
     }
 
     pub(crate) fn notices(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
+        self.notices.get_or_init(|| broadcast::Sender::new(NOTICES)).subscribe()
     }
 
     pub(crate) fn stored_through(&self) -> watch::Receiver<EditId> {
@@ -262,6 +295,11 @@ impl Cell {
         batch
     }
 
+    /// All that is not stored, though the driver is gone. Where somebody has panicked within, what is there is nobody's to keep.
+    pub(crate) fn flush(&self) -> Option<StoreBatch> {
+        self.inner.lock().ok()?.replica.flush_store()
+    }
+
     /// Runs the commands again whose ground has changed.
     fn run_again(&self, inner: &mut Inner) {
         while let Some(Run { edit, command, at, seed }) = inner.replica.poll_run() {
@@ -309,7 +347,9 @@ impl Cell {
                 _ => {}
             }
             // Where nobody listens, the receipts and the status still say it.
-            self.notices.send(notice).unwrap_or_default();
+            if let Some(listeners) = self.notices.get() {
+                listeners.send(notice).unwrap_or_default();
+            }
         }
         if inner.replica.take_peers_changed() {
             self.peers.send_replace(());
@@ -321,6 +361,19 @@ impl Cell {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("no caller panics inside the replica")
+    }
+}
+
+/// Edits that are one step. It ends when this is dropped, however that comes.
+pub(crate) struct Group<'a>(&'a Cell);
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        let Ok(mut inner) = self.0.inner.lock() else { return };
+        inner.groups -= 1;
+        if inner.groups == 0 {
+            inner.history.end_group();
+        }
     }
 }
 

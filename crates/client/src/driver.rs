@@ -3,10 +3,11 @@
 //! It sleeps until an edit was made, a frame came, rows became durable or a time has come; then it looks after the
 //! streams concerned, all of them in one go. However many edits were made meanwhile, they wake it once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tapeline_core::frame::{ErrorFrame, ServerFrame};
 use tapeline_core::numbers::Channel;
 use tokio::sync::mpsc::error::TrySendError;
@@ -24,15 +25,21 @@ const FRAMES_AT_ONCE: usize = 16;
 pub(crate) struct Driver {
     hub: Arc<Hub>,
     line: Line,
-    /// Streams that have more to send than the socket takes now.
-    waiting_for_room: Vec<Arc<Cell>>,
+    waiting_for_room: Waiting,
     /// Streams that were asked to pause, and when they are looked after again.
     paused: FxHashMap<Channel, Instant>,
 }
 
+/// Streams that have more to send than the socket takes now, each once: those that wait longest first.
+#[derive(Default)]
+struct Waiting {
+    cells: VecDeque<Arc<Cell>>,
+    channels: FxHashSet<Channel>,
+}
+
 impl Driver {
     pub(crate) fn new(hub: Arc<Hub>, line: Line) -> Self {
-        Self { hub, line, waiting_for_room: Vec::new(), paused: FxHashMap::default() }
+        Self { hub, line, waiting_for_room: Waiting::default(), paused: FxHashMap::default() }
     }
 
     pub(crate) async fn run(mut self) -> Result<(), StoreError> {
@@ -50,7 +57,7 @@ impl Driver {
     /// Waits until there is something to do.
     async fn wait(&mut self) {
         let alarm = self.alarm();
-        let wants_room = !self.waiting_for_room.is_empty();
+        let wants_room = !self.waiting_for_room.cells.is_empty();
         let heard = tokio::select! {
             () = self.hub.woken() => return,
             () = tokio::time::sleep_until(alarm) => return self.end_pauses(),
@@ -65,7 +72,7 @@ impl Driver {
 
     fn hear(&mut self, heard: Heard) {
         match heard {
-            Heard::Room => self.waiting_for_room.drain(..).for_each(|cell| self.hub.attend(&cell)),
+            Heard::Room => self.settle_waiting(),
             Heard::Turn => self.line_changed(),
             Heard::Frame(frame) => self.receive(*frame),
         }
@@ -85,7 +92,7 @@ impl Driver {
 
     /// There is another socket, or none: all streams must know.
     fn line_changed(&mut self) {
-        self.waiting_for_room.clear();
+        self.waiting_for_room = Waiting::default();
         self.paused.clear();
         self.hub.streams().iter().for_each(|cell| self.hub.attend(cell));
     }
@@ -104,16 +111,28 @@ impl Driver {
 
     fn settle_all(&mut self) {
         for cell in self.hub.take_attention() {
-            if let Some(batch) = cell.settle(self.line.socket_number()) {
-                self.hub.save(&cell, batch);
-            }
-            self.send(&cell);
+            self.settle(&cell);
         }
     }
 
-    /// Sends what a stream has to say, as far as the socket takes it now.
-    fn send(&mut self, cell: &Arc<Cell>) {
-        let Some(socket) = self.line.socket() else { return };
+    /// Settles those that waited for room, as long as there is some: of many that wait no others are looked at.
+    fn settle_waiting(&mut self) {
+        while let Some(cell) = self.waiting_for_room.pop()
+            && self.settle(&cell)
+        {}
+    }
+
+    /// Looks after a stream. Answers whether all that it has to say was sent.
+    fn settle(&mut self, cell: &Arc<Cell>) -> bool {
+        if let Some(batch) = cell.settle(self.line.socket_number()) {
+            self.hub.save(cell, batch);
+        }
+        self.send(cell)
+    }
+
+    /// Sends what a stream has to say, as far as the socket takes it now. Answers whether it was all.
+    fn send(&mut self, cell: &Arc<Cell>) -> bool {
+        let Some(socket) = self.line.socket() else { return true };
         loop {
             match socket.outgoing.try_reserve() {
                 Ok(room) => match cell.next_frame() {
@@ -121,8 +140,8 @@ impl Driver {
                     None => break,
                 },
                 Err(TrySendError::Full(())) => {
-                    self.waiting_for_room.push(cell.clone());
-                    return;
+                    self.waiting_for_room.push(cell);
+                    return false;
                 }
                 // The line will say so itself.
                 Err(TrySendError::Closed(())) => break,
@@ -132,6 +151,7 @@ impl Driver {
             Some(pause) => self.paused.insert(cell.channel(), Instant::now() + pause),
             None => self.paused.remove(&cell.channel()),
         };
+        true
     }
 
     fn show_connection(&self, now: Connection) {
@@ -164,6 +184,26 @@ impl Driver {
     }
 }
 
+impl Waiting {
+    fn push(&mut self, cell: &Arc<Cell>) {
+        if self.channels.insert(cell.channel()) {
+            self.cells.push_back(cell.clone());
+        }
+    }
+
+    fn pop(&mut self) -> Option<Arc<Cell>> {
+        let cell = self.cells.pop_front()?;
+        self.channels.remove(&cell.channel());
+        Some(cell)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.hub.abandon();
+    }
+}
+
 fn channel_of(frame: &ServerFrame) -> Option<Channel> {
     match frame {
         ServerFrame::Opened(opened) => Some(opened.channel),
@@ -174,5 +214,39 @@ fn channel_of(frame: &ServerFrame) -> Option<Channel> {
         ServerFrame::Presence(presence) => Some(presence.channel),
         ServerFrame::Error(ErrorFrame { channel, .. }) => *channel,
         ServerFrame::Welcome(_) | ServerFrame::Pong => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tapeline_core::name::StreamName;
+
+    use super::*;
+    use crate::checks::Checks;
+    use crate::hub::Extent;
+    use crate::line::Says;
+    use crate::socket::{Queues, Socket};
+
+    #[tokio::test]
+    async fn of_many_streams_that_wait_those_are_looked_at_for_which_there_is_room() {
+        let hub = Arc::new(Hub::new(None, true, Checks::default()));
+        let (socket, Queues { mut to_say, heard: _heard }) = Socket::new();
+        let mut driver = Driver::new(hub.clone(), Line::up(socket, Says::default()));
+        let mut looks = Vec::new();
+        for number in 0..1_000 {
+            let name = StreamName::new(format!("many/{number}")).unwrap();
+            looks.push(hub.stream(name, Extent::Whole).await.unwrap().turned());
+        }
+        driver.settle_all();
+        let (mut all_sent, mut all_looked) = (0, 0);
+        while all_sent < looks.len() {
+            looks.iter_mut().for_each(tokio::sync::watch::Receiver::mark_unchanged);
+            all_sent += std::iter::from_fn(|| to_say.try_recv().ok()).count();
+            driver.hear(Heard::Room);
+            driver.settle_all();
+            all_looked += looks.iter().filter(|look| look.has_changed().unwrap()).count();
+        }
+        // The last for which there is room is looked at again: it might have more to say.
+        assert!(all_looked < 2 * all_sent, "{all_looked} looks for {all_sent} frames");
     }
 }

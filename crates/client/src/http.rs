@@ -33,6 +33,10 @@ impl Origin {
     pub(crate) fn of(uri: &Uri, is_secure: bool) -> Option<Self> {
         let authority = HeaderValue::from_str(uri.authority()?.as_str()).ok()?;
         let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let is_plain = uri.port_u16().is_some() || uri.authority()?.as_str().ends_with(uri.host()?);
+        if host.is_empty() || !is_plain {
+            return None;
+        }
         let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
         Some(Self { host, port, is_secure, authority, path: uri.path().to_owned() })
     }

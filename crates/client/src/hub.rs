@@ -180,6 +180,17 @@ impl Hub {
         self.wake.notify_one();
     }
 
+    /// The driver is gone, in its time or with its runtime: what there is goes to the store, and nobody waits for more.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        self.end();
+        for cell in self.streams() {
+            if let Some(batch) = cell.flush() {
+                self.save(&cell, batch);
+            }
+        }
+        self.connection.send_replace(Connection::Closed);
+    }
+
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
     }
@@ -229,22 +240,21 @@ impl Shared {
         let Some(driver) = driver else {
             // Somebody else is closing it.
             crate::status::closed(&mut self.hub.connection.subscribe()).await;
-            return Ok(());
+            return self.hub.storage().borrow().clone().map_or(Ok(()), Err);
         };
         self.hub.end();
         match driver.await {
             Ok(closed) => closed,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Ok(()),
+            // Its runtime has ended. What it left to the store is written all the same.
+            Err(_) => self.hub.close_store().await,
         }
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(driver) = lock(&self.driver).take() {
-            driver.abort();
-        }
+        // The driver stores what there is, and ends by itself.
         self.hub.end();
         self.hub.connection.send_replace(Connection::Closed);
     }

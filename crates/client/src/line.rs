@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::chance;
 use crate::hub::Wish;
-use crate::socket::{Address, Socket, SocketError};
+use crate::socket::{Address, Ended, Socket, SocketError};
 use crate::status::Connection;
 use crate::transport::{Choice, End, Transport};
 
@@ -24,7 +24,7 @@ pub(crate) struct Line {
     choice: Choice,
     says: Says,
     /// Brings a newer token while the one that was shown is still good.
-    renewal: Option<Shown>,
+    renewal: Option<Renewal>,
     began: Instant,
     link: Link,
     state: State,
@@ -46,17 +46,20 @@ enum State {
 }
 
 /// An attempt to connect, with what there is to show.
-type Attempt = Pin<Box<dyn Future<Output = (Result<Socket, SocketError>, Option<String>)> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = Result<(Socket, Option<String>), SocketError>> + Send>>;
 
 /// A token that is on its way.
-type Shown = Pin<Box<dyn Future<Output = String> + Send>>;
+type Coming = Pin<Box<dyn Future<Output = String> + Send>>;
+
+/// A newer token that is shown once there is room for it.
+type Renewal = Pin<Box<dyn Future<Output = Result<(), SocketError>> + Send>>;
 
 /// How long a newer token is waited for at least: an app may have none.
 const RENEW_AFTER: Duration = Duration::from_secs(1);
 
 /// Gives tokens, each newer than the last.
 #[derive(Clone)]
-pub(crate) struct Tokens(Arc<dyn Fn() -> Shown + Send + Sync>);
+pub(crate) struct Tokens(Arc<dyn Fn() -> Coming + Send + Sync>);
 
 impl Tokens {
     pub(crate) fn new<T>(newest: impl Fn() -> T + Send + Sync + 'static) -> Self
@@ -66,8 +69,11 @@ impl Tokens {
         Self(Arc::new(move || Box::pin(newest())))
     }
 
-    fn newest(&self) -> Shown {
-        (self.0)()
+    /// The newest. Where the app's own code breaks, that is a failed attempt and not the end of the client.
+    async fn newest(self) -> Result<String, SocketError> {
+        let coming = tokio::spawn(async move { (self.0)().await });
+        let _ended = Ended::with(&coming);
+        coming.await.map_err(|error| SocketError::NoToken(error.to_string().into()))
     }
 }
 
@@ -115,6 +121,13 @@ impl Line {
         }
     }
 
+    /// One on which a socket is up.
+    #[cfg(test)]
+    pub(crate) fn up(socket: Socket, says: Says) -> Self {
+        let address = Address::new("ws://127.0.0.1:1", Codec::Cbor).unwrap();
+        Self { state: State::Up(socket), ..Self::new(address, Transport::Auto, says) }
+    }
+
     /// Does what is due. Answers whether a socket has gone by it.
     pub(crate) fn steer(&mut self, wish: Wish) -> bool {
         self.online = wish.online;
@@ -133,13 +146,14 @@ impl Line {
         match self.link.poll(self.now()) {
             LinkAction::Connect => {
                 let attempt = Socket::connect(self.address.clone(), self.choice.next(self.now()));
-                let token = self.says.tokens.as_ref().map(Tokens::newest);
+                let tokens = self.says.tokens.clone();
                 self.state = State::Connecting(Box::pin(async move {
-                    let socket = attempt.await;
-                    match (token, &socket) {
-                        (Some(token), Ok(_)) => (socket, Some(token.await)),
-                        _ => (socket, None),
-                    }
+                    let socket = attempt.await?;
+                    let token = match tokens {
+                        Some(tokens) => Some(tokens.newest().await?),
+                        None => None,
+                    };
+                    Ok((socket, token))
                 }));
             }
             LinkAction::Ping => self.say(ClientFrame::Ping),
@@ -166,22 +180,18 @@ impl Line {
         match &mut self.state {
             State::Down => std::future::pending().await,
             State::Connecting(attempt) => {
-                let (attempt, token) = attempt.as_mut().await;
-                self.attempted(attempt, token)
+                let attempt = attempt.as_mut().await;
+                self.attempted(attempt)
             }
             State::Up(socket) => {
                 let next = tokio::select! {
                     heard = socket.incoming.recv() => Ok(heard),
                     Ok(_) = socket.outgoing.reserve(), if wants_room => return Heard::Room,
-                    token = renewed(&mut self.renewal) => Err(token),
+                    renewed = renewed(&mut self.renewal) => Err(renewed),
                 };
                 match next {
                     Ok(heard) => self.heard(heard.unwrap_or(Err(SocketError::Closed))),
-                    Err(token) => {
-                        self.renewal = None;
-                        self.say_hello(Some(token));
-                        Heard::Turn
-                    }
+                    Err(renewed) => self.renewed(renewed),
                 }
             }
         }
@@ -244,33 +254,46 @@ impl Line {
         }
     }
 
-    fn attempted(&mut self, attempt: Result<Socket, SocketError>, token: Option<String>) -> Heard {
+    fn attempted(&mut self, attempt: Result<(Socket, Option<String>), SocketError>) -> Heard {
         match attempt {
             Err(error) => self.failed(&error),
-            Ok(socket) => {
+            Ok((socket, token)) => {
                 self.sockets += 1;
                 self.link.connected(self.now());
                 self.state = State::Up(socket);
-                self.say_hello(token);
+                self.say(ClientFrame::Hello(self.hello(token)));
             }
         }
         Heard::Turn
     }
 
-    fn say_hello(&self, token: Option<String>) {
+    fn hello(&self, token: Option<String>) -> Hello {
         let agent = concat!("tapeline-client/", env!("CARGO_PKG_VERSION")).into();
         let deflate = self.address.codec == Codec::Cbor;
         let schema = self.says.schema;
-        self.say(ClientFrame::Hello(Hello { protocol: PROTOCOL, agent, token, deflate, schema }));
+        Hello { protocol: PROTOCOL, agent, token, deflate, schema }
     }
 
-    /// A newer token is asked for before the one that was shown is over.
+    /// A newer token is asked for before the one that was shown is over, and shown as soon as the queue has room for it.
     fn renew_in_time(&mut self, expires_in: Option<Millis>) {
         let Some((tokens, left)) = self.says.tokens.clone().zip(expires_in) else { return };
+        let Some(outgoing) = self.socket().map(|socket| socket.outgoing.clone()) else { return };
+        let hello = self.hello(None);
         self.renewal = Some(Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(left.0 / 5 * 4).max(RENEW_AFTER)).await;
-            tokens.newest().await
+            let token = Some(tokens.newest().await?);
+            // Where the socket has gone meanwhile, the next one begins with a newer token.
+            drop(outgoing.send(ClientFrame::Hello(Hello { token, ..hello })).await);
+            Ok(())
         }));
+    }
+
+    fn renewed(&mut self, renewed: Result<(), SocketError>) -> Heard {
+        self.renewal = None;
+        if let Err(error) = renewed {
+            self.failed(&error);
+        }
+        Heard::Turn
     }
 
     fn heard(&mut self, heard: Result<ServerFrame, SocketError>) -> Heard {
@@ -318,10 +341,39 @@ impl Line {
     }
 }
 
-/// The newer token, once it is due and there.
-async fn renewed(renewal: &mut Option<Shown>) -> String {
+/// Ends once a newer token is shown.
+async fn renewed(renewal: &mut Option<Renewal>) -> Result<(), SocketError> {
     match renewal {
         Some(renewal) => renewal.as_mut().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::Queues;
+
+    #[tokio::test]
+    async fn a_newer_token_is_shown_however_much_waits_before_it() {
+        let tokens = Some(Tokens::new(|| std::future::ready("newer".to_owned())));
+        let (socket, Queues { mut to_say, heard: _heard }) = Socket::new();
+        while socket.outgoing.try_send(ClientFrame::Ping).is_ok() {}
+        let mut line = Line::up(socket, Says { tokens, schema: None });
+        line.renew_in_time(Some(Millis(0)));
+        let shown = async {
+            loop {
+                match to_say.recv().await {
+                    Some(ClientFrame::Hello(hello)) => return hello.token,
+                    Some(_) => tokio::time::sleep(RENEW_AFTER / 8).await,
+                    None => return None,
+                }
+            }
+        };
+        let line = async { while matches!(line.next(false).await, Heard::Turn | Heard::Room) {} };
+        tokio::select! {
+            token = shown => assert_eq!(token.as_deref(), Some("newer")),
+            () = line => panic!("the line heard something"),
+        }
     }
 }

@@ -83,12 +83,17 @@ impl Receipt {
     }
 }
 
-/// The receipts somebody still holds. Bounded by the outbox: each goes with the verdict on its edit.
+/// The receipts somebody still holds: each goes with the verdict on its edit, and those of drafts, which get none, once
+/// nobody holds them.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts(FxHashMap<EditId, Weak<SetOnce<Outcome>>>);
 
 impl Receipts {
     pub(crate) fn give(&mut self, edit: EditId) -> Arc<SetOnce<Outcome>> {
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(|_, receipt| receipt.strong_count() > 0);
+            self.0.reserve(self.0.len() + 1);
+        }
         let outcome = Arc::new(SetOnce::new());
         self.0.insert(edit, Arc::downgrade(&outcome));
         outcome
@@ -98,6 +103,23 @@ impl Receipts {
         if let Some(receipt) = self.0.remove(&edit).and_then(|receipt| receipt.upgrade()) {
             // A first verdict stands.
             receipt.set(outcome()).unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_nobody_holds_are_forgotten_though_no_verdict_comes() {
+        let mut receipts = Receipts::default();
+        let held: Vec<_> = (0..100).map(|edit| (EditId(edit), receipts.give(EditId(edit)))).collect();
+        (100..100_000).for_each(|edit| drop(receipts.give(EditId(edit))));
+        assert!(receipts.0.len() < 1_000, "there are {}", receipts.0.len());
+        for (edit, outcome) in held {
+            receipts.settle(edit, || Outcome::Cancelled);
+            assert_eq!(outcome.get(), Some(&Outcome::Cancelled));
         }
     }
 }

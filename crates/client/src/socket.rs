@@ -66,6 +66,8 @@ pub(crate) enum SocketError {
     Cut,
     #[error("no WebSocket gets through: {0}")]
     NoWebSocket(Arc<str>),
+    #[error("the app has no token: {0}")]
+    NoToken(Arc<str>),
     #[error("{0}")]
     Ended(Arc<str>),
     #[error("the server said something unreadable: {0}")]
@@ -80,6 +82,9 @@ impl Address {
             Some(("https" | "wss", rest)) => (true, rest),
             _ => return Err(wrong("it begins with neither ws:// nor wss://".into())),
         };
+        if rest.contains(['?', '#']) {
+            return Err(wrong("it has a query, or a #".into()));
+        }
         if is_secure && cfg!(not(feature = "tls")) {
             return Err(wrong("wss:// needs the feature \"tls\"".into()));
         }
@@ -87,7 +92,8 @@ impl Address {
         let mut upgrade =
             format!("{scheme}://{rest}/v1/sync").into_client_request().map_err(|error| wrong(error.to_string()))?;
         upgrade.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(codec.subprotocol()));
-        let origin = Origin::of(upgrade.uri(), is_secure).ok_or_else(|| wrong("it names no host".into()))?;
+        let origin = Origin::of(upgrade.uri(), is_secure)
+            .ok_or_else(|| wrong("it names no host, or no port that can be".into()))?;
         Ok(Self { codec, upgrade, origin: Arc::new(origin) })
     }
 }
@@ -132,6 +138,36 @@ impl From<io::Error> for SocketError {
         match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => Self::Cut,
             _ => Self::Network(error.to_string().into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_a_server_and_nothing_else() {
+        let names = |address: &str| Address::new(address, Codec::Cbor).is_ok();
+        for address in ["ws://127.0.0.1:7070", "http://localhost/", "ws://[::1]:7070/", "ws://[::1]", "ws://a.b/c/d"] {
+            assert!(names(address), "{address}");
+        }
+        for address in [
+            "",
+            "localhost:7070",
+            "ftp://a",
+            "ws://",
+            "ws:///a",
+            "ws://:7070",
+            "ws://a:",
+            "ws://a:65536",
+            "ws://a:b",
+            "ws://a b",
+            "ws://a?b",
+            "ws://a/?b=c",
+            "ws://a#b",
+        ] {
+            assert!(!names(address), "{address}");
         }
     }
 }

@@ -10,7 +10,7 @@ use tapeline_core::numbers::{ClientId, EditId, Millis};
 use tapeline_core::object::Object;
 use tapeline_core::op::Op;
 use tapeline_core::replica::{NewEdit, Notice, Replica};
-use tapeline_core::undo::{Direction, History};
+use tapeline_core::undo::Direction;
 use tokio::sync::broadcast;
 
 use crate::cell::Cell;
@@ -122,7 +122,8 @@ impl Stream {
     }
 
     /// Makes new objects that stay on this device, with every later edit of them, until they are
-    /// [published](Self::publish). They are shown with all others.
+    /// [published](Self::publish). They are shown with all others. On a draft, and on edits of it, there is no word of the
+    /// server: that comes with the receipt of what publishes it.
     ///
     /// # Errors
     /// As [`edit`](Self::edit).
@@ -183,15 +184,13 @@ impl Stream {
 
     /// Whether there is something to undo, and something to redo.
     pub fn can_undo(&self) -> (bool, bool) {
-        self.cell.with_history(|history| (history.can(Direction::Undo), history.can(Direction::Redo)))
+        (self.cell.can(Direction::Undo), self.cell.can(Direction::Redo))
     }
 
-    /// All edits made meanwhile are undone and redone together.
+    /// All edits made meanwhile are undone and redone together. A group within another is a part of it.
     pub fn grouped<R>(&self, edits: impl FnOnce() -> R) -> R {
-        self.cell.with_history(History::begin_group);
-        let done = edits();
-        self.cell.with_history(History::end_group);
-        done
+        let _group = self.cell.group();
+        edits()
     }
 
     fn step(&self, direction: Direction, forced: bool) -> Result<Option<Receipt>, EditError> {
@@ -307,25 +306,20 @@ impl Stream {
     /// Where the edit does not fit what is shown, or the command refuses.
     pub fn retry(&self, parked: EditId) -> Result<Option<Receipt>, CommandError> {
         self.shared.check_open()?;
-        let receipt = match self.cell.parked_command(parked) {
-            Some(command) => {
-                let receipt = self.cell.run(command)?;
-                self.discard(parked);
-                Some(receipt)
-            }
-            None => self.cell.retry(parked).transpose()?,
-        };
+        let receipt = self.cell.retry(parked)?;
         self.shared.attend(&self.cell);
         Ok(receipt)
     }
 
-    /// Makes another edit in place of a parked one, which is dropped where that succeeds.
+    /// Makes another edit in place of a parked one, which is dropped where that succeeds. `None`: there is no such parked edit,
+    /// and no other is made.
     ///
     /// # Errors
     /// Where the edit does not fit what is shown.
-    pub fn retry_as(&self, parked: EditId, ops: Vec<Op>) -> Result<Receipt, EditError> {
-        let receipt = self.edit(ops)?;
-        self.discard(parked);
+    pub fn retry_as(&self, parked: EditId, ops: Vec<Op>) -> Result<Option<Receipt>, EditError> {
+        self.shared.check_open()?;
+        let receipt = self.cell.retry_as(parked, ops)?;
+        self.shared.attend(&self.cell);
         Ok(receipt)
     }
 

@@ -21,7 +21,8 @@ use crate::status::Connection;
 use crate::store::{Owner, Store};
 use crate::transport::Transport;
 
-/// A client of one server. Cheap to clone; it ends when it is closed, or when its last handle is dropped.
+/// A client of one server. Cheap to clone; it ends when it is closed, or when its last handle is dropped, and stores what is
+/// not yet stored. Before a program ends, [`close`](Self::close) waits for that.
 ///
 /// Everything works at once, online or not: the client connects in the background, again and again, and says in
 /// [`connection`](Self::connection) how that stands.
@@ -94,7 +95,10 @@ impl Tapeline {
     ///
     /// It runs when it is asked for ([`Stream::run`]), and again where what it read or wrote has changed before it is
     /// sent. It must depend on nothing but the transaction. What it returns as an error parks its intent; a panic is a
-    /// bug, and is reported as one.
+    /// bug, and is reported as one. While it runs nobody else has the stream: what it would ask that for, it waits for for ever.
+    ///
+    /// # Panics
+    /// Where the name is none.
     ///
     /// ```no_run
     /// # fn example(tapeline: &tapeline_client::Tapeline) {
@@ -121,6 +125,9 @@ impl Tapeline {
 
     /// Registers a [command](Self::command) whose reads must not have changed by the time it is recorded. Where they
     /// have, the server refuses it, and it is run again on what is there then.
+    ///
+    /// # Panics
+    /// Where the name is none.
     pub fn serializable_command<Args: DeserializeOwned + 'static>(
         &self,
         name: &str,

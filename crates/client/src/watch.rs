@@ -121,6 +121,8 @@ impl Slot {
 
 impl Watchers {
     pub(crate) fn watch(&mut self, scope: Scope) -> Arc<Slot> {
+        forget_if_full(&mut self.collections);
+        forget_if_full(&mut self.objects);
         let slot = Arc::new(Slot::default());
         let slots = match scope {
             Scope::Stream => &mut self.stream,
@@ -138,6 +140,14 @@ impl Watchers {
             tell_entry(&mut self.collections, &key.collection, &key);
             tell_entry(&mut self.objects, &key, &key);
         }
+    }
+}
+
+/// Before it grows, it forgets where nobody watches any more.
+fn forget_if_full<K: std::hash::Hash + Eq>(all: &mut FxHashMap<K, Vec<Weak<Slot>>>) {
+    if all.len() == all.capacity() {
+        all.retain(|_, slots| slots.iter().any(|slot| slot.strong_count() > 0));
+        all.reserve(all.len() + 1);
     }
 }
 
@@ -183,5 +193,15 @@ mod tests {
         watchers.tell((0..=limits::CHANGED_KEYS as u128).map(key));
         assert_eq!(slow.take(), Some(Changed::Everything));
         assert!(watchers.objects.is_empty());
+    }
+
+    #[test]
+    fn who_left_is_forgotten_though_nothing_changes() {
+        let mut watchers = Watchers::default();
+        let held: Vec<_> = (0..100).map(|id| watchers.watch(Scope::Object(key(id)))).collect();
+        (100..100_000).for_each(|id| drop(watchers.watch(Scope::Object(key(id)))));
+        assert!(watchers.objects.len() < 1_000, "{} are watched", watchers.objects.len());
+        watchers.tell((0..100).map(key));
+        assert!(held.iter().all(|slot| slot.take().is_some()));
     }
 }

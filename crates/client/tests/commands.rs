@@ -141,7 +141,9 @@ async fn one_that_refuses_later_is_parked_and_can_be_retried_changed_or_discarde
     assert_eq!(here.retry(first.edit).unwrap_err(), CommandError::Refused("only 1 are left".into()));
     set_stock(&here, 4);
     soon(here.retry(first.edit).unwrap().unwrap().recorded()).await.unwrap();
-    soon(here.retry_as(second.edit, set_left(&here, 0)).unwrap().recorded()).await.unwrap();
+    soon(here.retry_as(second.edit, set_left(&here, 0)).unwrap().unwrap().recorded()).await.unwrap();
+    let twice = (here.retry(first.edit), here.retry_as(second.edit, set_left(&here, 7)));
+    assert!(matches!(twice, (Ok(None), Ok(None))), "what is parked no more is not made again");
     assert!(here.discard(third.edit));
     converged(&here, &there).await;
     assert_eq!((stock(&there), here.parked().len()), (0, 0));

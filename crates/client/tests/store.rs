@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tapeline_client::{Closed, OpenError, StoreError, StreamError, Tapeline};
+use tapeline_client::{Closed, Connection, OpenError, StoreError, StreamError, Tapeline};
 use tempfile::TempDir;
 
 const NOWHERE: &str = "ws://127.0.0.1:1";
@@ -168,7 +168,65 @@ async fn closing_tells_what_could_not_be_written() {
     let tapeline = open(&path, "todo", "ann").await.unwrap();
     let list = tapeline.stream("list").await.unwrap();
     let (_, receipt) = list.collection("tasks").unwrap().insert([("title", "Buy bread".into())]).unwrap();
-    assert!(matches!(tapeline.close().await, Err(StoreError::Device { .. })));
+    let (closed, again) = tokio::join!(tapeline.close(), tapeline.close());
+    assert!(matches!((closed, again), (Err(StoreError::Device { .. }), Err(StoreError::Device { .. }))));
     assert_eq!(receipt.stored().await, Err(Closed));
     assert!(matches!(tapeline.stream("another").await, Err(StreamError::Closed(Closed))));
+}
+
+/// Waits until the store was given free, and counts its tasks.
+async fn tasks_of(path: &Path) -> usize {
+    let tapeline = open(path, "todo", "ann").await.unwrap();
+    tapeline.stream("list").await.unwrap().collection("tasks").unwrap().all().len()
+}
+
+#[tokio::test]
+async fn whatever_its_name_it_is_a_file() {
+    let directory = TempDir::new().unwrap();
+    std::env::set_current_dir(&directory).unwrap();
+    for name in [":memory:", "file:app?mode=memory", "app tapeline"] {
+        make(Path::new(name)).await;
+        assert!(directory.path().join(name).is_file(), "{name}");
+        assert!(holds_its_task(Path::new(name)).await, "{name}");
+    }
+    for name in ["", "a\0b"] {
+        let refused = open(Path::new(name), "todo", "ann").await.unwrap_err();
+        assert!(matches!(refused, StoreError::Device { .. }), "{name:?}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn who_lets_all_handles_go_loses_nothing() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    for round in 0..20 {
+        assert_eq!(tasks_of(&path).await, 5 * round);
+        let tapeline = open(&path, "todo", "ann").await.unwrap();
+        let tasks = tapeline.stream("list").await.unwrap().collection("tasks").unwrap();
+        (0..5).for_each(|_| drop(tasks.insert([("title", "Buy milk".into())]).unwrap()));
+    }
+}
+
+#[test]
+fn a_client_whose_runtime_has_ended_says_so_and_loses_nothing() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("app.tapeline");
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let first = runtime();
+    let (tapeline, list, receipt) = first.block_on(async {
+        let tapeline = open(&path, "todo", "ann").await.unwrap();
+        let list = tapeline.stream("list").await.unwrap();
+        let (_, receipt) = list.collection("tasks").unwrap().insert([("title", "Buy milk".into())]).unwrap();
+        (tapeline, list, receipt)
+    });
+    drop(first);
+    runtime().block_on(async {
+        assert_eq!(tapeline.connection(), Connection::Closed);
+        assert!(list.collection("tasks").unwrap().insert([("title", "late".into())]).is_err());
+        assert_eq!((list.synced().await, receipt.recorded().await), (Err(Closed), Err(Closed)));
+        // Also for who asks twice, and a third time with nobody there any more.
+        let (closed, again) = tokio::join!(tapeline.close(), tapeline.close());
+        assert_eq!((closed, again, tapeline.close().await), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(tasks_of(&path).await, 1);
+    });
 }

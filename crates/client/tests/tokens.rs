@@ -194,3 +194,19 @@ async fn who_asks_for_too_much_is_put_off_and_nobody_else_is() {
     assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("sends more than it may"), "{refused}");
     assert!(get("ben").await.starts_with("HTTP/1.1 200"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_breaks_while_it_gets_a_token_is_asked_again() {
+    let asking = Asking::start(OPEN).await;
+    let (asked, token) = (Arc::new(AtomicUsize::new(0)), asking.token("ana", json!({})));
+    let tokens = move || {
+        let (times, token) = (asked.fetch_add(1, Ordering::Relaxed), token.clone());
+        assert!(times != 1, "a bug before there is a future");
+        async move { if times == 0 { panic!("a bug of the app") } else { token } }
+    };
+    let client = builder(asking.address(), Transport::WebSocket).tokens(tokens).open().await.unwrap();
+    stands(&client, |connection| waits_because(connection, "a bug of the app")).await;
+    let list = client.stream("list").await.unwrap();
+    soon(list.caught_up()).await.unwrap();
+    client.close().await.unwrap();
+}

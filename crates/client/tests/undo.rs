@@ -108,3 +108,26 @@ async fn what_was_typed_is_undone_and_what_others_typed_around_it_stays() {
     converged(&here, &there).await;
     assert_eq!(get(&there, "note"), "[<mi--ne>]".into());
 }
+
+#[tokio::test]
+async fn a_group_within_another_is_a_part_of_it_and_one_that_panics_is_over() {
+    let server = TestServer::start().await;
+    let (_a, here, _b, _there) = two(&server).await;
+    here.grouped(|| {
+        here.grouped(|| set(&here, "count", 2));
+        set(&here, "title", "Oat milk");
+    });
+    here.undo().unwrap().unwrap();
+    assert_eq!((get(&here, "title"), get(&here, "count")), ("Milk".into(), Value::Int(1)));
+
+    let within = || {
+        set(&here, "title", "Bread");
+        panic!("a bug of the app");
+    };
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| here.grouped(within)));
+    assert!(panicked.is_err());
+    set(&here, "count", 3);
+    set(&here, "count", 4);
+    here.undo().unwrap().unwrap();
+    assert_eq!((get(&here, "title"), get(&here, "count")), ("Bread".into(), Value::Int(3)));
+}

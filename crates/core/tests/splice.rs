@@ -128,6 +128,12 @@ fn a_deletion_before_an_insertion_stays_apart_from_it() {
 
 const INSERTS: [&str; 8] = ["", "a", "bc", "é", "e\u{301}", "😀", "\r\n", "long enough to leave the stack entirely"];
 
+#[test]
+fn one_that_ends_past_all_numbers_does_not_fit() {
+    let past = Splices::text(u64::MAX, 5, "x");
+    assert!(past.apply(Some(&"some text".into())).is_err(), "it is told, and not taken for one that changes nothing");
+}
+
 fn random_edit(random: &mut Rng, len: usize) -> Splices {
     let (mut at, mut edit) = (0, Vec::new());
     for _ in 0..random.usize(1..=3) {

@@ -244,7 +244,7 @@ pub const SNAPSHOTS: usize = 32;
 pub const SNAPSHOT_KEPT: Duration = Duration::from_secs(60);
 /// How long after a snapshot was made those who begin are sent on to it.
 pub const SNAPSHOT_SHARED: Duration = Duration::from_secs(10);
-/// Answers that list objects at once.
+/// Answers that list objects or streams at once.
 pub const OBJECT_LISTS: usize = 16;
 
 // The application's own backend.

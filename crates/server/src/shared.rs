@@ -54,7 +54,7 @@ pub(crate) struct Shared<L, S> {
     pub(crate) doors: Arc<Doors>,
     /// Bytes of messages that have not come whole.
     pub(crate) unfinished: Arc<Budget>,
-    /// How many lists of objects are under way.
+    /// How many lists of objects or streams are under way.
     pub(crate) lists: Arc<tokio::sync::Semaphore>,
     /// The snapshots that are read over plain HTTP.
     pub(crate) snapshots: Arc<Pins>,

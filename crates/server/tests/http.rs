@@ -2,11 +2,15 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use support::http::request;
 use support::{World, title, titles, update};
 use tapeline_core::frame::Live;
 use tapeline_core::numbers::Seq;
+use tapeline_log::memory::MemoryLog;
+use tapeline_server::{ServerConfig, read_schema};
 
 const CLIENT: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
@@ -180,6 +184,15 @@ async fn a_body_that_is_no_event_is_told_what_one_looks_like() {
             &format!(r#"{{"client":"{CLIENT}","n":0,"ops":[{{"insert":"tasks","id":"a","set":{{}}}}]}}"#),
             "n begins with 1",
         ),
+        // What would not count as its author means it is not taken.
+        (r#"{"n":1,"ops":[{"insert":"tasks","id":"a"}]}"#, "say which client"),
+        (
+            r#"{"events":[{"ops":[{"insert":"tasks","id":"a"}]}],"ops":[{"insert":"tasks","id":"b"}]}"#,
+            "each has its own",
+        ),
+        (r#"{"events":[{"ops":[{"insert":"tasks","id":"a"}]}],"base":0}"#, "each has its own"),
+        (r#"{"events":[{"ops":[{"insert":"tasks","id":"a"}],"n":1}]}"#, "beside events"),
+        (&format!(r#"{{"events":[{{"ops":[{{"insert":"tasks","id":"a"}}],"client":"{CLIENT}"}}]}}"#), "beside events"),
     ] {
         let problem = world.post("/v1/streams/s/events", body).await.problem(400, "bad_request", false);
         assert!(problem["detail"].as_str().unwrap().contains(told), "{body}: {problem}");
@@ -211,6 +224,33 @@ async fn streams_are_listed_in_pages() {
     };
     assert_eq!(names(world.get("/v1/streams?limit=3").await.json()), ["a/1", "a/2", "b"]);
     assert_eq!(names(world.get("/v1/streams?limit=3&after=a%2F2").await.json()), ["b", "c"]);
+}
+
+#[tokio::test]
+async fn who_may_not_know_of_all_streams_is_given_full_pages_of_the_others() {
+    let rules = |streams: &str, read: &str| format!("[streams.'{streams}']\nread = '{read}'\nwrite = 'true'\n");
+    let rules = read_schema(&(rules("a/*", "true") + &rules("hidden/*", "false") + &rules("z/*", "true"))).unwrap();
+    let config = ServerConfig { authority: Arc::new(rules.authority), ..ServerConfig::default() };
+    let world = World::with(Arc::new(MemoryLog::new()), config).await;
+    let names = ["a/1", "hidden/1", "hidden/2", "hidden/3", "hidden/4", "hidden/5", "z/1", "z/2", "z/3"];
+    for name in names {
+        let insert = r#"{"ops":[{"insert":"tasks","id":"a","set":{}}]}"#;
+        assert_eq!(world.post(&format!("/v1/streams/{name}/events"), insert).await.status, 200);
+    }
+    for limit in 1..=4 {
+        let (mut listed, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = world.get(&format!("/v1/streams?limit={limit}{after}")).await.json();
+            let rows = page["streams"].as_array().unwrap();
+            listed.extend(rows.iter().map(|row| row["stream"].as_str().unwrap().to_owned()));
+            // One that is not full is the last.
+            if rows.len() < limit {
+                break;
+            }
+            after = format!("&after={}", listed.last().unwrap());
+        }
+        assert_eq!(listed, ["a/1", "z/1", "z/2", "z/3"], "{limit} at once");
+    }
 }
 
 #[tokio::test]

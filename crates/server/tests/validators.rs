@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use fastrand::Rng;
 use serde_json::{Value as Json, json};
 use support::backend::{Hook, Posted, SECRET, Says, backend, says};
-use support::{Client, World, event, key, stream, title, titles};
+use support::{Client, PATIENCE, World, event, key, stream, title, titles};
 use tapeline_core::event::{Authored, Refusal, RefusalCode};
 use tapeline_core::frame::{ErrorCode, ErrorFrame, Live, ServerFrame};
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId};
@@ -235,6 +235,65 @@ async fn where_it_says_so_events_pass_without_an_answer() {
     ann.push(0, titles(1, 1..4)).await;
     ann.hear_acks(3).await;
     assert!(world.metric("tapeline_question_failures_total").await > 0);
+}
+
+/// Somebody finds what the validator breaks at, and sends it again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_event_that_has_no_answer_holds_up_nobody_else() {
+    let breaks = |question: &Json| question["changes"][0]["new"]["title"] == "breaks it";
+    let hook = Hook::start(move |posted| match questions(posted).iter().any(breaks) {
+        true => says(500, ""),
+        false => each(yes)(posted),
+    });
+    let hook = hook.await;
+    let world = asking(&hook, STOCK).await;
+    let mut bad = world.client().await;
+    bad.open(0, "s", 1, Live::No).await;
+    let sending = tokio::spawn(async move {
+        loop {
+            bad.push(0, vec![title(1, 1, "x", "breaks it")]).await;
+            let error = later(&mut bad).await;
+            tokio::time::sleep(Duration::from_millis(error.retry.unwrap().0)).await;
+        }
+    });
+    let is_broken = |posted: &[Posted]| posted.iter().flat_map(questions).any(|question| breaks(&question));
+    hook.posted_until(is_broken).await;
+    let mut good = Vec::new();
+    for client in 2..12 {
+        let mut one = world.client().await;
+        one.open(0, "s", client, Live::No).await;
+        good.push(tokio::spawn(async move {
+            for n in 1..=100 {
+                one.push(0, vec![title(client, n, &format!("{client}-{n}"), "good")]).await;
+                // It is acknowledged, and never put off.
+                one.hear_acks(1).await;
+            }
+        }));
+    }
+    for one in good {
+        one.await.expect("all are recorded");
+    }
+    assert!(!sending.is_finished());
+    sending.abort();
+    assert_eq!(world.log.head(&stream("s")).await.unwrap().unwrap().seq, Seq(1_000));
+}
+
+/// Where it answers nobody, it is left alone.
+#[tokio::test]
+async fn one_that_answers_nobody_is_left_alone_for_a_moment() {
+    let hook = Hook::start(|_| says(500, "")).await;
+    let world = asking(&hook, STOCK).await;
+    let mut ann = world.client().await;
+    ann.open(0, "s", 1, Live::No).await;
+    ann.push(0, titles(1, 1..101)).await;
+    later(&mut ann).await;
+    let left_alone = async { while world.metric("tapeline_question_failures_total").await < 2 {} };
+    tokio::time::timeout(PATIENCE, left_alone).await.expect("two in a row");
+    let asked = hook.posted().len();
+    assert!(asked <= 2 * limits::VALIDATOR_TRIES as usize, "asked {asked} times about a hundred events");
+    let reply = world.post("/v1/streams/t/events", r#"{"ops":[{"insert":"tasks","id":"h","set":{}}]}"#).await;
+    reply.problem(503, "later", true);
+    assert_eq!(hook.posted().len(), asked, "another event, of another stream");
 }
 
 #[tokio::test]

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tapeline_client::Outcome;
 use tapeline_core::codec::json;
-use tapeline_core::event::{Body, Lost, Recorded};
+use tapeline_core::event::Lost;
 use tapeline_core::name::{FieldName, Key, StreamName};
-use tapeline_core::numbers::{ClientId, EventNumber, Seq};
+use tapeline_core::numbers::Seq;
 use tapeline_core::op::{self, Action, FieldMap, Op};
 use tapeline_core::value::Value;
 use tokio::time::timeout;
@@ -87,18 +85,19 @@ async fn make(server: &str, object: Object, action: Action) -> Result<(), Failur
     match outcome {
         Outcome::Cancelled => Ok(()),
         Outcome::Refused(refusal) => Err(Failure::Refused(refusal.reason)),
-        Outcome::Recorded { seq, lost } => print(server, &object.stream, seq, lost),
+        Outcome::Recorded { seq, lost } => print(server, &object.stream, seq, &lost),
     }
 }
 
-/// Prints the recorded event, or what is known of it where it cannot be had: recorded it is, whatever the server says now.
-fn print(server: &str, stream: &StreamName, seq: Seq, lost: Vec<Lost>) -> Result<(), Failure> {
+/// Prints the recorded event, or what the verdict says of it where it cannot be had: recorded it is, whatever the server says now.
+fn print(server: &str, stream: &StreamName, seq: Seq, lost: &[Lost]) -> Result<(), Failure> {
+    let known = json::outcome_to_json(seq, lost);
     match fetch(server, stream, seq) {
         Ok(Some(event)) => output::line(event),
-        Ok(None) => output::line(known(seq, lost)?),
+        Ok(None) => output::line(known),
         Err(failure) => {
             eprintln!("tapeline: it is recorded, and is not shown whole: {failure}");
-            output::line(known(seq, lost)?)
+            output::line(known)
         }
     }
 }
@@ -106,19 +105,4 @@ fn print(server: &str, stream: &StreamName, seq: Seq, lost: Vec<Lost>) -> Result
 fn fetch(server: &str, stream: &StreamName, seq: Seq) -> Result<Option<String>, Failure> {
     let name = http::encode(stream.as_str());
     http::get_lines(server, &format!("/v1/streams/{name}/events?from={seq}&limit=1"))?.next().transpose()
-}
-
-/// What the verdict says of an event, as the event would say it.
-fn known(seq: Seq, lost: Vec<Lost>) -> Result<String, Failure> {
-    #[derive(Deserialize, Serialize)]
-    struct Known<'e> {
-        seq: u64,
-        #[serde(borrow, skip_serializing_if = "Option::is_none")]
-        lost: Option<&'e RawValue>,
-    }
-
-    let (client, n, body) = (ClientId(0), EventNumber(0), Body::default());
-    let event = json::recorded_to_json(&Recorded { seq, client, n, actor: None, body, lost });
-    let known: Known<'_> = serde_json::from_str(&event).map_err(Failure::failed)?;
-    serde_json::to_string(&known).map_err(Failure::failed)
 }

@@ -1,6 +1,6 @@
 //! `serve`: the server, alone with a directory or on a log that it shares with others.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use tapeline_log::jetstream::Settings;
 use tapeline_server::auth::Authenticator;
 use tapeline_server::backend::Backend;
-use tapeline_server::{Origin, OriginError, Pages, SchemaFile, ServerConfig, Tls, may_listen};
+use tapeline_server::{Origin, OriginError, Pages, SchemaFile, ServerConfig, StartError, Tls, may_listen};
 
 use super::{auth, schema};
 use crate::arguments::{Serve, parse_address};
@@ -104,6 +104,9 @@ pub(super) async fn host(
 ) -> Result<Option<Copied>, Failure> {
     let Place { data, log, listen, auth, tls, origins, insecure, read_only, schema, backend, pages, copy_to } = place;
     may_listen(listen, auth.is_some(), insecure).map_err(Failure::failed)?;
+    // Where it cannot listen, no directory is made for it.
+    let cannot = |error| Failure::failed(StartError::Listen { address: listen, error });
+    drop(TcpListener::bind(listen).map_err(cannot)?);
     let storage = Storage::open(data, log.as_ref()).await?;
     let SchemaFile { schema, authority } = schema;
     let config = ServerConfig {

@@ -1,6 +1,6 @@
 //! NATS servers, nodes, and clients of which each has a front before the node that it speaks to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tapeline_client::{Outcome, Receipt, Stream, Tapeline};
@@ -82,13 +82,22 @@ impl World {
 
     /// Checks that all nodes say the same of a stream.
     pub fn check_agreement(&self, stream: &str) {
-        let of = |node: &Server| {
-            let mut status = node.lines(&["status", stream, "--json"]).remove(0);
-            status.as_object_mut().expect("an object").remove("subscribers");
-            status
-        };
-        let all: Vec<Value> = self.nodes.iter().map(of).collect();
+        let all: Vec<Value> = self.nodes.iter().map(|node| status(node, stream)).collect();
         assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "{all:#?}");
+    }
+}
+
+/// What a node says of a stream, but for who is there. It may have to be asked again until it hears from the log's servers.
+fn status(node: &Server, stream: &str) -> Value {
+    let asked = Instant::now();
+    loop {
+        let output = node.run(&["status", stream, "--json"]);
+        if output.status.success() {
+            let mut status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            status.as_object_mut().expect("an object").remove("subscribers");
+            return status;
+        }
+        assert!(asked.elapsed() < PATIENCE, "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

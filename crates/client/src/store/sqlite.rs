@@ -38,7 +38,8 @@ pub(super) struct Database {
 
 impl Database {
     pub(super) fn open(path: &Path, owner: &Owner) -> Result<Self, StoreError> {
-        let connection = Connection::open(path).map_err(|error| told(path, &error))?;
+        // With a folder before it, no name means something else to SQLite, as an empty one and ":memory:" do.
+        let connection = Connection::open(Path::new(".").join(path)).map_err(|error| told(path, &error))?;
         let mut database = Self { connection, path: path.to_owned() };
         let found = database.examine().map_err(|error| told(path, &error))?;
         match found {
@@ -178,6 +179,7 @@ fn told(path: &Path, error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::NotADatabase) => StoreError::NotAStore { path },
         Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, why: error.to_string() },
         Some(_) => StoreError::Device { path, why: error.to_string() },
+        None if matches!(error, rusqlite::Error::NulError(_)) => StoreError::Device { path, why: error.to_string() },
         None => StoreError::Damaged { path, why: error.to_string() },
     }
 }

@@ -95,6 +95,8 @@ impl Splices {
 
     /// One replacement in a text.
     pub fn text(offset: u64, delete: u64, insert: &str) -> Self {
+        // One that would end past all numbers fits no text either.
+        let delete = delete.min(u64::MAX - offset);
         let insert = Content::Text(SmolStr::new(insert));
         Self::new(vec![Splice { offset, delete, insert }]).unwrap_or_default()
     }

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tapeline_core::name::StreamName;
+use tapeline_core::numbers::{ClientId, EventNumber};
 use tapeline_core::sequencer::Objection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -30,15 +32,27 @@ struct Asker {
     name: String,
     validator: Arc<dyn Validator>,
     metrics: Arc<Metrics>,
-    /// Until when it is left alone, and why: it did not answer though it was asked several times.
-    rests: Mutex<Option<(Instant, NotAsked)>>,
+    /// The last question that had no answer though it was asked several times.
+    unanswered: Mutex<Option<Unanswered>>,
     trouble: Trouble,
+}
+
+/// A question that had no answer. Another client's need not suffer from that: it may be why.
+struct Unanswered {
+    id: (StreamName, ClientId, EventNumber),
+    why: NotAsked,
+    /// Until when it is left alone.
+    until: Instant,
+    /// The one before had none either: the validator itself is left alone.
+    is_everything: bool,
+    /// Another one has been answered since.
+    is_alone: bool,
 }
 
 impl Line {
     pub(super) fn start(name: String, validator: Arc<dyn Validator>, metrics: Arc<Metrics>) -> Self {
         let (line, waiting) = mpsc::channel(limits::QUESTIONS_WAITING);
-        let asker = Asker { name, validator, metrics, rests: Mutex::default(), trouble: Trouble::default() };
+        let asker = Asker { name, validator, metrics, unanswered: Mutex::default(), trouble: Trouble::default() };
         tokio::spawn(serve(Arc::new(asker), waiting));
         Self(line)
     }
@@ -81,37 +95,51 @@ async fn serve(asker: Arc<Asker>, mut waiting: mpsc::Receiver<Waiting>) {
 
 async fn answer(asker: Arc<Asker>, together: Vec<Waiting>, _permit: OwnedSemaphorePermit) {
     let (questions, hearing): (Vec<_>, Vec<_>) = together.into_iter().map(|it| (it.question, it.hears)).unzip();
-    let answers = match questions.is_empty() {
-        true => Ok(Vec::new()),
-        false => asker.ask(questions).await,
-    };
-    let answers: Vec<Answer> = match answers {
-        Ok(answers) => answers.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error); hearing.len()],
-    };
+    let answers = asker.ask(questions).await;
     // Whoever asked may have given up.
     hearing.into_iter().zip(answers).for_each(|(hears, answer)| drop(hears.send(answer)));
 }
 
 impl Asker {
-    /// Asks, and again where that may help, but not for long.
-    async fn ask(&self, questions: Vec<Question>) -> Result<Vec<Option<(usize, Objection)>>, NotAsked> {
-        if let Some((until, why)) = &*lock(&self.rests)
-            && Instant::now() < *until
-        {
-            return Err(why.clone());
+    /// Asks about several together. Where that is not answered, one of them may be why: then about each by itself.
+    async fn ask(&self, questions: Vec<Question>) -> Vec<Answer> {
+        let mut tries = limits::VALIDATOR_TRIES;
+        if questions.len() > 1 && questions.iter().all(|question| self.why_not(question).is_none()) {
+            if let Ok(answers) = self.ask_several_times(questions.clone(), tries).await {
+                return answers.into_iter().map(Ok).collect();
+            }
+            tries = 1;
         }
+        let mut answers = Vec::new();
+        for question in questions {
+            answers.push(self.ask_alone(question, tries).await);
+        }
+        answers
+    }
+
+    async fn ask_alone(&self, question: Question, tries: u32) -> Answer {
+        if let Some(why) = self.why_not(&question) {
+            return Err(why);
+        }
+        let asked = self.ask_several_times(vec![question.clone()], tries).await;
+        asked.map(|answers| answers.into_iter().next().flatten()).map_err(|error| self.gives_up(question, error))
+    }
+
+    /// Asks, and again where that may help, but not for long.
+    async fn ask_several_times(
+        &self,
+        questions: Vec<Question>,
+        tries: u32,
+    ) -> Result<Vec<Option<(usize, Objection)>>, NotAsked> {
         let questions = Arc::new(questions);
         let mut pause = limits::VALIDATOR_PAUSE;
-        for tried in 1..=limits::VALIDATOR_TRIES {
+        for tried in 1..=tries {
             match self.ask_once(questions.clone()).await {
                 Ok(answers) => {
                     self.says_well();
                     return Ok(answers);
                 }
-                Err(error) if tried == limits::VALIDATOR_TRIES || !error.is_retryable() => {
-                    return Err(self.gives_up(error));
-                }
+                Err(error) if tried == tries || !error.is_retryable() => return Err(error),
                 Err(_) => tokio::time::sleep(spread(pause)).await,
             }
             pause *= 2;
@@ -131,19 +159,38 @@ impl Asker {
     }
 
     fn says_well(&self) {
+        if let Some(unanswered) = &mut *lock(&self.unanswered) {
+            unanswered.is_alone = true;
+        }
         if self.trouble.is_over() {
             tracing::info!(validator = self.name, "a validator answers again");
         }
     }
 
-    fn gives_up(&self, error: NotAsked) -> NotAsked {
+    /// Why it is not to be asked now.
+    fn why_not(&self, question: &Question) -> Option<NotAsked> {
+        let unanswered = lock(&self.unanswered);
+        let unanswered = unanswered.as_ref().filter(|unanswered| Instant::now() < unanswered.until)?;
+        (unanswered.is_everything || unanswered.id == id(question)).then(|| unanswered.why.clone())
+    }
+
+    fn gives_up(&self, question: Question, error: NotAsked) -> NotAsked {
         if self.trouble.is_news(&error) {
-            tracing::warn!(validator = self.name, %error, "a validator does not answer");
+            let Question { stream, client, n, .. } = &question;
+            tracing::warn!(validator = self.name, %stream, %client, %n, %error, "a validator does not answer");
         }
         self.metrics.ask_failures.inc();
-        *lock(&self.rests) = Some((Instant::now() + limits::VALIDATOR_REST, error.clone()));
+        let mut unanswered = lock(&self.unanswered);
+        let before = unanswered.as_ref().filter(|before| !before.is_alone);
+        let is_everything = before.is_some_and(|before| before.is_everything || before.id != id(&question));
+        let (id, why, until) = (id(&question), error.clone(), Instant::now() + limits::VALIDATOR_REST);
+        *unanswered = Some(Unanswered { id, why, until, is_everything, is_alone: false });
         error
     }
+}
+
+fn id(question: &Question) -> (StreamName, ClientId, EventNumber) {
+    (question.stream.clone(), question.client, question.n)
 }
 
 /// A pause that others who began at the same time do not end at the same time.

@@ -40,6 +40,8 @@ struct Given<'t> {
     base: Option<u64>,
     at: Option<u64>,
     #[serde(borrow)]
+    ops: Option<&'t RawValue>,
+    #[serde(borrow)]
     events: Option<Vec<&'t RawValue>>,
 }
 
@@ -93,6 +95,7 @@ fn read_events(text: &str, head: Seq) -> Result<(Vec<Sealed>, bool), Problem> {
     };
     let first = match (given.client, given.n) {
         (Some(_), None) => return Err(Problem::bad_request("a client says which of its events this is: n")),
+        (None, Some(_)) => return Err(Problem::bad_request("n counts the events of a client: say which client")),
         (_, Some(0)) => {
             return Err(Problem::bad_request("n begins with 1: it counts the client's events on the stream"));
         }
@@ -101,11 +104,22 @@ fn read_events(text: &str, head: Seq) -> Result<(Vec<Sealed>, bool), Problem> {
     let Some(events) = given.events else {
         return Ok((vec![read_event(text, client, first, first, head)?], true));
     };
+    if given.base.is_some() || given.at.is_some() || given.ops.is_some() {
+        return Err(Problem::bad_request("of several events each has its own base, at and ops: they stand in it"));
+    }
     if events.len() > core_limits::PUSH_EVENTS {
         return Err(Problem::bad_request(format!("the most is {} events at once", core_limits::PUSH_EVENTS)));
     }
     let events = events.into_iter().zip(0..);
-    let events = events.map(|(event, place)| read_event(event.get(), client, first, first.plus(place), head));
+    let events = events.map(|(event, place)| {
+        let of = Given::read(event.get())?;
+        if of.client.is_some() || of.n.is_some() {
+            return Err(Problem::bad_request(
+                "of several events client and n stand beside events: n is that of the first",
+            ));
+        }
+        read_event(event.get(), client, first, first.plus(place), head)
+    });
     Ok((events.collect::<Result<_, _>>()?, false))
 }
 

@@ -90,8 +90,9 @@ impl Problem {
     }
 
     pub(crate) fn past_the_head(from: Seq, head: Seq) -> Self {
-        let detail =
-            format!("from is {from}, but there are {head} events: this is not the stream you know; begin at 0");
+        let detail = format!(
+            "you ask for what comes after {from} events, and there are {head} events: this is not the stream you know; begin at 0"
+        );
         Self::new(StatusCode::CONFLICT, "past_the_head", "Past the head of the stream", detail)
     }
 

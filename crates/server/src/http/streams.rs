@@ -14,28 +14,44 @@ use super::{Answer, json as json_answer};
 use crate::limits;
 use crate::shared::Shared;
 
-/// Lists streams by name.
+/// Lists streams by name: so many as are asked for, or all that are left.
 pub(super) async fn list<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     caller: Arc<Caller>,
     query: &str,
 ) -> Result<Answer, Problem> {
     let query = Query::new(query);
-    let after = query.name("after", |text| StreamName::new(text))?;
+    let mut after = query.name("after", |text| StreamName::new(text))?;
     let limit = query.number("limit")?.unwrap_or(limits::LISTED_STREAMS).min(limits::LISTED_STREAMS);
     // Who asks for none wants to know whether they may ask, and need not wait for a log of many servers.
-    let found = if limit == 0 { Vec::new() } else { shared.log.streams(after.as_ref(), limit).await? };
-    let rows = {
-        let shared = shared.clone();
-        let rows = move || {
-            // Of what somebody may not read whole, not even the name is theirs to know.
-            let may_know = |info: &&StreamInfo| shared.authority.reading(&info.stream, &caller) == Reading::Whole;
-            let known = found.iter().filter(may_know);
-            known.map(|info| row(&shared, info)).collect::<Result<Vec<_>, LogError>>()
+    let (mut rows, mut at_once, mut permit) = (Vec::new(), limit, None);
+    while rows.len() < limit {
+        let found = shared.log.streams(after.as_ref(), at_once).await?;
+        let Some(last) = found.last() else { break };
+        after = Some(last.stream.clone());
+        let known = {
+            let (shared, caller) = (shared.clone(), caller.clone());
+            tokio::task::spawn_blocking(move || known(&shared, &caller, &found))
         };
-        tokio::task::spawn_blocking(rows).await.map_err(|_| Problem::stopping())??
-    };
+        rows.extend(known.await.map_err(|_| Problem::stopping())??);
+        if rows.len() < limit && permit.is_none() {
+            // Where some may not be known, there may be many of those: few look on at once, and no longer than a request may take.
+            permit = Some(shared.lists.acquire().await.map_err(|_| Problem::stopping())?);
+            at_once = limits::LISTED_STREAMS;
+        }
+    }
+    rows.truncate(limit);
     Ok(json_answer(&json!({ "streams": rows })))
+}
+
+/// Those that a caller may know of: of what somebody may not read whole, not even the name is theirs to know.
+fn known<L: EventLog, S: StateStore>(
+    shared: &Shared<L, S>,
+    caller: &Caller,
+    found: &[StreamInfo],
+) -> Result<Vec<Value>, LogError> {
+    let may_know = |info: &&StreamInfo| shared.authority.reading(&info.stream, caller) == Reading::Whole;
+    found.iter().filter(may_know).map(|info| row(shared, info)).collect()
 }
 
 fn row<L: EventLog, S: StateStore>(shared: &Shared<L, S>, info: &StreamInfo) -> Result<Value, LogError> {

@@ -21,7 +21,7 @@ pub use client_frame::{decode_client_frame, encode_client_frame};
 pub use server_frame::{decode_server_frame, encode_server_frame};
 
 use super::CodecError;
-use crate::event::{Body, OwnVerdict, Recorded};
+use crate::event::{Body, Lost, OwnVerdict, Recorded};
 use crate::name::Key;
 use crate::numbers::Seq;
 use crate::object::Object;
@@ -56,6 +56,13 @@ pub fn recorded_to_json(event: &Recorded) -> String {
 pub fn verdict_to_json(own: &OwnVerdict) -> String {
     let mut writer = Writer::default();
     writer.verdict(own);
+    writer.finish()
+}
+
+/// Writes where an event stands, and what of it did not take effect, as the event itself says it: `{"seq":7,"lost":[…]}`.
+pub fn outcome_to_json(seq: Seq, lost: &[Lost]) -> String {
+    let mut writer = Writer::default();
+    writer.object(|members| members.outcome(seq, lost));
     writer.finish()
 }
 

@@ -21,6 +21,14 @@ impl Writer {
         })
     }
 
+    /// Where an event stands, and what of it did not take effect, without the object around it.
+    pub(super) fn outcome(&mut self, seq: Seq, lost: &[Lost]) {
+        self.key("seq").uint(seq.0);
+        if !lost.is_empty() {
+            self.key("lost").lost(lost);
+        }
+    }
+
     /// The members of a refusal, without the object around them.
     pub(super) fn refusal(&mut self, refusal: &Refusal) {
         self.key("code").text(refusal.code.code()).key("reason").text(&refusal.reason);
@@ -43,12 +51,7 @@ impl Writer {
         self.object(|object| {
             object.key("n").uint(own.n.0).key("hash").hex_64(own.hash.0);
             match &own.verdict {
-                Verdict::Recorded { seq, lost } => {
-                    object.key("seq").uint(seq.0);
-                    if !lost.is_empty() {
-                        object.key("lost").lost(lost);
-                    }
-                }
+                Verdict::Recorded { seq, lost } => object.outcome(*seq, lost),
                 Verdict::Refused(refusal) => {
                     object.key("refused").object(|object| object.refusal(refusal));
                 }
