@@ -119,7 +119,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
     const planned = this.planReplace(rows, { keep });
     this.make((ops) => {
       for (const row of planned.inserts) ops.insert(this.name, row);
-      for (const { id, fields } of planned.updates) this.become(ops, id, fields);
+      for (const { id, fields } of planned.updates) this.#become(ops, id, fields);
       for (const id of planned.deletes) ops.delete(this.name, id);
     });
     return planned;
@@ -130,7 +130,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
     return plan(this.all(), rows, keep);
   }
 
-  private become(ops: Ops, id: string, fields: Partial<Fields>): void {
+  #become(ops: Ops, id: string, fields: Partial<Fields>): void {
     const was = ops.get<Record<string, unknown>>(this.name, id);
     const [set, texts]: [Record<string, unknown>, [string, string][]] = [{}, []];
     for (const [field, value] of Object.entries(fields)) {

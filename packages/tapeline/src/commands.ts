@@ -35,30 +35,33 @@ export interface CommandOptions {
 
 /** What a command reads and does. Time, ids and chance are those of its first run whenever it is run again. */
 export class Transaction {
-  private readonly next: () => number;
-  private readonly ops: Ops;
-  private readonly objects = new Map<string, readonly [collection: string, id: string]>();
-  private readonly collections = new Set<string>();
+  readonly #next: () => number;
+  readonly #ops: Ops;
+  readonly #objects = new Map<string, readonly [collection: string, id: string]>();
+  readonly #collections = new Set<string>();
 
   /** @internal `now`: when it first ran, in milliseconds. `seed`: of 53 bits. */
+  readonly #serializable: boolean;
+
   constructor(
     view: View,
     /** When the command first ran, in milliseconds since 1970. */
     readonly now: number,
     seed: number,
-    private readonly serializable: boolean,
+    serializable: boolean,
   ) {
-    this.next = chance(seed);
-    this.ops = new Ops(view, () => this.id());
+    this.#serializable = serializable;
+    this.#next = chance(seed);
+    this.#ops = new Ops(view, () => this.id());
   }
 
   /** The objects of one kind. */
   collection<Fields extends object = Record<string, Value>>(name: string): Reads<Fields> {
     checkCollection(name);
-    return new Reads<Fields>(name, this.ops, (id) => {
-      if (id === undefined && this.serializable) throw invalid(NOT_ALL);
-      if (id === undefined) this.collections.add(name);
-      else this.objects.set(JSON.stringify([name, id]), [name, id]);
+    return new Reads<Fields>(name, this.#ops, (id) => {
+      if (id === undefined && this.#serializable) throw invalid(NOT_ALL);
+      if (id === undefined) this.#collections.add(name);
+      else this.#objects.set(JSON.stringify([name, id]), [name, id]);
     });
   }
 
@@ -66,21 +69,21 @@ export class Transaction {
   id(): string {
     return uuid(
       this.now,
-      this.next() & 0xfff,
-      Uint8Array.from({ length: 16 }, () => this.next() & 0xff),
+      this.#next() & 0xfff,
+      Uint8Array.from({ length: 16 }, () => this.#next() & 0xff),
     );
   }
 
   /** A number from 0 to 1, without 1. */
   random(): number {
-    return this.next() / 2 ** 32;
+    return this.#next() / 2 ** 32;
   }
 
   /** @internal `ops`, and what was read: `[[collection, id], …], [collection, …]`. */
   finish(): { count: number; ops: Uint8Array; reads: Uint8Array } {
-    const reads = [[...this.objects.values()], [...this.collections]];
+    const reads = [[...this.#objects.values()], [...this.#collections]];
     // Without the head of the list around both.
-    return { count: this.ops.count, ops: this.ops.finish(), reads: encode(reads, "what is read").subarray(1) };
+    return { count: this.#ops.count, ops: this.#ops.finish(), reads: encode(reads, "what is read").subarray(1) };
   }
 }
 
@@ -94,21 +97,21 @@ interface Known {
 
 /** The commands of an app. */
 export class Commands {
-  private readonly known = new Map<string, Known>();
+  readonly #known = new Map<string, Known>();
 
   add<Args>(name: string, run: (tx: Transaction, args: Args) => void, options: CommandOptions): Command<Args> {
-    if (this.known.has(name)) throw invalid(`the command ${name} is there already: give this one another name`);
-    this.known.set(name, { run, serializable: options.serializable ?? false });
+    if (this.#known.has(name)) throw invalid(`the command ${name} is there already: give this one another name`);
+    this.#known.set(name, { run, serializable: options.serializable ?? false });
     return { name };
   }
 
   has(name: string): boolean {
-    return this.known.has(name);
+    return this.#known.has(name);
   }
 
   /** Runs one for the first time. Answers the edit it makes, as the core reads it; none where it does nothing. */
   run(name: string, args: unknown, view: View, now: number): Uint8Array | undefined {
-    const known = this.known.get(name);
+    const known = this.#known.get(name);
     if (!known)
       throw invalid(`the command ${name} is not known here: call db.command(${JSON.stringify(name)}, …) first`);
     const kept = encode(args ?? null, "the arguments");
@@ -124,7 +127,7 @@ export class Commands {
   runAgain(replica: core.Replica): void {
     for (let run = replica.pollRun(); run; run = replica.pollRun()) {
       const [edit, name, args, at, seed] = decode(run);
-      const known = this.known.get(name);
+      const known = this.#known.get(name);
       if (!known) {
         replica.ran(edit, 3, "");
         continue;

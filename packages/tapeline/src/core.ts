@@ -311,35 +311,35 @@ export class Mirror {
 
 /** When to connect, to ask for a sign of life, and to give up. Times are monotonic milliseconds. */
 export class Link {
-  private readonly handle: number;
+  readonly #handle: number;
 
   constructor(now: number) {
-    this.handle = told(running().link_new(now));
+    this.#handle = told(running().link_new(now));
   }
 
   /** -1 connect, -2 send a ping, -3 give the socket up; else nothing before this time. */
   poll(now: number): number {
-    return running().link_poll(this.handle, now);
+    return running().link_poll(this.#handle, now);
   }
 
   connected(now: number): void {
-    told(running().link_connected(this.handle, now));
+    told(running().link_connected(this.#handle, now));
   }
 
   heard(now: number): void {
-    told(running().link_heard(this.handle, now));
+    told(running().link_heard(this.#handle, now));
   }
 
   lost(now: number, random: number): void {
-    told(running().link_lost(this.handle, now, random));
+    told(running().link_lost(this.#handle, now, random));
   }
 
   nudge(now: number): void {
-    told(running().link_nudge(this.handle, now));
+    told(running().link_nudge(this.#handle, now));
   }
 
   free(): void {
-    running().link_free(this.handle);
+    running().link_free(this.#handle);
   }
 }
 

@@ -105,24 +105,25 @@ export class Edits<Fields extends object> {
 /** The same, in a command: what it reads is noted, and what it has done so far shows. */
 export class Reads<Fields extends object> extends Edits<Fields> {
   /** @internal `read`: takes note of an object, or of the whole collection. */
-  constructor(
-    name: string,
-    private readonly ops: Ops,
-    private readonly read: (id?: string) => void,
-  ) {
+  readonly #ops: Ops;
+  readonly #read: (id?: string) => void;
+
+  constructor(name: string, ops: Ops, read: (id?: string) => void) {
     super(name, (run) => run(ops));
+    this.#ops = ops;
+    this.#read = read;
   }
 
   /** One object. */
   get(id: string): Row<Fields> | undefined {
-    this.read(id);
-    return this.ops.get(this.name, id);
+    this.#read(id);
+    return this.#ops.get(this.name, id);
   }
 
   /** All objects, in the order of their ids. */
   all(): readonly Row<Fields>[] {
-    this.read();
-    return this.ops.all(this.name);
+    this.#read();
+    return this.#ops.all(this.name);
   }
 }
 

@@ -35,33 +35,36 @@ interface Made {
 const idle: Writer[] = [];
 
 export class Ops {
-  private readonly made: Made[] = [];
+  readonly #made: Made[] = [];
   /** All of them, one behind the other; `undefined`: the edit is made. */
-  private writing: Writer | undefined = (idle.pop() ?? new Writer()).openList();
+  #writing: Writer | undefined = (idle.pop() ?? new Writer()).openList();
   /** Where the last one ends. */
-  private end = this.writer.length;
+  #end = this.#writer.length;
 
-  constructor(
-    private readonly view: View,
-    private readonly makeId = newId,
-  ) {}
+  readonly #view: View;
+  readonly #makeId: () => string;
+
+  constructor(view: View, makeId = newId) {
+    this.#view = view;
+    this.#makeId = makeId;
+  }
 
   get count(): number {
-    return this.made.length;
+    return this.#made.length;
   }
 
   insert(collection: string, fields: object): string {
-    const { id = this.makeId(), ...rest } = checkFields(fields) as { id?: string };
-    this.op(INSERT, collection, id, "set", rest);
+    const { id = this.#makeId(), ...rest } = checkFields(fields) as { id?: string };
+    this.#op(INSERT, collection, id, "set", rest);
     return id;
   }
 
   upsert(collection: string, id: string, fields: object): void {
-    this.op(UPSERT, collection, id, "set", fields);
+    this.#op(UPSERT, collection, id, "set", fields);
   }
 
   update(collection: string, id: string, part: Part, fields: object): void {
-    this.op(UPDATE, collection, id, part, fields);
+    this.#op(UPDATE, collection, id, part, fields);
   }
 
   splice(collection: string, id: string, field: string, splices: readonly Splice[]): void {
@@ -77,21 +80,21 @@ export class Ops {
   }
 
   delete(collection: string, id: string): void {
-    this.op(DELETE, collection, id, "set", {});
+    this.#op(DELETE, collection, id, "set", {});
   }
 
   /** One object, as these ops leave it. */
   get<Row>(collection: string, id: string): Row | undefined {
     checkId(id);
-    const own = this.made.filter((op) => op.id === id && op.collection === collection);
-    const row = this.view.get(collection, id, own.length > 0 ? this.only(own) : undefined);
+    const own = this.#made.filter((op) => op.id === id && op.collection === collection);
+    const row = this.#view.get(collection, id, own.length > 0 ? this.#only(own) : undefined);
     return row && new Reader(row).row<Row>();
   }
 
   /** All objects of a collection as these ops leave them, in the order of their ids. */
   all<Row extends { id: string }>(collection: string): readonly Row[] {
-    const rows = new Map(new Reader(this.view.all(collection)).rows<Row>().map((row) => [row.id, row]));
-    for (const id of new Set(this.made.filter((op) => op.collection === collection).map(({ id }) => id))) {
+    const rows = new Map(new Reader(this.#view.all(collection)).rows<Row>().map((row) => [row.id, row]));
+    for (const id of new Set(this.#made.filter((op) => op.collection === collection).map(({ id }) => id))) {
       const row = this.get<Row>(collection, id);
       if (row) rows.set(id, row);
       else rows.delete(id);
@@ -101,30 +104,30 @@ export class Ops {
 
   /** All of them, as the core reads them: good until the next op is made anywhere. */
   finish(): Uint8Array {
-    const { writer } = this;
+    const writer = this.#writer;
     writer.closeList(this.count);
-    this.writing = undefined;
+    this.#writing = undefined;
     // One that an error left with half an edit in it never comes back here.
     idle.push(writer);
-    return writer.written(0, this.end);
+    return writer.written(0, this.#end);
   }
 
-  private get writer(): Writer {
-    if (!this.writing) throw invalid("this edit is made: make another one");
-    return this.writing;
+  get #writer(): Writer {
+    if (!this.#writing) throw invalid("this edit is made: make another one");
+    return this.#writing;
   }
 
-  private only(made: readonly Made[]): Uint8Array {
+  #only(made: readonly Made[]): Uint8Array {
     const only = new Writer().array(made.length);
-    for (const { from, to } of made) only.raw(this.writer.written(from, to));
+    for (const { from, to } of made) only.raw(this.#writer.written(from, to));
     return only.finish();
   }
 
-  private op(kind: number, collection: string, id: string, part: Part, fields: object): void {
+  #op(kind: number, collection: string, id: string, part: Part, fields: object): void {
     checkId(id);
     const names = Object.keys(checkFields(fields));
     if ("id" in fields) throw invalid("the id of an object never changes: insert another object, and delete this one");
-    const { writer, end: from } = this;
+    const [writer, from] = [this.#writer, this.#end];
     // What is there past the last one is half of one that could not be made.
     writer.length = from;
     writer
@@ -136,8 +139,8 @@ export class Ops {
       writer.map(1).uint(PARTS.indexOf(part)).map(names.length);
       for (const name of names) writer.name(name, "the field").value((fields as Record<string, unknown>)[name], name);
     }
-    this.end = writer.length;
-    this.made.push({ collection, id, from, to: this.end });
+    this.#end = writer.length;
+    this.#made.push({ collection, id, from, to: this.#end });
   }
 }
 

@@ -9,61 +9,64 @@ export type Peers = ReadonlyMap<string, Value>;
 
 /** What a tab says of itself on one stream, and what it knows of others. */
 export class Presence {
-  private others: Peers = new Map();
-  private readonly listeners = new Set<(peers: Peers) => void>();
+  #others: Peers = new Map();
+  readonly #listeners = new Set<(peers: Peers) => void>();
   /** What it says of itself, encoded; null: nothing. */
-  private state: Uint8Array = NOTHING;
-  private used = false;
+  #state: Uint8Array = NOTHING;
+  #used = false;
 
   /** @internal `say`: tells the leader. `own`: this tab's id among peers. */
-  constructor(
-    private readonly own: string,
-    private readonly say: (state: Uint8Array) => void,
-  ) {}
+  readonly #own: string;
+  readonly #say: (state: Uint8Array) => void;
+
+  constructor(own: string, say: (state: Uint8Array) => void) {
+    this.#own = own;
+    this.#say = say;
+  }
 
   /** Says something of this tab, up to 4 KB: the others see it within a moment, the latest wins. */
   set(state: Value): void {
     const encoded = encode(state, "the presence");
     if (encoded.length > PRESENCE_BYTES) throw invalid("the presence is larger than 4 KB: say less of this tab");
-    this.state = encoded;
-    this.tell();
+    this.#state = encoded;
+    this.#tell();
   }
 
   /** Goes, for the others. */
   clear(): void {
-    this.state = NOTHING;
-    this.tell();
+    this.#state = NOTHING;
+    this.#tell();
   }
 
   /** The others there; nobody while there is no connection. */
   peers(): Peers {
-    return this.others;
+    return this.#others;
   }
 
   /** Tells a listener who is there: soon, and whenever that changes. Answers how to stop. */
   watch(listener: (peers: Peers) => void): () => void {
     checkListener(listener);
-    const isNew = !this.listeners.has(listener);
-    this.listeners.add(listener);
-    if (isNew && !this.used) this.tell();
-    queueMicrotask(() => this.listeners.has(listener) && listener(this.others));
-    return () => void this.listeners.delete(listener);
+    const isNew = !this.#listeners.has(listener);
+    this.#listeners.add(listener);
+    if (isNew && !this.#used) this.#tell();
+    queueMicrotask(() => this.#listeners.has(listener) && listener(this.#others));
+    return () => void this.#listeners.delete(listener);
   }
 
   /** @internal There is a new leader, which knows nothing of it. */
   again(): void {
-    if (this.used) this.tell();
+    if (this.#used) this.#tell();
   }
 
   /** @internal Takes what the leader says. */
   hear(peers: Record<string, Value>): void {
-    this.others = new Map(Object.entries(peers).filter(([peer]) => peer !== this.own));
-    for (const listener of [...this.listeners]) reportErrors(() => listener(this.others));
+    this.#others = new Map(Object.entries(peers).filter(([peer]) => peer !== this.#own));
+    for (const listener of [...this.#listeners]) reportErrors(() => listener(this.#others));
   }
 
-  private tell(): void {
-    this.used = true;
-    this.say(this.state);
+  #tell(): void {
+    this.#used = true;
+    this.#say(this.#state);
   }
 }
 

@@ -24,17 +24,20 @@ export type Untyped = Record<never, object>;
 
 /** `Collections`: what the objects of each collection hold, by its name, as `tapeline types` makes it of a schema. */
 export class Stream<Collections extends { [Name in keyof Collections]: object } = Untyped> {
-  private readonly collections = new Map<string, unknown>();
+  readonly #collections = new Map<string, unknown>();
 
   /** @internal */
-  constructor(
-    private readonly inner: TabStream,
-    private readonly tab: Tab,
-  ) {}
+  readonly #inner: TabStream;
+  readonly #tab: Tab;
+
+  constructor(inner: TabStream, tab: Tab) {
+    this.#inner = inner;
+    this.#tab = tab;
+  }
 
   /** Its name. */
   get name(): string {
-    return this.inner.name;
+    return this.#inner.name;
   }
 
   /** The objects of one kind. The same one each time. */
@@ -42,8 +45,8 @@ export class Stream<Collections extends { [Name in keyof Collections]: object } 
   collection<Fields extends object = Record<string, Value>>(name: string): Collection<Fields>;
   collection<Fields extends object>(name: string): Collection<Fields> {
     checkCollection(name);
-    if (!this.collections.has(name)) this.collections.set(name, new Collection<Fields>(this.inner, name));
-    return this.collections.get(name) as Collection<Fields>;
+    if (!this.#collections.has(name)) this.#collections.set(name, new Collection<Fields>(this.#inner, name));
+    return this.#collections.get(name) as Collection<Fields>;
   }
 
   /**
@@ -56,17 +59,17 @@ export class Stream<Collections extends { [Name in keyof Collections]: object } 
    * `unchanged`: objects and fields that it rests on. Where one has changed when it reaches the server, it is refused.
    */
   edit(make: (on: On) => void, { unchanged = [] }: { unchanged?: readonly Read[] } = {}): void {
-    const ops = new Ops(this.inner);
+    const ops = new Ops(this.#inner);
     const made: unknown = make((collection) => {
-      if (collection.stream !== this.inner)
+      if (collection.stream !== this.#inner)
         throw invalid(`${collection.name} is a collection of the stream ${collection.stream.name}: edit that one`);
       return new Edits(collection.name, (run) => run(ops));
     });
     if (made instanceof Promise) throw invalid("an edit is made at once: wait for what it needs before, not within it");
-    if (unchanged.length === 0) return this.inner.edit(ops.finish());
+    if (unchanged.length === 0) return this.#inner.edit(ops.finish());
     const reads = encode(unchanged, "unchanged");
     // It was made by no command.
-    this.inner.editWith(new Writer().array(3).raw(ops.finish()).raw(reads).value(null, "").finish(), Date.now());
+    this.#inner.editWith(new Writer().array(3).raw(ops.finish()).raw(reads).value(null, "").finish(), Date.now());
   }
 
   /** Runs a command. Throws `Refused` where it refuses; nothing has changed then. */
@@ -74,8 +77,8 @@ export class Stream<Collections extends { [Name in keyof Collections]: object } 
     const name = typeof command === "string" ? command : command.name;
     // The edit keeps the time for when the command is run again: it is the one that the command is told.
     const now = Date.now();
-    const edit = this.tab.commands.run(name, args, this.inner, now);
-    if (edit) this.inner.editWith(edit, now);
+    const edit = this.#tab.commands.run(name, args, this.#inner, now);
+    if (edit) this.#inner.editWith(edit, now);
   }
 
   /**
@@ -83,22 +86,22 @@ export class Stream<Collections extends { [Name in keyof Collections]: object } 
    * stays as it is, unless it is forced.
    */
   undo({ force = false } = {}): boolean {
-    return this.inner.step(false, force);
+    return this.#inner.step(false, force);
   }
 
   /** Does again what was last taken back. `false`: there is nothing. */
   redo({ force = false } = {}): boolean {
-    return this.inner.step(true, force);
+    return this.#inner.step(true, force);
   }
 
   /** Whether there is something to undo. */
   get canUndo(): boolean {
-    return this.inner.mirror.canStep(false);
+    return this.#inner.mirror.canStep(false);
   }
 
   /** Whether there is something to redo. */
   get canRedo(): boolean {
-    return this.inner.mirror.canStep(true);
+    return this.#inner.mirror.canStep(true);
   }
 
   /**
@@ -106,76 +109,76 @@ export class Stream<Collections extends { [Name in keyof Collections]: object } 
    * until that is settled.
    */
   group<T>(make: () => T): T {
-    return this.inner.group(make);
+    return this.#inner.group(make);
   }
 
   /** Who else is there. */
   get presence(): Presence {
-    return this.inner.presence;
+    return this.#inner.presence;
   }
 
   /** Resolves once all edits made so far are on the device. */
   stored(): Promise<void> {
-    return this.inner.stored();
+    return this.#inner.stored();
   }
 
   /** Resolves once all edits made so far are recorded by the server, and all that it has told of is played here. */
   synced(): Promise<void> {
-    return this.inner.synced();
+    return this.#inner.synced();
   }
 
   /** How it stands, always true. */
   status(): Status {
-    return this.inner.status();
+    return this.#inner.status();
   }
 
   /** Tells a listener how it stands, whenever that changes. Answers how to stop. */
   onStatus(listener: (status: Status) => void): () => void {
-    return listen(this.inner.statusListeners, listener);
+    return listen(this.#inner.statusListeners, listener);
   }
 
   /** Tells a listener what became of edits. Answers how to stop. */
   onNotice(listener: (notice: Notice) => void): () => void {
-    return listen(this.inner.noticeListeners, listener);
+    return listen(this.#inner.noticeListeners, listener);
   }
 
   /** Edits that were refused, kept until they are made again or discarded. */
   parked(): readonly ParkedEdit[] {
-    return this.inner.parked.edits;
+    return this.#inner.parked.edits;
   }
 
   /** Makes a refused edit again, on what is shown now; a command is run again. `false`: there is no such edit. */
   retry(edit: number): boolean {
-    const { edits, ops } = this.inner.parked;
+    const { edits, ops } = this.#inner.parked;
     const parked = edits.find((known) => known.edit === edit);
     if (!parked) return false;
     const { command } = parked;
-    if (command && this.tab.commands.has(command.name)) this.run(command.name, command.args);
-    else this.inner.edit(ops.get(edit)!);
+    if (command && this.#tab.commands.has(command.name)) this.run(command.name, command.args);
+    else this.#inner.edit(ops.get(edit)!);
     return this.discard(edit);
   }
 
   /** Makes another edit in place of a refused one. `false`: there is no such edit. */
   retryAs(edit: number, make: (on: On) => void): boolean {
-    if (!this.inner.parked.ops.has(edit)) return false;
+    if (!this.#inner.parked.ops.has(edit)) return false;
     this.edit(make);
     return this.discard(edit);
   }
 
   /** Drops a refused edit for good. `false`: there is no such edit. */
   discard(edit: number): boolean {
-    if (!this.inner.parked.ops.has(edit)) return false;
-    this.tab.discard(this.name, edit);
+    if (!this.#inner.parked.ops.has(edit)) return false;
+    this.#tab.discard(this.name, edit);
     return true;
   }
 
   /** The id under which this device's copy of the stream sends, as in conflicts; empty before it is known. */
   get client(): string {
-    return this.inner.client;
+    return this.#inner.client;
   }
 
   /** The digest of all confirmed objects, 32 hexadecimal digits; only the tab that leads knows it. */
   digest(): string | undefined {
-    return this.tab.digest(this.name);
+    return this.#tab.digest(this.name);
   }
 }

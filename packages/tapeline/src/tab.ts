@@ -41,35 +41,35 @@ export class Tab {
   connection: Connection = { state: "connecting" };
   /** Where no other tab can lead: resolves once this one does, or cannot. */
   readonly alone: Promise<void> | undefined;
-  private offline = false;
-  private leader: Leader | undefined;
-  private store: Store | undefined;
-  private channel: BroadcastChannel | undefined;
-  private election: Election | undefined;
+  #offline = false;
+  #leader: Leader | undefined;
+  #store: Store | undefined;
+  #channel: BroadcastChannel | undefined;
+  #election: Election | undefined;
   /** The newest term that was heard of. */
-  private term = 0;
+  #term = 0;
   /** The term of the leader that is followed; 0: none is known. */
-  private following = 0;
+  #following = 0;
   /** When that leader was last heard, and when that was last asked. */
-  private heardAt = 0;
-  private lookedAt = 0;
-  private patience: ReturnType<typeof setInterval> | undefined;
-  private stopListening: (() => void) | undefined;
-  private outdated = false;
-  private closing: Promise<void> | undefined;
-  private closed = false;
-  private scheduled = false;
+  #heardAt = 0;
+  #lookedAt = 0;
+  #patience: ReturnType<typeof setInterval> | undefined;
+  #stopListening: (() => void) | undefined;
+  #outdated = false;
+  #closing: Promise<void> | undefined;
+  #closed = false;
+  #scheduled = false;
   /** How often this tab began to lead, or ceased to. */
-  private turns = 0;
+  #turns = 0;
 
   constructor(readonly options: TabOptions) {
     const { shared } = options.platform;
-    if (shared === undefined) this.alone = this.lead();
-    else this.meetOthers(shared);
+    if (shared === undefined) this.alone = this.#lead();
+    else this.#meetOthers(shared);
   }
 
   get leads(): boolean {
-    return this.leader !== undefined;
+    return this.#leader !== undefined;
   }
 
   /** `part`: what it holds of the stream is enough; not so once all of it was asked for. */
@@ -80,82 +80,82 @@ export class Tab {
     const stream = known ?? new TabStream(name, this, part);
     stream.part = part;
     this.streams.set(name, stream);
-    if (this.leader) this.begin(this.leader, stream);
-    else this.join(stream);
+    if (this.#leader) this.#begin(this.#leader, stream);
+    else this.#join(stream);
     return stream;
   }
 
   /** Throws where it was closed. */
   check(): void {
-    if (this.closing) throw closedError();
+    if (this.#closing) throw closedError();
   }
 
   /** Throws where edits cannot be taken any more. */
   checkEdit(): void {
     this.check();
-    if (this.outdated) throw new TapelineError("outdated", OUTDATED);
+    if (this.#outdated) throw new TapelineError("outdated", OUTDATED);
   }
 
   /** Has everything that follows from what just happened done, once, before anything else. */
   schedule(): void {
-    if (this.scheduled) return;
-    this.scheduled = true;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
     queueMicrotask(() => {
-      this.scheduled = false;
-      this.flush();
+      this.#scheduled = false;
+      this.#flush();
     });
   }
 
   discard(stream: string, edit: number): void {
-    if (this.leader) this.leader.discard(stream, edit);
-    else this.ask({ kind: "discard", stream, edit });
+    if (this.#leader) this.#leader.discard(stream, edit);
+    else this.#ask({ kind: "discard", stream, edit });
   }
 
   hold(stream: string, holding: Holding): void {
-    if (this.leader) this.leader.hold(stream, this.name, holding);
-    else this.ask({ kind: "holding", tab: this.name, stream, holding });
+    if (this.#leader) this.#leader.hold(stream, this.name, holding);
+    else this.#ask({ kind: "holding", tab: this.name, stream, holding });
   }
 
   present(stream: string, state: Uint8Array): void {
     this.check();
-    if (this.leader) this.leader.present(stream, this.name, state);
-    else this.ask({ kind: "presence", tab: this.name, stream, state });
+    if (this.#leader) this.#leader.present(stream, this.name, state);
+    else this.#ask({ kind: "presence", tab: this.name, stream, state });
   }
 
   setOffline(offline: boolean): void {
-    this.offline = offline;
-    if (this.leader) this.leader.setOffline(offline);
-    else this.ask({ kind: "offline", offline });
+    this.#offline = offline;
+    if (this.#leader) this.#leader.setOffline(offline);
+    else this.#ask({ kind: "offline", offline });
   }
 
   digest(stream: string): string | undefined {
-    return this.leader?.digest(stream);
+    return this.#leader?.digest(stream);
   }
 
   /** Ends, once all edits are on the device, or cannot get there in time. */
   close(): Promise<void> {
-    this.closing ??= this.end();
-    return this.closing;
+    this.#closing ??= this.#end();
+    return this.#closing;
   }
 
-  private async end(): Promise<void> {
-    this.flush();
-    await this.untilStored();
-    this.ask({ kind: "leave", tab: this.name });
-    this.closed = true;
-    clearInterval(this.patience);
-    this.stopListening?.();
-    const over = this.stepDown(true);
-    this.setConnection({ state: "closed" });
+  async #end(): Promise<void> {
+    this.#flush();
+    await this.#untilStored();
+    this.#ask({ kind: "leave", tab: this.name });
+    this.#closed = true;
+    clearInterval(this.#patience);
+    this.#stopListening?.();
+    const over = this.#stepDown(true);
+    this.#setConnection({ state: "closed" });
     for (const stream of this.streams.values()) stream.close(closedError());
     await over;
-    this.election?.resign();
-    this.channel?.close();
+    this.#election?.resign();
+    this.#channel?.close();
   }
 
-  private async untilStored(): Promise<void> {
+  async #untilStored(): Promise<void> {
     const unstored = [...this.streams.values()].filter((stream) => !stream.isStored());
-    if (unstored.length === 0 || this.connection.state === "closed" || this.outdated) return;
+    if (unstored.length === 0 || this.connection.state === "closed" || this.#outdated) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const enough = new Promise((resolve) => {
       timer = setTimeout(resolve, CLOSING);
@@ -166,121 +166,122 @@ export class Tab {
 
   // What follows from an edit, a message, or a word of the leader.
 
-  private flush(): void {
-    if (this.closed) return;
+  #flush(): void {
+    if (this.#closed) return;
     for (const stream of this.streams.values()) {
-      if (stream.takeEdited()) this.handOver(stream);
+      if (stream.takeEdited()) this.#handOver(stream);
     }
     for (const stream of this.streams.values()) stream.tellListeners();
   }
 
   /** Gives the leader what it has not been given. */
-  private handOver(stream: TabStream): void {
-    if (this.leader) return this.leader.takeOwn(stream.name);
-    if (!this.following) return;
+  #handOver(stream: TabStream): void {
+    if (this.#leader) return this.#leader.takeOwn(stream.name);
+    if (!this.#following) return;
     for (let bytes = stream.mirror.pollCommit(); bytes; bytes = stream.mirror.pollCommit()) {
-      this.ask({ kind: "edit", tab: this.name, stream: stream.name, bytes });
+      this.#ask({ kind: "edit", tab: this.name, stream: stream.name, bytes });
     }
   }
 
-  private ask(asked: ToLeader): void {
-    this.channel?.postMessage({ version: VERSION, term: this.following, asked } satisfies Message);
+  #ask(asked: ToLeader): void {
+    this.#channel?.postMessage({ version: VERSION, term: this.#following, asked } satisfies Message);
   }
 
-  private say(said: FromLeader): void {
-    this.channel?.postMessage({ version: VERSION, term: this.term, said } satisfies Message);
+  #say(said: FromLeader): void {
+    this.#channel?.postMessage({ version: VERSION, term: this.#term, said } satisfies Message);
   }
 
-  private heard(message: Message): void {
-    if (message.version > VERSION) return this.meetNewer(message);
-    if ("said" in message) return this.listenTo(message.term, message.said);
-    if (this.leader && (message.asked.kind !== "edit" || message.term === this.term)) this.leader.take(message.asked);
+  #heard(message: Message): void {
+    if (message.version > VERSION) return this.#meetNewer(message);
+    if ("said" in message) return this.#listenTo(message.term, message.said);
+    if (this.#leader && (message.asked.kind !== "edit" || message.term === this.#term))
+      this.#leader.take(message.asked);
   }
 
   /** A leader of another tab says something. */
-  private listenTo(term: number, said: FromLeader): void {
+  #listenTo(term: number, said: FromLeader): void {
     // Its time is over, which it has yet to notice.
-    if (term < this.term) return;
-    if (this.leader) this.deposed();
-    this.heardAt = performance.now();
-    if (term !== this.following) this.follow(term, said.kind === "leading");
-    this.hear(said);
+    if (term < this.#term) return;
+    if (this.#leader) this.#deposed();
+    this.#heardAt = performance.now();
+    if (term !== this.#following) this.#follow(term, said.kind === "leading");
+    this.#hear(said);
   }
 
   /** Takes what a leader says, the own one or another. */
-  private hear(said: FromLeader): void {
+  #hear(said: FromLeader): void {
     if (said.kind === "leading") return;
     if (said.kind === "connection") {
-      this.offline = said.offline;
-      return this.setConnection(said.connection);
+      this.#offline = said.offline;
+      return this.#setConnection(said.connection);
     }
     const stream = this.streams.get(said.stream);
     if (!stream || ("to" in said && said.to !== this.name)) return;
-    stream.hear(said, this.leader !== undefined);
+    stream.hear(said, this.#leader !== undefined);
     this.schedule();
   }
 
-  private setConnection(connection: Connection): void {
-    this.connection = this.outdated ? { state: "outdated", why: OUTDATED } : connection;
+  #setConnection(connection: Connection): void {
+    this.connection = this.#outdated ? { state: "outdated", why: OUTDATED } : connection;
     for (const stream of this.streams.values()) stream.statusChanged();
     for (const listener of [...this.connectionListeners]) reportErrors(() => listener(this.connection));
-    if (!this.closed) this.schedule();
+    if (!this.#closed) this.schedule();
   }
 
   // Who leads.
 
-  private meetOthers(shared: string): void {
-    this.openChannel(shared);
-    this.election = new Election(shared, { elected: () => void this.lead(), deposed: () => this.deposed() });
-    this.stopListening = listenToPage({
-      nudge: () => this.leader?.nudge(),
-      hidden: () => this.leader?.flush(),
-      pause: () => this.pause(),
-      resume: () => this.resume(),
+  #meetOthers(shared: string): void {
+    this.#openChannel(shared);
+    this.#election = new Election(shared, { elected: () => void this.#lead(), deposed: () => this.#deposed() });
+    this.#stopListening = listenToPage({
+      nudge: () => this.#leader?.nudge(),
+      hidden: () => this.#leader?.flush(),
+      pause: () => this.#pause(),
+      resume: () => this.#resume(),
     });
-    this.heardAt = this.lookedAt = performance.now();
-    this.patience = setInterval(() => this.doubt(), LEADER_SILENCE / 5);
-    this.election.stand();
+    this.#heardAt = this.#lookedAt = performance.now();
+    this.#patience = setInterval(() => this.#doubt(), LEADER_SILENCE / 5);
+    this.#election.stand();
   }
 
-  private async lead(): Promise<void> {
-    const turn = ++this.turns;
-    const opened = await this.openStore();
-    if (turn !== this.turns || this.closed || !opened) return void opened?.store?.close();
-    this.store = opened.store;
-    this.following = 0;
-    this.term = Math.max(Date.now(), this.term + 1);
+  async #lead(): Promise<void> {
+    const turn = ++this.#turns;
+    const opened = await this.#openStore();
+    if (turn !== this.#turns || this.#closed || !opened) return void opened?.store?.close();
+    this.#store = opened.store;
+    this.#following = 0;
+    this.#term = Math.max(Date.now(), this.#term + 1);
     const { platform: _, ...options } = this.options;
-    this.leader = new Leader(
+    this.#leader = new Leader(
       {
         id: this.id,
         mirrorOf: (stream) => this.streams.get(stream)?.mirror,
-        say: (said) => this.say(said),
-        hear: (said) => this.hear(said),
-        superseded: () => this.deposed(),
-        failed: (error) => this.failed(error),
+        say: (said) => this.#say(said),
+        hear: (said) => this.#hear(said),
+        superseded: () => this.#deposed(),
+        failed: (error) => this.#failed(error),
       },
-      { ...options, ...opened, offline: this.offline, commands: this.commands },
+      { ...options, ...opened, offline: this.#offline, commands: this.commands },
     );
-    this.say({ kind: "leading" });
-    for (const stream of this.streams.values()) this.begin(this.leader, stream);
-    this.setConnection(this.leader.connection);
+    this.#say({ kind: "leading" });
+    for (const stream of this.streams.values()) this.#begin(this.#leader, stream);
+    this.#setConnection(this.#leader.connection);
   }
 
   /** Opens the store, or says why there is none; `undefined` where this tab must not lead. */
-  private async openStore(): Promise<Pick<LeaderOptions, "store" | "noStorage"> | undefined> {
+  async #openStore(): Promise<Pick<LeaderOptions, "store" | "noStorage"> | undefined> {
     try {
       return { store: await this.options.platform.openStore(), noStorage: undefined };
     } catch (error) {
       if (error instanceof NoStorage) return { store: undefined, noStorage: error };
-      if (error instanceof NewerStore) this.becomeOutdated();
-      else this.failed(error);
+      if (error instanceof NewerStore) this.#becomeOutdated();
+      else this.#failed(error);
       if (this.alone) throw error;
       return undefined;
     }
   }
 
-  private begin(leader: Leader, stream: TabStream): void {
+  #begin(leader: Leader, stream: TabStream): void {
     stream.mirror.sendAgain();
     leader.begin(stream.name, stream.part);
     stream.presence.again();
@@ -289,33 +290,33 @@ export class Tab {
   }
 
   /** Another tab leads from now on: it is told what this one has, and asked for what there is. */
-  private follow(term: number, join: boolean): void {
-    const before = this.following;
-    this.term = this.following = term;
+  #follow(term: number, join: boolean): void {
+    const before = this.#following;
+    this.#term = this.#following = term;
     // Where none was known, every stream has asked already whoever hears it.
-    if (join || before) this.joinAll();
+    if (join || before) this.#joinAll();
     for (const stream of this.streams.values()) {
       stream.mirror.sendAgain();
-      this.handOver(stream);
+      this.#handOver(stream);
       stream.presence.again();
       stream.holds.again();
     }
   }
 
-  private joinAll(): void {
-    for (const stream of this.streams.values()) this.join(stream);
+  #joinAll(): void {
+    for (const stream of this.streams.values()) this.#join(stream);
   }
 
-  private join({ name, part }: TabStream): void {
-    this.ask({ kind: "join", tab: this.name, stream: name, part });
+  #join({ name, part }: TabStream): void {
+    this.#ask({ kind: "join", tab: this.name, stream: name, part });
   }
 
   /** Leads no longer. */
-  private async stepDown(flush: boolean): Promise<void> {
-    const { leader, store } = this;
-    this.turns++;
-    this.leader = undefined;
-    this.store = undefined;
+  async #stepDown(flush: boolean): Promise<void> {
+    const [leader, store] = [this.#leader, this.#store];
+    this.#turns++;
+    this.#leader = undefined;
+    this.#store = undefined;
     if (flush) leader?.flush();
     leader?.close();
     for (const stream of this.streams.values()) stream.statusChanged();
@@ -324,78 +325,78 @@ export class Tab {
   }
 
   /** Another tab has the lead: this one waits for it again. */
-  private deposed(): void {
-    void this.stepDown(false);
-    this.election?.resign();
-    this.comeBack();
+  #deposed(): void {
+    void this.#stepDown(false);
+    this.#election?.resign();
+    this.#comeBack();
   }
 
-  private comeBack(): void {
-    if (this.closed || this.outdated) return;
-    this.following = 0;
-    this.heardAt = this.lookedAt = performance.now();
-    this.joinAll();
-    this.election?.stand();
+  #comeBack(): void {
+    if (this.#closed || this.#outdated) return;
+    this.#following = 0;
+    this.#heardAt = this.#lookedAt = performance.now();
+    this.#joinAll();
+    this.#election?.stand();
   }
 
-  private failed(error: unknown): void {
+  #failed(error: unknown): void {
     const why = wordsOf(error);
-    void this.stepDown(false);
-    this.election?.resign();
-    clearInterval(this.patience);
-    this.setConnection({ state: "closed", why });
+    void this.#stepDown(false);
+    this.#election?.resign();
+    clearInterval(this.#patience);
+    this.#setConnection({ state: "closed", why });
   }
 
   /** What is not known to be on the device goes to the newer version; what that one says is not understood here. */
-  private meetNewer(message: Message): void {
-    this.becomeOutdated();
-    if ("said" in message && message.term > this.following) this.follow(message.term, false);
+  #meetNewer(message: Message): void {
+    this.#becomeOutdated();
+    if ("said" in message && message.term > this.#following) this.#follow(message.term, false);
   }
 
-  private becomeOutdated(): void {
-    if (this.outdated) return;
-    this.outdated = true;
-    void this.stepDown(true);
-    this.election?.resign();
-    clearInterval(this.patience);
-    this.setConnection({ state: "outdated", why: OUTDATED });
+  #becomeOutdated(): void {
+    if (this.#outdated) return;
+    this.#outdated = true;
+    void this.#stepDown(true);
+    this.#election?.resign();
+    clearInterval(this.#patience);
+    this.#setConnection({ state: "outdated", why: OUTDATED });
   }
 
   /** A tab that is seen takes the lead from one that does not answer. */
-  private doubt(): void {
+  #doubt(): void {
     const now = performance.now();
     // Where this tab itself did not run, it could hear nobody.
-    const slept = now - this.lookedAt > LEADER_SILENCE / 2;
-    this.lookedAt = now;
-    if (slept || this.leader || this.election?.won || !isVisible()) this.heardAt = now;
-    const silence = now - this.heardAt;
+    const slept = now - this.#lookedAt > LEADER_SILENCE / 2;
+    this.#lookedAt = now;
+    if (slept || this.#leader || this.#election?.won || !isVisible()) this.#heardAt = now;
+    const silence = now - this.#heardAt;
     if (silence > LEADER_SILENCE) {
-      this.heardAt = now;
-      this.election?.steal();
-    } else if (silence > LEADER_SILENCE / 2) this.ask({ kind: "beat" });
+      this.#heardAt = now;
+      this.#election?.steal();
+    } else if (silence > LEADER_SILENCE / 2) this.#ask({ kind: "beat" });
   }
 
-  private openChannel(shared: string): void {
-    this.channel = new BroadcastChannel(shared);
-    this.channel.onmessage = ({ data }) => this.heard(data as Message);
+  #openChannel(shared: string): void {
+    this.#channel = new BroadcastChannel(shared);
+    this.#channel.onmessage = ({ data }) => this.#heard(data as Message);
   }
 
-  private pause(): void {
-    this.flush();
+  #pause(): void {
+    this.#flush();
     // It may never come back; where it does, it joins again.
-    this.ask({ kind: "leave", tab: this.name });
-    void this.stepDown(true);
-    this.election?.resign();
+    this.#ask({ kind: "leave", tab: this.name });
+    void this.#stepDown(true);
+    this.#election?.resign();
     // A page to which something is said is not kept in the browser's history.
-    this.channel?.close();
-    this.channel = undefined;
+    this.#channel?.close();
+    this.#channel = undefined;
   }
 
-  private resume(): void {
+  #resume(): void {
     const { shared } = this.options.platform;
-    if (this.closed || this.channel || shared === undefined) return;
-    this.openChannel(shared);
-    this.comeBack();
+    if (this.#closed || this.#channel || shared === undefined) return;
+    this.#openChannel(shared);
+    this.#comeBack();
   }
 }
 

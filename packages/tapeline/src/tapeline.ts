@@ -50,9 +50,13 @@ export function runIn(where: Environment): void {
 }
 
 export class Tapeline {
-  private readonly streams = new Map<string, Stream>();
+  readonly #streams = new Map<string, Stream>();
 
-  private constructor(private readonly tab: Tab) {}
+  readonly #tab: Tab;
+
+  private constructor(tab: Tab) {
+    this.#tab = tab;
+  }
 
   /** Opens an app's streams. It is usable as soon as this returns, with a network or without. */
   static async open(options: Options): Promise<Tapeline> {
@@ -87,7 +91,7 @@ export class Tapeline {
 
   /** A stream, by its name, like `lists/groceries`. The same one each time. */
   stream<Collections extends { [Name in keyof Collections]: object } = Untyped>(name: string): Stream<Collections> {
-    return this.open(name, false);
+    return this.#open(name, false);
   }
 
   /**
@@ -95,20 +99,17 @@ export class Tapeline {
    * the stream, or a tab asks for all of it, all of it is held.
    */
   part<Collections extends { [Name in keyof Collections]: object } = Untyped>(name: string): Stream<Collections> {
-    return this.open(name, true);
+    return this.#open(name, true);
   }
 
-  private open<Collections extends { [Name in keyof Collections]: object }>(
-    name: string,
-    part: boolean,
-  ): Stream<Collections> {
-    this.tab.check();
+  #open<Collections extends { [Name in keyof Collections]: object }>(name: string, part: boolean): Stream<Collections> {
+    this.#tab.check();
     checkStream(name);
-    const inner = this.tab.stream(name, part);
-    const known = this.streams.get(name);
+    const inner = this.#tab.stream(name, part);
+    const known = this.#streams.get(name);
     if (known) return known as Stream<Collections>;
-    const stream = new Stream<Collections>(inner, this.tab);
-    this.streams.set(name, stream as Stream);
+    const stream = new Stream<Collections>(inner, this.#tab);
+    this.#streams.set(name, stream as Stream);
     return stream;
   }
 
@@ -126,33 +127,33 @@ export class Tapeline {
    * ```
    */
   command<Args>(name: string, run: (tx: Transaction, args: Args) => void, options: CommandOptions = {}): Command<Args> {
-    return this.tab.commands.add(name, run, options);
+    return this.#tab.commands.add(name, run, options);
   }
 
   /** How the app stands to its server. */
   get connection(): Connection {
-    return this.tab.connection;
+    return this.#tab.connection;
   }
 
   /** Tells a listener how, whenever that changes. Answers how to stop. */
   onConnection(listener: (connection: Connection) => void): () => void {
-    return listen(this.tab.connectionListeners, listener);
+    return listen(this.#tab.connectionListeners, listener);
   }
 
   /** Stays away from the network, in all tabs, until told otherwise. */
   goOffline(): void {
-    this.tab.check();
-    this.tab.setOffline(true);
+    this.#tab.check();
+    this.#tab.setOffline(true);
   }
 
   /** Goes back to it. */
   goOnline(): void {
-    this.tab.check();
-    this.tab.setOffline(false);
+    this.#tab.check();
+    this.#tab.setOffline(false);
   }
 
   /** Lets go of everything, once all edits are on the device. */
   close(): Promise<void> {
-    return this.tab.close();
+    return this.#tab.close();
   }
 }

@@ -16,12 +16,16 @@ export class Watch<Row extends { id: string }> {
   rows: readonly Row[] = [];
   told = false;
 
+  readonly #listener: Listener<Row>;
+
   constructor(
     readonly handle: number,
-    private readonly listener: Listener<Row>,
+    listener: Listener<Row>,
     /** What it holds of a stream that is open in part. */
     readonly held?: number,
-  ) {}
+  ) {
+    this.#listener = listener;
+  }
 
   /** Takes a difference. Answers what to tell. */
   take(moved: Uint8Array): Change<Row> {
@@ -35,7 +39,7 @@ export class Watch<Row extends { id: string }> {
 
   tell(change: Change<Row>): void {
     this.told = true;
-    reportErrors(() => this.listener(this.rows, change));
+    reportErrors(() => this.#listener(this.rows, change));
   }
 }
 

@@ -19,29 +19,32 @@ export function canInflate(): boolean {
 /** The frames of one socket. */
 export class Inflating {
   /** The last one that waits: those behind it wait for it. */
-  private last: Promise<void> | undefined;
+  #last: Promise<void> | undefined;
 
-  constructor(
-    private readonly frame: (bytes: Uint8Array) => unknown,
-    private readonly broken: (why: string) => unknown,
-  ) {}
+  readonly #frame: (bytes: Uint8Array) => unknown;
+  readonly #broken: (why: string) => unknown;
+
+  constructor(frame: (bytes: Uint8Array) => unknown, broken: (why: string) => unknown) {
+    this.#frame = frame;
+    this.#broken = broken;
+  }
 
   take(message: Uint8Array): void {
     const isDeflated = message[0] === MARK;
-    if (!isDeflated && !this.last) return void this.frame(message);
-    const mine = this.tell(isDeflated ? inflate(message.subarray(1)) : message, this.last);
-    this.last = mine;
+    if (!isDeflated && !this.#last) return void this.#frame(message);
+    const mine = this.#tell(isDeflated ? inflate(message.subarray(1)) : message, this.#last);
+    this.#last = mine;
     void mine.then(() => {
-      if (this.last === mine) this.last = undefined;
+      if (this.#last === mine) this.#last = undefined;
     });
   }
 
-  private async tell(frame: Promise<Uint8Array> | Uint8Array, before: Promise<void> | undefined): Promise<void> {
+  async #tell(frame: Promise<Uint8Array> | Uint8Array, before: Promise<void> | undefined): Promise<void> {
     try {
       const [bytes] = await Promise.all([frame, before]);
-      this.frame(bytes);
+      this.#frame(bytes);
     } catch (error) {
-      this.broken(`the server said something that cannot be inflated: ${wordsOf(error)}`);
+      this.#broken(`the server said something that cannot be inflated: ${wordsOf(error)}`);
     }
   }
 }

@@ -52,53 +52,55 @@ export interface LeaderOptions {
 }
 
 export class Leader {
-  private readonly tapes = new Map<string, Tape>();
-  private readonly channels: Tape[] = [];
-  private readonly line: LineToServer;
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #tapes = new Map<string, Tape>();
+  readonly #channels: Tape[] = [];
+  readonly #line: LineToServer;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** When to look again for frames that are due. */
-  private wakeAt = Number.POSITIVE_INFINITY;
-  private closed = false;
+  #wakeAt = Number.POSITIVE_INFINITY;
+  #closed = false;
 
-  constructor(
-    private readonly home: Home,
-    private readonly options: LeaderOptions,
-  ) {
-    this.line = new LineToServer(options.server, options.token, options.schema, options.dial, {
-      frame: (channel, frame) => this.receive(channel, frame),
-      turned: (connected) => this.turned(connected),
-      changed: () => this.tellConnection(),
-      room: () => this.send(),
+  readonly #home: Home;
+  readonly #options: LeaderOptions;
+
+  constructor(home: Home, options: LeaderOptions) {
+    this.#home = home;
+    this.#options = options;
+    this.#line = new LineToServer(options.server, options.token, options.schema, options.dial, {
+      frame: (channel, frame) => this.#receive(channel, frame),
+      turned: (connected) => this.#turned(connected),
+      changed: () => this.#tellConnection(),
+      room: () => this.#send(),
     });
-    this.line.setOffline(options.offline);
+    this.#line.setOffline(options.offline);
   }
 
   get connection(): Connection {
-    return this.line.connection;
+    return this.#line.connection;
   }
 
   get offline(): boolean {
-    return this.line.offline;
+    return this.#line.offline;
   }
 
   nudge(): void {
-    this.line.nudge();
+    this.#line.nudge();
   }
 
   /** Keeps a stream from now on; `part`: what is held of it is enough. */
   open(stream: string, part = true): Tape {
-    const known = this.tapes.get(stream);
+    const known = this.#tapes.get(stream);
     if (known && !part) known.holdAll();
     if (known) return known;
-    const events = { superseded: () => this.home.superseded(), changed: (tape: Tape) => this.settle(tape) };
-    const tape = new Tape(stream, this.channels.length, this.options.store, events, this.options.noStorage, part);
-    this.tapes.set(stream, tape);
-    this.channels.push(tape);
+    const events = { superseded: () => this.#home.superseded(), changed: (tape: Tape) => this.#settle(tape) };
+    const tape = new Tape(stream, this.#channels.length, this.#options.store, events, this.#options.noStorage, part);
+    this.#tapes.set(stream, tape);
+    this.#channels.push(tape);
     tape
-      .load(() => this.tell(tape), this.options.checks)
+      .load(() => this.#tell(tape), this.#options.checks)
       .then(
-        (all) => all && !this.closed && this.loaded(tape),
-        (error) => this.closed || this.home.failed(error),
+        (all) => all && !this.#closed && this.#loaded(tape),
+        (error) => this.#closed || this.#home.failed(error),
       );
     return tape;
   }
@@ -107,33 +109,33 @@ export class Leader {
   begin(stream: string, part: boolean): void {
     const tape = this.open(stream, part);
     if (!tape.loaded) return;
-    this.showOwn(tape);
-    this.settle(tape);
+    this.#showOwn(tape);
+    this.#settle(tape);
   }
 
   /** Takes the edits of the tab it lives in. */
   takeOwn(stream: string): void {
     const tape = this.open(stream);
-    const mirror = this.home.mirrorOf(stream);
+    const mirror = this.#home.mirrorOf(stream);
     if (!tape.loaded || !mirror) return;
-    tape.replica.takeFrom(this.home.id, mirror);
-    this.settle(tape);
+    tape.replica.takeFrom(this.#home.id, mirror);
+    this.#settle(tape);
   }
 
   /** Takes what another tab says. */
   take(message: ToLeader): void {
     switch (message.kind) {
       case "join":
-        return this.join(message.tab, this.open(message.stream, message.part));
+        return this.#join(message.tab, this.open(message.stream, message.part));
       case "holding":
         return this.hold(message.stream, message.tab, message.holding);
       case "edit": {
         const tape = this.open(message.stream);
         tape.take(fromHex(message.tab), message.bytes);
-        return this.settle(tape);
+        return this.#settle(tape);
       }
       case "beat":
-        return this.tellConnection();
+        return this.#tellConnection();
       case "discard":
         return this.discard(message.stream, message.edit);
       case "offline":
@@ -141,18 +143,18 @@ export class Leader {
       case "presence":
         return this.present(message.stream, message.tab, message.state);
       case "leave":
-        for (const tape of this.tapes.values()) {
+        for (const tape of this.#tapes.values()) {
           tape.others.delete(message.tab);
           tape.held.leave(message.tab);
           if (tape.present.delete(message.tab)) this.present(tape.name, message.tab, GONE);
-          else this.settle(tape);
+          else this.#settle(tape);
         }
     }
   }
 
   discard(stream: string, edit: number): void {
     const tape = this.open(stream);
-    if (tape.loaded && tape.replica.discard(edit)) this.settle(tape);
+    if (tape.loaded && tape.replica.discard(edit)) this.#settle(tape);
   }
 
   /** A tab says something of itself, and wants to hear of others. */
@@ -163,18 +165,18 @@ export class Leader {
     if (!tape.loaded) return;
     tape.replica.watchPeers();
     tape.replica.present(fromHex(tab.slice(0, 16)), state);
-    this.settle(tape);
+    this.#settle(tape);
   }
 
   /** A tab says what it holds of a stream. */
   hold(stream: string, tab: string, holding: Holding): void {
     const tape = this.open(stream);
     tape.held.take(tab, holding);
-    this.settle(tape);
+    this.#settle(tape);
   }
 
   setOffline(offline: boolean): void {
-    this.line.setOffline(offline);
+    this.#line.setOffline(offline);
   }
 
   digest(stream: string): string {
@@ -183,127 +185,127 @@ export class Leader {
 
   /** Writes what can still be written. The page may end right after. */
   flush(): void {
-    for (const tape of this.tapes.values()) if (tape.loaded) tape.keep(true);
+    for (const tape of this.#tapes.values()) if (tape.loaded) tape.keep(true);
   }
 
   /** Ends. Nothing more is written, sent or told. */
   close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    clearTimeout(this.timer);
-    this.line.close();
-    for (const tape of this.tapes.values()) tape.free();
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#line.close();
+    for (const tape of this.#tapes.values()) tape.free();
   }
 
-  private loaded(tape: Tape): void {
+  #loaded(tape: Tape): void {
     // What was read is nothing that changed.
-    const mirror = this.home.mirrorOf(tape.name);
+    const mirror = this.#home.mirrorOf(tape.name);
     if (mirror) tape.replica.changesTo(mirror, false);
     else tape.replica.changes();
-    this.showOwn(tape);
+    this.#showOwn(tape);
     tape.takeEarly();
-    for (const tab of tape.others) this.show(tab, tape);
-    if (this.line.connected) tape.replica.connected(tape.channel);
+    for (const tab of tape.others) this.#show(tab, tape);
+    if (this.#line.connected) tape.replica.connected(tape.channel);
     for (const [tab, state] of tape.present) this.present(tape.name, tab, state);
-    this.settle(tape);
+    this.#settle(tape);
   }
 
-  private join(tab: string, tape: Tape): void {
-    this.tellConnection();
+  #join(tab: string, tape: Tape): void {
+    this.#tellConnection();
     tape.others.add(tab);
-    if (tape.loaded) this.show(tab, tape);
+    if (tape.loaded) this.#show(tab, tape);
   }
 
-  private show(tab: string, tape: Tape): void {
+  #show(tab: string, tape: Tape): void {
     const { standing } = tape;
-    this.home.say({ kind: "view", to: tab, stream: tape.name, pages: tape.replica.view(), standing });
-    if (tape.peers) this.home.say({ kind: "peers", stream: tape.name, peers: tape.peers });
+    this.#home.say({ kind: "view", to: tab, stream: tape.name, pages: tape.replica.view(), standing });
+    if (tape.peers) this.#home.say({ kind: "peers", stream: tape.name, peers: tape.peers });
   }
 
-  private showOwn(tape: Tape): void {
-    const mirror = this.home.mirrorOf(tape.name);
+  #showOwn(tape: Tape): void {
+    const mirror = this.#home.mirrorOf(tape.name);
     if (!mirror) return;
-    tape.replica.takeFrom(this.home.id, mirror);
+    tape.replica.takeFrom(this.#home.id, mirror);
     tape.replica.viewTo(mirror);
-    this.home.hear({ kind: "changes", stream: tape.name, bytes: undefined, standing: tape.standing });
+    this.#home.hear({ kind: "changes", stream: tape.name, bytes: undefined, standing: tape.standing });
   }
 
-  private turned(connected: boolean): void {
-    for (const tape of this.tapes.values()) {
+  #turned(connected: boolean): void {
+    for (const tape of this.#tapes.values()) {
       if (!tape.loaded) continue;
       if (connected) tape.replica.connected(tape.channel);
       else tape.replica.disconnected();
-      this.settle(tape);
+      this.#settle(tape);
     }
   }
 
-  private receive(channel: number, frame: Uint8Array): void {
-    const tape = this.channels[channel];
+  #receive(channel: number, frame: Uint8Array): void {
+    const tape = this.#channels[channel];
     if (!tape?.loaded) return;
     tape.replica.receive(frame, Date.now(), random16());
-    this.settle(tape);
+    this.#settle(tape);
   }
 
   /** Does what follows from whatever happened to a stream. */
-  private settle(tape: Tape): void {
-    if (this.closed || !tape.loaded) return;
+  #settle(tape: Tape): void {
+    if (this.#closed || !tape.loaded) return;
     tape.held.askAgain();
-    this.options.commands.runAgain(tape.replica);
+    this.#options.commands.runAgain(tape.replica);
     tape.keep(false);
-    this.sendOf(tape);
-    this.tell(tape);
+    this.#sendOf(tape);
+    this.#tell(tape);
     for (const [to, holds] of tape.held.pollReady()) {
-      this.tellAbout(tape, { kind: "held", to, stream: tape.name, holds });
+      this.#tellAbout(tape, { kind: "held", to, stream: tape.name, holds });
     }
     for (let notice = tape.replica.pollNotice(); notice; notice = tape.replica.pollNotice()) {
-      this.tellAbout(tape, { kind: "notice", stream: tape.name, bytes: notice });
+      this.#tellAbout(tape, { kind: "notice", stream: tape.name, bytes: notice });
     }
     const peers = tape.replica.pollPeers();
     if (peers) tape.peers = decode(peers) as Record<string, Value>;
-    if (peers) this.tellAbout(tape, { kind: "peers", stream: tape.name, peers: tape.peers ?? {} });
+    if (peers) this.#tellAbout(tape, { kind: "peers", stream: tape.name, peers: tape.peers ?? {} });
   }
 
-  private send(): void {
-    this.wakeAt = Number.POSITIVE_INFINITY;
-    for (const tape of this.tapes.values()) if (tape.loaded) this.sendOf(tape);
+  #send(): void {
+    this.#wakeAt = Number.POSITIVE_INFINITY;
+    for (const tape of this.#tapes.values()) if (tape.loaded) this.#sendOf(tape);
   }
 
-  private sendOf(tape: Tape): void {
-    while (this.line.hasRoom) {
+  #sendOf(tape: Tape): void {
+    while (this.#line.hasRoom) {
       const frame = tape.replica.pollFrame(Date.now());
       if (!frame) break;
-      this.line.send(frame);
+      this.#line.send(frame);
     }
     const timeout = tape.replica.pollTimeout();
-    if (timeout !== undefined) this.comeBack(Math.max(timeout, Date.now() + 1));
+    if (timeout !== undefined) this.#comeBack(Math.max(timeout, Date.now() + 1));
   }
 
-  private comeBack(at: number): void {
-    if (at >= this.wakeAt) return;
-    this.wakeAt = at;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => !this.closed && this.send(), at - Date.now());
+  #comeBack(at: number): void {
+    if (at >= this.#wakeAt) return;
+    this.#wakeAt = at;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => !this.#closed && this.#send(), at - Date.now());
   }
 
   /** Tells all mirrors what changed, and how the stream stands. */
-  private tell(tape: Tape): void {
-    if (this.closed) return;
-    const mirror = this.home.mirrorOf(tape.name);
+  #tell(tape: Tape): void {
+    if (this.#closed) return;
+    const mirror = this.#home.mirrorOf(tape.name);
     const others = tape.others.size > 0 && tape.loaded;
     const bytes = mirror ? tape.replica.changesTo(mirror, others) : tape.replica.changes();
     const standing = tape.loaded ? tape.pollStanding() : undefined;
-    if (bytes || standing) this.tellAbout(tape, { kind: "changes", stream: tape.name, bytes, standing });
+    if (bytes || standing) this.#tellAbout(tape, { kind: "changes", stream: tape.name, bytes, standing });
   }
 
-  private tellAbout(tape: Tape, said: FromLeader): void {
-    if (tape.others.size > 0 && tape.loaded) this.home.say(said);
-    this.home.hear(said);
+  #tellAbout(tape: Tape, said: FromLeader): void {
+    if (tape.others.size > 0 && tape.loaded) this.#home.say(said);
+    this.#home.hear(said);
   }
 
-  private tellConnection(): void {
-    if (this.closed) return;
+  #tellConnection(): void {
+    if (this.#closed) return;
     const said = { kind: "connection", connection: this.connection, offline: this.offline } as const;
-    this.home.say(said);
-    this.home.hear(said);
+    this.#home.say(said);
+    this.#home.hear(said);
   }
 }

@@ -24,23 +24,28 @@ export class Tape {
   part: boolean;
   readonly held = new HeldByTabs();
   /** Edits of other tabs that came before the device was read. */
-  private early: [tab: Uint8Array, edit: Uint8Array][] = [];
-  private bytesOfWhole = 0;
-  private bytesSince = 0;
-  private trouble: NoStorage | undefined;
-  private retry: ReturnType<typeof setTimeout> | undefined;
-  private freed = false;
+  #early: [tab: Uint8Array, edit: Uint8Array][] = [];
+  #bytesOfWhole = 0;
+  #bytesSince = 0;
+  #trouble: NoStorage | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #freed = false;
+
+  readonly #store: Store | undefined;
+  readonly #events: { superseded(): void; changed(tape: Tape): void };
 
   constructor(
     readonly name: string,
     readonly channel: number,
-    private readonly store: Store | undefined,
-    private readonly events: { superseded(): void; changed(tape: Tape): void },
+    store: Store | undefined,
+    events: { superseded(): void; changed(tape: Tape): void },
     noStorage: NoStorage | undefined,
     part: boolean,
   ) {
+    this.#store = store;
+    this.#events = events;
     this.part = part;
-    this.trouble = noStorage;
+    this.#trouble = noStorage;
     this.replica = new core.Replica(name, random16(), store !== undefined);
   }
 
@@ -50,16 +55,16 @@ export class Tape {
    */
   async load(some: () => void, checks: Checks | undefined): Promise<boolean> {
     let first = true;
-    await this.store?.load(this.name, (parts) => {
-      if (this.freed) return;
+    await this.#store?.load(this.name, (parts) => {
+      if (this.#freed) return;
       for (const part of parts) {
-        this.bytesOfWhole += part.length;
+        this.#bytesOfWhole += part.length;
         this.replica.restore(part);
       }
       if (first) some();
       first = false;
     });
-    if (this.freed) return false;
+    if (this.#freed) return false;
     this.replica.restored(checks);
     this.replica.hold(this.part);
     this.held.begin(this.replica);
@@ -77,18 +82,18 @@ export class Tape {
   /** Takes an edit of another tab. */
   take(tab: Uint8Array, edit: Uint8Array): void {
     if (this.loaded) this.replica.take(tab, edit);
-    else this.early.push([tab, edit]);
+    else this.#early.push([tab, edit]);
   }
 
   /** Takes those that came too early. */
   takeEarly(): void {
-    for (const [tab, edit] of this.early.splice(0)) this.replica.take(tab, edit);
+    for (const [tab, edit] of this.#early.splice(0)) this.replica.take(tab, edit);
   }
 
   /** How it stands, where that has changed since this was last asked. */
   pollStanding(): Standing | undefined {
     const status = this.replica.status();
-    const { storage, standing: stood } = this;
+    const [storage, stood] = [this.#storage, this.standing];
     const same = stood?.storage.storage === storage.storage && stood.storage.storageWhy === storage.storageWhy;
     if (same && isSame(stood.status, status)) return undefined;
     this.standing = { status: status.slice(), storage, parked: this.replica.parked() };
@@ -97,63 +102,63 @@ export class Tape {
 
   /** Has the device keep what is to be kept. `flush`: though something is being written. */
   keep(flush: boolean): void {
-    if (!this.store) return;
-    this.compact();
+    if (!this.#store) return;
+    this.#compact();
     for (
       let record = this.replica.pollRecord(flush);
       record;
       record = flush ? this.replica.pollRecord(true) : undefined
     ) {
-      void this.write(decode(record));
+      void this.#write(decode(record));
     }
   }
 
   /** Where its edits are kept. */
-  private get storage(): Storage {
-    if (this.trouble) return { storage: this.trouble.kind, storageWhy: this.trouble.message };
-    return { storage: this.store ? "device" : "memory" };
+  get #storage(): Storage {
+    if (this.#trouble) return { storage: this.#trouble.kind, storageWhy: this.#trouble.message };
+    return { storage: this.#store ? "device" : "memory" };
   }
 
   free(): void {
-    this.freed = true;
-    clearTimeout(this.retry);
+    this.#freed = true;
+    clearTimeout(this.#retry);
     this.replica.free();
   }
 
-  private async write(record: StoreRecord): Promise<void> {
-    const trouble = await this.store!.write(this.name, record).catch((error: unknown) => error);
-    if (this.freed) return;
-    if (trouble instanceof Superseded) return this.events.superseded();
-    if (trouble === undefined) this.written(record);
-    else this.goOnInMemory(trouble instanceof NoStorage ? trouble : new NoStorage("missing", String(trouble)));
-    this.events.changed(this);
+  async #write(record: StoreRecord): Promise<void> {
+    const trouble = await this.#store!.write(this.name, record).catch((error: unknown) => error);
+    if (this.#freed) return;
+    if (trouble instanceof Superseded) return this.#events.superseded();
+    if (trouble === undefined) this.#written(record);
+    else this.#goOnInMemory(trouble instanceof NoStorage ? trouble : new NoStorage("missing", String(trouble)));
+    this.#events.changed(this);
   }
 
-  private written(record: StoreRecord): void {
+  #written(record: StoreRecord): void {
     const bytes = record.parts.reduce((sum, part) => sum + part.length, 0);
     if (record.whole) {
-      this.bytesOfWhole = bytes;
-      this.bytesSince = 0;
-    } else this.bytesSince += bytes;
-    this.trouble = undefined;
+      this.#bytesOfWhole = bytes;
+      this.#bytesSince = 0;
+    } else this.#bytesSince += bytes;
+    this.#trouble = undefined;
     this.replica.stored(record.number);
   }
 
   /** Small records add up: now and then all of it is written anew. */
-  private compact(): void {
-    if (this.bytesSince < Math.max(COMPACT_BYTES, this.bytesOfWhole * COMPACT_SHARE)) return;
-    this.bytesSince = 0;
+  #compact(): void {
+    if (this.#bytesSince < Math.max(COMPACT_BYTES, this.#bytesOfWhole * COMPACT_SHARE)) return;
+    this.#bytesSince = 0;
     this.replica.storeWhole();
   }
 
   /** The device fails: the app goes on all the same, says so, and tries again later. */
-  private goOnInMemory(trouble: NoStorage): void {
-    this.trouble = trouble;
+  #goOnInMemory(trouble: NoStorage): void {
+    this.#trouble = trouble;
     this.replica.keep(false);
-    this.retry ??= setTimeout(() => {
-      this.retry = undefined;
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
       this.replica.keep(true);
-      this.events.changed(this);
+      this.#events.changed(this);
     }, STORAGE_PAUSE);
   }
 }

@@ -68,94 +68,94 @@ export const dialEvents: Dial = (server, events) =>
 
 class EventsSocket implements Socket {
   bufferedAmount = 0;
-  private readonly ending = new AbortController();
-  private readonly address: string;
-  private session = "";
-  private number = 0;
-  private waiting: Uint8Array[] = [];
-  private posting = false;
-  private over = false;
+  readonly #ending = new AbortController();
+  readonly #address: string;
+  #session = "";
+  #number = 0;
+  #waiting: Uint8Array[] = [];
+  #posting = false;
+  #over = false;
 
-  constructor(
-    server: string,
-    private readonly events: SocketEvents,
-  ) {
-    this.address = `${server}/v1/sync`;
-    this.listen().catch((error) => this.gone(wordsOf(error)));
+  readonly #events: SocketEvents;
+
+  constructor(server: string, events: SocketEvents) {
+    this.#events = events;
+    this.#address = `${server}/v1/sync`;
+    this.#listen().catch((error) => this.#gone(wordsOf(error)));
   }
 
   send(frame: Uint8Array): void {
-    this.waiting.push(frame);
+    this.#waiting.push(frame);
     this.bufferedAmount += frame.length;
-    if (!this.posting) void this.post();
+    if (!this.#posting) void this.#post();
   }
 
   close(): void {
-    if (this.over) return;
-    this.over = true;
-    if (this.session) {
-      fetch(`${this.address}/${this.session}/goodbye`, { method: "POST", keepalive: true }).catch(() => {});
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#session) {
+      fetch(`${this.#address}/${this.#session}/goodbye`, { method: "POST", keepalive: true }).catch(() => {});
     }
-    this.ending.abort();
+    this.#ending.abort();
   }
 
-  private gone(why: string): void {
-    if (this.over) return;
-    this.over = true;
-    this.ending.abort();
-    this.events.gone(why);
+  #gone(why: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#ending.abort();
+    this.#events.gone(why);
   }
 
-  private async listen(): Promise<void> {
+  async #listen(): Promise<void> {
     const headers = { accept: "text/event-stream" };
-    const { signal } = this.ending;
-    const answer = await fetch(`${this.address}?protocol=${SUBPROTOCOL}`, { headers, signal, cache: "no-store" });
-    if (!answer.ok || !answer.body) return this.gone(`the server answered ${answer.status}`);
+    const { signal } = this.#ending;
+    const answer = await fetch(`${this.#address}?protocol=${SUBPROTOCOL}`, { headers, signal, cache: "no-store" });
+    if (!answer.ok || !answer.body) return this.#gone(`the server answered ${answer.status}`);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
       const said = (rest + read.value).split("\n\n");
       rest = said.pop()!;
-      for (const event of said) if (!this.over) this.take(event);
+      for (const event of said) if (!this.#over) this.#take(event);
     }
-    this.gone("the connection was closed");
+    this.#gone("the connection was closed");
   }
 
-  private take(event: string): void {
+  #take(event: string): void {
     let kind = "message";
     let data = "";
     for (const line of event.split("\n")) {
       if (line.startsWith("event:")) kind = line.slice(6).trim();
       if (line.startsWith("data:")) data += line.slice(5).trim();
     }
-    if (kind === "goodbye") return this.gone(data);
+    if (kind === "goodbye") return this.#gone(data);
     if (kind === "session") {
-      this.session = data;
-      return this.events.open();
+      this.#session = data;
+      return this.#events.open();
     }
-    if (data) this.events.frame(Uint8Array.from(atob(data), (character) => character.charCodeAt(0)));
+    if (data) this.#events.frame(Uint8Array.from(atob(data), (character) => character.charCodeAt(0)));
   }
 
   /** Says what waits, one request after the other: what comes meanwhile goes together into the next. */
-  private async post(): Promise<void> {
-    this.posting = true;
-    while (this.waiting.length > 0 && !this.over) {
-      const body = this.nextBody();
-      const why = await this.deliver(++this.number, body);
+  async #post(): Promise<void> {
+    this.#posting = true;
+    while (this.#waiting.length > 0 && !this.#over) {
+      const body = this.#nextBody();
+      const why = await this.#deliver(++this.#number, body);
       // Where the server has ended the session, its answer says why: that is heard rather.
-      if (why) return void setTimeout(() => this.gone(why), POST_PAUSE);
+      if (why) return void setTimeout(() => this.#gone(why), POST_PAUSE);
     }
-    this.posting = false;
+    this.#posting = false;
   }
 
-  private nextBody(): Uint8Array<ArrayBuffer> {
+  #nextBody(): Uint8Array<ArrayBuffer> {
     let [count, bytes] = [0, 0];
-    while (count < this.waiting.length && (count === 0 || bytes + this.waiting[count]!.length < POST_BYTES)) {
-      bytes += 4 + this.waiting[count++]!.length;
+    while (count < this.#waiting.length && (count === 0 || bytes + this.#waiting[count]!.length < POST_BYTES)) {
+      bytes += 4 + this.#waiting[count++]!.length;
     }
     const body = new Uint8Array(bytes);
     let at = 0;
-    for (const frame of this.waiting.splice(0, count)) {
+    for (const frame of this.#waiting.splice(0, count)) {
       new DataView(body.buffer).setUint32(at, frame.length);
       body.set(frame, at + 4);
       at += 4 + frame.length;
@@ -165,13 +165,13 @@ class EventsSocket implements Socket {
   }
 
   /** Delivers a body once, however often that takes. Answers why it cannot be. */
-  private async deliver(number: number, body: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
+  async #deliver(number: number, body: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
     let why = "";
-    for (let tries = 0; tries < POST_TRIES && !this.over; tries++) {
+    for (let tries = 0; tries < POST_TRIES && !this.#over; tries++) {
       if (tries > 0) await new Promise((resolve) => setTimeout(resolve, POST_PAUSE));
       try {
-        const address = `${this.address}/${this.session}/${number}`;
-        const { status } = await fetch(address, { method: "POST", body, signal: this.ending.signal });
+        const address = `${this.#address}/${this.#session}/${number}`;
+        const { status } = await fetch(address, { method: "POST", body, signal: this.#ending.signal });
         if (status === 204) return undefined;
         why = `the server answered ${status}`;
         if (status !== 503) return why;

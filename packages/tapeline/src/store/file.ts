@@ -31,11 +31,15 @@ interface OpenTape {
 }
 
 export class FileStore implements Store {
-  private readonly tapes = new Map<string, OpenTape>();
+  readonly #tapes = new Map<string, OpenTape>();
   /** What is read and written of each stream, one after the other. */
-  private readonly turns = new Map<string, Promise<void>>();
+  readonly #turns = new Map<string, Promise<void>>();
 
-  private constructor(private readonly directory: string) {}
+  readonly #directory: string;
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+  }
 
   static async open(directory: string): Promise<FileStore> {
     const path = resolve(directory);
@@ -45,34 +49,34 @@ export class FileStore implements Store {
   }
 
   load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
-    return this.inTurn(stream, () => this.loadNow(stream, page));
+    return this.#inTurn(stream, () => this.#loadNow(stream, page));
   }
 
   write(stream: string, record: StoreRecord): Promise<void> {
-    return this.inTurn(stream, () => this.writeNow(stream, record)).catch((error) =>
+    return this.#inTurn(stream, () => this.#writeNow(stream, record)).catch((error) =>
       Promise.reject(asNoStorage(error)),
     );
   }
 
   /** Lets go of the directory, which another one may take then: nothing of this one goes on. */
   async close(): Promise<void> {
-    await Promise.all(this.turns.values());
-    await Promise.all([...this.tapes.values()].map(({ file }) => file.close()));
-    await unlink(lockOf(this.directory));
-    taken.delete(this.directory);
+    await Promise.all(this.#turns.values());
+    await Promise.all([...this.#tapes.values()].map(({ file }) => file.close()));
+    await unlink(lockOf(this.#directory));
+    taken.delete(this.#directory);
   }
 
-  private inTurn(stream: string, run: () => Promise<void>): Promise<void> {
-    const turn = (this.turns.get(stream) ?? Promise.resolve()).then(run);
-    this.turns.set(
+  #inTurn(stream: string, run: () => Promise<void>): Promise<void> {
+    const turn = (this.#turns.get(stream) ?? Promise.resolve()).then(run);
+    this.#turns.set(
       stream,
       turn.catch(() => {}),
     );
     return turn;
   }
 
-  private async loadNow(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
-    const path = this.path(stream);
+  async #loadNow(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
+    const path = this.#path(stream);
     const bytes = await readFile(path).catch((error) => {
       if (error.code === "ENOENT") return undefined;
       throw error;
@@ -81,22 +85,22 @@ export class FileStore implements Store {
     const file = await open(path, end ? "r+" : "w+");
     if (end) await file.truncate(end);
     else await writeAll(file, header(), 0);
-    this.tapes.set(stream, { file, end: end || HEADER });
+    this.#tapes.set(stream, { file, end: end || HEADER });
   }
 
-  private async writeNow(stream: string, record: StoreRecord): Promise<void> {
-    const tape = this.tapes.get(stream);
+  async #writeNow(stream: string, record: StoreRecord): Promise<void> {
+    const tape = this.#tapes.get(stream);
     if (!tape) throw new Error(`the records of ${stream} were not read`);
     const bytes = encode(record.parts);
-    if (record.whole) return this.replace(stream, tape.file, bytes);
+    if (record.whole) return this.#replace(stream, tape.file, bytes);
     await writeAll(tape.file, bytes, tape.end);
     if (record.urgent) await tape.file.datasync();
     tape.end += bytes.length;
   }
 
   /** Writes a new file beside the old one and puts it in its place. */
-  private async replace(stream: string, old: FileHandle, bytes: Buffer): Promise<void> {
-    const path = this.path(stream);
+  async #replace(stream: string, old: FileHandle, bytes: Buffer): Promise<void> {
+    const path = this.#path(stream);
     const file = await open(`${path}.new`, "w+");
     try {
       await writeAll(file, Buffer.concat([header(), bytes]), 0);
@@ -106,13 +110,13 @@ export class FileStore implements Store {
       await file.close();
       throw error;
     }
-    this.tapes.set(stream, { file, end: HEADER + bytes.length });
-    await syncDirectory(this.directory);
+    this.#tapes.set(stream, { file, end: HEADER + bytes.length });
+    await syncDirectory(this.#directory);
     await old.close();
   }
 
-  private path(stream: string): string {
-    return join(this.directory, `${fileName(stream)}.tape`);
+  #path(stream: string): string {
+    return join(this.#directory, `${fileName(stream)}.tape`);
   }
 }
 

@@ -23,12 +23,15 @@ const FENCED = 1_000;
 
 export class IndexedDbStore implements Store {
   /** The number of the last part of each stream. */
-  private readonly last = new Map<string, number>();
+  readonly #last = new Map<string, number>();
 
-  private constructor(
-    private readonly database: IDBDatabase,
-    private readonly epoch: number,
-  ) {}
+  readonly #database: IDBDatabase;
+  readonly #epoch: number;
+
+  private constructor(database: IDBDatabase, epoch: number) {
+    this.#database = database;
+    this.#epoch = epoch;
+  }
 
   /** Opens the store of an app, or makes it, and takes it over from any earlier leader. */
   static async open(name: string): Promise<IndexedDbStore> {
@@ -51,20 +54,20 @@ export class IndexedDbStore implements Store {
   async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
     // Little at first, so that something of a large list shows early.
     let most = 1;
-    let read = await this.read(stream, 0, most);
+    let read = await this.#read(stream, 0, most);
     while (read.parts.length > 0) {
       most = Math.min(most * 4, RECORDS_AT_ONCE);
       // The device reads on while these are taken in.
-      const next = this.read(stream, read.last, most);
+      const next = this.#read(stream, read.last, most);
       page(read.parts);
       read = await next;
     }
-    this.last.set(stream, read.last);
+    this.#last.set(stream, read.last);
   }
 
   /** Reads the next parts, and the number of the last one that was read by then. */
-  private async read(stream: string, after: number, most: number): Promise<{ parts: Uint8Array[]; last: number }> {
-    const records = this.database.transaction(RECORDS).objectStore(RECORDS);
+  async #read(stream: string, after: number, most: number): Promise<{ parts: Uint8Array[]; last: number }> {
+    const records = this.#database.transaction(RECORDS).objectStore(RECORDS);
     const range = IDBKeyRange.bound([stream, after], [stream, Number.MAX_SAFE_INTEGER], true);
     const [keys, parts] = await Promise.all([done(records.getAllKeys(range, most)), done(records.getAll(range, most))]);
     return { parts, last: (keys.at(-1) as [string, number] | undefined)?.[1] ?? after };
@@ -73,15 +76,15 @@ export class IndexedDbStore implements Store {
   async write(stream: string, record: StoreRecord): Promise<void> {
     try {
       const durability = record.urgent ? "strict" : "relaxed";
-      const transaction = this.database.transaction([RECORDS, LEADERS], "readwrite", { durability });
+      const transaction = this.#database.transaction([RECORDS, LEADERS], "readwrite", { durability });
       const leaders = transaction.objectStore(LEADERS);
-      leaders.add(1, this.epoch + 1);
-      leaders.delete(this.epoch + 1);
+      leaders.add(1, this.#epoch + 1);
+      leaders.delete(this.#epoch + 1);
       const records = transaction.objectStore(RECORDS);
       if (record.whole) records.delete(IDBKeyRange.bound([stream, 0], [stream, Number.MAX_SAFE_INTEGER]));
-      let number = this.last.get(stream) ?? 0;
+      let number = this.#last.get(stream) ?? 0;
       for (const part of record.parts) records.put(part, [stream, ++number]);
-      this.last.set(stream, number);
+      this.#last.set(stream, number);
       transaction.commit();
       await finished(transaction);
     } catch (error) {
@@ -91,7 +94,7 @@ export class IndexedDbStore implements Store {
   }
 
   async close(): Promise<void> {
-    this.database.close();
+    this.#database.close();
   }
 }
 

@@ -12,59 +12,62 @@ export interface ElectionEvents {
 
 export class Election {
   /** Gives the lead back, where this tab has it. */
-  private giveBack: (() => void) | undefined;
-  private waiting: AbortController | undefined;
+  #giveBack: (() => void) | undefined;
+  #waiting: AbortController | undefined;
 
-  constructor(
-    private readonly name: string,
-    private readonly events: ElectionEvents,
-  ) {}
+  readonly #name: string;
+  readonly #events: ElectionEvents;
+
+  constructor(name: string, events: ElectionEvents) {
+    this.#name = name;
+    this.#events = events;
+  }
 
   /** Whether this tab has the lead. */
   get won(): boolean {
-    return this.giveBack !== undefined;
+    return this.#giveBack !== undefined;
   }
 
   /** Waits for the lead. */
   stand(): void {
-    if (this.waiting || this.won) return;
-    this.waiting = new AbortController();
-    void this.request({ signal: this.waiting.signal });
+    if (this.#waiting || this.won) return;
+    this.#waiting = new AbortController();
+    void this.#request({ signal: this.#waiting.signal });
   }
 
   /** Takes the lead from a tab that does not answer. */
   steal(): void {
-    this.waiting?.abort();
-    this.waiting = undefined;
-    void this.request({ steal: true });
+    this.#waiting?.abort();
+    this.#waiting = undefined;
+    void this.#request({ steal: true });
   }
 
   /** Gives the lead back, or no longer waits for it. */
   resign(): void {
-    this.waiting?.abort();
-    this.waiting = undefined;
-    this.giveBack?.();
-    this.giveBack = undefined;
+    this.#waiting?.abort();
+    this.#waiting = undefined;
+    this.#giveBack?.();
+    this.#giveBack = undefined;
   }
 
-  private async request(options: LockOptions): Promise<void> {
+  async #request(options: LockOptions): Promise<void> {
     let mine: (() => void) | undefined;
     try {
-      await navigator.locks.request(this.name, options, () => {
+      await navigator.locks.request(this.#name, options, () => {
         // It was given up in the very moment it was granted.
         if (options.signal?.aborted) return undefined;
-        this.waiting = undefined;
+        this.#waiting = undefined;
         const held = new Promise<void>((giveBack) => {
           mine = giveBack;
         });
-        this.giveBack = mine;
-        this.events.elected();
+        this.#giveBack = mine;
+        this.#events.elected();
         return held;
       });
     } catch {
-      if (!mine || this.giveBack !== mine) return;
-      this.giveBack = undefined;
-      this.events.deposed();
+      if (!mine || this.#giveBack !== mine) return;
+      this.#giveBack = undefined;
+      this.#events.deposed();
     }
   }
 }
