@@ -61,6 +61,25 @@ async fn every_author_hears_the_verdict_before_it_sees_the_event() {
 }
 
 #[tokio::test]
+async fn each_open_is_answered_though_another_one_follows_before_the_stream_is_open() {
+    let world = World::new().await;
+    let mut client = world.client().await;
+    for opens in 1..20 {
+        for _ in 0..opens {
+            client.say(ClientFrame::Open(open(0, "s", 1, Live::No))).await;
+        }
+        for answer in 1..=opens {
+            match client.hear().await {
+                ServerFrame::Opened(_) => {}
+                ServerFrame::Error(error) => assert!(error.code == ErrorCode::NotOpen && answer < opens, "{error:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    client.hears_nothing_more().await;
+}
+
+#[tokio::test]
 async fn a_retry_gets_the_same_verdict_and_other_content_is_a_fork() {
     let world = World::new().await;
     let mut client = world.client().await;

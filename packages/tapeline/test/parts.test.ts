@@ -186,6 +186,18 @@ test("who asks for all of a stream that is open in part gets all of it", async (
   await Promise.all([all.db.close(), db.close()]);
 });
 
+test("who asks for a part, and for all of it before that is open, gets all of it", async () => {
+  const { db, stream } = await part("turns");
+  await stream.synced();
+  for (let turn = 0; turn < 40; turn++) {
+    const name = `turns/${turn}`;
+    db.part(name);
+    for (let pause = 0; pause < turn % 10; pause++) await Promise.resolve();
+    await db.stream(name).synced();
+  }
+  await db.close();
+});
+
 test("a window that is longer than one may be is refused at once", async () => {
   const { db, issues } = await part("long");
   const long = { orderBy: "at", limit: 1_001 } as const;
