@@ -351,24 +351,31 @@ async fn renewed(renewal: &mut Option<Renewal>) -> Result<(), SocketError> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Notify;
+
     use super::*;
     use crate::socket::Queues;
 
     #[tokio::test]
     async fn a_newer_token_is_shown_however_much_waits_before_it() {
-        let tokens = Some(Tokens::new(|| std::future::ready("newer".to_owned())));
+        let asked = Arc::new(Notify::new());
+        let asks = asked.clone();
+        let tokens = Tokens::new(move || {
+            asks.notify_one();
+            std::future::ready("newer".to_owned())
+        });
         let (socket, Queues { mut to_say, heard: _heard }) = Socket::new();
         while socket.outgoing.try_send(ClientFrame::Ping).is_ok() {}
-        let mut line = Line::up(socket, Says { tokens, schema: None });
+        let mut line = Line::up(socket, Says { tokens: Some(tokens), schema: None });
         line.renew_in_time(Some(Millis(0)));
         let shown = async {
-            loop {
-                match to_say.recv().await {
-                    Some(ClientFrame::Hello(hello)) => return hello.token,
-                    Some(_) => tokio::time::sleep(RENEW_AFTER / 8).await,
-                    None => return None,
+            asked.notified().await;
+            while let Some(frame) = to_say.recv().await {
+                if let ClientFrame::Hello(hello) = frame {
+                    return hello.token;
                 }
             }
+            None
         };
         let line = async { while matches!(line.next(false).await, Heard::Turn | Heard::Room) {} };
         tokio::select! {
