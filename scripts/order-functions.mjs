@@ -3,21 +3,27 @@
 //
 // order-functions.mjs MODULE NAMED, then wasm-opt --reorder-functions-by-name
 import { readFileSync, writeFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 
 const CUSTOM_SECTION = 0;
 const IMPORTS = 2;
 const CODE = 10;
 const FUNCTION_NAMES = 1;
 
-/** Pieces of so many bytes are compared. */
-const PIECE = 6;
-/** How much code each function is compared with, in bytes. */
-const NEAR = 4000;
+/** Which pieces are compared, and how much code each function is compared with, in bytes: what compresses best is taken. */
+const TRIES = [
+  { piece: 6, near: 4000 },
+  { piece: 6, near: 6000 },
+  { piece: 5, near: 3000 },
+  { piece: 5, near: 4000 },
+];
 
 const [from, to] = process.argv.slice(2);
 const module = readFileSync(from);
 const { imports, bodies } = readSections();
-writeFileSync(to, Buffer.concat([module, nameSection(byLikeness(bodies))]));
+const orders = TRIES.map(byLikeness).map((order) => ({ order, bytes: compressed(order) }));
+const best = orders.reduce((best, other) => (other.bytes < best.bytes ? other : best));
+writeFileSync(to, Buffer.concat([module, nameSection(best.order)]));
 
 function readSections() {
   let [imports, bodies] = [0, []];
@@ -41,8 +47,8 @@ function readBodies(count, at) {
 }
 
 /** The places of functions, each followed by the one that is most like those before it. */
-function byLikeness(bodies) {
-  const pieces = bodies.map(piecesOf);
+function byLikeness({ piece, near }) {
+  const pieces = bodies.map((body) => piecesOf(body, piece));
   const having = new Map();
   pieces.forEach((set, place) => {
     for (const piece of set) having.has(piece) ? having.get(piece).push(place) : having.set(piece, [place]);
@@ -61,7 +67,7 @@ function byLikeness(bodies) {
 
   function piecesBefore() {
     const before = new Set();
-    for (let at = order.length - 1, bytes = 0; at >= 0 && bytes <= NEAR; at--) {
+    for (let at = order.length - 1, bytes = 0; at >= 0 && bytes <= near; at--) {
       for (const piece of pieces[order[at]]) before.add(piece);
       bytes += bodies[order[at]].length;
     }
@@ -69,10 +75,15 @@ function byLikeness(bodies) {
   }
 }
 
-/** The pieces of a function, as numbers, each once. */
-function piecesOf(body) {
-  const count = Math.max(0, body.length - PIECE + 1);
-  return new Set(Array.from({ length: count }, (_, at) => body.readUIntBE(at, PIECE)));
+/** The pieces of a function, of so many bytes, as numbers, each once. */
+function piecesOf(body, bytes) {
+  const count = Math.max(0, body.length - bytes + 1);
+  return new Set(Array.from({ length: count }, (_, at) => body.readUIntBE(at, bytes)));
+}
+
+/** How many bytes the code takes in an order, compressed. */
+function compressed(order) {
+  return gzipSync(Buffer.concat(order.map((place) => bodies[place])), { level: 9 }).length;
 }
 
 function nameSection(order) {

@@ -12,6 +12,7 @@
 
 use crate::short_text::SmolStr;
 
+use crate::among::Among;
 use crate::limits;
 use crate::op::{Action, Edit, FieldMap, Members, Put};
 use crate::splice::SpliceError;
@@ -87,13 +88,38 @@ fn with_members(value: Option<&Value>, members: &Members) -> Result<Value, Misfi
         Some(Value::List(list)) => list.to_vec(),
         Some(_) => return Err(Misfit::NotASet),
     };
-    list.retain(|member| !members.remove.contains(member) || members.add.contains(member));
-    for member in &members.add {
-        if !list.contains(member) {
-            list.push(member.clone());
-        }
-    }
+    let edit = SetEdit::new(members);
+    list.retain(|member| edit.leaves(member));
+    edit.add_to(&mut list);
     Ok(Value::List(list.into()))
+}
+
+/// An edit of a set.
+pub(crate) struct SetEdit<'a> {
+    add: Among<'a>,
+    remove: Among<'a>,
+}
+
+impl<'a> SetEdit<'a> {
+    pub(crate) fn new(members: &'a Members) -> Self {
+        Self { add: Among::new(&members.add), remove: Among::new(&members.remove) }
+    }
+
+    /// Whether a member that is there stays.
+    pub(crate) fn leaves(&self, member: &Value) -> bool {
+        !self.remove.has(member) || self.add.has(member)
+    }
+
+    /// Puts what is added behind what is there. Answers where each stood already.
+    pub(crate) fn add_to(&self, list: &mut Vec<Value>) -> Vec<Option<usize>> {
+        let there = self.add.first_in(list);
+        for (at, member) in self.add.values().iter().enumerate() {
+            if there[at].is_none() && self.add.place(member) == Some(at) {
+                list.push(member.clone());
+            }
+        }
+        there
+    }
 }
 
 /// A value with something else at a path. What stands in the way and is no map goes.
@@ -130,25 +156,13 @@ impl Edit {
 
 impl Members {
     fn then(&self, later: &Self) -> Option<Self> {
-        let add = without(&self.add, &later.remove).chain(&later.add).cloned();
-        let remove = without(&self.remove, &later.add).chain(&later.remove).cloned();
-        let both = Self { add: distinct(add), remove: distinct(remove) };
-        (both.add.len() + both.remove.len() <= limits::EDIT_PARTS).then_some(both)
+        let (both, last) = (SetEdit::new(self), SetEdit::new(later));
+        let mut add: Vec<Value> = self.add.iter().filter(|member| last.leaves(member)).cloned().collect();
+        add.extend(later.add.iter().filter(|member| !both.add.has(member)).cloned());
+        let mut remove: Vec<Value> = self.remove.iter().filter(|member| !last.add.has(member)).cloned().collect();
+        remove.extend(later.remove.iter().filter(|member| !both.remove.has(member)).cloned());
+        (add.len() + remove.len() <= limits::EDIT_PARTS).then_some(Self { add, remove })
     }
-}
-
-fn without<'a>(members: &'a [Value], others: &'a [Value]) -> impl Iterator<Item = &'a Value> {
-    members.iter().filter(|member| !others.contains(member))
-}
-
-fn distinct(members: impl Iterator<Item = Value>) -> Vec<Value> {
-    let mut distinct: Vec<Value> = Vec::new();
-    members.for_each(|member| {
-        if !distinct.contains(&member) {
-            distinct.push(member);
-        }
-    });
-    distinct
 }
 
 /// What two actions on one object are together.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::short_text::SmolStr;
 
-use crate::edit::edited;
+use crate::edit::{SetEdit, edited};
 use crate::event::Recorded;
 use crate::limits;
 use crate::name::{FieldName, Subject};
@@ -395,23 +395,15 @@ impl Object {
             Some(Value::List(list)) => list.to_vec(),
             Some(_) => return,
         };
-        let mut versions: Vec<Version> =
-            (0..list.len()).filter_map(|place| self.member_version(name.as_str(), place)).collect();
-        for member in members.remove.iter().filter(|member| !members.add.contains(member)) {
-            if let Some(place) = list.iter().position(|there| there == member) {
-                list.remove(place);
-                versions.remove(place);
-            }
+        let edit = SetEdit::new(members);
+        let is_left = |place: &usize| edit.leaves(&list[*place]);
+        let left = (0..list.len()).filter(is_left).filter_map(|place| self.member_version(name.as_str(), place));
+        let mut versions: Vec<Version> = left.collect();
+        list.retain(|member| edit.leaves(member));
+        for place in edit.add_to(&mut list).into_iter().flatten() {
+            versions[place] = versions[place].then(stamp);
         }
-        for member in &members.add {
-            match list.iter().position(|there| there == member) {
-                Some(place) => versions[place] = versions[place].then(stamp),
-                None => {
-                    list.push(member.clone());
-                    versions.push(Version::first(stamp));
-                }
-            }
-        }
+        versions.resize(list.len(), Version::first(stamp));
         self.set(name, Value::List(list.into()), stamp);
         self.forget_members(name);
         self.since().members.push((name.clone(), versions));

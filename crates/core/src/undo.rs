@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::among::Among;
 use crate::edit::Together;
 use crate::limits;
 use crate::name::{FieldName, Key};
@@ -418,11 +419,19 @@ fn inverse(before: Option<&Value>, edit: &Edit) -> Option<Edit> {
         Edit::Inc(amount) => Edit::Inc(negative(amount)?),
         Edit::Splice(splices) => Edit::Splice(splices.inverse(before).ok()?),
         Edit::Members(members) => {
-            let had = |member: &&Value| matches!(before, Some(Value::List(list)) if list.contains(member));
-            let remove = members.add.iter().filter(|member| !had(member)).cloned().collect();
-            let add =
-                members.remove.iter().filter(had).filter(|member| !members.add.contains(member)).cloned().collect();
-            let inverse = Members { add, remove };
+            let before = if let Some(Value::List(list)) = before { &**list } else { &[] };
+            let (added, removed) = (Among::new(&members.add), Among::new(&members.remove));
+            let mut inverse = Members::default();
+            for (member, had) in members.add.iter().zip(added.first_in(before)) {
+                if had.is_none() {
+                    inverse.remove.push(member.clone());
+                }
+            }
+            for (member, had) in members.remove.iter().zip(removed.first_in(before)) {
+                if had.is_some() && !added.has(member) {
+                    inverse.add.push(member.clone());
+                }
+            }
             return (!inverse.add.is_empty() || !inverse.remove.is_empty()).then_some(Edit::Members(inverse));
         }
         Edit::Set(_) | Edit::Put(_) | Edit::Ask(_) => return None,

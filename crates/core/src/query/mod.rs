@@ -20,7 +20,7 @@
 mod filter;
 pub mod index;
 mod live;
-mod order;
+pub(crate) mod order;
 pub mod partial;
 pub mod routing;
 mod told;

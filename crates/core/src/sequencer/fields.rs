@@ -2,6 +2,7 @@
 
 use super::resolve::{Ground, refuse};
 use super::texts::{self, Between, Spliced, Typed};
+use crate::among::Among;
 use crate::edit;
 use crate::event::{Lost, LostReason, Refusal, RefusalCode};
 use crate::limits;
@@ -128,13 +129,13 @@ impl Fields<'_, '_> {
     /// Members that somebody else has added concurrently stay.
     fn members(&self, object: &Object, name: &FieldName, members: &Members) -> One {
         let Some(Value::List(list)) = object.get(name.as_str()) else { return One::Kept };
-        let stays = |member: &Value| {
-            let place = list.iter().position(|there| there == member);
+        let add = Among::new(&members.add);
+        let (mut stay, mut go) = (Vec::new(), Vec::new());
+        for (member, place) in members.remove.iter().zip(Among::new(&members.remove).first_in(list)) {
             let version = place.and_then(|place| object.member_version(name.as_str(), place));
             let concurrent = version.is_some_and(|version| version.changed_since(self.base, self.stamp.client));
-            concurrent && !members.add.contains(member)
-        };
-        let (stay, go): (Vec<_>, Vec<_>) = members.remove.iter().cloned().partition(stays);
+            if concurrent && !add.has(member) { &mut stay } else { &mut go }.push(member.clone());
+        }
         if stay.is_empty() {
             return One::Kept;
         }
