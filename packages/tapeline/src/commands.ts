@@ -40,9 +40,9 @@ export class Transaction {
   readonly #objects = new Map<string, readonly [collection: string, id: string]>();
   readonly #collections = new Set<string>();
 
-  /** @internal `now`: when it first ran, in milliseconds. `seed`: of 53 bits. */
   readonly #serializable: boolean;
 
+  /** @internal `now`: when it first ran, in milliseconds. `seed`: of 53 bits. */
   constructor(
     view: View,
     /** When the command first ran, in milliseconds since 1970. */

@@ -104,10 +104,10 @@ export class Edits<Fields extends object> {
 
 /** The same, in a command: what it reads is noted, and what it has done so far shows. */
 export class Reads<Fields extends object> extends Edits<Fields> {
-  /** @internal `read`: takes note of an object, or of the whole collection. */
   readonly #ops: Ops;
   readonly #read: (id?: string) => void;
 
+  /** @internal `read`: takes note of an object, or of the whole collection. */
   constructor(name: string, ops: Ops, read: (id?: string) => void) {
     super(name, (run) => run(ops));
     this.#ops = ops;

@@ -9,12 +9,12 @@ import type { TabStream } from "./tab-stream.js";
 
 /** A query whose result a part of a stream holds: what enters it comes, what leaves it goes. */
 export class Held<Fields extends object> {
-  /** @internal `number`: what the tab knows it as. */
   readonly #stream: TabStream;
   readonly #collection: Collection<Fields>;
   #query: Query<Fields>;
   #number: number;
 
+  /** @internal `number`: what the tab knows it as. */
   constructor(stream: TabStream, collection: Collection<Fields>, query: Query<Fields>, number: number) {
     this.#stream = stream;
     this.#collection = collection;

@@ -15,10 +15,10 @@ export class Presence {
   #state: Uint8Array = NOTHING;
   #used = false;
 
-  /** @internal `say`: tells the leader. `own`: this tab's id among peers. */
   readonly #own: string;
   readonly #say: (state: Uint8Array) => void;
 
+  /** @internal `say`: tells the leader. `own`: this tab's id among peers. */
   constructor(own: string, say: (state: Uint8Array) => void) {
     this.#own = own;
     this.#say = say;

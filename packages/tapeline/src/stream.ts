@@ -26,10 +26,10 @@ export type Untyped = Record<never, object>;
 export class Stream<Collections extends { [Name in keyof Collections]: object } = Untyped> {
   readonly #collections = new Map<string, unknown>();
 
-  /** @internal */
   readonly #inner: TabStream;
   readonly #tab: Tab;
 
+  /** @internal */
   constructor(inner: TabStream, tab: Tab) {
     this.#inner = inner;
     this.#tab = tab;

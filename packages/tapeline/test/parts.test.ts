@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type Collection, type Held, type Options, type Row, type Stream, Tapeline } from "tapeline";
+import { type Collection, type Held, type Options, type Query, type Row, type Stream, Tapeline } from "tapeline";
 import { pick, seeded } from "./support/random.js";
 import { Server } from "./support/server.js";
 import { rowsUntil, statusUntil } from "./support/until.js";
@@ -276,28 +276,26 @@ test("parts that come and go at random, on lines that are cut, are what their qu
   const all = await whole("random", 60);
   const some = await part("random");
   const columns = ["open", "done", "later"];
-  const held = [some.issues.hold({ where: { column: "done" } })];
+  const hold = (query: Query<Issue>) => ({ query, held: some.issues.hold(query) });
+  const held = [hold({ where: { column: "done" } })];
   for (let round = 0; round < 40; round++) {
     const at = Math.floor(random() * 60);
     const turn = random();
     const { id: _, ...fields } = issue(at);
     if (turn < 0.4) all.issues.upsert(id(at), { ...fields, column: pick(random, columns) });
     else if (turn < 0.5 && all.issues.get(id(at))) all.issues.delete(id(at));
-    else if (turn < 0.6) held.push(some.issues.hold({ where: { column: pick(random, columns) } }));
-    else if (turn < 0.7) held.push(some.issues.hold({ orderBy: "-at", limit: 1 + Math.floor(random() * 10) }));
-    else if (turn < 0.8 && held.length > 1) held.splice(Math.floor(random() * held.length), 1)[0]!.release();
+    else if (turn < 0.6) held.push(hold({ where: { column: pick(random, columns) } }));
+    else if (turn < 0.7) held.push(hold({ orderBy: "-at", limit: 1 + Math.floor(random() * 10) }));
+    else if (turn < 0.8 && held.length > 1) held.splice(Math.floor(random() * held.length), 1)[0]!.held.release();
     else if (turn < 0.9) some.db.goOffline();
     else some.db.goOnline();
   }
   some.db.goOnline();
   await all.stream.synced();
-  await Promise.all(held.map((query) => query.ready()));
+  await Promise.all(held.map(({ held }) => held.ready()));
   await statusUntil(some.stream, ({ played, behind }) => behind === 0 && played >= all.stream.status().head);
-  for (const query of held) {
-    const { where, orderBy, limit } = (query as unknown as { query: Parameters<typeof all.issues.all>[0] }).query!;
-    assert.deepEqual(query.rows(), all.issues.all({ where, orderBy, limit }));
-  }
-  const wanted = new Set(held.flatMap((query) => query.rows().map((row) => row.id)));
+  for (const { query, held: found } of held) assert.deepEqual(found.rows(), all.issues.all(query));
+  const wanted = new Set(held.flatMap((one) => one.held.rows().map((row) => row.id)));
   assert.deepEqual(new Set(some.issues.all().map((row) => row.id)), wanted);
   await Promise.all([all.db.close(), some.db.close()]);
 });
