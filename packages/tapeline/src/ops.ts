@@ -127,7 +127,8 @@ export class Ops {
     checkId(id);
     const names = Object.keys(checkFields(fields));
     if ("id" in fields) throw invalid("the id of an object never changes: insert another object, and delete this one");
-    const [writer, from] = [this.#writer, this.#end];
+    const writer = this.#writer;
+    const from = this.#end;
     // What is there past the last one is half of one that could not be made.
     writer.length = from;
     writer

@@ -77,7 +77,8 @@ export class Writer {
     // Most texts are short and plain: their length in bytes is known before they are written.
     if (text.length < 256) {
       this.#room(text.length + 9);
-      const [bytes, start] = [this.#bytes, this.length];
+      const bytes = this.#bytes;
+      const start = this.length;
       let place = start + (text.length < 24 ? 1 : 2);
       let at = 0;
       for (; at < text.length; at++) {
@@ -232,9 +233,17 @@ export function encode(value: unknown, what: string): Uint8Array {
   return new Writer().value(value, what).finish();
 }
 
+/** Every byte is a character. */
+const latin = new TextDecoder("latin1");
+/** Bytes that are made text at once. Whoever keeps one text of them keeps them all. */
+const BLOCK = 16 << 10;
+
 /** Reads CBOR that the core wrote. */
 export class Reader {
   #at = 0;
+  #block = "";
+  #blockStart = 0;
+  #blockEnd = 0;
   #wide: DataView | undefined;
 
   readonly #bytes: Uint8Array;
@@ -329,7 +338,8 @@ export class Reader {
   /** A text like those that come again and again, which are made once. `texts`: some of them. */
   #common(texts: (string | undefined)[]): string {
     const length = this.#length(this.#bytes[this.#at++]!);
-    const [bytes, at] = [this.#bytes, this.#at];
+    const bytes = this.#bytes;
+    const at = this.#at;
     const slot = (length * 31 + bytes[at]! * 7 + bytes[at + length - 1]! + bytes[at + (length >> 1)]! * 3) & 255;
     const known = texts[slot];
     if (known !== undefined && known.length === length) {
@@ -352,16 +362,28 @@ export class Reader {
 
   /** Most texts are short and plain; what is fastest was measured. */
   #characters(length: number): string {
-    const [bytes, at] = [this.#bytes, this.#at];
+    const bytes = this.#bytes;
+    const at = this.#at;
     const end = at + length;
     this.#at = end;
     let plain = length < 64;
     for (let place = at; plain && place < end; place++) plain = bytes[place]! < 128;
     if (!plain) return decoder.decode(bytes.subarray(at, end));
+    if (length > 12 && bytes.length > BLOCK) return this.#plainText(at, end);
     if (length > 12) return String.fromCharCode.apply(null, bytes.subarray(at, end) as unknown as number[]);
     let text = "";
     for (let place = at; place < end; place++) text += String.fromCharCode(bytes[place]!);
     return text;
+  }
+
+  /** A plain text of much that is read: a piece of many bytes that are made text at once. */
+  #plainText(at: number, end: number): string {
+    if (end > this.#blockEnd) {
+      this.#blockStart = at;
+      this.#blockEnd = at + BLOCK;
+      this.#block = latin.decode(this.#bytes.subarray(at, at + BLOCK));
+    }
+    return this.#block.substring(at - this.#blockStart, end - this.#blockStart);
   }
 
   #simple(first: number): unknown {

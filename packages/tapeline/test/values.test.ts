@@ -44,6 +44,15 @@ test("any value comes back as it was", () => {
   }
 });
 
+test("many values come back as they were, with texts across any piece of what is read", () => {
+  const random = seeded("many values");
+  for (let round = 0; round < 20; round++) {
+    const text = () => anyText(random).repeat(Math.floor(random() * 20)) + "plain ".repeat(Math.floor(random() * 9));
+    const values = Array.from({ length: 2_000 }, () => [text(), anyValue(random, 2)]);
+    assert.deepEqual(decode(encode(values, "it")), values);
+  }
+});
+
 test("a field called __proto__ is a field like others", () => {
   const fields = JSON.parse('{"__proto__": {"admin": true}}');
   const back = decode(encode(fields, "it"));
