@@ -156,11 +156,11 @@ impl Edit {
 
 impl Members {
     fn then(&self, later: &Self) -> Option<Self> {
-        let (both, last) = (SetEdit::new(self), SetEdit::new(later));
+        let (first, last) = (SetEdit::new(self), SetEdit::new(later));
         let mut add: Vec<Value> = self.add.iter().filter(|member| last.leaves(member)).cloned().collect();
-        add.extend(later.add.iter().filter(|member| !both.add.has(member)).cloned());
+        add.extend(later.add.iter().filter(|member| !first.add.has(member)).cloned());
         let mut remove: Vec<Value> = self.remove.iter().filter(|member| !last.add.has(member)).cloned().collect();
-        remove.extend(later.remove.iter().filter(|member| !both.remove.has(member)).cloned());
+        remove.extend(later.remove.iter().filter(|member| !first.remove.has(member)).cloned());
         (add.len() + remove.len() <= limits::EDIT_PARTS).then_some(Self { add, remove })
     }
 }

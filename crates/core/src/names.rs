@@ -48,7 +48,7 @@ impl Names {
     }
 
     /// A value that is a text, the same one as before where it comes again.
-    pub(crate) fn value(&self, text: &str) -> SmolStr {
+    pub(crate) fn shared(&self, text: &str) -> SmolStr {
         if text.len() > limits::COMMON_TEXT_BYTES {
             return SmolStr::new(text);
         }
@@ -106,7 +106,7 @@ mod tests {
         let (names, mut random) = (Names::default(), fastrand::Rng::with_seed(3));
         for _ in 0..10_000 {
             let text: String = (0..random.usize(..20)).map(|_| random.char('a'..='c')).collect();
-            assert_eq!(names.value(&text), text.as_str());
+            assert_eq!(names.shared(&text), text.as_str());
         }
     }
 }

@@ -180,9 +180,9 @@ impl<'b> Reader<'b> {
         Ok(name)
     }
 
-    /// A text that was read, as a value.
-    pub(crate) fn value(&self, text: &str) -> SmolStr {
-        self.names.map_or_else(|| SmolStr::new(text), |names| names.value(text))
+    /// A text that was read, the same one as before where it comes again.
+    pub(crate) fn shared(&self, text: &str) -> SmolStr {
+        self.names.map_or_else(|| SmolStr::new(text), |names| names.shared(text))
     }
 
     #[inline]

@@ -64,7 +64,7 @@ fn read_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Value, Box<Codec
         Item::Bool(truth) => Value::Bool(truth),
         Item::Int(int) => Value::Int(int),
         Item::Float(number) => Value::number(number)?,
-        Item::Text(text) => Value::Text(reader.value(text).into()),
+        Item::Text(text) => Value::Text(reader.shared(text).into()),
         Item::Bytes(bytes) => Value::Bytes(Arc::from(bytes)),
         Item::Array(len) => Value::List(read_list(reader, len, within()?)?),
         Item::Map(len) => Value::Map(read_entries(reader, len, within()?)?),
