@@ -101,8 +101,8 @@ fn read_events(text: &str, head: Seq) -> Result<(Vec<Sealed>, bool), Problem> {
         }
         (_, first) => EventNumber(first.unwrap_or(EventNumber::FIRST.0)),
     };
-    let Some(events) = given.events else {
-        return Ok((vec![read_event(text, client, first, first, head)?], true));
+    let Some(events) = &given.events else {
+        return Ok((vec![read_event(text, &given, client, first, first, head)?], true));
     };
     if given.base.is_some() || given.at.is_some() || given.ops.is_some() {
         return Err(Problem::bad_request("of several events each has its own base, at and ops: they stand in it"));
@@ -110,7 +110,7 @@ fn read_events(text: &str, head: Seq) -> Result<(Vec<Sealed>, bool), Problem> {
     if events.len() > core_limits::PUSH_EVENTS {
         return Err(Problem::bad_request(format!("the most is {} events at once", core_limits::PUSH_EVENTS)));
     }
-    let events = events.into_iter().zip(0..);
+    let events = events.iter().zip(0..);
     let events = events.map(|(event, place)| {
         let of = Given::read(event.get())?;
         if of.client.is_some() || of.n.is_some() {
@@ -118,14 +118,20 @@ fn read_events(text: &str, head: Seq) -> Result<(Vec<Sealed>, bool), Problem> {
                 "of several events client and n stand beside events: n is that of the first",
             ));
         }
-        read_event(event.get(), client, first, first.plus(place), head)
+        read_event(event.get(), &of, client, first, first.plus(place), head)
     });
     Ok((events.collect::<Result<_, _>>()?, false))
 }
 
 /// Reads one event, the `n`th of its client, which has the verdicts on those before `first`.
-fn read_event(text: &str, client: ClientId, first: EventNumber, n: EventNumber, head: Seq) -> Result<Sealed, Problem> {
-    let given = Given::read(text)?;
+fn read_event(
+    text: &str,
+    given: &Given<'_>,
+    client: ClientId,
+    first: EventNumber,
+    n: EventNumber,
+    head: Seq,
+) -> Result<Sealed, Problem> {
     let mut body = json::body_from_json(text).map_err(|error| Problem::bad_request(error.to_string()))?;
     if given.base.is_none() {
         body.base = head;
