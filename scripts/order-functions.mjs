@@ -4,6 +4,7 @@
 // order-functions.mjs MODULE NAMED, then wasm-opt --reorder-functions-by-name
 import { readFileSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
+import { number, readNumber, sized } from "./module-numbers.mjs";
 
 const CUSTOM_SECTION = 0;
 const IMPORTS = 2;
@@ -28,8 +29,8 @@ writeFileSync(to, Buffer.concat([module, nameSection(best.order)]));
 function readSections() {
   let [imports, bodies] = [0, []];
   for (let at = 8; at < module.length; ) {
-    const [bytes, start] = readNumber(at + 1);
-    const [count, first] = readNumber(start);
+    const [bytes, start] = readNumber(module, at + 1);
+    const [count, first] = readNumber(module, start);
     // Memory and tables are the module's own: what it imports are functions.
     if (module[at] === IMPORTS) imports = count;
     if (module[at] === CODE) bodies = readBodies(count, first);
@@ -40,7 +41,7 @@ function readSections() {
 
 function readBodies(count, at) {
   return Array.from({ length: count }, () => {
-    const [bytes, start] = readNumber(at);
+    const [bytes, start] = readNumber(module, at);
     at = start + bytes;
     return module.subarray(start, at);
   });
@@ -96,21 +97,4 @@ function nameSection(order) {
 
 function text(text) {
   return sized(Buffer.from(text));
-}
-
-function sized(bytes) {
-  return Buffer.concat([number(bytes.length), bytes]);
-}
-
-/** A number as WebAssembly has it: seven bits a byte, the lowest first. */
-function number(value) {
-  return value < 128 ? Buffer.from([value]) : Buffer.concat([Buffer.from([(value % 128) + 128]), number(value >>> 7)]);
-}
-
-/** The number at a place, and the place after it. */
-function readNumber(at) {
-  const byte = module[at];
-  if (byte < 128) return [byte, at + 1];
-  const [rest, after] = readNumber(at + 1);
-  return [byte - 128 + rest * 128, after];
 }

@@ -3,6 +3,7 @@
 //
 // short-names.mjs MODULE NAMES
 import { readFileSync, writeFileSync } from "node:fs";
+import { number, readNumber, sized } from "./module-numbers.mjs";
 
 const EXPORTS = 7;
 
@@ -11,7 +12,7 @@ const module = readFileSync(file);
 const short = {};
 const sections = [module.subarray(0, 8)];
 for (let at = 8; at < module.length; ) {
-  const [bytes, start] = readNumber(at + 1);
+  const [bytes, start] = readNumber(module, at + 1);
   const end = start + bytes;
   sections.push(module[at] === EXPORTS ? renamed(start) : module.subarray(at, end));
   at = end;
@@ -21,31 +22,14 @@ writeFileSync(names, JSON.stringify(short, null, 2));
 
 /** The section of exports, each a name, a kind and a number. */
 function renamed(start) {
-  const [count, first] = readNumber(start);
+  const [count, first] = readNumber(module, start);
   const exports = [number(count)];
   for (let at = first, left = count; left > 0; left--) {
-    const [length, from] = readNumber(at);
+    const [length, from] = readNumber(module, at);
     const name = module.toString("utf8", from, from + length);
     if (/^(link|mirror|replica)_/.test(name)) short[name] = `_${Object.keys(short).length.toString(36)}`;
-    at = readNumber(from + length + 1)[1];
+    at = readNumber(module, from + length + 1)[1];
     exports.push(sized(Buffer.from(short[name] ?? name)), module.subarray(from + length, at));
   }
   return Buffer.concat([Buffer.from([EXPORTS]), sized(Buffer.concat(exports))]);
-}
-
-function sized(bytes) {
-  return Buffer.concat([number(bytes.length), bytes]);
-}
-
-/** A number as WebAssembly has it: seven bits a byte, the lowest first. */
-function number(value) {
-  return value < 128 ? Buffer.from([value]) : Buffer.concat([Buffer.from([(value % 128) + 128]), number(value >>> 7)]);
-}
-
-/** The number at a place, and the place after it. */
-function readNumber(at) {
-  const byte = module[at];
-  if (byte < 128) return [byte, at + 1];
-  const [rest, after] = readNumber(at + 1);
-  return [byte - 128 + rest * 128, after];
 }
