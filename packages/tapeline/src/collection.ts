@@ -2,9 +2,10 @@
 
 import { type Conflict, conflictsOf } from "./conflicts.js";
 import { Edits } from "./edits.js";
-import { checkListener, invalid } from "./errors.js";
+import { invalid } from "./errors.js";
 import { Held } from "./held.js";
 import { WINDOW } from "./limits.js";
+import { checkListener } from "./listeners.js";
 import { checkId } from "./names.js";
 import { Ops } from "./ops.js";
 import type { Query, Where } from "./query.js";

@@ -44,18 +44,6 @@ export function wordsOf(error: unknown): string {
   return (error as Error | undefined)?.message ?? String(error);
 }
 
-/** Has a listener hear of something from now on. Answers how to stop. */
-export function listen<Told>(listeners: Set<(told: Told) => void>, listener: (told: Told) => void): () => void {
-  checkListener(listener);
-  const own = (told: Told) => listener(told);
-  listeners.add(own);
-  return () => void listeners.delete(own);
-}
-
-export function checkListener(listener: unknown): void {
-  if (typeof listener !== "function") throw invalid("a listener is a function");
-}
-
 /** Runs something of the app. Its own mistake is reported as its own, and must not keep others from being told. */
 export function reportErrors<T>(run: () => T): T | undefined {
   try {

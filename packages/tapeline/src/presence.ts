@@ -1,7 +1,8 @@
 /** Who else is there: cursors, "typing", names. It is never stored or recorded, and gone when they are. */
 
-import { checkListener, invalid, reportErrors } from "./errors.js";
+import { invalid, reportErrors } from "./errors.js";
 import { PRESENCE_BYTES } from "./limits.js";
+import { checkListener } from "./listeners.js";
 import { encode, type Value } from "./values.js";
 
 /** The others on a stream, by id, each with what it says of itself. */

@@ -3,7 +3,8 @@
 import { Collection } from "./collection.js";
 import type { Command } from "./commands.js";
 import { Edits } from "./edits.js";
-import { invalid, listen } from "./errors.js";
+import { invalid } from "./errors.js";
+import { listen } from "./listeners.js";
 import { checkCollection } from "./names.js";
 import type { Notice, ParkedEdit } from "./notices.js";
 import { Ops } from "./ops.js";

@@ -2,9 +2,10 @@
 
 import type { Checks } from "./checking.js";
 import type { Command, CommandOptions, Transaction } from "./commands.js";
-import { invalid, listen } from "./errors.js";
+import { invalid } from "./errors.js";
 import type { Dial } from "./leader/connection.js";
 import { TRANSPORTS, type Transport } from "./leader/transports.js";
+import { listen } from "./listeners.js";
 import { checkStream } from "./names.js";
 import type { Connection } from "./status.js";
 import { Stream, type Untyped } from "./stream.js";

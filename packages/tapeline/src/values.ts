@@ -243,7 +243,6 @@ export class Reader {
   #at = 0;
   #block = "";
   #blockStart = 0;
-  #blockEnd = 0;
   #wide: DataView | undefined;
 
   readonly #bytes: Uint8Array;
@@ -378,9 +377,8 @@ export class Reader {
 
   /** A plain text of much that is read: a piece of many bytes that are made text at once. */
   #plainText(at: number, end: number): string {
-    if (end > this.#blockEnd) {
+    if (end > this.#blockStart + this.#block.length) {
       this.#blockStart = at;
-      this.#blockEnd = at + BLOCK;
       this.#block = latin.decode(this.#bytes.subarray(at, at + BLOCK));
     }
     return this.#block.substring(at - this.#blockStart, end - this.#blockStart);
