@@ -32,6 +32,24 @@ test("pages come with a strict policy, files with a hash in their name are kept 
   assert.equal((await fetch(`${demo.url}/`, { method: "POST" })).status, 404);
 });
 
+test("files come by gzip to who takes them so, and are the same", async () => {
+  const page = await (await fetch(`${demo.url}/board/`)).text();
+  for (const [path] of [["/board/"], ...page.matchAll(/\/assets\/[^"]+/g)]) {
+    const answers = await Promise.all(
+      ["gzip, br", "deflate, GZIP;q=0.5", "br", "gzip;q=0"].map((takes) =>
+        fetch(demo.url + path, { headers: { "accept-encoding": takes } }),
+      ),
+    );
+    assert.deepEqual(
+      answers.map((answer) => answer.headers.get("content-encoding")),
+      ["gzip", "gzip", null, null],
+    );
+    for (const answer of answers) assert.equal(answer.headers.get("vary"), "accept-encoding");
+    const [first, ...others] = await Promise.all(answers.map((answer) => answer.text()));
+    for (const other of others) assert.equal(other, first);
+  }
+});
+
 for (const colorScheme of ["light", "dark"] as const) {
   test(`no page has barriers that a program can find, in ${colorScheme} colours`, async () => {
     await fetch(`${demo.url}/v1/streams/demo/todo/events`, {

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{Method, Response};
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::{Method, Request, Response};
 
 use crate::http::{Answer, full};
 
@@ -15,23 +16,45 @@ pub type Pages = Arc<dyn Fn(&str) -> Option<Page> + Send + Sync>;
 pub struct Page {
     /// What there is to be sent.
     pub body: Cow<'static, [u8]>,
+    /// The same by gzip, for browsers that take it so.
+    pub gzipped: Option<Cow<'static, [u8]>>,
     /// The headers to send with it, names in lower case.
     pub headers: Vec<(&'static str, &'static str)>,
 }
 
 /// Answers a request with a page, where there is one.
-pub(crate) fn answer(pages: Option<&Pages>, method: &Method, path: &str) -> Option<Answer> {
-    if !matches!(*method, Method::GET | Method::HEAD) {
+pub(crate) fn answer(pages: Option<&Pages>, request: &Request<Incoming>) -> Option<Answer> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
-    let page = pages?(path)?;
-    let body = match page.body {
+    let page = pages?(request.uri().path())?;
+    let has_both = page.gzipped.is_some();
+    let gzipped = page.gzipped.filter(|_| takes_gzip(request.headers()));
+    let is_gzipped = gzipped.is_some();
+    let body = match gzipped.unwrap_or(page.body) {
         Cow::Borrowed(bytes) => bytes.into(),
         Cow::Owned(bytes) => bytes.into(),
     };
     let mut answer = Response::new(full(body));
+    let headers = answer.headers_mut();
     for (name, value) in page.headers {
-        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if has_both {
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if is_gzipped {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Some(answer)
+}
+
+/// Whether an answer may come by gzip: what is not named is not wanted, nor is what has no weight (`gzip;q=0`).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let named = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    named.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
 }

@@ -36,5 +36,5 @@ pub(super) fn sign_in(auth: &Authenticator, path: &str) -> Option<Page> {
     let claims = [("sub".to_owned(), Value::from(name.as_ref())), ("exp".to_owned(), expires.into())];
     let token = auth.issue(Map::from_iter(claims), None, now).ok()?;
     let headers = vec![("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")];
-    Some(Page { body: token.into_bytes().into(), headers })
+    Some(Page { body: token.into_bytes().into(), gzipped: None, headers })
 }

@@ -114,6 +114,7 @@ fn page(path: &str) -> Option<Page> {
         name += if name.is_empty() { "index.html" } else { "/index.html" };
     }
     let body = Built::get(&name)?.data;
+    let gzipped = Built::get(&format!("{name}.gz")).map(|file| file.data);
     let keep = if name.starts_with("assets/") { FOREVER } else { ASK_FIRST };
     let headers = vec![
         ("content-type", kind_of(&name)),
@@ -122,7 +123,7 @@ fn page(path: &str) -> Option<Page> {
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
     ];
-    Some(Page { body, headers })
+    Some(Page { body, gzipped, headers })
 }
 
 fn kind_of(name: &str) -> &'static str {

@@ -94,7 +94,7 @@ async fn choose<L: EventLog, S: StateStore>(
     let path = request.uri().path();
     let resource = match Resource::of(path) {
         Ok(resource) => resource,
-        Err(problem) => return pages::answer(shared.pages.as_ref(), request.method(), path).ok_or(problem),
+        Err(problem) => return pages::answer(shared.pages.as_ref(), &request).ok_or(problem),
     };
     let query = request.uri().query().unwrap_or_default().to_owned();
     // Of the answer to such a request only the head is sent.
