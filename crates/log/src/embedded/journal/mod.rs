@@ -178,17 +178,19 @@ impl Run {
         while queue.waiting.is_empty() && queue.rotate_below.is_none() && !queue.closing {
             queue = self.shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        let rotate = queue.rotate_below.take().filter(|&below| self.shared.segments.current_ends_by(below));
-        if let Some(below) = rotate {
+        let rotate_below = queue.rotate_below.take();
+        std::mem::swap(&mut queue.bytes, &mut group.bytes);
+        std::mem::swap(&mut queue.waiting, &mut group.waiting);
+        group.records = std::mem::take(&mut queue.records);
+        let is_over = group.waiting.is_empty() && queue.closing;
+        drop(queue);
+        self.shared.room.notify_all();
+        if let Some(below) = rotate_below.filter(|&below| self.shared.segments.current_ends_by(below)) {
             self.writer.end_segment();
             // What cannot be deleted now is deleted when the log is opened.
             drop(self.shared.segments.delete_below(below));
         }
-        std::mem::swap(&mut queue.bytes, &mut group.bytes);
-        std::mem::swap(&mut queue.waiting, &mut group.waiting);
-        group.records = std::mem::take(&mut queue.records);
-        self.shared.room.notify_all();
-        !(group.waiting.is_empty() && queue.closing)
+        !is_over
     }
 
     /// Only a test survives the call to `fatal`.
