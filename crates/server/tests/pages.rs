@@ -12,7 +12,8 @@ use tapeline_server::{Page, Server, ServerConfig};
 /// A page for every path that it is asked for.
 fn page(path: &str) -> Option<Page> {
     let body = format!("this is {path}").into_bytes().into();
-    Some(Page { body, headers: vec![("content-type", "text/plain"), ("cache-control", "no-cache")] })
+    let headers = vec![("content-type", "text/plain"), ("cache-control", "no-cache")];
+    Some(Page { body, gzipped: None, headers })
 }
 
 async fn world() -> World {
