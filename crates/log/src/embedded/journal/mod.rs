@@ -13,6 +13,7 @@ mod tests;
 mod writer;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -72,8 +73,13 @@ impl Journal {
         let writer = Writer::new(directory, next, segments.clone());
         let queue = Mutex::new(Queue { bytes: vec![0; GROUP_HEADER], ..Queue::default() });
         let shared = Arc::new(Shared { queue, work: Condvar::new(), room: Condvar::new(), segments });
-        let run = Run { shared: shared.clone(), writer, on_durable, fatal, counters };
-        let thread = thread::Builder::new().name("journal".into()).spawn(move || run.run())?;
+        let run = Run { shared: shared.clone(), writer, on_durable, fatal: fatal.clone(), counters };
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || {
+            // Without it, appends would wait for ever.
+            if catch_unwind(AssertUnwindSafe(|| run.run())).is_err() {
+                fatal("the journal's thread panicked");
+            }
+        })?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
