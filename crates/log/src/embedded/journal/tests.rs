@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 
 use tapeline_core::batch::Batch;
 use tapeline_core::hash::Chain;
@@ -63,7 +63,7 @@ fn only_file(directory: &Path) -> PathBuf {
 
 #[test]
 fn a_panic_of_the_thread_is_fatal() {
-    let (directory, (tell, hear)) = (tempfile::tempdir().unwrap(), channel());
+    let (directory, (tell, hear)) = (tempfile::tempdir().unwrap(), sync_channel(1));
     let fatal: Fatal = Arc::new(move |why| tell.send(why.to_owned()).unwrap());
     let panics = Box::new(|_, _: &[Waiting]| panic!("over something"));
     let journal = Journal::start(directory.path().into(), FIRST, Vec::new(), panics, fatal, Arc::default()).unwrap();
