@@ -128,8 +128,11 @@ fn membership(item: &IdedExpr, list: &IdedExpr, evaluate: &Evaluate<'_>) -> Resu
         return Err(NoQuery("a comparison of two fields".into()));
     }
     if speaks_of_object(item) {
-        let place = selected(item)?;
-        return Ok(match evaluate(list).as_ref().and_then(vars::value) {
+        let (place, list) = (selected(item)?, evaluate(list));
+        if matches!(list, Some(Cel::Map(_))) {
+            return Err(NoQuery("what is in a map".into()));
+        }
+        return Ok(match list.as_ref().and_then(vars::value) {
             Some(Value::List(values)) => of_field(place, |field| {
                 let values = values.iter().filter(|value| **value != Value::Null);
                 let listed = || field(Test::In(values.clone().cloned().collect()));

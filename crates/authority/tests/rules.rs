@@ -16,7 +16,7 @@ use tapeline_core::name::{Collection, FieldName, StreamName};
 use tapeline_core::object::Object;
 use tapeline_core::query::Filter;
 use tapeline_core::sequencer::{Change, Gate};
-use tapeline_core::value::Value;
+use tapeline_core::value::{Entries, Value};
 
 /// Rules of tasks on all streams.
 fn of_tasks(access: Access) -> Arc<Authority> {
@@ -34,7 +34,7 @@ fn is_allowed(gate: &StreamGate, caller: &Caller, before: Option<&Object>, after
     objection.is_none()
 }
 
-const ATOMS: [&str; 29] = [
+const ATOMS: [&str; 31] = [
     "true",
     "false",
     "resource.owner == auth.sub",
@@ -42,6 +42,8 @@ const ATOMS: [&str; 29] = [
     "auth.sub in resource.members",
     "resource.team in auth.teams",
     "resource.team in ['red', 'blue']",
+    "resource.team in auth.roles",
+    "auth.roles[resource.team] == 'admin'",
     "has(resource.owner)",
     "resource.open",
     "resource.level < auth.level",
@@ -111,8 +113,11 @@ fn random_object(random: &mut Rng) -> Arc<Object> {
 }
 
 fn random_caller(random: &mut Rng) -> Caller {
-    let mut claims = vec![("teams", texts(&["red", "blue"][random.usize(..2)..])), ("level", random_value(random))];
-    claims.truncate(random.usize(..=2));
+    let roles = ["red", "ana"].map(|name| (name.into(), Value::text(random.choice(&["admin", "guest"]).unwrap())));
+    let roles = Value::Map(Entries::new(roles[random.usize(..2)..].to_vec()).unwrap());
+    let level = random_value(random);
+    let mut claims = vec![("teams", texts(&["red", "blue"][random.usize(..2)..])), ("level", level), ("roles", roles)];
+    claims.truncate(random.usize(..=3));
     match random.u8(0..5) {
         0 => Caller::default(),
         _ => caller(random.choice(&["ana", "an", "ben"]).unwrap(), &claims),

@@ -139,6 +139,19 @@ fn a_directory_of_which_the_making_was_cut_short_is_made() {
     });
 }
 
+/// A disk that is full as a node starts would leave nothing of it, and the node a stranger to its own cache.
+#[test]
+fn whose_cache_a_directory_is_is_written_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = || {
+        Embedded::open_cache(directory.path(), "a log").unwrap().close().unwrap();
+        fs::metadata(directory.path().join("CACHE")).unwrap().modified().unwrap()
+    };
+    let first = written();
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(written(), first);
+}
+
 #[test]
 fn what_was_let_go_stays_gone_and_verifies() {
     let directory = tempfile::tempdir().unwrap();

@@ -96,29 +96,38 @@ impl Ages {
 /// anything of it goes, and up to where, and says whether to go on. May block, as the log does.
 ///
 /// # Errors
-/// Where the log cannot be read or written.
+/// Where the log cannot be read or written. Where a stream is damaged, that stays as it is, and the others go on.
 pub async fn compact<L: EventLog>(
     log: &L,
     schema: &Schema,
     ages: &mut Ages,
     mut going: impl FnMut(&StreamInfo, Seq) -> bool,
 ) -> Result<u64, LogError> {
-    let (mut after, mut gone, keep) = (None, 0, schema.kept());
+    let (mut after, mut gone, mut damaged, keep) = (None, 0, None, schema.kept());
     if schema.retention().is_empty() {
         return Ok(gone);
     }
     loop {
         let streams = log.streams(after.as_ref(), limits::RETENTION_STREAMS).await?;
-        let Some(last) = streams.last() else { return Ok(gone) };
+        let Some(last) = streams.last() else { return damaged.map_or(Ok(gone), Err) };
         after = Some(last.stream.clone());
         for info in streams {
-            let before = before(log, schema.retain(&info.stream), ages, &info).await?;
-            let Some(before) = before.filter(|before| *before > info.horizon) else { continue };
-            if !going(&info, before) {
-                return Ok(gone);
+            let trimmed = async {
+                let before = before(log, schema.retain(&info.stream), ages, &info).await?;
+                let Some(before) = before.filter(|before| *before > info.horizon) else { return Ok(Some(0)) };
+                if !going(&info, before) {
+                    return Ok(None);
+                }
+                let horizon = log.trim(&info.stream, before, &keep).await?;
+                std::thread::sleep(limits::RETENTION_PAUSE);
+                Ok(Some(horizon.since(info.horizon)))
+            };
+            match trimmed.await {
+                Ok(Some(events)) => gone += events,
+                Ok(None) => return Ok(gone),
+                Err(error @ LogError::Storage(_)) => return Err(error),
+                Err(error) => drop(damaged.get_or_insert(error)),
             }
-            gone += log.trim(&info.stream, before, &keep).await?.since(info.horizon);
-            std::thread::sleep(limits::RETENTION_PAUSE);
         }
     }
 }
@@ -137,7 +146,7 @@ async fn before<L: EventLog>(
         Some(Going::Before(before)) => Ok(Some(before)),
         Some(Going::Older(_)) if ages.is_young(&info.stream, now) => Ok(None),
         Some(Going::Older(than)) => {
-            let (before, newest) = older(log, info, than).await?;
+            let (before, newest) = older(log, info, than, now).await?;
             // It becomes old enough as much later as it is younger now.
             ages.stays_until(&info.stream, Millis(now.0 + newest.since(than).0));
             Ok(Some(before))
@@ -146,15 +155,104 @@ async fn before<L: EventLog>(
 }
 
 /// The end of the first blocks of a stream in which all events were made before a time, and when the newest of the
-/// next one was made.
-async fn older<L: EventLog>(log: &L, info: &StreamInfo, than: Millis) -> Result<(Seq, Millis), LogError> {
-    let mut before = info.horizon;
+/// next one was made. What was made by a clock that is ahead is as old as what is around it.
+async fn older<L: EventLog>(log: &L, info: &StreamInfo, than: Millis, now: Millis) -> Result<(Seq, Millis), LogError> {
+    let (mut before, mut from) = (info.horizon, info.horizon);
     loop {
-        let block = log.read(&info.stream, before, core_limits::READ_BYTES).await?;
-        let made = block.events().filter_map(Result::ok).map(|event| event.body.at).max();
-        match made {
-            Some(made) if made < than => before = block.end(),
-            newest => return Ok((before, newest.unwrap_or(than))),
+        let block = log.read(&info.stream, from, core_limits::READ_BYTES).await?;
+        if block.is_empty() {
+            return Ok((before, than));
+        }
+        from = block.end();
+        let made = block.events().filter_map(Result::ok).map(|event| event.body.at);
+        match made.filter(|made| *made <= now).max() {
+            None => {}
+            Some(newest) if newest < than => before = from,
+            Some(newest) => return Ok((before, newest)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tapeline_core::batch::Batch;
+    use tapeline_core::block::EventBlock;
+    use tapeline_core::event::Recorded;
+    use tapeline_core::name::Collection;
+    use tapeline_core::numbers::Position;
+    use tapeline_core::retention::StreamPattern;
+    use tapeline_log::memory::MemoryLog;
+    use tapeline_log::suite::{Writer, append, wait};
+    use tapeline_log::{Append, Done};
+
+    use super::*;
+
+    /// A log of which one stream is damaged.
+    struct Damaged(MemoryLog, StreamName);
+
+    impl Damaged {
+        fn check(&self, stream: &StreamName) -> Result<(), LogError> {
+            let damaged = || LogError::Damaged { place: "a test".into(), what: "it is damaged".into() };
+            if *stream == self.1 { Err(damaged()) } else { Ok(()) }
+        }
+    }
+
+    impl EventLog for Damaged {
+        fn append(&self, append: Append, done: Done) {
+            self.0.append(append, done);
+        }
+
+        async fn info(&self, stream: &StreamName) -> Result<Option<StreamInfo>, LogError> {
+            self.0.info(stream).await
+        }
+
+        async fn read(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<EventBlock, LogError> {
+            self.check(stream)?;
+            self.0.read(stream, from, most_bytes).await
+        }
+
+        async fn replay(
+            &self,
+            stream: &StreamName,
+            after: Position,
+            most_bytes: usize,
+        ) -> Result<Vec<Arc<Batch>>, LogError> {
+            self.0.replay(stream, after, most_bytes).await
+        }
+
+        async fn trim(&self, stream: &StreamName, before: Seq, keep: &[Collection]) -> Result<Seq, LogError> {
+            self.check(stream)?;
+            self.0.trim(stream, before, keep).await
+        }
+
+        async fn kept(&self, stream: &StreamName, from: Seq, most_bytes: usize) -> Result<Vec<Recorded>, LogError> {
+            self.0.kept(stream, from, most_bytes).await
+        }
+
+        async fn streams(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
+            self.0.streams(after, limit).await
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_damaged_is_in_no_other_ones_way() {
+        for retain in [Retain::Events(1), Retain::Days(1)] {
+            let log = Damaged(MemoryLog::new(), StreamName::new("a").unwrap());
+            for name in ["a", "b"] {
+                let mut writer = Writer::new(name);
+                for _ in 0..3 {
+                    let next = writer.upserts(&[1, 2, 3], "a");
+                    append(&log, next.clone()).unwrap();
+                    let changes = writer.play(&next.batch);
+                    log.0.apply(&writer.stream, changes).unwrap();
+                }
+            }
+            let all: StreamPattern = "*".parse().unwrap();
+            let schema = Schema::new([]).retaining([(all, retain)]);
+            let compacted = wait(compact(&log, &schema, &mut Ages::default(), |_, _| true));
+            assert!(matches!(compacted, Err(LogError::Damaged { .. })), "{compacted:?}");
+            let horizon = |name: &str| wait(log.info(&StreamName::new(name).unwrap())).unwrap().unwrap().horizon;
+            assert!(horizon("a") == Seq::FIRST && horizon("b") > Seq::FIRST, "{retain:?}");
         }
     }
 }

@@ -2,15 +2,20 @@
 
 mod support;
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
 use support::sse::{self, Line};
 use support::{Client, World, hello, open, title, titles};
 use tapeline_core::codec::Codec;
-use tapeline_core::frame::{ClientFrame, Live};
+use tapeline_core::frame::{ClientFrame, ErrorCode, Hello, Live, ServerFrame};
 use tapeline_core::limits;
 use tapeline_core::numbers::{Channel, Seq};
+use tapeline_log::memory::MemoryLog;
+use tapeline_server::ServerConfig;
+use tapeline_server::auth::{Authenticator, new_api_key};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -43,6 +48,34 @@ async fn many_large_requests_at_once_are_put_off() {
     };
     assert_eq!(answer, b"HTTP/1.1 503");
     is_untouched(bystander).await;
+}
+
+/// Client ids stand in recorded events: who reads them can name them, and that is all.
+#[tokio::test]
+async fn a_client_id_of_somebody_else_takes_nothing_from_them() {
+    let [ana, eve] = ["ana", "eve"].map(|name| new_api_key(name).unwrap());
+    let key = |name: &str, hash: &str| format!("[[keys]]\nname = '{name}'\nhash = '{hash}'\nsubject = '{name}'\n");
+    let auth = Authenticator::read(&(key("ana", &ana.hash) + &key("eve", &eve.hash)), Path::new("")).unwrap();
+    let config = ServerConfig { auth: Some(Arc::new(auth)), ..ServerConfig::default() };
+    let world = World::with(Arc::new(MemoryLog::new()), config).await;
+    let connect = async |key: &str| {
+        let mut client = Client::connect(world.address, Codec::Cbor).await;
+        client.say(ClientFrame::Hello(Hello { token: Some(key.into()), ..hello() })).await;
+        assert!(matches!(client.hear().await, ServerFrame::Welcome(_)));
+        client
+    };
+    let (mut anas, mut eves) = (connect(&ana.key).await, connect(&eve.key).await);
+    anas.open(0, "s", 7, Live::From(Seq(0))).await;
+    anas.push(0, titles(7, 1..2)).await;
+    anas.hear_ack().await;
+    anas.hear_range(0, 1).await;
+    for live in [Live::No, Live::From(Seq(0))] {
+        eves.say(ClientFrame::Open(open(3, "s", 7, live))).await;
+        assert_eq!(eves.hear_error().await.code, ErrorCode::Forbidden);
+    }
+    anas.push(0, titles(7, 2..3)).await;
+    anas.hear_ack().await;
+    anas.hear_range(1, 2).await;
 }
 
 /// A seed, printed so that a failure can be had again with `SEED=…`.

@@ -2,10 +2,15 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use support::http::{Reply, request};
 use support::tail::Tail;
-use support::{Client, World, titles};
+use support::{Client, PATIENCE, World, titles};
 use tapeline_core::frame::Live;
+use tapeline_log::memory::MemoryLog;
+use tapeline_server::ServerConfig;
+use tapeline_server::auth::{Authenticator, new_api_key};
 
 /// A world with twenty events on the stream `s`.
 async fn world() -> (World, Client) {
@@ -32,7 +37,12 @@ async fn a_range_that_is_recorded_never_changes() {
     let range = get(&world, "from=3&to=8", &[]).await;
     assert_eq!((range.status, seqs(&range)), (200, vec![3, 4, 5, 6, 7]));
     assert_eq!(range.headers["cache-control"], "max-age=31536000, immutable");
-    assert_eq!((range.headers["vary"].as_str(), range.headers["accept-ranges"].as_str()), ("accept", "bytes"));
+    assert_eq!(
+        (range.headers["vary"].as_str(), range.headers["accept-ranges"].as_str()),
+        ("accept, authorization", "bytes")
+    );
+    let own = get(&world, "from=3&to=8", &[("authorization", "Bearer x")]).await;
+    assert_eq!(own.headers["cache-control"], "private, max-age=31536000, immutable", "not for all who ask a cache");
     let tag = range.headers["etag"].clone();
     assert!(tag.starts_with('"') && tag.ends_with('"') && !tag.contains(' '), "a strong tag: {tag}");
     client.push(0, titles(1, 21..31)).await;
@@ -155,6 +165,27 @@ async fn a_tail_plays_what_comes_and_goes_on_where_it_was_cut() {
     let stopping = tokio::spawn(world.server.stop());
     assert_eq!(again.event().await, None, "it ends when the server stops");
     stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tail_ends_with_what_was_shown_for_it() {
+    let (directory, key) = (tempfile::tempdir().unwrap(), new_api_key("ana").unwrap());
+    std::fs::write(directory.path().join("revoked.txt"), "").unwrap();
+    let text = format!("tokens.revoked_file = 'revoked.txt'\n[[keys]]\nname = 'ana'\nhash = '{}'\n", key.hash);
+    let auth = Arc::new(Authenticator::read(&text, directory.path()).unwrap());
+    let config = ServerConfig { auth: Some(auth.clone()), ..ServerConfig::default() };
+    let world = World::with(Arc::new(MemoryLog::new()), config).await;
+    let bearer = format!("authorization: Bearer {}\r\n", key.key);
+    let body = r#"{"ops":[{"insert":"tasks","id":"t","set":{}}]}"#;
+    let length = body.len();
+    let ask = format!("POST /v1/streams/s/events HTTP/1.0\r\n{bearer}content-length: {length}\r\n\r\n{body}");
+    assert_eq!(request(world.address, ask).await.status, 200);
+    let mut tail = Tail::connect_with(&world, "s", "from=0", &bearer).await;
+    assert_eq!(tail.seqs(1).await, [0]);
+    std::fs::write(directory.path().join("revoked.txt"), "key ana\n").unwrap();
+    assert!(auth.look_again().unwrap());
+    let end = tokio::time::timeout(PATIENCE, tail.event()).await;
+    assert_eq!(end, Ok(None), "it ends when the key is revoked");
 }
 
 #[tokio::test]

@@ -128,6 +128,18 @@ async fn reader_chain(world: &World) -> tapeline_core::hash::Chain {
     events.block.after()
 }
 
+/// One clock that is wrong would keep a stream for ever.
+#[tokio::test]
+async fn an_event_from_the_future_keeps_nothing() {
+    let world = World::retaining("[streams.s]\nretain = { days = 1 }\n").await;
+    let event = |at: u64| format!("{{\"at\":{at},\"ops\":[{{\"upsert\":\"tasks\",\"id\":\"t\",\"set\":{{}}}}]}}");
+    for at in [5, 1 << 53, 5] {
+        let events = (0..40).map(|_| event(at)).collect::<Vec<_>>().join(",");
+        assert_eq!(world.post("/v1/streams/s/events", &format!("{{\"events\":[{events}]}}")).await.status, 200);
+    }
+    assert_eq!(world.compact(120).await, 120);
+}
+
 /// Nobody can say any more whether it was deleted since its author saw it: so it counts.
 #[tokio::test]
 async fn an_edit_from_before_of_what_is_gone_is_lost_and_its_author_told() {

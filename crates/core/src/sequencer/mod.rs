@@ -171,19 +171,20 @@ impl Sequencer {
         }
     }
 
-    /// Opens the stream for a peer: tells it where the stream is and what became of its events.
+    /// Opens the stream for a peer: tells it where the stream is and what became of its events. Answers whether nothing
+    /// stands against that.
     ///
     /// `is_of_the_log`: whether what it [claims](Open::claims) of the log is so. Client and former clients must be
     /// loaded. The answer comes when it rests on durable batches alone.
-    pub fn open(&mut self, peer: Peer, subject: Option<&Subject>, open: &Open, is_of_the_log: bool) {
-        let answer = match self.objection(subject, open, is_of_the_log) {
-            Some(frame) => frame,
-            None => {
-                self.settle(open.client, open.settled);
-                ServerFrame::Opened(self.opened(peer, open))
-            }
-        };
+    pub fn open(&mut self, peer: Peer, subject: Option<&Subject>, open: &Open, is_of_the_log: bool) -> bool {
+        let objection = self.objection(subject, open, is_of_the_log);
+        let is_open = objection.is_none();
+        let answer = objection.unwrap_or_else(|| {
+            self.settle(open.client, open.settled);
+            ServerFrame::Opened(self.opened(peer, open))
+        });
         self.answer(peer, Answer::Frame(answer));
+        is_open
     }
 
     /// What stands against opening the stream as a peer would.

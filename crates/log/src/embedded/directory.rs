@@ -84,8 +84,9 @@ impl Directory {
         let directory = Self::locked(path)?;
         match directory.read_cache()? {
             Some(other) if other != of => Err(OpenError::Cache { directory: path.to_owned(), of: other }),
+            Some(_) => directory.prepare(),
             None if directory.read_format()?.is_some() => Err(OpenError::NoCache { directory: path.to_owned() }),
-            _ => {
+            None => {
                 write_line(&path.join(CACHE), of)?;
                 directory.prepare()
             }
@@ -93,7 +94,7 @@ impl Directory {
     }
 
     fn locked(path: &Path) -> Result<Self, OpenError> {
-        fs::create_dir_all(path).map_err(|error| match error.kind() {
+        make(path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 io::Error::new(io::ErrorKind::NotADirectory, "this is a file: name a directory")
             }
@@ -191,6 +192,16 @@ fn locked(lock: File, directory: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { directory: directory.to_owned() }),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
+}
+
+/// Makes a directory, and those that it is in, with names that are durable.
+fn make(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
+    fs::create_dir_all(path)?;
+    missing.into_iter().filter_map(Path::parent).try_for_each(|parent| match parent.as_os_str().is_empty() {
+        true => sync_directory(Path::new(".")),
+        false => sync_directory(parent),
+    })
 }
 
 /// Whether anything is in a directory, where there is one.

@@ -14,7 +14,7 @@ use tapeline_core::numbers::{Position, Seq};
 use super::journal::Waiting;
 use super::journal::group::Record;
 use super::load::{check_horizon, decode_row, load_row};
-use super::rows::{StreamRow, table};
+use super::rows::{StreamRow, Tail, table};
 use super::streams::{Stream, Table};
 use super::{Embedded, kept, tape};
 use crate::contract::{Append, AppendError, Done, EventLog, LogError, StreamInfo, first_of};
@@ -126,8 +126,10 @@ impl Embedded {
         drop(table);
         let mut found = None;
         if stored {
-            check_horizon(load_row(&snapshot, name)?.as_ref(), from)?;
-            found = tape::read_events(&snapshot, number, from, most_bytes)?;
+            let row = load_row(&snapshot, name)?;
+            check_horizon(row.as_ref(), from)?;
+            let tail = row.map_or(Tail::default(), |row| row.tail);
+            found = tape::read_events(&snapshot, number, tail, from, most_bytes)?;
         }
         for batch in recent {
             let next = found.as_ref().map_or(from, EventBlock::end);
@@ -154,9 +156,16 @@ impl Embedded {
 
     fn streams_now(&self, after: Option<&StreamName>, limit: usize) -> Result<Vec<StreamInfo>, LogError> {
         let table = self.shared.streams.lock();
-        let in_memory = table.streams.iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
-        let recent = in_memory.filter_map(|(name, stream)| Some((name.clone(), stream.info(name)?)));
-        let mut found: BTreeMap<_, _> = recent.collect();
+        let mut found = BTreeMap::new();
+        for (name, stream) in table.streams.iter().filter(|(name, _)| after.is_none_or(|after| *name > after)) {
+            // Those behind as many others are not copied, for as long as the lock is held.
+            if found.len() < limit || found.last_key_value().is_some_and(|(last, _)| name < last) {
+                found.extend(stream.info(name).map(|info| (name.clone(), info)));
+            }
+            if found.len() > limit {
+                found.pop_last();
+            }
+        }
         let snapshot = self.shared.store.snapshot();
         drop(table);
         let from = after.map_or(vec![table::STREAM], StreamRow::key);

@@ -1,6 +1,7 @@
 //! Opens a directory: takes it, opens the store, and reads from the journal what the store does not have.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -92,10 +93,10 @@ impl Embedded {
 
     fn start(shared: Arc<Shared>, directory: Directory, journal: u64) -> io::Result<Self> {
         let flusher = Flusher::new(shared.clone(), journal);
-        let flusher = spawn("flusher", move || flusher.run())?;
+        let flusher = spawn("flusher", &shared.streams, move || flusher.run())?;
         let (for_checkpoints, for_compactions) = (shared.clone(), shared.clone());
-        let checkpointer = spawn("checkpointer", move || run_checkpoints(&for_checkpoints))?;
-        let compactor = spawn("compactor", move || run_compactions(&for_compactions))?;
+        let checkpointer = spawn("checkpointer", &shared.streams, move || run_checkpoints(&for_checkpoints))?;
+        let compactor = spawn("compactor", &shared.streams, move || run_compactions(&for_compactions))?;
         Ok(Self {
             shared,
             threads: Mutex::new(vec![flusher, checkpointer, compactor]),
@@ -104,8 +105,18 @@ impl Embedded {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.into()).spawn(run)
+/// Starts a thread that writes behind. Where it panics, as the tree below does over some damage, nobody waits for it any more.
+fn spawn(
+    name: &'static str,
+    streams: &Arc<Streams>,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let streams = streams.clone();
+    thread::Builder::new().name(name.into()).spawn(move || {
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            streams.break_off(name, LogError::Storage("it panicked".into()));
+        }
+    })
 }
 
 fn load_meta(store: &Arc<Store>) -> Result<Option<MetaRow>, LogError> {
@@ -166,5 +177,20 @@ impl Table {
             self.outstanding.add(group, 1);
             stream.durable(Pending { group, position: record.position, batch: record.batch.clone() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_panicked() {
+        let streams = Arc::new(Streams::default());
+        spawn("flusher", &streams, || panic!("over damage")).unwrap().join().unwrap();
+        let (tell, hear) = std::sync::mpsc::sync_channel(1);
+        let name = StreamName::new("s").unwrap();
+        assert!(streams.request(super::super::streams::Request::Forget(name), tell).is_err());
+        assert!(hear.recv().is_err() && streams.broken().is_some());
     }
 }

@@ -58,15 +58,19 @@ pub(super) fn write_events<'b>(
     Ok(tail)
 }
 
-/// The events of a stream from `from` on, as many as `most_bytes` take. `None` where the store does not have the first.
+/// The events of a stream with this tail from `from` on, as many as `most_bytes` take. `None` where the store does not have
+/// the first.
 pub(super) fn read_events(
     snapshot: &Snapshot,
     number: u64,
+    tail: Tail,
     from: Seq,
     most_bytes: usize,
 ) -> Result<Option<EventBlock>, LogError> {
     let mut found: Option<EventBlock> = None;
-    for table in [table::SEGMENT, table::TAIL] {
+    // No segment is unpacked for events of the tail.
+    let tables: &[u8] = if from < tail.from { &[table::SEGMENT, table::TAIL] } else { &[table::TAIL] };
+    for &table in tables {
         for block in blocks(snapshot, table, number, from)? {
             let block = block?;
             let next = found.as_ref().map_or(from, EventBlock::end);

@@ -9,7 +9,7 @@ use tapeline_core::numbers::Seq;
 use super::index::read_index;
 use super::load::{check_horizon, get, load_row};
 use super::pin::Pinned;
-use super::rows::{events_key, table};
+use super::rows::{Tail, events_key, table};
 use super::store::{Snapshot, place_of};
 use super::tape;
 use crate::contract::LogError;
@@ -20,11 +20,11 @@ use crate::touches::Touches;
 pub(super) fn touched(pin: &Pinned, since: Seq, limit: usize) -> Result<Touched, LogError> {
     let row = load_row(&pin.snapshot, &pin.stream)?;
     check_horizon(row.as_ref(), since)?;
-    let stored = row.map_or(Seq::FIRST, |row| row.state.head);
+    let (stored, tail) = row.map_or((Seq::FIRST, Tail::default()), |row| (row.state.head, row.tail));
     if since < stored && !tape::goes_back_to(&pin.snapshot, pin.number, since)? {
         return Ok(Touched::More);
     }
-    let mut look = Look { snapshot: &pin.snapshot, number: pin.number, since, touches: Touches::new(limit) };
+    let mut look = Look { snapshot: &pin.snapshot, number: pin.number, tail, since, touches: Touches::new(limit) };
     if look.stored()?.is_continue() {
         let blocks = pin.over.iter().flat_map(|layer| &layer.batches).map(|batch| &batch.block);
         for block in blocks.filter(|block| block.end() > stored.max(since)) {
@@ -39,15 +39,18 @@ pub(super) fn touched(pin: &Pinned, since: Seq, limit: usize) -> Result<Touched,
 struct Look<'l> {
     snapshot: &'l Snapshot,
     number: u64,
+    tail: Tail,
     since: Seq,
     touches: Touches,
 }
 
 impl Look<'_> {
     fn stored(&mut self) -> Result<ControlFlow<()>, LogError> {
-        for from in tape::starts(self.snapshot, table::SEGMENT, self.number, self.since)? {
-            if self.segment(from?)?.is_break() {
-                return Ok(ControlFlow::Break(()));
+        if self.since < self.tail.from {
+            for from in tape::starts(self.snapshot, table::SEGMENT, self.number, self.since)? {
+                if self.segment(from?)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
         }
         for run in tape::blocks(self.snapshot, table::TAIL, self.number, self.since)? {

@@ -173,7 +173,7 @@ fn chain_at(snapshot: &Snapshot, row: &StreamRow, seq: Seq) -> Result<Chain, Log
     if seq == row.state.head {
         return Ok(row.state.chain);
     }
-    let next = tape::read_events(snapshot, row.number, seq, 0)?;
+    let next = tape::read_events(snapshot, row.number, row.tail, seq, 0)?;
     next.map(|next| next.before()).ok_or_else(|| missing(&events_key(table::SEGMENT, row.number, seq)))
 }
 

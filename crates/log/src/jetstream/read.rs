@@ -159,7 +159,10 @@ impl Shared {
             if messages.is_empty() {
                 messages.push(self.next(stream, next).await?);
             }
-            for message in messages.into_iter().filter(|message| message.sequence <= last) {
+            if messages.first().is_some_and(|first| first.sequence > last) {
+                return Err(LogError::Storage("what is read was let go meanwhile".into()));
+            }
+            for message in messages.into_iter().take_while(|message| message.sequence <= last) {
                 next = message.sequence.next();
                 if reading.take(message)? {
                     return Ok(());

@@ -179,13 +179,15 @@ impl Shared {
         let (subject, mut next) = (self.snapshots_of(stream), last.begins);
         while next <= last.sequence {
             let parts = self.several(&self.snapshots, &subject, next).await?;
-            if parts.is_empty() {
-                return Err(LogError::Storage("JetStream does not have all parts of a snapshot yet".into()));
-            }
-            for part in parts.into_iter().filter(|part| part.sequence <= last.sequence) {
-                if part.begins != last.begins {
-                    return Err(damaged(&subject, part.sequence, "it is no part of the snapshot"));
+            match parts.first() {
+                None => return Err(LogError::Storage("JetStream does not have all parts of a snapshot yet".into())),
+                // Another one came meanwhile, and this one went.
+                Some(first) if first.begins != last.begins => {
+                    return Err(damaged(&subject, first.sequence, "it is no part of the snapshot"));
                 }
+                Some(_) => {}
+            }
+            for part in parts.into_iter().take_while(|part| part.begins == last.begins) {
                 next = part.sequence.next();
                 if tell.send(Ok(part.payload.bytes)).await.is_err() {
                     return Ok(());

@@ -165,6 +165,7 @@ impl Node {
         let cached = self.cache.info(stream).await?;
         let found = self.look(stream, Start::After(after), most_bytes).await?;
         check(stream, cached.as_ref(), found.end.as_ref())?;
+        check_follows(stream, cached.as_ref(), after, &found)?;
         let incarnation = found.end.map_or(Incarnation::default(), |end| end.head.incarnation);
         for (place, batch) in found.batches.iter().enumerate() {
             let expected = found.before.plus(place as u64);
@@ -202,12 +203,32 @@ fn check(stream: &StreamName, cached: Option<&StreamInfo>, end: Option<&End>) ->
         return Err(ahead(stream, cached, position));
     }
     if incarnation != cached.incarnation || position == cached.position && chain != cached.chain {
-        return Err(LogError::Damaged {
-            place: format!("cache of stream {stream}"),
-            what: "it is not that of the log: stop the server and remove its directory; it is made again".into(),
-        });
+        return Err(not_of_the_log(stream));
     }
     Ok(())
+}
+
+/// Checks that what the log has past the cache follows from what the cache has: a log may have been restored from before,
+/// and have gone on otherwise past where the cache ends.
+fn check_follows(
+    stream: &StreamName,
+    cached: Option<&StreamInfo>,
+    after: Position,
+    found: &Batches,
+) -> Result<(), LogError> {
+    let (Some(cached), Some(first)) = (cached.map(|cached| cached.head), found.batches.first()) else { return Ok(()) };
+    let is_next = after == cached.position && after > Position::FIRST;
+    match is_next && (first.block.from(), first.block.before()) != (cached.seq, cached.chain) {
+        true => Err(not_of_the_log(stream)),
+        false => Ok(()),
+    }
+}
+
+fn not_of_the_log(stream: &StreamName) -> LogError {
+    LogError::Damaged {
+        place: format!("cache of stream {stream}"),
+        what: "it is not that of the log: stop the server and remove its directory; it is made again".into(),
+    }
 }
 
 /// It may be that the server asked does not know of all yet, so that trying again helps.

@@ -8,7 +8,7 @@ use tapeline_log::embedded::{Embedded, OpenError};
 use tapeline_log::jetstream::{ConnectError, JetStream};
 use tapeline_log::node::Node;
 use tapeline_log::suite::{Fresh, Writer, append, run_all, wait};
-use tapeline_log::{EventLog, LogError};
+use tapeline_log::{EventLog, LogError, StateStore};
 
 use super::{World, close};
 
@@ -141,6 +141,40 @@ async fn remove_all_but_the_last(world: &World, prefix: &str) -> Result<(), Box<
         context.get_stream(format!("{prefix}-{place}")).await?.purge().keep(1).await?;
     }
     Ok(())
+}
+
+/// Its state is that of another past, on which nothing may be decided.
+#[test]
+fn a_cache_of_what_its_log_had_before_it_was_restored_says_so() {
+    let mut world = World::new(1);
+    let mut writer = Writer::new("s");
+    write(&world, "a", &mut writer, &[1]);
+    world.nats.kill(0);
+    world.nats.back_up(0);
+    world.nats.resume(0);
+    let mut otherwise = writer.clone();
+    write(&world, "a", &mut writer, &[2]);
+    world.nats.kill(0);
+    world.nats.restore(0);
+    world.nats.resume(0);
+    write(&world, "b", &mut otherwise, &[3, 4, 5]);
+    let read = |cache| wait(world.node("past", cache).replay(&writer.stream, Position(2), usize::MAX));
+    let error = read("a").unwrap_err();
+    assert!(!error.is_retryable() && error.to_string().contains("remove its directory"), "{error}");
+    assert_eq!(read("b").unwrap().len(), 2);
+}
+
+/// Has a node write a batch for each id.
+fn write(world: &World, cache: &str, writer: &mut Writer, ids: &[u64]) {
+    let node = world.node("past", cache);
+    writer.catch_up(&*node);
+    for id in ids {
+        let next = writer.upserts(&[*id], "a");
+        append(&*node, next.clone()).unwrap();
+        let changes = writer.play(&next.batch);
+        node.apply(&writer.stream, changes).unwrap();
+    }
+    close(&node, &world.cache(cache));
 }
 
 #[test]

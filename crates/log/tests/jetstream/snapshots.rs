@@ -83,6 +83,37 @@ fn a_snapshot_that_is_begun_and_left_counts_for_nothing() {
     assert_eq!(wait(world.node("left", "c").info(&writer.stream)).unwrap(), wait(node.info(&writer.stream)).unwrap());
 }
 
+/// Of a snapshot that takes long to read, parts go as soon as there is a newer one: whoever reads it is told, and begins again.
+#[test]
+fn a_snapshot_that_is_replaced_while_it_is_read_breaks_off() {
+    let world = World::new(1);
+    let (node, mut writer) = (world.node("replaced", "a"), Writer::new("s"));
+    let mut random = fastrand::Rng::with_seed(5);
+    for id in 0..900 {
+        let title: String = (0..10_000).map(|_| random.alphanumeric()).collect();
+        let next = writer.upserts(&[id], &title);
+        play(&node, &mut writer, next);
+    }
+    let log = world.connect("replaced");
+    let put = || {
+        let carried = node.cache().carry(&writer.stream).unwrap().unwrap();
+        let base = *carried.base();
+        world.runtime.block_on(log.put_snapshot(&writer.stream, base, move |visit| carried.records(visit))).unwrap();
+    };
+    put();
+    let mut parts = log.snapshot(&writer.stream);
+    world.runtime.block_on(parts.recv()).unwrap().unwrap();
+    put();
+    let rest = world.runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while parts.recv().await?.is_ok() {}
+            Some(())
+        })
+        .await
+    });
+    assert_eq!(rest, Ok(Some(())), "it is neither whole nor waited for without an end");
+}
+
 #[test]
 fn a_log_that_is_being_copied_is_not_served() {
     let world = World::new(1);

@@ -1,7 +1,8 @@
 //! Real NATS servers for a test: their own directories, free ports on this machine, gone with the test.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -57,6 +58,21 @@ impl Nats {
         process.wait().unwrap();
     }
 
+    /// Keeps what a server that was killed has.
+    #[allow(dead_code, reason = "not every test needs all")]
+    pub fn back_up(&self, number: usize) {
+        let has = self.directory.path().join(number.to_string());
+        copy(&has, &self.directory.path().join(format!("{number}-kept")));
+    }
+
+    /// Gives a server that was killed what was kept of it.
+    #[allow(dead_code, reason = "not every test needs all")]
+    pub fn restore(&self, number: usize) {
+        let has = self.directory.path().join(number.to_string());
+        fs::remove_dir_all(&has).unwrap();
+        fs::rename(self.directory.path().join(format!("{number}-kept")), has).unwrap();
+    }
+
     /// Starts a server again, on what it had.
     pub fn resume(&mut self, number: usize) {
         let Server { port, route, .. } = self.servers[number];
@@ -91,6 +107,16 @@ impl Drop for Nats {
         for process in self.servers.iter_mut().filter_map(|server| server.process.as_mut()) {
             let _ = process.kill();
             let _ = process.wait();
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
         }
     }
 }

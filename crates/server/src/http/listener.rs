@@ -57,6 +57,8 @@ pub(super) enum Heard {
     Events,
     /// Nothing, for as long as was to be waited.
     Nothing,
+    /// Who may read may have changed.
+    Look,
     /// The server stops.
     Stop,
 }
@@ -85,6 +87,9 @@ impl Follower {
                 let mail = inbox.take();
                 if mail.stop || mail.end {
                     return Heard::Stop;
+                }
+                if mail.is_to_look {
+                    return Heard::Look;
                 }
             }
         };

@@ -115,7 +115,7 @@ async fn choose<L: EventLog, S: StateStore>(
         }
         (Resource::Events(stream), &Method::GET) => {
             rights.read_all(&stream)?;
-            events::read(shared, stream, &query, request.headers()).await
+            events::read(shared, rights, stream, &query, request.headers()).await
         }
         (Resource::Events(stream), &Method::POST) => append::append(&shared, stream, &rights, request).await,
         (Resource::Objects(stream), &Method::GET) => {

@@ -9,6 +9,7 @@ use tapeline_core::name::StreamName;
 use tapeline_log::{EventLog, StateStore};
 
 use super::problem::Problem;
+use crate::auth::Verified;
 use crate::callers::Counted;
 use crate::guests::TooMany;
 use crate::shared::Shared;
@@ -17,6 +18,8 @@ use crate::shared::Shared;
 pub(super) struct Rights<L: EventLog, S: StateStore> {
     shared: Arc<Shared<L, S>>,
     caller: Arc<Caller>,
+    /// What they showed, where the server asks.
+    verified: Option<Verified>,
     counted: Option<Counted>,
 }
 
@@ -28,13 +31,19 @@ impl<L: EventLog, S: StateStore> Rights<L, S> {
             value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let verified = shared.verify(token.map(|(_, token)| token.trim()));
         let verified = verified.map_err(|error| Problem::unauthorized(error.to_string()))?;
-        let caller = verified.map(|verified| verified.caller).unwrap_or_default();
+        let caller = verified.as_ref().map(|verified| verified.caller.clone()).unwrap_or_default();
         let counted = shared.callers.let_in(&caller).and_then(|counted| {
             counted.as_ref().map_or(Ok(()), Counted::take_request)?;
             Ok(counted)
         });
         let counted = counted.map_err(|TooMany| Problem::too_many_requests("who this token speaks for"))?;
-        Ok(Self { shared: shared.clone(), caller: Arc::new(caller), counted })
+        Ok(Self { shared: shared.clone(), caller: Arc::new(caller), verified, counted })
+    }
+
+    /// A problem where what they showed is good no more.
+    pub(super) fn are_good(&self) -> Result<(), Problem> {
+        let checked = self.verified.as_ref().map_or(Ok(()), |verified| self.shared.check(verified));
+        checked.map_err(|error| Problem::unauthorized(error.to_string()))
     }
 
     /// Bytes came with the request.

@@ -1,4 +1,5 @@
-//! Answers that never change: each has a strong tag, and any cache may keep it.
+//! Answers that never change: each has a strong tag, and any cache may keep it; where they were asked for with a token, that of
+//! whoever asked alone, and for that token.
 
 use hyper::header::{self, HeaderMap, HeaderValue};
 
@@ -25,12 +26,17 @@ impl Tag {
         headers.get(header::IF_RANGE).is_none_or(|tag| tag == self.0.as_str())
     }
 
-    /// Says of an answer that it may be kept.
-    pub(super) fn mark(&self, answer: &mut Answer) {
+    /// Says of an answer to a request with these headers that it may be kept.
+    pub(super) fn mark(&self, answer: &mut Answer, asked: &HeaderMap) {
         let headers = answer.headers_mut();
         if let Ok(tag) = HeaderValue::from_str(&self.0) {
             headers.insert(header::ETAG, tag);
         }
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=31536000, immutable"));
+        headers.insert(header::VARY, HeaderValue::from_static("authorization"));
+        let kept = match asked.contains_key(header::AUTHORIZATION) {
+            true => "private, max-age=31536000, immutable",
+            false => "max-age=31536000, immutable",
+        };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     }
 }

@@ -240,10 +240,15 @@ impl Tape {
         lock(&self.recent).tail.read(from)
     }
 
-    /// A session opens the stream. An older opening of the same client is displaced.
-    pub(crate) fn open(&self, opening: &Arc<Opening>) {
+    /// A session waits for answers: as it opens the stream, or without ever having it open.
+    pub(crate) fn join(&self, opening: &Arc<Opening>) {
+        lock(&self.audience).openings.insert(opening.id, opening.clone());
+    }
+
+    /// A session has the stream open, and its client is the caller's own. An older opening of that client is displaced.
+    pub(crate) fn is_opened(&self, peer: Peer) {
         let mut audience = lock(&self.audience);
-        audience.openings.insert(opening.id, opening.clone());
+        let Some(opening) = audience.openings.get(&OpeningId(peer.session)).cloned() else { return };
         let older = audience.clients.insert(opening.client, opening.id);
         let displaced = older.and_then(|older| audience.remove(older));
         drop(audience);
@@ -253,11 +258,6 @@ impl Tape {
             let frame = ServerFrame::Error(ErrorFrame { channel, code, message, n: None, retry: None });
             displaced.answer(frame);
         }
-    }
-
-    /// Somebody waits for answers without having the stream open.
-    pub(crate) fn join(&self, opening: &Arc<Opening>) {
-        lock(&self.audience).openings.insert(opening.id, opening.clone());
     }
 
     /// A session closes the stream.

@@ -120,7 +120,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
     /// Takes a channel into use.
     pub(super) fn use_channel(&mut self, open: &Open, tape: Arc<Tape>, opening: Arc<Opening>, reading: Reading) {
         self.close_channel(open.channel);
-        tape.open(&opening);
+        tape.join(&opening);
         self.shared.metrics.openings.inc();
         let reading = Arc::new(reading);
         let earlier = self.shared.views.find(&self.caller, open.view).filter(|earlier| *earlier != reading);

@@ -29,7 +29,9 @@ impl<L: EventLog, S: StateStore> Shard<L, S> {
             return resting.push_back(Command::Open(request));
         }
         let OpenStream { peer, caller, open, is_of_the_log, .. } = &*request;
-        slot.sequencer.open(*peer, caller.subject.as_ref(), open, *is_of_the_log);
+        if slot.sequencer.open(*peer, caller.subject.as_ref(), open, *is_of_the_log) {
+            slot.tape.is_opened(*peer);
+        }
         self.touch(place);
     }
 

@@ -78,7 +78,7 @@ impl Bench {
         let stream = StreamName::new(stream).unwrap();
         let (tape, inbox) = (self.hub.tape(&stream), Arc::new(Inbox::default()));
         let opening = Opening::new(&self.hub, ClientId(client), Channel(0), inbox.clone());
-        tape.open(&opening);
+        tape.join(&opening);
         let open = Open::new(Channel(0), stream, ClientId(client), Live::No);
         let _room = self.runtime.block_on(self.shard.mailbox.room(0)).unwrap();
         let (peer, is_of_the_log) = (opening.peer(), true);

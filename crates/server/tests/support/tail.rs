@@ -14,10 +14,15 @@ pub struct Tail {
 
 impl Tail {
     pub async fn connect(world: &World, stream: &str, query: &str, last: Option<&str>) -> Self {
-        let mut socket = TcpStream::connect(world.address).await.unwrap();
         let last = last.map(|last| format!("last-event-id: {last}\r\n")).unwrap_or_default();
+        Self::connect_with(world, stream, query, &last).await
+    }
+
+    /// One that says more.
+    pub async fn connect_with(world: &World, stream: &str, query: &str, headers: &str) -> Self {
+        let mut socket = TcpStream::connect(world.address).await.unwrap();
         let ask = format!(
-            "GET /v1/streams/{stream}/events?{query} HTTP/1.0\r\naccept: text/html, text/event-stream;q=0.9\r\n{last}\r\n"
+            "GET /v1/streams/{stream}/events?{query} HTTP/1.0\r\naccept: text/html, text/event-stream;q=0.9\r\n{headers}\r\n"
         );
         socket.write_all(ask.as_bytes()).await.unwrap();
         let mut tail = Self { head: Vec::new(), events: BufReader::new(socket) };

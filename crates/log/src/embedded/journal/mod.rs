@@ -13,6 +13,7 @@ mod tests;
 mod writer;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -72,8 +73,13 @@ impl Journal {
         let writer = Writer::new(directory, next, segments.clone());
         let queue = Mutex::new(Queue { bytes: vec![0; GROUP_HEADER], ..Queue::default() });
         let shared = Arc::new(Shared { queue, work: Condvar::new(), room: Condvar::new(), segments });
-        let run = Run { shared: shared.clone(), writer, on_durable, fatal, counters };
-        let thread = thread::Builder::new().name("journal".into()).spawn(move || run.run())?;
+        let run = Run { shared: shared.clone(), writer, on_durable, fatal: fatal.clone(), counters };
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || {
+            // Without it, appends would wait for ever.
+            if catch_unwind(AssertUnwindSafe(|| run.run())).is_err() {
+                fatal("the journal's thread panicked");
+            }
+        })?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -178,17 +184,19 @@ impl Run {
         while queue.waiting.is_empty() && queue.rotate_below.is_none() && !queue.closing {
             queue = self.shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        let rotate = queue.rotate_below.take().filter(|&below| self.shared.segments.current_ends_by(below));
-        if let Some(below) = rotate {
+        let rotate_below = queue.rotate_below.take();
+        std::mem::swap(&mut queue.bytes, &mut group.bytes);
+        std::mem::swap(&mut queue.waiting, &mut group.waiting);
+        group.records = std::mem::take(&mut queue.records);
+        let is_over = group.waiting.is_empty() && queue.closing;
+        drop(queue);
+        self.shared.room.notify_all();
+        if let Some(below) = rotate_below.filter(|&below| self.shared.segments.current_ends_by(below)) {
             self.writer.end_segment();
             // What cannot be deleted now is deleted when the log is opened.
             drop(self.shared.segments.delete_below(below));
         }
-        std::mem::swap(&mut queue.bytes, &mut group.bytes);
-        std::mem::swap(&mut queue.waiting, &mut group.waiting);
-        group.records = std::mem::take(&mut queue.records);
-        self.shared.room.notify_all();
-        !(group.waiting.is_empty() && queue.closing)
+        !is_over
     }
 
     /// Only a test survives the call to `fatal`.

@@ -3,18 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use tapeline_core::batch::Batch;
 use tapeline_core::hash::Chain;
 use tapeline_core::name::StreamName;
 use tapeline_core::numbers::{Incarnation, Position, Seq};
 
-use super::Segments;
 use super::group::{GROUP_HEADER, Record, SEGMENT_HEADER};
 use super::recover::{Recovered, recover};
 use super::segments::list;
 use super::writer::Writer;
+use super::{Journal, Segments, Waiting};
 use crate::contract::LogError;
+use crate::embedded::Fatal;
 
 const FIRST: u64 = 7;
 
@@ -57,6 +59,19 @@ fn read(directory: &Path) -> Result<(Vec<u64>, Recovered), LogError> {
 
 fn only_file(directory: &Path) -> PathBuf {
     list(directory).unwrap().pop().unwrap().1
+}
+
+#[test]
+fn a_panic_of_the_thread_is_fatal() {
+    let (directory, (tell, hear)) = (tempfile::tempdir().unwrap(), sync_channel(1));
+    let fatal: Fatal = Arc::new(move |why| tell.send(why.to_owned()).unwrap());
+    let panics = Box::new(|_, _: &[Waiting]| panic!("over something"));
+    let journal = Journal::start(directory.path().into(), FIRST, Vec::new(), panics, fatal, Arc::default()).unwrap();
+    let record = record(FIRST);
+    let encoded = record.batch.encode();
+    assert!(journal.push(Waiting { append: Ok(record), done: Box::new(drop) }, &encoded).is_ok());
+    assert!(hear.recv().unwrap().contains("panicked"));
+    journal.close();
 }
 
 #[test]

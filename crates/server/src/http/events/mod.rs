@@ -18,6 +18,7 @@ use tapeline_log::{EventLog, Head, StateStore, StreamInfo};
 
 use super::problem::Problem;
 use super::query::Query;
+use super::rights::Rights;
 use super::{Answer, EVENT_STREAM, JSON, accepts, empty, lines, streams, with_type};
 use crate::hub::Tape;
 use crate::limits;
@@ -58,6 +59,7 @@ impl Asked {
 /// begins, so that nobody misses in silence what was let go.
 pub(super) async fn read<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
+    rights: Rights<L, S>,
     stream: StreamName,
     query: &str,
     headers: &HeaderMap,
@@ -66,26 +68,28 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     // Before it is looked where the stream ends: from here on, whatever is recorded is heard of.
     let tape = shared.hub.tape(&stream);
     let info = streams::info(&shared, &stream).await?;
-    let mut answer = answer(shared, tape, &asked, &info, headers).await?;
+    let mut answer = answer(shared, rights, tape, &asked, &info, headers).await?;
     answer.headers_mut().insert(HORIZON, HeaderValue::from(info.horizon.0));
     Ok(answer)
 }
 
 async fn answer<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
+    rights: Rights<L, S>,
     tape: Arc<Tape>,
     asked: &Asked,
     info: &StreamInfo,
     headers: &HeaderMap,
 ) -> Result<Answer, Problem> {
     if accepts(headers, &EVENT_STREAM) {
-        return follow(shared, tape, asked, info.head.seq, headers);
+        return follow(shared, rights, tape, asked, info.head.seq, headers);
     }
     not_past(asked.from, info.head.seq)?;
     let head = match asked.wait {
         Some(most) => wait(&shared, &tape, asked, info.head.seq, most).await,
         None => info.head.seq,
     };
+    rights.are_good()?;
     let span = Span { tape, from: asked.from, to: asked.to.map_or(head, |to| to.min(head)) };
     if accepts(headers, &JSON) {
         return document(&shared, span, head).await;
@@ -102,6 +106,7 @@ async fn answer<L: EventLog, S: StateStore>(
 /// Gives what there is, and then what comes.
 fn follow<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
+    rights: Rights<L, S>,
     tape: Arc<Tape>,
     asked: &Asked,
     head: Seq,
@@ -112,7 +117,7 @@ fn follow<L: EventLog, S: StateStore>(
     }
     let from = tail::after_last(headers)?.unwrap_or(asked.from);
     not_past(from, head)?;
-    Ok(tail::answer(shared, Span { tape, from, to: head }))
+    Ok(tail::answer(shared, rights, Span { tape, from, to: head }))
 }
 
 /// Waits for an event to give. Answers the head then.
@@ -151,7 +156,7 @@ async fn sealed<L: EventLog, S: StateStore>(
             }
         },
     };
-    sealed.mark(&mut answer);
+    sealed.mark(&mut answer, headers);
     Ok(answer)
 }
 

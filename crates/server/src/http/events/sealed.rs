@@ -61,10 +61,10 @@ impl Sealed {
     }
 
     /// Says of an answer that it may be kept.
-    pub(super) fn mark(&self, answer: &mut Answer) {
-        self.tag.mark(answer);
+    pub(super) fn mark(&self, answer: &mut Answer, asked: &HeaderMap) {
+        self.tag.mark(answer, asked);
         let headers = answer.headers_mut();
-        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept, authorization"));
         if self.has_parts {
             headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         }

@@ -15,6 +15,7 @@ use tapeline_log::{EventLog, LogError, StateStore};
 use super::span::{Span, Spelled, send};
 use crate::http::listener::{Follower, Heard};
 use crate::http::problem::Problem;
+use crate::http::rights::Rights;
 use crate::http::{Answer, EVENT_STREAM, UNBUFFERED};
 use crate::limits;
 use crate::shared::Shared;
@@ -27,10 +28,14 @@ pub(super) fn after_last(headers: &HeaderMap) -> Result<Option<Seq>, Problem> {
     seq.map(|seq| Some(Seq(seq).next())).ok_or_else(wrong)
 }
 
-/// Gives what there is from `from` on, then what comes.
-pub(super) fn answer<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, span: Span) -> Answer {
+/// Gives what there is from `from` on, then what comes, for as long as who asks may have it.
+pub(super) fn answer<L: EventLog, S: StateStore>(
+    shared: Arc<Shared<L, S>>,
+    rights: Rights<L, S>,
+    span: Span,
+) -> Answer {
     let (sender, body) = Channel::new(limits::PARTS);
-    tokio::spawn(play(shared, span, sender));
+    tokio::spawn(play(shared, rights, span, sender));
     let mut answer = Response::new(body.boxed_unsync());
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
@@ -41,15 +46,17 @@ pub(super) fn answer<L: EventLog, S: StateStore>(shared: Arc<Shared<L, S>>, span
 
 async fn play<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
+    rights: Rights<L, S>,
     mut span: Span,
     mut sender: Sender<Bytes, LogError>,
 ) {
     let follower = Follower::join(&shared.hub, &shared.sessions, &span.tape);
-    loop {
+    while rights.are_good().is_ok() {
         let part = match span.next(&shared).await {
             Ok(events) if !events.is_empty() => spell(&events),
             Ok(_) => match follower.wait(span.from, limits::TAIL_BEAT).await {
                 Heard::Stop => return,
+                Heard::Look => continue,
                 Heard::Nothing => Bytes::from_static(b":\n\n"),
                 Heard::Events => {
                     span.to = span.tape.head();

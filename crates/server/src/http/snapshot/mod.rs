@@ -48,7 +48,7 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
             make(&shared, Page { pin, collection, after }).await?
         }
     };
-    tag.mark(&mut answer);
+    tag.mark(&mut answer, headers);
     Ok(answer)
 }
 
