@@ -4,7 +4,6 @@
 //! what became of the replica's own events. Only then are events and answers on this channel taken: whatever arrives
 //! before belongs to an earlier opening. The outbox goes out at once after it, while the server plays what is missing.
 
-use super::part::Part;
 use super::{Moment, Notice, Replica};
 use crate::event::Verdict;
 use crate::frame::{ClientFrame, ErrorCode, ErrorFrame, Live, Open, Opened, ResyncReason, ServerFrame};
@@ -183,8 +182,8 @@ impl Replica {
             pages,
             first: self.first_sent.first().to_vec(),
             filling: filling.map(|filled| filled.at.clone()),
-            queries: self.part.as_mut().map(Part::opening),
-            view: self.part.as_ref().map(Part::view).unwrap_or_default(),
+            queries: self.part.as_mut().map(|part| part.opening(self.history.played)),
+            view: self.view(),
         }
     }
 

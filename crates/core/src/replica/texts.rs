@@ -73,6 +73,24 @@ impl Replica {
         }
     }
 
+    /// An object is let go that is there all the same: what was typed on its texts refers to them as they were last held.
+    /// It is not moved any more, and shows as well as may be.
+    pub(super) fn leave_texts(&mut self, key: &Key) {
+        let played = self.history.played;
+        for (edit, place) in self.view.ops(key).to_vec() {
+            let Some(pending) = self.outbox.pending.get_mut(edit) else { continue };
+            if pending.voided || pending.ops()[place].splices().next().is_none() {
+                continue;
+            }
+            if pending.seal.is_none() {
+                pending.body.on = Some(played).filter(|&on| on != pending.body.base);
+                pending.body.ops = pending.shown.take().unwrap_or(std::mem::take(&mut pending.body.ops));
+            }
+            pending.voided = true;
+            self.storing.pending(edit);
+        }
+    }
+
     /// Whether an edit splices several texts, one of which was set anew: no state is left that all of it refers to.
     pub(super) fn is_torn(&self, edit: EditId) -> bool {
         let Some(pending) = self.outbox.pending.get(edit).filter(|pending| pending.voided) else { return false };
