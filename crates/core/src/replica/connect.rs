@@ -241,10 +241,11 @@ impl Replica {
         false
     }
 
-    /// An error without an event's number answers an open where one is waited for; what concerns an event and comes
-    /// before the open is answered belongs to an earlier opening.
+    /// An error without an event's number answers an open where one is waited for; what concerns an event, or says that
+    /// the stream is not open, and comes before the open is answered belongs to an earlier opening.
     fn error(&mut self, moment: Moment, error: ErrorFrame) {
-        if !self.link.is_open() && (error.n.is_some() || !self.is_put_off(error.code)) {
+        let is_earlier = error.n.is_some() || error.code == ErrorCode::NotOpen;
+        if !self.link.is_open() && (is_earlier || !self.is_put_off(error.code)) {
             return;
         }
         match error.code {
