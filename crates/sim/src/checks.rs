@@ -76,6 +76,9 @@ impl Checks {
         if allowed.twins || allowed.forks {
             recorder.authors_may_differ();
         }
+        if plan.parts || plan.rights {
+            recorder.devices_let_go();
+        }
         Self { recorder, deeds: BTreeMap::new(), seen: BTreeMap::new(), allowed, copies: 0, restored: false }
     }
 

@@ -88,7 +88,7 @@ impl Plan {
             objects: random.u64(1..=8),
             edits: random.u64(20..=160),
             edit_gap: *random.choice(&[20, 100, 400]).unwrap_or(&100),
-            sync: *random.choice(&[2, 20, 150]).unwrap_or(&20),
+            sync: *random.choice(&[2, 20, 150, 1_500]).unwrap_or(&20),
             latency: *random.choice(&[1, 10, 60, 250]).unwrap_or(&10),
             fault_gap: *random.choice(&[150, 600, 2500]).unwrap_or(&600),
             faults: Vec::new(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tapeline_core::batch::{Batch, ClientVerdict};
 use tapeline_core::codec::cbor::{encode_body, encode_recorded};
-use tapeline_core::event::{Body, Lost, OwnVerdict, Read, Recorded, Refusal, Sealed, Verdict};
+use tapeline_core::event::{Body, Lost, OwnVerdict, Read, Recorded, Refusal, RefusalCode, Sealed, Verdict};
 use tapeline_core::hash::{Chain, ContentHash, Digest};
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, EventNumber, Position, Seq};
@@ -65,6 +65,8 @@ pub struct History {
     texts: Texts,
     /// Nobody sends what was typed on another log, or on another copy of a store.
     same_authors: bool,
+    /// Somebody may send what was typed on a text that they let go since, on top of what was refused.
+    lets_go: bool,
     /// The digest and the objects after so many events.
     after: Vec<(Digest, Rc<Objects>)>,
     chains: Vec<Chain>,
@@ -95,6 +97,7 @@ impl Default for History {
             objects: objects::Objects::default(),
             texts: Texts::default(),
             same_authors: true,
+            lets_go: false,
             after: vec![(Digest::EMPTY, Rc::default())],
             chains: vec![Chain::EMPTY],
         }
@@ -106,6 +109,11 @@ impl Recorder {
     /// splices meant cannot be told then.
     pub fn authors_may_differ(&mut self) {
         self.log.same_authors = false;
+    }
+
+    /// From now on devices may hold a part: they cannot move what they have typed on texts that leave it.
+    pub fn devices_let_go(&mut self) {
+        self.log.lets_go = true;
     }
 
     /// An event of an author of this level reaches the server. Answers whether another had reached it under the same
@@ -349,8 +357,12 @@ impl History {
         let Verdict::Refused(refusal) = verdict else { return Ok(()) };
         let sent = sent.get(&(client, *n)).and_then(|all| all.iter().find(|sent| sent.hash == *hash));
         let sent = sent.ok_or_else(|| format!("{client} {n} was refused and never sent"))?;
+        if sent.base > refusal.head || sent.on > refusal.head {
+            return Err(format!("{client} {n} comes of more than there is, {}: {sent:?}", refusal.head));
+        }
         let fates = self.fates((refusal.head, client, *n), sent);
-        if fates.iter().any(|fate| fate.may_be_refused(refusal.code)) || !self.can_tell(sent) {
+        let rebases = self.lets_go && refusal.code == RefusalCode::Rebase && sent.ops.iter().any(is_typed);
+        if rebases || fates.iter().any(|fate| fate.may_be_refused(refusal.code)) || !self.can_tell(sent) {
             return Ok(());
         }
         Err(format!("{client} {n} is refused with {refusal:?} and was to be {fates:?}: {sent:?}"))

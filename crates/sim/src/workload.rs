@@ -12,7 +12,7 @@ use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId};
 use tapeline_core::numbers::{EditId, Millis, Seq};
 use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
-use tapeline_core::replica::{Commanded, NewEdit, Ran, Reads, Replica, Status};
+use tapeline_core::replica::{Commanded, NewEdit, Ran, Reads, Replica};
 use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use tapeline_core::splice::{Content, Splice, Splices};
 use tapeline_core::value::{Entries, Value};
@@ -183,8 +183,7 @@ fn has_stock(replica: &Replica, plan: &Plan) -> bool {
 
 /// Whether a device may have lost what claims read.
 fn may_lack_stock(replica: &Replica) -> bool {
-    let Status { played, head, denied, .. } = replica.status();
-    replica.is_partial() || denied.is_some() || played == Seq::FIRST && head > Seq::FIRST
+    replica.is_partial() || replica.played() == Seq::FIRST
 }
 
 /// Finds what claims take from.

@@ -73,21 +73,17 @@ impl Replica {
         }
     }
 
-    /// An object is let go that is there all the same: what was typed on its texts refers to them as they were last held.
-    /// It is not moved any more, and shows as well as may be.
+    /// An object is let go that is there all the same: what was typed on its texts refers to them as they were last held,
+    /// and shows no more.
     pub(super) fn leave_texts(&mut self, key: &Key) {
         let played = self.history.played;
         for (edit, place) in self.view.ops(key).to_vec() {
-            let Some(pending) = self.outbox.pending.get_mut(edit) else { continue };
-            if pending.voided || pending.ops()[place].splices().next().is_none() {
-                continue;
-            }
-            if pending.seal.is_none() {
+            let pending = self.outbox.pending.get_mut(edit).filter(|pending| pending.seal.is_none() && !pending.voided);
+            if let Some(pending) = pending.filter(|pending| pending.ops()[place].splices().next().is_some()) {
                 pending.body.on = Some(played).filter(|&on| on != pending.body.base);
-                pending.body.ops = pending.shown.take().unwrap_or(std::mem::take(&mut pending.body.ops));
+                pending.body.ops = pending.ops().to_vec();
             }
-            pending.voided = true;
-            self.storing.pending(edit);
+            self.void_op(edit, place, |_| true);
         }
     }
 

@@ -81,6 +81,9 @@ impl World {
             .filter(|(_, key)| !on_its_way(key) && replica.get_before(EditId(0), key).is_none())
             .filter_map(|(marker, key)| Some((key.clone(), Draft { said: said(&key)?, marker, edit: EditId(0) })))
             .collect();
+        if replica.drafts() != drafts.len() {
+            return Err(format!("d{device}: {} drafts came back, of which {} are", replica.drafts(), drafts.len()));
+        }
         Ok(())
     }
 }
