@@ -14,9 +14,10 @@ use tapeline_core::name::{Collection, Key};
 use tapeline_core::numbers::{Channel, EventNumber, Millis, QueryNumber, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::objects::Objects;
-use tapeline_core::op::{Action, FieldMap, Op};
+use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::query::Query;
 use tapeline_core::replica::{Notice, SubscribeError};
+use tapeline_core::splice::Splices;
 use tapeline_core::value::Value;
 
 /// All that the log of a server comes to.
@@ -186,6 +187,28 @@ fn an_edit_of_ones_own_that_is_in_what_came_counts_once() {
 }
 
 #[test]
+fn an_edit_that_is_in_what_came_counts_once_while_all_comes_anew() {
+    let (mut server, mut ann, mut ben) = (Server::new(), Device::new(1), Device::new(2));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)]), insert("b", &[("n", 1)])]);
+    talk(&mut server, &mut [&mut ann]);
+    open_and_fill(&mut server, &mut ben, &mut Rng::with_seed(1));
+    ben.edit(vec![inc("a", "n", 5), inc("b", "n", 5)]);
+    push(&mut server, &mut ben);
+    let cut = Page { after: Some(key("a")), end: None, ..page(&server, Seq(0), &[whole(&server, "a")], &[]) };
+    let shown = |ben: &Device| (ben.int("a", "n"), ben.int("b", "n"), ben.replica.pending());
+    ben.receive(ServerFrame::Page(cut.clone()));
+    assert_eq!(shown(&ben), (Some(6), Some(6), 1));
+    // Nobody can tell what has changed since: all of it comes again, and shows as it was until it has.
+    ben.receive(ServerFrame::Page(Page { fresh: true, items: Vec::new(), after: Some(key("0")), ..cut.clone() }));
+    assert_eq!(shown(&ben), (Some(6), Some(6), 1));
+    ben.receive(ServerFrame::Page(cut));
+    assert_eq!(shown(&ben), (Some(6), Some(6), 1));
+    ben.receive(ServerFrame::Page(page(&server, Seq(0), &[whole(&server, "b")], &[])));
+    assert_eq!(shown(&ben), (Some(6), Some(6), 0));
+}
+
+#[test]
 fn what_was_put_off_and_is_in_pages_counts_once() {
     let (mut server, mut ann) = (Server::new(), Device::new(1));
     open(&mut server, &mut ann);
@@ -275,6 +298,48 @@ fn a_part_is_what_its_queries_find_and_what_none_finds_goes() {
     // What the server said before it heard of that is not wanted.
     ben.receive(ServerFrame::Page(page(&server, Seq(1), &items, &[])));
     assert_eq!(ben.int("a", "n"), None);
+}
+
+#[test]
+fn what_came_by_a_query_that_is_let_go_does_not_stay_behind_a_window() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)])]);
+    ann.edit(vec![insert("b", &[("n", 2)])]);
+    talk(&mut server, &mut [&mut ann]);
+    let (mut ben, first) = partial(&mut server, r#"{"collection":"things","orderBy":"n","limit":1}"#);
+    let all = ben.replica.subscribe(&value_from_json(r#"{"collection":"things","where":{"n":2}}"#).unwrap()).unwrap();
+    let result = |number, items: &[Item]| Page { query: Some(number), ..page(&server, Seq(0), items, &[]) };
+    ben.receive(ServerFrame::Page(result(first, &[whole(&server, "a")])));
+    ben.receive(ServerFrame::Page(result(all, &[])));
+    ben.replica.unsubscribe(all);
+    // The server had not heard of that.
+    ben.receive(ServerFrame::Page(page(&server, Seq(1), &[whole(&server, "b")], &[])));
+    assert_eq!((ben.int("a", "n"), ben.int("b", "n")), (Some(1), None));
+    // What the window finds in its place stays.
+    ben.receive(ServerFrame::Page(page(&server, Seq(2), &[whole(&server, "b")], &[key("a")])));
+    assert_eq!((ben.int("a", "n"), ben.int("b", "n")), (None, Some(2)));
+}
+
+#[test]
+fn what_was_typed_on_a_text_that_leaves_a_part_is_sent_as_it_was_typed() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    let text = |text: &str| Edit::Set(Value::text(text));
+    ann.edit(vec![insert("a", &[("n", 1)]), update("a", "text", text("one two"))]);
+    talk(&mut server, &mut [&mut ann]);
+    let (mut ben, number) = partial(&mut server, r#"{"collection":"things","where":{"n":1}}"#);
+    ben.receive(ServerFrame::Page(Page { query: Some(number), ..page(&server, Seq(1), &[whole(&server, "a")], &[]) }));
+    ben.disconnect(&mut server);
+    ben.edit(vec![update("a", "text", Edit::Splice(Splices::text(7, 0, " three")))]);
+    ann.edit(vec![set("a", "n", 2), update("a", "text", Edit::Splice(Splices::text(0, 0, "zero ")))]);
+    talk(&mut server, &mut [&mut ann]);
+    open(&mut server, &mut ben);
+    ben.receive(ServerFrame::Page(page(&server, Seq(1), &[], &[key("a")])));
+    push(&mut server, &mut ben);
+    talk(&mut server, &mut [&mut ann]);
+    let all = replayed(&server);
+    assert_eq!(all.get(&key("a")).unwrap().get("text"), Some(&Value::text("zero one two three")));
 }
 
 fn refer(id: &str, to: &[&str]) -> Op {

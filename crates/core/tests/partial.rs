@@ -55,9 +55,9 @@ impl World {
     /// Tells the replica what it has not been told.
     fn tell(&mut self) {
         let blocks: Vec<&Routed> = self.blocks.iter().collect();
-        let touched = |(_, entry): &(&Key, &Entry)| entry.version().last.seq >= Seq(self.told);
-        let entries = self.entries.iter().filter(touched).map(|(key, entry)| (key.clone(), Some(entry.clone())));
-        let entries: Vec<_> = entries.collect();
+        let is_told = |entry: &Entry| self.partial.is_changing() || entry.version().last.seq >= Seq(self.told);
+        let entries = self.entries.iter().filter(|(_, entry)| is_told(entry));
+        let entries: Vec<_> = entries.map(|(key, entry)| (key.clone(), Some(entry.clone()))).collect();
         let past = if self.by_entries { Past::Entries(&entries) } else { Past::Blocks(&blocks) };
         let difference = self.partial.play(Seq(self.told), past, Vec::new());
         self.take(difference);
@@ -118,6 +118,22 @@ impl World {
         self.routes.remove(gone.route);
         let wanted = self.wanted();
         self.replica.retain(|key, _| wanted.contains(key));
+    }
+
+    /// Something else may be read: a query finds others from now on.
+    fn refilter(&mut self, random: &mut Rng) {
+        let whole = self.partial.all().iter().filter(|subscribed| matches!(subscribed.held, Held::All));
+        let Some(number) = random.choice(whole.map(|subscribed| subscribed.number).collect::<Vec<_>>()) else { return };
+        let mut subscribed = self.partial.remove(number).unwrap();
+        let filter = query(random).filter;
+        self.routes.remove(subscribed.route);
+        subscribed.route = self.routes.add(&subscribed.query.collection, &filter);
+        subscribed.earlier = Some(subscribed.query.filter.clone());
+        subscribed.query = Arc::new(Query { filter, ..Query::clone(&subscribed.query) });
+        self.partial.add(subscribed);
+        self.by_entries = true;
+        self.tell();
+        self.partial.has_changed();
     }
 
     fn found(&self, query: &Query) -> Vec<Found> {
@@ -186,10 +202,11 @@ fn a_part_is_told_as_exactly_as_the_whole() {
         let mut world = World::default();
         for step in 0..40 {
             world.by_entries = random.bool();
-            match random.u8(..8) {
+            match random.u8(..9) {
                 0 => world.subscribe(query(random)),
                 1 => world.unsubscribe(random),
                 2 | 3 => world.tell(),
+                4 => world.refilter(random),
                 _ => world.batch(random),
             }
             if world.told == world.head {

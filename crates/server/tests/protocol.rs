@@ -71,7 +71,7 @@ async fn each_open_is_answered_though_another_one_follows_before_the_stream_is_o
         for answer in 1..=opens {
             match client.hear().await {
                 ServerFrame::Opened(_) => {}
-                ServerFrame::Error(error) => assert!(error.code == ErrorCode::NotOpen && answer < opens, "{error:?}"),
+                ServerFrame::Error(error) => assert!(error.code == ErrorCode::Later && answer < opens, "{error:?}"),
                 other => panic!("{other:?}"),
             }
         }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, EventNumber, Seq};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
-use tapeline_core::splice::{Content, Splices};
+use tapeline_core::splice::{Content, Splice, Splices};
 use tapeline_core::value::Value;
 
 /// The name of a character: the event it came in, and which of it.
@@ -72,7 +72,12 @@ impl Texts {
                 let mut there = texts.clone();
                 recorded[..moved_at].iter().for_each(|op| apply(&mut there, op, seq));
                 let of = |mut texts: BTreeMap<Place, Vec<Char>>| texts.remove(&place).unwrap_or_default();
-                check(seq, &of(seen), typed, &of(there), moved)?;
+                let (seen, there) = (of(seen), of(there));
+                check(seq, &seen, typed, &there, moved)?;
+                // Of what is gone, the texts are still here.
+                if !self.gone.contains(&place.0) {
+                    check_side(seq, &seen, typed, &there, moved)?;
+                }
             }
         }
         let left = sent.iter().map(|op| left_of(op, recorded)).collect();
@@ -156,18 +161,45 @@ fn check(seq: Seq, seen: &[Char], splices: &Splices, text: &[Char], moved: &Spli
     }
 }
 
+/// What comes stands to the right of what others have typed at the very same place, which was recorded before it. Where
+/// something is gone that the author saw, places are no longer the same.
+fn check_side(seq: Seq, seen: &[Char], splices: &Splices, text: &[Char], moved: &Splices) -> Result<(), String> {
+    let place = |text: &[Char], char: &Char| text.iter().position(|other| other == char);
+    let places: Option<Vec<usize>> = seen.iter().map(|char| place(text, char)).collect();
+    let (Some(places), now) = (places, edited(text, moved, seq)) else { return Ok(()) };
+    let mut new = already(seen, seq);
+    for splice in splices.iter() {
+        let (offset, first) = (splice.offset as usize, (seq, new));
+        new += inserted(splice);
+        let from = offset.checked_sub(1).and_then(|left| places.get(left)).map_or(0, |left| left + 1);
+        let to = places.get(offset).copied().unwrap_or(text.len());
+        let theirs = text.get(from..to).unwrap_or_default();
+        if inserted(splice) > 0 && theirs.iter().any(|char| place(&now, char) > place(&now, &first)) {
+            return Err(format!("event {seq} stands to the left of {theirs:?}: {splices:?} of {seen:?} made {now:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// How many characters of an event are there.
+fn already(text: &[Char], seq: Seq) -> usize {
+    text.iter().filter(|(other, _)| *other == seq).map(|(_, which)| which + 1).max().unwrap_or(0)
+}
+
+fn inserted(splice: &Splice) -> usize {
+    match &splice.insert {
+        Content::Text(text) => text.chars().count(),
+        Content::Bytes(bytes) => bytes.len(),
+    }
+}
+
 fn edited(text: &[Char], splices: &Splices, seq: Seq) -> Vec<Char> {
-    let (mut edited, mut at, mut new) = (Vec::new(), 0, 0);
-    let already = text.iter().filter(|(other, _)| *other == seq).map(|(_, which)| which + 1).max().unwrap_or(0);
+    let (mut edited, mut at, mut new) = (Vec::new(), 0, already(text, seq));
     for splice in splices.iter() {
         let (offset, end) = (splice.offset as usize, (splice.offset + splice.delete) as usize);
-        let inserted = match &splice.insert {
-            Content::Text(text) => text.chars().count(),
-            Content::Bytes(bytes) => bytes.len(),
-        };
         edited.extend_from_slice(text.get(at..offset).unwrap_or_default());
-        for _ in 0..inserted {
-            edited.push((seq, already + new));
+        for _ in 0..inserted(splice) {
+            edited.push((seq, new));
             new += 1;
         }
         at = end;

@@ -13,6 +13,7 @@ use crate::device::Draft;
 use crate::plan::{Fault, Plan};
 use crate::recorder::{Recorder, markers_of};
 use crate::reference::Shown;
+use crate::rights::Level;
 use crate::showing;
 use crate::workload::Marker;
 
@@ -62,6 +63,8 @@ struct Seen {
     shown: BTreeMap<Key, Shown>,
     /// The last edit that is on the device.
     stored: EditId,
+    /// It held what may be read at this level, and nothing else, when it last held nothing else.
+    level: Level,
 }
 
 impl Checks {
@@ -72,6 +75,9 @@ impl Checks {
         let mut recorder = Recorder::default();
         if allowed.twins || allowed.forks {
             recorder.authors_may_differ();
+        }
+        if plan.parts || plan.rights {
+            recorder.devices_let_go();
         }
         Self { recorder, deeds: BTreeMap::new(), seen: BTreeMap::new(), allowed, copies: 0, restored: false }
     }
@@ -168,15 +174,15 @@ impl Checks {
         Ok(())
     }
 
-    /// A frame reaches the server.
+    /// A frame reaches the server, from a client of this level.
     ///
     /// # Errors
     /// Where it breaks a promise.
-    pub fn server_hears(&mut self, frame: &ClientFrame) -> Result<(), String> {
+    pub fn server_hears(&mut self, frame: &ClientFrame, level: Level) -> Result<(), String> {
         let ClientFrame::Push { events, .. } = frame else { return Ok(()) };
         for event in events {
             let (markers, sealed) = (markers_of(&event.body)?, Sealed::new(event.clone()));
-            if self.recorder.sent(&sealed, markers) && !self.allowed.twins {
+            if self.recorder.sent(&sealed, markers, level) && !self.allowed.twins {
                 return Err(format!("two events are sent as {} {}", event.client, event.n));
             }
         }
@@ -194,7 +200,9 @@ impl Checks {
             ServerFrame::Events(events) => self.check_events(events),
             ServerFrame::Ack { runs, .. } => runs.iter().try_for_each(|run| self.check_run(client()?, run)),
             ServerFrame::Refused { n, refusal, .. } => match self.recorder.verdict(client()?, *n) {
-                Some((_, Verdict::Refused(durable))) if **durable == *refusal => Ok(()),
+                Some((_, Verdict::Refused(durable))) if **durable == *refusal => {
+                    self.recorder.check_told(client()?, *n, refusal)
+                }
                 durable => Err(format!("{n} is refused with {refusal:?}; durable is {durable:?}")),
             },
             ServerFrame::Welcome(_)
@@ -266,8 +274,8 @@ impl Checks {
         drafts: &BTreeMap<Key, Draft>,
     ) -> Result<BTreeSet<Key>, String> {
         let before = self.seen.remove(&device).unwrap_or_default();
-        let shown = showing::check(&self.recorder, replica, drafts)?;
-        let now = Seen::of(replica, shown)?;
+        let (shown, level) = showing::check(&self.recorder, replica, drafts, before.level)?;
+        let now = Seen { level, ..Seen::of(replica, shown)? };
         let changed: BTreeSet<Key> = replica.take_changed().collect();
         let keys: BTreeSet<&Key> = before.shown.keys().chain(now.shown.keys()).collect();
         if let Some(key) =
@@ -307,8 +315,8 @@ impl Checks {
         drafts: &BTreeMap<Key, Draft>,
     ) -> Result<(), String> {
         let before = self.seen.remove(&device).unwrap_or_default();
-        let shown = showing::check(&self.recorder, replica, drafts)?;
-        let now = Seen::of(replica, shown)?;
+        let (shown, level) = showing::check(&self.recorder, replica, drafts, before.level)?;
+        let now = Seen { level, ..Seen::of(replica, shown)? };
         replica.take_changed().for_each(drop);
         let has = |marker| now.outbox.contains_key(&marker) || now.parked.contains_key(&marker);
         for &marker in before.outbox.keys().chain(before.parked.keys()) {
@@ -361,14 +369,17 @@ impl Checks {
         }
     }
 
-    /// Whether everything on a device has come to rest at the server's head.
+    /// Whether everything on a device has come to rest at the server's head, with what it may read at its level.
     ///
     /// # Errors
     /// Why not.
-    pub fn is_settled(&self, replica: &Replica) -> Result<(), String> {
+    pub fn is_settled(&self, replica: &Replica, level: Level) -> Result<(), String> {
         let status = replica.status();
         let settled = status.open && status.pending == 0 && status.stored && status.played == self.recorder.head();
-        if settled { Ok(()) } else { Err(format!("the server is at {}, {status:?}", self.recorder.head())) }
+        match settled && showing::has_come(&self.recorder, replica, level) {
+            true => Ok(()),
+            false => Err(format!("the server is at {}, {level:?}, {status:?}", self.recorder.head())),
+        }
     }
 
     /// Every edit has an end that its author knows.
@@ -439,7 +450,8 @@ impl Seen {
         for (edit, there) in replica.parked() {
             parked.extend(markers_of(&there.body)?.into_iter().map(|marker| (marker, edit)));
         }
-        Ok(Self { outbox: outbox(replica)?, parked, shown, stored: replica.stored_through() })
+        let (outbox, stored) = (outbox(replica)?, replica.stored_through());
+        Ok(Self { outbox, parked, shown, stored, level: Level::default() })
     }
 
     /// Takes what a parked edit carries.

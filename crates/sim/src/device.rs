@@ -12,6 +12,7 @@ use tapeline_core::undo::History;
 
 use crate::diary::Diary;
 use crate::network::ConnId;
+use crate::rights::Level;
 use crate::sabotage::Sabotage;
 use crate::workload::{self, Marker};
 
@@ -55,6 +56,8 @@ pub struct Device {
     pub diary: Diary,
     /// Objects that are to stay on the device, as they were last left.
     pub drafts: BTreeMap<Key, Draft>,
+    /// What its token lets it do.
+    pub level: Level,
     /// It holds only what its queries find.
     pub partial: bool,
     /// Those that are wanted since the process started, each as often as it is.
@@ -103,6 +106,7 @@ impl Device {
             history: History::default(),
             diary: Diary::default(),
             drafts: BTreeMap::new(),
+            level: Level::Whole,
             partial: false,
             wanted: Vec::new(),
             start,
@@ -140,6 +144,7 @@ impl Device {
         replica.want_first(first);
         if self.partial {
             assert!(replica.hold_part(), "it holds nothing else");
+            replica.subscribe(&workload::query_of_stock()).expect("there is room for it");
         }
         self.replica = Some(replica);
     }

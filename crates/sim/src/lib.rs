@@ -21,6 +21,7 @@ mod part;
 mod plan;
 mod recorder;
 mod reference;
+mod rights;
 mod sabotage;
 mod server;
 mod showing;
@@ -42,9 +43,6 @@ pub struct Run {
     pub steps: Option<u64>,
     /// A bug to plant.
     pub sabotage: Option<Sabotage>,
-    /// Whether some devices may hold a part of the stream alone: what no client offers yet, and what is known to be wrong
-    /// with commands that read what they do not hold.
-    pub parts: bool,
     /// Whether to note what happens.
     pub traced: bool,
 }

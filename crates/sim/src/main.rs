@@ -9,8 +9,7 @@ use tapeline_sim::{Report, Run, Sabotage};
 const USAGE: &str = "\
 usage: tapeline-sim [--seeds N | --events N] [--from N] [--jobs N]   run many seeds, or seeds until so many events
        tapeline-sim --seed N [--trace]                               run one
-options for both: [--steps N] edits a run, [--sabotage NAME] a bug to plant,
-       [--parts] some devices hold a part of the stream";
+options for both: [--steps N] edits a run, [--sabotage NAME] a bug to plant";
 
 struct Options {
     seed: Option<u64>,
@@ -21,7 +20,6 @@ struct Options {
     jobs: u64,
     steps: Option<u64>,
     sabotage: Option<Sabotage>,
-    parts: bool,
     trace: bool,
 }
 
@@ -42,24 +40,11 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options {
-        seed: None,
-        seeds: 300,
-        events: None,
-        from: 0,
-        jobs: 2,
-        steps: None,
-        sabotage: None,
-        parts: false,
-        trace: false,
-    };
+    let mut options =
+        Options { seed: None, seeds: 300, events: None, from: 0, jobs: 2, steps: None, sabotage: None, trace: false };
     while let Some(name) = arguments.next() {
         if name == "--trace" {
             options.trace = true;
-            continue;
-        }
-        if name == "--parts" {
-            options.parts = true;
             continue;
         }
         let value = arguments.next().ok_or(format!("{name} needs a value"))?;
@@ -81,8 +66,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
 }
 
 fn run(options: &Options, seed: u64) -> Report {
-    let Options { steps, sabotage, parts, trace, .. } = *options;
-    Run { seed, steps, sabotage, parts, traced: trace }.run()
+    let Options { steps, sabotage, trace, .. } = *options;
+    Run { seed, steps, sabotage, traced: trace }.run()
 }
 
 fn one(options: &Options, seed: u64) -> bool {
@@ -145,8 +130,7 @@ fn next(options: &Options, counts: &Counts) -> bool {
 fn explain(options: &Options, seed: u64, failure: &str) -> String {
     let steps = options.steps.map(|steps| format!(" --steps {steps}")).unwrap_or_default();
     let sabotage = options.sabotage.map(|sabotage| format!(" --sabotage {}", sabotage.name())).unwrap_or_default();
-    let parts = if options.parts { " --parts" } else { "" };
     format!(
-        "seed {seed} failed: {failure}\n  again: cargo run --release -p tapeline-sim -- --seed {seed}{steps}{sabotage}{parts} --trace"
+        "seed {seed} failed: {failure}\n  again: cargo run --release -p tapeline-sim -- --seed {seed}{steps}{sabotage} --trace"
     )
 }

@@ -12,6 +12,7 @@ use tapeline_core::object::{Entry, Object};
 use tapeline_core::query::Query;
 
 use crate::disk::Disk;
+use crate::rights::Level;
 
 /// All objects at one place of the log.
 type Objects = BTreeMap<Key, Entry>;
@@ -19,6 +20,7 @@ type Objects = BTreeMap<Key, Entry>;
 /// A partial replica, as the server knows it.
 #[derive(Debug)]
 pub struct Part {
+    level: Level,
     queries: BTreeMap<QueryNumber, Wanted>,
     changes: VecDeque<Change>,
     /// What is to be sent, of the state below.
@@ -58,10 +60,12 @@ fn live(objects: &Objects) -> impl Iterator<Item = (&Key, &Arc<Object>)> {
 }
 
 impl Part {
-    /// One that opens the stream with queries, and is to be brought up. `None`: the state is not so far yet.
+    /// One that opens the stream with queries, and is to be brought up. `None`: the state is not so far yet. `levels`:
+    /// what it may read, and could before, where what it holds of that counts.
     pub fn opened(
         fill: &Fill,
         queries: &[Subscription],
+        (level, earlier): (Level, Option<Level>),
         channel: Channel,
         disk: &Disk,
         random: &mut Rng,
@@ -70,14 +74,17 @@ impl Part {
         if at < fill.from {
             return None;
         }
-        let wanted = |of: &Subscription| {
-            let query = Query::from_value(&of.query).expect("devices ask for what can be read");
-            let held = of.ready && fill.from > Seq::FIRST && query.limit.is_none();
+        let wanted = |of: &Subscription, level: Level| {
+            let query = level.narrow(Query::from_value(&of.query).expect("devices ask for what can be read"));
+            let held = of.ready && fill.from > Seq::FIRST && query.limit.is_none() && earlier.is_some();
             (of.number, Wanted { query, held })
         };
-        let queries: BTreeMap<_, _> = queries.iter().map(wanted).collect();
-        let mut part = Self { queries, changes: VecDeque::new(), pages: VecDeque::new(), at, objects: objects(disk) };
-        part.bring_up(fill, channel, disk, random);
+        let all = |level: Level| queries.iter().map(|of| wanted(of, level)).collect();
+        let (changes, pages, objects) = (VecDeque::new(), VecDeque::new(), objects(disk));
+        let mut part = Self { level, queries: all(earlier.unwrap_or(level)), changes, pages, at, objects };
+        let had = part.held(&part.objects);
+        part.queries = all(level);
+        part.bring_up(&had, fill, channel, disk, random);
         let to_send: Vec<QueryNumber> =
             part.queries.iter().filter(|(_, wanted)| !wanted.held).map(|(&number, _)| number).collect();
         to_send.into_iter().for_each(|number| part.send_query(number, channel, disk, random));
@@ -115,14 +122,16 @@ impl Part {
         self.pages.pop_front().map(|page| Page { head: disk.head(), ..page })
     }
 
-    /// What has changed since, of what it holds of its queries: told by versions alone.
-    fn bring_up(&mut self, fill: &Fill, channel: Channel, disk: &Disk, random: &mut Rng) {
+    /// What has changed since, of what it holds of its queries: told by versions alone. And what it is to hold now that
+    /// it may read something else: `had` is what it would hold otherwise.
+    fn bring_up(&mut self, had: &BTreeSet<Key>, fill: &Fill, channel: Channel, disk: &Disk, random: &mut Rng) {
         let held = self.held(&self.objects);
         let (mut items, mut gone) = (Vec::new(), Vec::new());
         let base = fill.from;
-        for (key, entry) in
-            self.objects.iter().filter(|(_, entry)| base > Seq::FIRST && entry.version().last.seq >= base)
-        {
+        let is_told = |key: &Key, entry: &Entry| {
+            base > Seq::FIRST && (entry.version().last.seq >= base || had.contains(key) != held.contains(key))
+        };
+        for (key, entry) in self.objects.iter().filter(|(key, entry)| is_told(key, entry)) {
             match entry {
                 Entry::Live(object) if held.contains(key) => items.push(whole(key, object)),
                 _ => gone.push(key.clone()),
@@ -136,6 +145,7 @@ impl Part {
             Change::Unsubscribe(number) => drop(self.queries.remove(&number)),
             Change::Subscribe(subscription) => {
                 let query = Query::from_value(&subscription.query).expect("devices ask for what can be read");
+                let query = self.level.narrow(query);
                 self.queries.insert(subscription.number, Wanted { query, held: false });
                 self.send_query(subscription.number, channel, disk, random);
             }

@@ -28,6 +28,8 @@ pub struct Plan {
     pub trims: bool,
     /// Whether some devices hold a part of the stream.
     pub parts: bool,
+    /// Whether not everybody may do everything.
+    pub rights: bool,
     /// How often a store may be copied.
     pub copies: usize,
     /// Whether there are objects that stay on their device for a while.
@@ -86,13 +88,14 @@ impl Plan {
             objects: random.u64(1..=8),
             edits: random.u64(20..=160),
             edit_gap: *random.choice(&[20, 100, 400]).unwrap_or(&100),
-            sync: *random.choice(&[2, 20, 150]).unwrap_or(&20),
+            sync: *random.choice(&[2, 20, 150, 1_500]).unwrap_or(&20),
             latency: *random.choice(&[1, 10, 60, 250]).unwrap_or(&10),
             fault_gap: *random.choice(&[150, 600, 2500]).unwrap_or(&600),
             faults: Vec::new(),
             checkpoint: *random.choice(&[2, 20, 100]).unwrap_or(&20),
             trims: false,
             parts: false,
+            rights: false,
             copies: *random.choice(&[1, 1, 4]).unwrap_or(&1),
             drafts: true,
             unknown: 0,
@@ -120,6 +123,7 @@ impl Plan {
             [Fault::DeviceCopy, Fault::DeviceRestore, Fault::ServerRestore].into_iter().any(|fault| plan.has(fault));
         plan.trims = !recognised && random.bool();
         plan.parts = !recognised && random.bool();
+        plan.rights = !recognised && random.u8(0..3) == 0;
         if random.u8(0..4) == 0 {
             plan.unknown = *random.choice(&[3, 20]).unwrap_or(&20);
         }

@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use tapeline_core::batch::{Batch, ClientVerdict};
 use tapeline_core::codec::cbor::{encode_body, encode_recorded};
-use tapeline_core::event::{Body, Lost, OwnVerdict, Read, Recorded, RefusalCode, Sealed, Verdict};
+use tapeline_core::event::{Body, Lost, OwnVerdict, Read, Recorded, Refusal, RefusalCode, Sealed, Verdict};
 use tapeline_core::hash::{Chain, ContentHash, Digest};
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{ClientId, EventNumber, Position, Seq};
 use tapeline_core::object::Object;
 use tapeline_core::objects;
-use tapeline_core::op::{Action, Edit, Op};
+use tapeline_core::op::Op;
 
 use crate::characters::{Origin, Texts};
 use crate::disk::Disk;
-use crate::reference::refusals::{Fate, fate};
+use crate::reference::refusals::{Fate, fate, is_typed};
 use crate::reference::{self, Authored, Objects, Shown};
+use crate::rights::Level;
+use crate::showing;
 use crate::workload::{self, Marker};
 
 /// The verdict on each event, with the content it is on.
@@ -45,6 +47,8 @@ struct Sent {
     settled: EventNumber,
     unchanged: Vec<Read>,
     ops: Vec<Op>,
+    /// What its author might do, each time that it came.
+    levels: Vec<Level>,
 }
 
 /// One log, from its beginning.
@@ -61,6 +65,8 @@ pub struct History {
     texts: Texts,
     /// Nobody sends what was typed on another log, or on another copy of a store.
     same_authors: bool,
+    /// Somebody may send what was typed on a text that they let go since, on top of what was refused.
+    lets_go: bool,
     /// The digest and the objects after so many events.
     after: Vec<(Digest, Rc<Objects>)>,
     chains: Vec<Chain>,
@@ -91,6 +97,7 @@ impl Default for History {
             objects: objects::Objects::default(),
             texts: Texts::default(),
             same_authors: true,
+            lets_go: false,
             after: vec![(Digest::EMPTY, Rc::default())],
             chains: vec![Chain::EMPTY],
         }
@@ -104,13 +111,22 @@ impl Recorder {
         self.log.same_authors = false;
     }
 
-    /// An event reaches the server. Answers whether another had reached it under the same identity.
-    pub fn sent(&mut self, event: &Sealed, markers: Vec<Marker>) -> bool {
+    /// From now on devices may hold a part: they cannot move what they have typed on texts that leave it.
+    pub fn devices_let_go(&mut self) {
+        self.log.lets_go = true;
+    }
+
+    /// An event of an author of this level reaches the server. Answers whether another had reached it under the same
+    /// identity.
+    pub fn sent(&mut self, event: &Sealed, markers: Vec<Marker>, level: Level) -> bool {
         let all = self.sent.entry((event.event.client, event.event.n)).or_default();
+        if let Some(known) = all.iter_mut().find(|sent| sent.hash == event.hash) {
+            known.levels.extend((!known.levels.contains(&level)).then_some(level));
+        }
         if all.iter().all(|sent| sent.hash != event.hash) {
             let Body { base, on, unchanged, ops, .. } = event.event.body.clone();
             let (on, settled) = (on.unwrap_or(base), event.event.settled);
-            all.push(Sent { hash: event.hash, markers, base, on, settled, unchanged, ops });
+            all.push(Sent { hash: event.hash, markers, base, on, settled, unchanged, ops, levels: vec![level] });
         }
         all.len() > 1
     }
@@ -151,11 +167,6 @@ impl Recorder {
     /// How many events are, or were, on any log.
     pub fn most(&self) -> Seq {
         Seq(self.all().map(|log| log.events.len() as u64).max().unwrap_or_default())
-    }
-
-    /// Whether an object was there after so many events on any log.
-    pub fn has_object(&self, seq: Seq, key: &Key) -> bool {
-        self.all().any(|log| log.after.get(seq.0 as usize).is_some_and(|(_, objects)| objects.get(key).is_some()))
     }
 
     /// How many events were recorded, on all logs.
@@ -208,6 +219,20 @@ impl Recorder {
                 matches!(verdict, Verdict::Refused(_)) && self.sent.get(id).is_some_and(|all| all.iter().any(is_it))
             })
         })
+    }
+
+    /// A refusal tells its author nothing of an object that they may not read.
+    ///
+    /// # Errors
+    /// Where it does.
+    pub fn check_told(&self, client: ClientId, n: EventNumber, refusal: &Refusal) -> Result<(), String> {
+        let (Some(key), Some(_)) = (&refusal.about, &refusal.current) else { return Ok(()) };
+        let (_, objects) = &self.log.after[refusal.head.0 as usize];
+        let mut levels = self.sent.get(&(client, n)).into_iter().flatten().flat_map(|sent| &sent.levels);
+        match objects.get(key).is_none_or(|shown| levels.any(|level| !hides(*level, key, &shown))) {
+            true => Ok(()),
+            false => Err(format!("{client} {n} is told what it may not read: {refusal:?}")),
+        }
     }
 
     /// The digest and chain after so many events of the present log.
@@ -284,10 +309,9 @@ impl History {
         let hash = told.map_or_else(|| ContentHash::of(encode_body(&event.body).bytes()), |told| told.own.hash);
         let sent = sent.get(&(client, n)).and_then(|all| all.iter().find(|sent| sent.hash == hash));
         let sent = sent.ok_or_else(|| format!("event {seq} ({client} {n}) was never sent"))?;
-        if let Fate::Refused(code) | Fate::RefusedOrRebase(code) = self.fate((seq, client, n), sent)
-            && self.can_tell(sent)
-        {
-            return Err(format!("event {seq} is recorded and was to be refused as {code:?}: {sent:?}"));
+        let fates = self.fates((seq, client, n), sent);
+        if !fates.iter().any(|fate| fate.may_be_recorded()) && self.can_tell(sent) {
+            return Err(format!("event {seq} is recorded and was to be {fates:?}: {sent:?}"));
         }
         let (_, objects) = self.after.last().expect("there is a beginning");
         let authored = Authored { write: (seq, client), base: sent.base, on: sent.on, ops: &sent.ops, torn: &[] };
@@ -333,30 +357,33 @@ impl History {
         let Verdict::Refused(refusal) = verdict else { return Ok(()) };
         let sent = sent.get(&(client, *n)).and_then(|all| all.iter().find(|sent| sent.hash == *hash));
         let sent = sent.ok_or_else(|| format!("{client} {n} was refused and never sent"))?;
-        let right = match self.fate((refusal.head, client, *n), sent) {
-            Fate::Refused(code) => code == refusal.code,
-            Fate::RefusedOrRebase(code) => code == refusal.code || refusal.code == RefusalCode::Rebase,
-            Fate::RecordedOrRebase => refusal.code == RefusalCode::Rebase,
-            Fate::Recorded => false,
-        };
-        match right || !self.can_tell(sent) {
-            true => Ok(()),
-            false => Err(format!(
-                "{client} {n} is refused with {refusal:?} and was to be {:?}: {sent:?}",
-                self.fate((refusal.head, client, *n), sent)
-            )),
+        if sent.base > refusal.head || sent.on > refusal.head {
+            return Err(format!("{client} {n} comes of more than there is, {}: {sent:?}", refusal.head));
+        }
+        let fates = self.fates((refusal.head, client, *n), sent);
+        let rebases = self.lets_go && refusal.code == RefusalCode::Rebase && sent.ops.iter().any(is_typed);
+        if rebases || fates.iter().any(|fate| fate.may_be_refused(refusal.code)) || !self.can_tell(sent) {
+            return Ok(());
+        }
+        Err(format!("{client} {n} is refused with {refusal:?} and was to be {fates:?}: {sent:?}"))
+    }
+
+    /// Whether it can be told what must become of an event: not where it rests on what was typed on another log, on
+    /// another copy of the store, or on a text that its author does not hold.
+    fn can_tell(&self, sent: &Sent) -> bool {
+        let mut typed = sent.ops.iter().filter(|op| is_typed(op));
+        match self.same_authors {
+            true => !typed.any(|op| op.seen == Some(Seq::FIRST)),
+            false => sent.unchanged.is_empty() && typed.next().is_none(),
         }
     }
 
-    /// Whether it can be told what must become of an event: not where it rests on what was typed on another log, or on
-    /// another copy of the store.
-    fn can_tell(&self, sent: &Sent) -> bool {
-        let rests = |op: &Op| matches!(&op.action, Action::Update(edits) if edits.iter().any(|(_, edit)| matches!(edit, Edit::Splice(_))));
-        self.same_authors || sent.unchanged.is_empty() && !sent.ops.iter().any(rests)
+    /// What must become of an event that meets what so many events have made, by each level of its author.
+    fn fates(&self, at: (Seq, ClientId, EventNumber), sent: &Sent) -> Vec<Fate> {
+        sent.levels.iter().map(|&level| self.fate(at, sent, level)).collect()
     }
 
-    /// What must become of an event that meets what so many events have made.
-    fn fate(&self, (head, client, n): (Seq, ClientId, EventNumber), sent: &Sent) -> Fate {
+    fn fate(&self, (head, client, n): (Seq, ClientId, EventNumber), sent: &Sent, level: Level) -> Fate {
         let Some((_, objects)) = self.after.get(head.0 as usize) else { return Fate::Recorded };
         let unsettled = (client, sent.settled.next())..(client, n);
         let own = self.verdicts.range(unsettled).map(|(&(_, n), (hash, verdict))| OwnVerdict {
@@ -365,7 +392,7 @@ impl History {
             verdict: verdict.clone(),
         });
         let authored = Authored { write: (head, client), base: sent.base, on: sent.on, ops: &sent.ops, torn: &[] };
-        fate(objects, authored, &sent.unchanged, &own.collect::<Vec<_>>())
+        fate(objects, authored, &sent.unchanged, &own.collect::<Vec<_>>(), &|key, shown| hides(level, key, shown))
     }
 
     fn decide(&mut self, verdict: &ClientVerdict) -> Result<(), String> {
@@ -381,6 +408,11 @@ impl History {
         *count += 1;
         Ok(())
     }
+}
+
+/// Whether what is shown of an object may not be read.
+fn hides(level: Level, key: &Key, shown: &Shown) -> bool {
+    !level.reads(key, &showing::object_of(shown))
 }
 
 /// The markers of a body, or what is wrong with it.

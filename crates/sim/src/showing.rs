@@ -15,22 +15,42 @@ use crate::device::Draft;
 use crate::part;
 use crate::recorder::{self, Recorder};
 use crate::reference::{self, Shown};
+use crate::rights::Level;
 
 /// What a replica shows must be what is on the log as far as it has played it, with its pending edits on top.
 ///
 /// # Errors
-/// Where it is not. Answers all that is shown otherwise.
+/// Where it is not. Answers all that is shown otherwise, and at which level it held nothing that may not be read: it may
+/// have held what could be read `before` until what may be read now has come.
 pub fn check(
     recorder: &Recorder,
     replica: &mut Replica,
     drafts: &BTreeMap<Key, Draft>,
-) -> Result<BTreeMap<Key, Shown>, String> {
+    before: Level,
+) -> Result<(BTreeMap<Key, Shown>, Level), String> {
     if replica.filling().is_some() {
-        return check_filling(recorder, replica, drafts);
+        return Ok((check_filling(recorder, replica, drafts)?, before));
     }
-    if replica.is_partial() {
-        return check_part(recorder, replica, drafts);
+    if replica.is_partial() || replica.status().denied.is_some() {
+        return check_part(recorder, replica, drafts, before);
     }
+    Ok((check_whole(recorder, replica, drafts)?, Level::Whole))
+}
+
+/// Whether a replica holds what it may read at this level, all of it, and nothing else.
+pub fn has_come(recorder: &Recorder, replica: &Replica, level: Level) -> bool {
+    if level == Level::Whole && !replica.is_partial() {
+        return true;
+    }
+    let is_part = || recorder.states(replica.played()).any(|objects| is_part(replica, &objects.shown(), level));
+    replica.view() == level.view() && replica.subscriptions().iter().all(|query| query.ready) && is_part()
+}
+
+fn check_whole(
+    recorder: &Recorder,
+    replica: &mut Replica,
+    drafts: &BTreeMap<Key, Draft>,
+) -> Result<BTreeMap<Key, Shown>, String> {
     let (played, digest) = (replica.played(), replica.digest());
     let Some(confirmed) = recorder.objects(played, digest) else {
         return Err(format!("the objects after {played} events have digest {digest}, as on no log"));
@@ -59,10 +79,13 @@ fn check_part(
     recorder: &Recorder,
     replica: &Replica,
     drafts: &BTreeMap<Key, Draft>,
-) -> Result<BTreeMap<Key, Shown>, String> {
-    let right = recorder.states(replica.played()).any(|objects| is_part(replica, &objects.shown()));
+    before: Level,
+) -> Result<(BTreeMap<Key, Shown>, Level), String> {
+    let level = Level::of_view(replica.view());
+    let right = recorder.states(replica.played()).any(|objects| is_part(replica, &objects.shown(), level));
     let shown = shown(replica);
-    if !right {
+    let reads = |key: &Key, object: &object::Object| level.reads(key, object) || before.reads(key, object);
+    if !right && (level == before || !confirmed(replica).all(|(key, object)| reads(&key, &object))) {
         let queries = replica.subscriptions();
         let held: BTreeMap<_, _> = shown.keys().map(|key| (key.clone(), replica.get_before(EditId(0), key))).collect();
         return Err(format!("after {} events {held:?} is not what {queries:?} find", replica.played()));
@@ -75,33 +98,45 @@ fn check_part(
             return Err(format!("shown of a part under {key} is {:?}, not {expected:?}", shown.get(key)));
         }
     }
-    Ok(shown)
+    Ok((shown, if right { level } else { before }))
 }
 
-fn is_part(replica: &Replica, there: &BTreeMap<Key, Shown>) -> bool {
+/// All that a replica holds, without what is pending.
+fn confirmed(replica: &Replica) -> impl Iterator<Item = (Key, Arc<object::Object>)> {
+    replica.collections().into_iter().flat_map(|collection| {
+        let found = replica.collection_before(EditId(0), &collection);
+        found.into_iter().map(move |(id, object)| (Key { collection: collection.clone(), id }, object))
+    })
+}
+
+fn is_part(replica: &Replica, there: &BTreeMap<Key, Shown>, level: Level) -> bool {
     let objects: BTreeMap<Key, Arc<object::Object>> =
         there.iter().map(|(key, shown)| (key.clone(), object_of(shown))).collect();
-    let (mut held, mut coming): (BTreeSet<Key>, Vec<Query>) = Default::default();
+    let (mut held, mut coming, mut windows): (BTreeSet<Key>, Vec<Query>, Vec<Query>) = Default::default();
     for subscription in replica.subscriptions() {
-        let query = Query::from_value(&subscription.query).expect("it could be read");
-        match subscription.ready {
-            true => held.extend(part::found(&query, objects.iter())),
-            false => coming.push(query),
+        let query = level.narrow(Query::from_value(&subscription.query).expect("it could be read"));
+        if subscription.ready {
+            held.extend(part::found(&query, objects.iter()));
+        }
+        match (subscription.ready, query.limit) {
+            (false, _) => coming.push(query),
+            (true, Some(_)) => windows.push(query),
+            (true, None) => {}
         }
     }
     let has_all = held.iter().all(|key| {
         let confirmed = replica.get_before(EditId(0), key);
         confirmed.as_deref().map(recorder::shown).as_ref() == there.get(key)
     });
+    // What windows held before goes when all has come.
+    if !coming.is_empty() {
+        coming.append(&mut windows);
+    }
     let may_come = |key: &Key, object: &object::Object| {
         let of = |query: &Query| query.collection == key.collection && query.filter.matches(&key.id, object);
         coming.iter().any(of)
     };
-    let confirmed = replica.collections().into_iter().flat_map(|collection| {
-        let found = replica.collection_before(EditId(0), &collection);
-        found.into_iter().map(move |(id, object)| (Key { collection: collection.clone(), id }, object))
-    });
-    has_all && confirmed.into_iter().all(|(key, object)| held.contains(&key) || may_come(&key, &object))
+    has_all && confirmed(replica).all(|(key, object)| held.contains(&key) || may_come(&key, &object))
 }
 
 /// While a replica is filled, each object is as it was at some place of the log, with those pending edits on top
@@ -150,7 +185,7 @@ fn shown_from(replica: &Replica, key: &Key, confirmed: Option<&object::Object>, 
 }
 
 /// An object that shows this.
-fn object_of(shown: &Shown) -> Arc<object::Object> {
+pub fn object_of(shown: &Shown) -> Arc<object::Object> {
     let named = |(name, value): (&String, &Value)| (name.parse().expect("a name"), value.clone());
     let fields = FieldMap::new(shown.0.iter().map(named).collect()).expect("each once");
     let key = Key { collection: "any".parse().expect("a name"), id: "any".parse().expect("an id") };

@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use tapeline_core::event::{Body, Command, Read};
+use tapeline_core::frame::Subscription;
 use tapeline_core::name::{Collection, CommandName, FieldName, Key, ObjectId};
-use tapeline_core::numbers::{EditId, Millis};
+use tapeline_core::numbers::{EditId, Millis, Seq};
 use tapeline_core::object::{Entry, Object, Write, apply};
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op, Put};
 use tapeline_core::replica::{Commanded, NewEdit, Ran, Reads, Replica};
 use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use tapeline_core::splice::{Content, Splice, Splices};
 use tapeline_core::value::{Entries, Value};
+
+use crate::plan::Plan;
 
 /// What tells an edit from all others.
 pub type Marker = i64;
@@ -93,9 +96,10 @@ pub fn revives(collection: &Collection) -> bool {
 }
 
 /// A random edit that fits what a replica shows.
-pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, objects: u64) -> NewEdit {
+pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, plan: &Plan) -> NewEdit {
+    let objects = plan.objects;
     match random.u8(0..8) {
-        0 => return claim(random, replica, marker),
+        0 if has_stock(replica, plan) => return claim(random, replica, marker),
         1..=2 => return holding::edit(random, replica, marker),
         _ => {}
     }
@@ -168,9 +172,31 @@ fn claim(random: &mut Rng, replica: &Replica, marker: Marker) -> NewEdit {
     NewEdit { ops, unchanged: Vec::new(), command: Some(command) }
 }
 
+/// Whether a device has what claims read: where it holds a part, or may have lost what it held, that has to come first.
+fn has_stock(replica: &Replica, plan: &Plan) -> bool {
+    let is_it = |held: &Subscription| held.ready && held.query == query_of_stock();
+    match replica.is_partial() {
+        true => replica.subscriptions().iter().any(is_it),
+        false => !plan.rights || replica.is_caught_up(),
+    }
+}
+
+/// Whether a device may have lost what claims read.
+fn may_lack_stock(replica: &Replica) -> bool {
+    replica.is_partial() || replica.played() == Seq::FIRST
+}
+
+/// Finds what claims take from.
+pub fn query_of_stock() -> Value {
+    map(vec![("collection", Value::text("stock"))])
+}
+
 /// Runs a command again.
 pub fn run_again(replica: &Replica, edit: EditId, command: &Command) -> Ran {
     let read = replica.get_before(edit, &stock()).and_then(|object| object.get("left")?.as_int());
+    if read.is_none() && may_lack_stock(replica) {
+        return Ran::Failed("it is not known how many are left".into());
+    }
     match claimed(read, command.args.as_int().unwrap_or_default()) {
         Ok((ops, reads)) => Ran::Ops(ops, reads),
         Err(why) => Ran::Failed(why.into()),

@@ -4,7 +4,6 @@
 //! what became of the replica's own events. Only then are events and answers on this channel taken: whatever arrives
 //! before belongs to an earlier opening. The outbox goes out at once after it, while the server plays what is missing.
 
-use super::part::Part;
 use super::{Moment, Notice, Replica};
 use crate::event::Verdict;
 use crate::frame::{ClientFrame, ErrorCode, ErrorFrame, Live, Open, Opened, ResyncReason, ServerFrame};
@@ -183,8 +182,8 @@ impl Replica {
             pages,
             first: self.first_sent.first().to_vec(),
             filling: filling.map(|filled| filled.at.clone()),
-            queries: self.part.as_mut().map(Part::opening),
-            view: self.part.as_ref().map(Part::view).unwrap_or_default(),
+            queries: self.part.as_mut().map(|part| part.opening(self.history.played)),
+            view: self.view(),
         }
     }
 
@@ -242,10 +241,11 @@ impl Replica {
         false
     }
 
-    /// An error without an event's number answers an open where one is waited for; what concerns an event and comes
-    /// before the open is answered belongs to an earlier opening.
+    /// An error without an event's number answers an open where one is waited for; what concerns an event, or says that
+    /// the stream is not open, and comes before the open is answered belongs to an earlier opening.
     fn error(&mut self, moment: Moment, error: ErrorFrame) {
-        if !self.link.is_open() && (error.n.is_some() || !self.is_put_off(error.code)) {
+        let is_earlier = error.n.is_some() || error.code == ErrorCode::NotOpen;
+        if !self.link.is_open() && (is_earlier || !self.is_put_off(error.code)) {
             return;
         }
         match error.code {

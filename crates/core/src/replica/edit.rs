@@ -123,13 +123,12 @@ impl Replica {
     pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
         let new = new.into();
         EditError::check_room(new.ops.len(), self.outbox.len())?;
-        let base = self.history.played;
-        let write = Write::pending(self.identity.client, base, now);
-        let shown =
-            rehearse(&new.ops, &write, !self.lacks_some(), self.validity.as_deref(), &|key| self.shown_entry(key))?;
-        let (mut body, command) = new.into_body(base, now);
+        let (mut body, command) = new.into_body(self.history.played, now);
         self.say_seen(&mut body.ops);
         self.say_unseen(&mut body);
+        let write = Write::pending(self.identity.client, body.base, now);
+        let shown =
+            rehearse(&body.ops, &write, !self.lacks_some(), self.validity.as_deref(), &|key| self.shown_entry(key))?;
         EditError::check_bytes(&body)?;
         if self.touches_drafts(&body.ops) {
             self.take_drafts(&mut body, false);

@@ -60,7 +60,7 @@ impl Replica {
 
     pub(super) fn page(&mut self, moment: Moment, page: Page) {
         if page.fresh {
-            self.begin_anew();
+            self.begin_anew(page.to);
         }
         if page.from > self.history.played {
             // It is meant for somebody who holds more.
@@ -71,7 +71,10 @@ impl Replica {
         for item in &page.items {
             let Ok(entry) = self.entry_of(item) else { return self.stop_at_unknown() };
             match entry.filter(|object| self.wants(&item.key, object)) {
-                Some(object) => self.arrive(&item.key, page.to, Some(Entry::Live(object))),
+                Some(object) => {
+                    self.note_entered(&item.key, &object);
+                    self.arrive(&item.key, page.to, Some(Entry::Live(object)));
+                }
                 None if self.confirmed.get(&item.key).is_some() => self.arrive(&item.key, page.to, None),
                 None => {}
             }
@@ -91,6 +94,9 @@ impl Replica {
         if page.end.is_some_and(|end| end.purge) {
             self.purge_windows();
         }
+        if page.after.is_none() {
+            self.drop_behind_windows();
+        }
         self.follow_all(false);
         self.storing.meta();
     }
@@ -108,12 +114,15 @@ impl Replica {
     }
 
     /// All that is confirmed is void, as nobody can tell any more what has changed since. It shows until what is there
-    /// now has come: pending edits were made on it.
-    fn begin_anew(&mut self) {
+    /// now has come: pending edits were made on it. Those that are in it stay in it, where they are in what comes, too.
+    fn begin_anew(&mut self, to: Seq) {
         let (incarnation, head) = (self.history.incarnation, self.history.head);
         match self.part {
-            Some(_) => self.drop_confirmed(),
-            None => self.confirmed = self.forget_played(),
+            Some(_) => self.drop_part(),
+            None => {
+                self.release_absorbed(to);
+                self.confirmed = self.forget_played();
+            }
         }
         (self.history.incarnation, self.history.head) = (incarnation, head);
         self.index_void(self.first_sent.clone());
@@ -169,12 +178,16 @@ impl Replica {
             self.changed.insert(key.clone());
             return;
         }
+        if entry.is_none() && self.part.is_some() {
+            self.leave_texts(key);
+        }
         let trails = self.trails(std::slice::from_ref(key));
-        let expected = self.absorb(key, to);
-        let same = match (expected.as_ref().and_then(Entry::live), entry.as_ref().and_then(Entry::live)) {
-            (Some(expected), Some(arrived)) => expected.has_fields_of(arrived),
-            (expected, arrived) => expected.is_none() && arrived.is_none(),
-        };
+        let (expected, in_order) = self.absorb(key, to);
+        let same = in_order
+            && match (expected.as_ref().and_then(Entry::live), entry.as_ref().and_then(Entry::live)) {
+                (Some(expected), Some(arrived)) => expected.has_fields_of(arrived),
+                (expected, arrived) => expected.is_none() && arrived.is_none(),
+            };
         self.confirmed.replace(key, entry);
         if !same {
             self.move_along(trails);
@@ -184,9 +197,11 @@ impl Replica {
         self.reapply([key.clone()]);
     }
 
-    /// Takes the edits that are in what comes off the view of a key. Answers what was there with them.
-    fn absorb(&mut self, key: &Key, to: Seq) -> Option<Entry> {
+    /// Takes the edits that are in what comes off the view of a key. Answers what was there with them, and whether they
+    /// stood there before all others: one that was refused and is made again comes after them now.
+    fn absorb(&mut self, key: &Key, to: Seq) -> (Option<Entry>, bool) {
         let mut entry = self.confirmed.entry(key).cloned();
+        let (mut others, mut in_order) = (false, true);
         for (edit, place) in self.view.ops(key).to_vec() {
             if self.outbox.pending.get(edit).is_some_and(|pending| pending.is_recorded_below(to)) {
                 self.apply_pending(&mut entry, edit, place);
@@ -195,9 +210,12 @@ impl Replica {
                     pending.absorbed.push(place);
                 }
                 self.storing.pending(edit);
+                in_order &= !others;
+            } else {
+                others = true;
             }
         }
-        entry
+        (entry, in_order)
     }
 
     /// The pending edits of a key take in no later ones: something else came under them.
@@ -286,9 +304,10 @@ impl Replica {
         keys.iter().for_each(|key| self.disturb(key, edit));
     }
 
-    /// What was absorbed shows again: what came is dropped.
-    pub(super) fn release_absorbed(&mut self) {
-        for (edit, pending) in self.outbox.pending.iter_mut().filter(|(_, pending)| !pending.absorbed.is_empty()) {
+    /// What was absorbed shows again, unless it is recorded below `to`: what came is dropped.
+    pub(super) fn release_absorbed(&mut self, to: Seq) {
+        let goes = |pending: &Pending| !pending.absorbed.is_empty() && !pending.is_recorded_below(to);
+        for (edit, pending) in self.outbox.pending.iter_mut().filter(|(_, pending)| goes(pending)) {
             for place in std::mem::take(&mut pending.absorbed) {
                 if let Some(op) = pending.body.ops.get(place) {
                     self.view.add_in_order(&op.key, edit, place);

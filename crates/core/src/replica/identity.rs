@@ -112,6 +112,7 @@ impl Replica {
     /// Forgets all that was played. The view keeps what is pending.
     pub(super) fn drop_confirmed(&mut self) {
         let trails = self.trails(&self.view.keys());
+        self.release_absorbed(Seq::FIRST);
         let dropped = self.forget_played();
         self.changed.extend(dropped.keys());
         self.move_along(trails);
@@ -121,7 +122,6 @@ impl Replica {
 
     /// Forgets what was played. Answers what is void with it.
     pub(super) fn forget_played(&mut self) -> Objects {
-        self.release_absorbed();
         self.part.iter_mut().for_each(Part::forget);
         self.void.clear();
         let diverged = self.history.diverged;

@@ -43,7 +43,7 @@ pub(super) struct Pending {
     pub(super) body: Body,
     /// The ops as they show, where others have edited the same texts since.
     pub(super) shown: Option<Vec<Op>>,
-    /// A splice of it shows no more: its text was set anew.
+    /// A splice of it shows no more: its text was set anew, or is held no more.
     pub(super) voided: bool,
     /// Something that came in touches the same objects.
     pub(super) met: bool,

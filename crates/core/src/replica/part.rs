@@ -32,6 +32,8 @@ pub(super) struct Part {
     by_right: bool,
     /// What the server was not told since the stream was opened.
     unsaid: Queue<Unsaid>,
+    /// Objects that came in with the pages of late, and that windows alone may hold.
+    entered: FxHashSet<Key>,
     /// How far it is with the query whose result is coming, where that is known.
     pub(super) coming: Option<Progress>,
 }
@@ -130,15 +132,15 @@ impl Part {
         self.all.iter().map(Subscribed::subscription).collect()
     }
 
-    /// The stream is opened with all of them.
-    pub(super) fn opening(&mut self) -> Vec<Subscription> {
+    /// The stream is opened with all of them, by a replica that has played so much.
+    pub(super) fn opening(&mut self, played: Seq) -> Vec<Subscription> {
         self.unsaid.clear();
         self.coming = None;
         let was_changing = std::mem::take(&mut self.changing);
         for subscribed in &mut self.all {
             subscribed.came.clear();
-            // A window comes anew, and all where a change broke off.
-            subscribed.ready &= subscribed.query.limit.is_none() && !was_changing;
+            // A window comes anew, and all where a change broke off or nothing was played.
+            subscribed.ready &= subscribed.query.limit.is_none() && !was_changing && played > Seq::FIRST;
             (subscribed.asked, subscribed.again) = (!subscribed.ready, false);
         }
         self.subscriptions()
@@ -263,10 +265,15 @@ impl Replica {
         !self.is_whole()
     }
 
+    /// Which part of the stream could be read when it was last opened.
+    pub fn view(&self) -> View {
+        self.part.as_ref().map(Part::view).unwrap_or_default()
+    }
+
     /// Holds all of the stream that may be read, from now on: what it held of it comes again, with the rest.
     pub fn hold_all(&mut self) {
         if self.part.take_if(|part| !part.by_right).is_some() {
-            self.drop_confirmed();
+            self.drop_part();
             self.reopen();
         }
     }
@@ -413,6 +420,12 @@ impl Replica {
         self.part.as_ref().is_none_or(|part| part.wants(key, object))
     }
 
+    /// Lets go of all that is held: it comes again, as far as it may.
+    pub(super) fn drop_part(&mut self) {
+        self.view.keys().iter().for_each(|key| self.leave_texts(key));
+        self.drop_confirmed();
+    }
+
     /// Notes what a page says of a newly added query, and that it is all there.
     pub(super) fn note_query(&mut self, page: &Page) {
         let Some((part, number)) = self.part.as_mut().zip(page.query) else { return };
@@ -447,6 +460,23 @@ impl Replica {
         self.purge(&|_, _| true, &|_| true, Rows::Came);
     }
 
+    /// Notes an object that is about to come in, where a window alone may hold it.
+    pub(super) fn note_entered(&mut self, key: &Key, object: &Object) {
+        let Some(part) = &mut self.part else { return };
+        if self.confirmed.get(key).is_none() && !part.find(key, object, &|_| true) {
+            part.entered.insert(key.clone());
+        }
+    }
+
+    /// What came in may have been found by a query that nobody wants any more, which the server had not heard yet: where
+    /// it stands behind all windows, nothing more would be heard of it.
+    pub(super) fn drop_behind_windows(&mut self) {
+        let entered = self.part.as_mut().map(|part| std::mem::take(&mut part.entered)).unwrap_or_default();
+        if !entered.is_empty() {
+            self.purge(&|key, _| entered.contains(key), &|_| true, Rows::First);
+        }
+    }
+
     /// Drops those of `candidates` that no query holds of those that `count`.
     fn purge(&mut self, candidates: &dyn Fn(&Key, &Object) -> bool, counts: &dyn Fn(&Subscribed) -> bool, rows: Rows) {
         let Some(part) = &self.part else { return };
@@ -471,6 +501,7 @@ impl Replica {
             live.is_some_and(|object| candidates(key, object) && !is_held(key, object))
         });
         for key in gone {
+            self.leave_texts(&key);
             self.storing.object(&key);
             self.confirmed.replace(&key, None);
             self.confirmed.evict(&key);

@@ -16,7 +16,7 @@ impl Replica {
             (None, None) => {}
             (Some(_), None) if is_whole => {
                 self.part = None;
-                self.drop_confirmed();
+                self.drop_part();
                 return false;
             }
             (Some(part), readable) => {
@@ -29,7 +29,7 @@ impl Replica {
                 }
             }
             (None, Some(readable)) => {
-                self.drop_confirmed();
+                self.drop_part();
                 self.part = Some(Part::by_right(readable.view));
                 self.hold_readable(&readable);
                 return false;
@@ -57,7 +57,7 @@ impl Replica {
     pub(super) fn is_denied(&mut self, now: Millis, why: String) {
         self.denied = Some(why.into());
         if self.confirmed.resident() > 0 {
-            self.drop_confirmed();
+            self.drop_part();
         }
         self.reopen();
         self.pause(now, limits::DENIED_PAUSE);

@@ -73,6 +73,20 @@ impl Replica {
         }
     }
 
+    /// An object is let go that is there all the same: what was typed on its texts refers to them as they were last held,
+    /// and shows no more.
+    pub(super) fn leave_texts(&mut self, key: &Key) {
+        let played = self.history.played;
+        for (edit, place) in self.view.ops(key).to_vec() {
+            let pending = self.outbox.pending.get_mut(edit).filter(|pending| pending.seal.is_none() && !pending.voided);
+            if let Some(pending) = pending.filter(|pending| pending.ops()[place].splices().next().is_some()) {
+                pending.body.on = Some(played).filter(|&on| on != pending.body.base);
+                pending.body.ops = pending.ops().to_vec();
+            }
+            self.void_op(edit, place, |_| true);
+        }
+    }
+
     /// Whether an edit splices several texts, one of which was set anew: no state is left that all of it refers to.
     pub(super) fn is_torn(&self, edit: EditId) -> bool {
         let Some(pending) = self.outbox.pending.get(edit).filter(|pending| pending.voided) else { return false };

@@ -132,7 +132,8 @@ impl Replica {
         }
     }
 
-    fn void_op(&mut self, edit: EditId, place: usize, is_void: impl Fn(&FieldName) -> bool) {
+    /// Those splices of an op show no more.
+    pub(super) fn void_op(&mut self, edit: EditId, place: usize, is_void: impl Fn(&FieldName) -> bool) {
         let Some(pending) = self.outbox.pending.get_mut(edit) else { return };
         let Some(op) = pending.ops().get(place) else { return };
         let void: Vec<FieldName> = op.splices().map(|(name, _)| name).filter(|name| is_void(name)).cloned().collect();

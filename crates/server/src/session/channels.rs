@@ -123,7 +123,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         tape.join(&opening);
         self.shared.metrics.openings.inc();
         let reading = Arc::new(reading);
-        let earlier = self.shared.views.find(&self.caller, open.view).filter(|earlier| *earlier != reading);
+        // A replica is told that what it holds goes on to count where it may read a part.
+        let is_part = reading.readable().is_some();
+        let earlier = self.shared.views.find(&self.caller, open.view).filter(|earlier| is_part && *earlier != reading);
         self.shared.views.keep(&self.caller, &reading);
         let opened = OpenChannel {
             tape,

@@ -98,7 +98,7 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         if self.channels.get(&channel).is_some_and(|open| matches!(open.phase, Phase::Opening(_))) {
             // Each open is answered, in order: clients count.
             self.close_channel(channel);
-            self.say_error(Some(channel), ErrorCode::NotOpen, "the stream was opened anew before it was open", None);
+            self.say_error(Some(channel), ErrorCode::Later, "the stream was opened anew before it was open", None);
         }
         if self.shared.is_stopping() {
             return self.say_error(Some(channel), ErrorCode::Later, STOPPING, None);

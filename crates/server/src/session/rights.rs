@@ -14,6 +14,7 @@ use tapeline_core::numbers::{Channel, Millis};
 use tapeline_log::{EventLog, StateStore};
 use tokio::time::{Sleep, sleep};
 
+use super::channels::Phase;
 use super::{Session, close_code};
 use crate::auth::{AuthError, Verified};
 use crate::callers::Counted;
@@ -108,13 +109,11 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         let changed = self.channels.iter().filter(|(_, open)| has_changed(&open.reading, open.tape.stream()));
         let changed: Vec<Channel> = changed.map(|(channel, _)| *channel).collect();
         for channel in changed {
+            // Every open is answered once: one that is waited for is to be sent again.
+            let is_waited_for = self.channels.get(&channel).is_some_and(|open| matches!(open.phase, Phase::Opening(_)));
+            let code = if is_waited_for { ErrorCode::Later } else { ErrorCode::NotOpen };
             self.close_channel(channel);
-            self.say_error(
-                Some(channel),
-                ErrorCode::NotOpen,
-                "what may be read has changed: open the stream again",
-                None,
-            );
+            self.say_error(Some(channel), code, "what may be read has changed: open the stream again", None);
         }
     }
 

@@ -6,7 +6,7 @@ use tapeline_core::op::{Action, Edit, Op};
 use tapeline_core::value::Value;
 
 use super::holding::{follow, is_broken};
-use super::{Authored, Object, Objects, Write, apply, is_overwritten, resolve_op, sum, tear, unseen};
+use super::{Authored, Object, Objects, Shown, Write, apply, is_overwritten, resolve_op, sum, tear, unseen};
 use crate::workload;
 
 /// What must become of an event.
@@ -18,14 +18,54 @@ pub enum Fate {
     Refused(RefusalCode),
     /// It is refused for this; or, before that is found, as in the next case.
     RefusedOrRebase(RefusalCode),
+    /// It is refused, for this or before that is found; or, where that would say too much, as what is not there.
+    RefusedOrNotFound(RefusalCode),
     /// It is recorded; or its author may be asked to make it again on the present text: that depends on how much the
     /// server remembers.
     RecordedOrRebase,
 }
 
+impl Fate {
+    /// Whether that is to be recorded.
+    pub fn may_be_recorded(self) -> bool {
+        matches!(self, Self::Recorded | Self::RecordedOrRebase)
+    }
+
+    /// Whether that is to be refused for this.
+    pub fn may_be_refused(self, as_code: RefusalCode) -> bool {
+        match self {
+            Self::Refused(code) => code == as_code,
+            Self::RefusedOrRebase(code) => code == as_code || as_code == RefusalCode::Rebase,
+            Self::RefusedOrNotFound(code) => {
+                code == as_code || matches!(as_code, RefusalCode::NotFound | RefusalCode::Rebase)
+            }
+            Self::RecordedOrRebase => as_code == RefusalCode::Rebase,
+            Self::Recorded => false,
+        }
+    }
+}
+
+/// Whether an author may not know of an object that shows this.
+pub type Hides<'h> = &'h dyn Fn(&Key, &Shown) -> bool;
+
 /// What must become of an event that says this, where `own` are the verdicts on its author's earlier events that the
 /// author had not stored when it made this one.
-pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[OwnVerdict]) -> Fate {
+pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[OwnVerdict], hides: Hides<'_>) -> Fate {
+    let is_hidden = |key: &Key| objects.get(key).is_some_and(|shown| hides(key, &shown));
+    let fate = fate_of(objects, event, unchanged, own, hides);
+    match fate {
+        // Of what an author may not know, they hear that it is not there, or that its id is taken.
+        Fate::Refused(code) | Fate::RefusedOrRebase(code)
+            if code != RefusalCode::Exists && event.ops.iter().any(|op| is_hidden(&op.key)) =>
+        {
+            Fate::RefusedOrNotFound(code)
+        }
+        fate => fate,
+    }
+}
+
+fn fate_of(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[OwnVerdict], hides: Hides<'_>) -> Fate {
+    let is_hidden = |objects: &Objects, key: &Key| objects.get(key).is_some_and(|shown| hides(key, &shown));
     let head = event.write.0;
     if event.base > head || event.on > head {
         return Fate::Refused(RefusalCode::Invalid);
@@ -33,6 +73,9 @@ pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[O
     let types = event.ops.iter().any(is_typed);
     if (types || !unchanged.is_empty()) && own.iter().any(|own| is_missing(own, event.ops, unchanged)) {
         return Fate::Refused(if types { RefusalCode::Rebase } else { RefusalCode::Stale });
+    }
+    if unchanged.iter().any(|read| is_hidden(objects, &read.key)) {
+        return Fate::Refused(RefusalCode::NotFound);
     }
     if unchanged.iter().any(|read| has_changed(objects, read, event)) {
         return Fate::Refused(RefusalCode::Stale);
@@ -50,6 +93,9 @@ pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[O
         apply(&mut now, &ops, std::slice::from_ref(op), event.write, event.base);
         tear(&mut torn, op, &lost);
     }
+    if event.ops.iter().any(|op| is_hidden(objects, &op.key) || is_hidden(&now, &op.key)) {
+        return first(fate, Fate::Refused(RefusalCode::Forbidden));
+    }
     follow(objects, &mut now, event.write);
     match is_broken(objects, &now) {
         true => first(fate, Fate::Refused(RefusalCode::Invalid)),
@@ -57,7 +103,8 @@ pub fn fate(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[O
     }
 }
 
-fn is_typed(op: &Op) -> bool {
+/// Whether an op edits a text.
+pub fn is_typed(op: &Op) -> bool {
     matches!(&op.action, Action::Update(edits) if edits.iter().any(|(_, edit)| matches!(edit, Edit::Splice(_))))
 }
 

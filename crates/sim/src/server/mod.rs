@@ -18,13 +18,14 @@ use tapeline_core::limits;
 use tapeline_core::name::Key;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Position, Seq};
 use tapeline_core::object::Entry;
-use tapeline_core::sequencer::{Need, Peer, Pushed, Sequencer};
+use tapeline_core::sequencer::{Gate, Need, Peer, Pushed, Sequencer};
 use tapeline_core::state::{StateChanges, StreamState};
 
 use crate::disk::Disk;
 use crate::filling::{self, Filler};
 use crate::network::ConnId;
 use crate::part::{Change, Part};
+use crate::rights::{Level, Rights};
 use crate::sabotage::Sabotage;
 use crate::workload;
 use session::{Session, error};
@@ -41,6 +42,8 @@ pub struct Server {
     /// How often the sequencer was made anew; syncs that belong to an earlier one concern nobody.
     pub life: u64,
     sabotage: Option<Sabotage>,
+    /// Whether not everybody may do everything.
+    rights: bool,
     random: Rng,
     /// Events below it are as good as gone.
     horizon: Seq,
@@ -78,13 +81,19 @@ pub enum Outcome {
 
 impl Server {
     /// A server with an empty disk, not running.
-    pub fn new(sabotage: Option<Sabotage>, random: Rng) -> Self {
-        Self { disk: Disk::default(), process: None, life: 0, sabotage, random, horizon: Seq::FIRST }
+    pub fn new(sabotage: Option<Sabotage>, rights: bool, random: Rng) -> Self {
+        Self { disk: Disk::default(), process: None, life: 0, sabotage, rights, random, horizon: Seq::FIRST }
     }
 
     /// Whether its process runs.
     pub fn is_running(&self) -> bool {
         self.process.is_some()
+    }
+
+    /// What the client on a connection may do.
+    pub fn level(&self, id: ConnId) -> Level {
+        let session = self.process.as_ref().and_then(|process| process.sessions.get(&id));
+        session.map(|session| session.level).unwrap_or_default()
     }
 
     /// Whether nothing waits to be written, synced or answered.
@@ -120,7 +129,8 @@ impl Server {
         let fresh = told.unwrap_or(Incarnation(self.random.u64(..)));
         let incarnation = self.disk.incarnation().unwrap_or(fresh);
         let state = self.disk.state().unwrap_or_else(|| StreamState::empty(incarnation));
-        let mut sequencer = Sequencer::new(state, Arc::new(workload::schema()), None);
+        let gate = self.rights.then(|| Arc::new(Rights) as Arc<dyn Gate>);
+        let mut sequencer = Sequencer::new(state, Arc::new(workload::schema()), gate);
         for batch in self.disk.durable(state.position) {
             let mut batch = Batch::clone(batch);
             if self.sabotage == Some(Sabotage::VerdictLost) {
@@ -141,14 +151,18 @@ impl Server {
     pub fn receive(&mut self, now: Millis, id: ConnId, frame: ClientFrame) -> Vec<Out> {
         let Some(process) = &mut self.process else { return Vec::new() };
         let mut outs = Vec::new();
-        if let ClientFrame::Hello(_) = frame {
-            process.sessions.insert(id, Session::new(now));
+        if let ClientFrame::Hello(hello) = &frame {
+            let level = Level::of_token(hello.token.as_deref());
+            let session = process.sessions.entry(id).or_insert_with(|| Session::new(now, level));
             outs.push(Out::Send(id, None, welcome()));
+            if session.shows(level) {
+                outs.push(Out::Send(id, None, error(session.channel, ErrorCode::NotOpen)));
+            }
             return outs;
         }
         let Some(session) = process.sessions.get_mut(&id) else { return outs };
         session.heard = now;
-        let client = session.client;
+        let (client, level) = (session.client, session.level);
         match frame {
             ClientFrame::Hello(_) => {}
             ClientFrame::Open(open) => self.open(id, &open, &mut outs),
@@ -159,20 +173,29 @@ impl Server {
                         outs.push(Out::Send(id, client, error(channel, ErrorCode::NotOpen)));
                         break;
                     }
-                    if !self.push(peer, event) {
+                    if !self.push(peer, &level.caller(), event) {
                         break;
                     }
                 }
             }
-            ClientFrame::Fetch { channel, from, to } => self.fetch(id, channel, from, to, &mut outs),
+            ClientFrame::Fetch { channel, from, to } if level == Level::Whole => {
+                self.fetch(id, channel, from, to, &mut outs);
+            }
+            ClientFrame::Fetch { .. } => {}
             ClientFrame::Close { .. } => {
                 (session.reader, session.to_fill, session.filler) = (None, None, None);
                 session.part = None;
             }
             // Who is there decides nothing: no device of this world asks.
             ClientFrame::Presence(_) => {}
-            ClientFrame::Subscribe { subscription, .. } => session.change(Change::Subscribe(subscription)),
-            ClientFrame::Unsubscribe { number, .. } => session.change(Change::Unsubscribe(number)),
+            ClientFrame::Subscribe { channel, subscription } => {
+                outs.extend(
+                    session.change(channel, Change::Subscribe(subscription)).map(|out| Out::Send(id, client, out)),
+                );
+            }
+            ClientFrame::Unsubscribe { channel, number } => {
+                outs.extend(session.change(channel, Change::Unsubscribe(number)).map(|out| Out::Send(id, client, out)));
+            }
             ClientFrame::Ping => outs.push(Out::Send(id, client, ServerFrame::Pong)),
         }
         self.answer(&mut outs);
@@ -210,7 +233,7 @@ impl Server {
         process.sequencer.open(peer, None, open, is_of_the_log);
     }
 
-    fn push(&mut self, peer: Peer, event: Authored) -> bool {
+    fn push(&mut self, peer: Peer, caller: &Caller, event: Authored) -> bool {
         let Some(process) = &mut self.process else { return false };
         load_clients(&mut process.sequencer, &self.disk, [event.client]);
         load_keys(&mut process.sequencer, &self.disk, event.body.ops.iter().map(|op| &op.key));
@@ -227,7 +250,7 @@ impl Server {
         }
         let sealed = Sealed::new(event);
         loop {
-            match process.sequencer.push(peer, &Caller::default(), &sealed) {
+            match process.sequencer.push(peer, caller, &sealed) {
                 Pushed::Needs(needs) => {
                     let looks = self.sabotage != Some(Sabotage::HoldersUnseen);
                     needs.into_iter().for_each(|need| load_needed(&mut process.sequencer, &self.disk, need, looks));
@@ -439,7 +462,12 @@ impl Process {
     ) {
         for (peer, frame) in answers {
             let Some(session) = self.sessions.get_mut(&peer.session) else { continue };
-            let frame = session.answered(frame, |open| filling::chosen(open, disk, horizon, random));
+            // It is to open the stream again, and is told then.
+            if session.client.is_none() {
+                continue;
+            }
+            let knows = random.bool();
+            let frame = session.answered(frame, knows, |open| filling::chosen(open, disk, horizon, random));
             outs.push(Out::Send(peer.session, session.client, frame));
         }
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use fastrand::Rng;
 use tapeline_core::catchup::{Fill, Plan};
-use tapeline_core::frame::{ErrorCode, ErrorFrame, Live, Open, ServerFrame, Subscription};
+use tapeline_core::frame::{ErrorCode, ErrorFrame, Live, Open, Opened, ServerFrame, Subscription};
 use tapeline_core::numbers::{Channel, ClientId, Millis, Seq};
 
 use super::Out;
@@ -12,6 +12,7 @@ use crate::disk::Disk;
 use crate::filling::Filler;
 use crate::network::ConnId;
 use crate::part::{Change, Part};
+use crate::rights::Level;
 
 /// A connection, with the one stream it has open.
 #[derive(Debug)]
@@ -31,10 +32,13 @@ pub(super) struct Session {
     pub(super) part: Option<Part>,
     /// What it had played when it opened the stream.
     pub(super) played: Seq,
+    /// What its client may do, and could read before, where what it holds of that goes on to count.
+    pub(super) level: Level,
+    earlier: Option<Level>,
 }
 
 impl Session {
-    pub(super) fn new(heard: Millis) -> Self {
+    pub(super) fn new(heard: Millis, level: Level) -> Self {
         Self {
             heard,
             client: None,
@@ -46,11 +50,24 @@ impl Session {
             to_part: None,
             part: None,
             played: Seq::FIRST,
+            level,
+            earlier: None,
         }
     }
 
-    /// A partial replica wants something else.
-    pub(super) fn change(&mut self, change: Change) {
+    /// The client shows a newer token. Answers whether it has to open the stream again: what it may read is not what it
+    /// was. An open that is yet to be answered is so by the newer token.
+    pub(super) fn shows(&mut self, level: Level) -> bool {
+        let is_other = std::mem::replace(&mut self.level, level) != level;
+        let closes = is_other && self.client.is_some() && self.opening.is_empty();
+        if closes {
+            *self = Self { channel: self.channel, ..Self::new(self.heard, level) };
+        }
+        closes
+    }
+
+    /// A partial replica wants something else. Answers what is wrong with that, where something is.
+    pub(super) fn change(&mut self, channel: Channel, change: Change) -> Option<ServerFrame> {
         match (&mut self.part, &mut self.to_part) {
             (Some(part), _) => part.change(change),
             (None, Some(queries)) => match change {
@@ -60,14 +77,15 @@ impl Session {
                     queries.push(query);
                 }
             },
-            (None, None) => {}
+            (None, None) => return Some(error(channel, ErrorCode::NotOpen)),
         }
+        None
     }
 
     /// Sends a partial replica what is to be told, a few pages at a time.
     pub(super) fn tell(&mut self, id: ConnId, disk: &Disk, random: &mut Rng, outs: &mut Vec<Out>) {
         if let (Some(fill), Some(queries)) = (&self.to_fill, &self.to_part)
-            && let Some(part) = Part::opened(fill, queries, self.channel, disk, random)
+            && let Some(part) = Part::opened(fill, queries, (self.level, self.earlier), self.channel, disk, random)
         {
             (self.to_fill, self.to_part, self.part) = (None, None, Some(part));
         }
@@ -77,13 +95,30 @@ impl Session {
         }
     }
 
-    /// Begins to play, or to fill, once the last open is answered. Answers what is to be said.
-    pub(super) fn answered(&mut self, frame: ServerFrame, plan: impl FnOnce(&Open) -> Plan) -> ServerFrame {
+    /// Begins to play, or to fill, once the last open is answered. Answers what is to be said. `knows`: whether it is
+    /// remembered what the client could read before.
+    pub(super) fn answered(
+        &mut self,
+        frame: ServerFrame,
+        knows: bool,
+        plan: impl FnOnce(&Open) -> Plan,
+    ) -> ServerFrame {
         match &frame {
             ServerFrame::Opened(opened) => {
                 if let Some(open) = self.opening.pop_front()
                     && self.opening.is_empty()
                 {
+                    if self.level == Level::Nothing {
+                        return error(opened.channel, ErrorCode::Denied);
+                    }
+                    let was = Level::of_view(open.view);
+                    self.earlier =
+                        Some(was).filter(|was| *was == self.level || knows && was.is_part() && self.level.is_part());
+                    let continues = self.earlier.is_some_and(|was| was != self.level);
+                    let opened = Opened { readable: self.level.readable(continues), ..opened.clone() };
+                    if opened.readable.is_some() && open.queries.is_none() {
+                        return ServerFrame::Opened(opened);
+                    }
                     match plan(&open) {
                         Plan::Trimmed => return error(opened.channel, ErrorCode::UpgradeRequired),
                         Plan::Fill(fill) => (self.to_fill, self.to_part) = (Some(fill), open.queries),
@@ -95,6 +130,7 @@ impl Session {
                             };
                         }
                     }
+                    return ServerFrame::Opened(opened);
                 }
             }
             ServerFrame::Resync(_) => drop(self.opening.pop_front()),

@@ -78,9 +78,12 @@ impl World {
         let on_its_way = |key: &Key| replica.outbox().any(|(_, body)| body.ops.iter().any(|op| op.key == *key));
         let found = (1..=most).map(|marker| (marker, workload::marker_key(marker)));
         *drafts = found
-            .filter(|(_, key)| !on_its_way(key) && !self.checks.recorder.has_object(replica.played(), key))
+            .filter(|(_, key)| !on_its_way(key) && replica.get_before(EditId(0), key).is_none())
             .filter_map(|(marker, key)| Some((key.clone(), Draft { said: said(&key)?, marker, edit: EditId(0) })))
             .collect();
+        if replica.drafts() != drafts.len() {
+            return Err(format!("d{device}: {} drafts came back, of which {} are", replica.drafts(), drafts.len()));
+        }
         Ok(())
     }
 }

@@ -51,7 +51,7 @@ impl World {
         }
         match self.random.u8(0..10) {
             0 if self.plan.drafts => self.draft_at(device),
-            1 => self.step_at(device),
+            1 if replica.status().denied.is_none() => self.step_at(device),
             _ => self.edit_anew_at(device),
         }
     }
@@ -60,7 +60,7 @@ impl World {
         self.marker += 1;
         let marker = self.marker;
         let Some(replica) = &mut self.devices[device].replica else { return Ok(()) };
-        let new = workload::edit(&mut self.random, replica, marker, self.plan.objects);
+        let new = workload::edit(&mut self.random, replica, marker, &self.plan);
         let (told, meant) = (trace::ops(&new.ops), new.ops[..new.ops.len() - 1].to_vec());
         match self.commit(device, new, &meant, None) {
             Ok(edit) => self.trace.note(format!("d{device}"), || format!("edits e{edit} #{marker} {told}")),

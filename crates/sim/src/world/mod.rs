@@ -6,6 +6,7 @@ mod drafts;
 mod edits;
 mod queries;
 mod rest;
+mod rights;
 mod serving;
 mod tend;
 
@@ -20,6 +21,7 @@ use crate::device::Device;
 use crate::disk::Disk;
 use crate::network::{ConnId, End, Network};
 use crate::plan::Plan;
+use crate::rights::Level;
 use crate::sabotage::Sabotage;
 use crate::server::Server;
 use crate::trace::Trace;
@@ -83,15 +85,14 @@ pub(crate) enum Happening {
 impl World {
     /// The world of a seed.
     pub fn new(run: &Run) -> Self {
-        let &Run { seed, steps, sabotage, parts, traced } = run;
+        let &Run { seed, steps, sabotage, traced } = run;
         let mut random = Rng::with_seed(seed);
         let mut plan = Plan::new(&mut random);
         plan.edits = steps.unwrap_or(plan.edits);
-        plan.parts &= parts;
         let mut world = Self {
             now: Millis(0),
             network: Network::default(),
-            server: Server::new(sabotage, random.fork()),
+            server: Server::new(sabotage, plan.rights, random.fork()),
             devices: Vec::new(),
             checks: Checks::new(&plan),
             trace: Trace::new(traced),
@@ -113,6 +114,9 @@ impl World {
             let random = world.random.fork();
             let mut device = Device::new(number, random, Millis(0));
             device.partial = world.plan.parts && world.random.bool();
+            if world.plan.rights {
+                device.level = Level::draw(&mut world.random, true);
+            }
             world.devices.push(device);
             world.later(0, Happening::DeviceStarts(number));
         }
@@ -215,6 +219,7 @@ impl World {
             }
         }
         self.change_queries()?;
+        self.change_rights()?;
         match self.healed {
             None if self.edits_left == 0 => self.heal().map(|()| false),
             None => Ok(false),

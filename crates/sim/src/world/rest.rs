@@ -3,6 +3,7 @@
 use tapeline_core::numbers::Millis;
 
 use super::World;
+use crate::rights::Level;
 use crate::workload;
 
 /// How long after everything has healed all must be at rest.
@@ -12,7 +13,9 @@ impl World {
     pub(super) fn is_at_rest(&self, since: Millis) -> Result<bool, String> {
         let server = if self.server.is_idle() { Ok(()) } else { Err("the server is busy".to_owned()) };
         let settled = self.devices.iter().try_fold((), |(), device| match &device.replica {
-            Some(replica) => self.checks.is_settled(replica).map_err(|why| format!("d{}: {why}", device.number)),
+            Some(replica) => {
+                self.checks.is_settled(replica, device.level).map_err(|why| format!("d{}: {why}", device.number))
+            }
             None => Err(format!("d{} does not run", device.number)),
         });
         match server.and(settled) {
@@ -34,6 +37,10 @@ impl World {
         }
         for device in 0..self.devices.len() {
             self.devices[device].cut_off_until = self.now;
+            if self.plan.rights {
+                let level = Level::draw(&mut self.random, false);
+                self.give(device, level)?;
+            }
             if self.devices[device].replica.is_none() {
                 self.start_device(device)?;
             }

@@ -26,7 +26,7 @@ impl World {
         let Some(bytes) = self.network.arrive(id, End::Server) else { return Ok(()) };
         let frame = codec.decode_client(&bytes).map_err(|error| format!("a client's frame cannot be read: {error}"))?;
         self.trace.note("s", || format!("hears d{device}#{id}: {}", trace::client_frame(&frame)));
-        self.checks.server_hears(&frame)?;
+        self.checks.server_hears(&frame, self.server.level(id))?;
         let outs = self.server.receive(self.now, id, frame);
         self.send(outs)?;
         if self.server.has_batch() && !self.stage_due {

@@ -68,16 +68,13 @@ impl World {
             replica.connected(channel);
         }
         self.trace.note(format!("d{device}"), || format!("connects #{id}"));
-        self.say(
-            device,
-            &ClientFrame::Hello(Hello {
-                protocol: PROTOCOL,
-                agent: "sim".into(),
-                token: None,
-                deflate: false,
-                schema: None,
-            }),
-        )
+        self.say_hello(device)
+    }
+
+    pub(super) fn say_hello(&mut self, device: usize) -> Result<(), String> {
+        let token = Some(self.devices[device].level.token());
+        let hello = Hello { protocol: PROTOCOL, agent: "sim".into(), token, deflate: false, schema: None };
+        self.say(device, &ClientFrame::Hello(hello))
     }
 
     fn tend_frames(&mut self, device: usize) -> Result<(), String> {
