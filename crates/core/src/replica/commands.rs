@@ -289,10 +289,11 @@ impl Replica {
         }
     }
 
-    /// Where the events of a pending edit that is refused stand.
-    pub(super) fn refused_at(&self, edit: EditId, n: crate::numbers::EventNumber, head: Seq) -> super::outbox::Again {
+    /// When an edit that is refused can be made again: once all that is on its way is decided. What of that is refused as
+    /// well would be held against it, too.
+    pub(super) fn refused_at(&self, edit: EditId, head: Seq) -> super::outbox::Again {
         let tries = self.outbox.pending.get(edit).and_then(|pending| pending.again).map_or(0, |again| again.tries);
-        super::outbox::Again { settled: n, head, tries: tries + 1 }
+        super::outbox::Again { settled: self.outbox.last_sealed(), head, tries: tries + 1 }
     }
 }
 
