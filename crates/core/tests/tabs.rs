@@ -336,22 +336,22 @@ fn each_edit_of_each_tab_is_recorded_once_whoever_leads() {
 fn what_tabs_type_in_one_text_stays_in_the_order_of_each() {
     for_seeds(300, |_, random| {
         let mut browser = Browser::new(3);
-        let doc = Op { key: key("doc"), seen: None, action: Action::Insert(text_field("[-]")) };
+        let doc = Op { key: key("doc"), seen: None, action: Action::Insert(text_field("[-+]")) };
         browser.tabs[0].mirror.edit(Millis(1), vec![doc]).unwrap();
         browser.send(0);
         browser.settle();
-        // Each types behind its last letter; the third one does nothing.
-        let mut typists = [('[', '0'..='9'), ('-', 'a'..='j')];
+        // Each types behind its last letter.
+        let mut typists = [('[', '0'..='9'), ('-', 'a'..='j'), ('+', 'A'..='J')];
         while typists.iter().any(|(_, letters)| !letters.is_empty()) {
-            match random.u8(..10) {
-                place @ (0 | 1) => {
+            match random.u8(..11) {
+                place @ 0..3 => {
                     let (last, letters) = &mut typists[usize::from(place)];
                     if let Some(letter) = letters.next() {
                         browser.type_letter(place.into(), *last, letter);
                         *last = letter;
                     }
                 }
-                2..5 => browser.hear_tab(),
+                3..5 => browser.hear_tab(),
                 5 => browser.tell(),
                 6 => browser.talk(random.usize(1..4)),
                 7 if random.u8(..8) == 0 => browser.change_leader(random.bool()),
@@ -361,7 +361,7 @@ fn what_tabs_type_in_one_text_stays_in_the_order_of_each() {
             }
         }
         browser.settle();
-        (0..3).for_each(|tab| assert_eq!(browser.text(tab), "[0123456789-abcdefghij]"));
+        (0..3).for_each(|tab| assert_eq!(browser.text(tab), "[0123456789-abcdefghij+ABCDEFGHIJ]"));
     });
 }
 

@@ -13,8 +13,10 @@
 //! the same: so a deletion before an insertion stays apart from it (`[2, 3, ""], [5, 0, "x"]`), where an insertion
 //! before a deletion is one splice (`[2, 3, "x"]`); and where two ops become one it matters whether they are recorded.
 
+mod difference;
 mod parts;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::short_text::{SmolStr, SmolStrBuilder};
@@ -296,8 +298,9 @@ impl Splices {
         Self::new(inverse)
     }
 
-    /// The one splice that makes one content of another: what is between their common beginning and their common end.
-    /// `None` where one is no text or bytes, or they are not alike.
+    /// What makes one content of another: of a text, what has changed at each place where that is little; otherwise all
+    /// that is between their common beginning and their common end. `None` where one is no text or bytes, or they are
+    /// not alike.
     pub fn between(before: Option<&Value>, after: Option<&Value>) -> Option<Self> {
         let splice = match (before, after) {
             (Some(Value::Bytes(_)), Some(Value::Bytes(after)))
@@ -316,8 +319,7 @@ impl Splices {
                 let tail = same_end(was.as_bytes(), is.as_bytes());
                 let end = is.ceil_char_boundary(is.len() - tail);
                 let was = &was[..was.len() - (is.len() - end)];
-                let insert = Content::Text(is[..end].into());
-                Splice { offset: front.chars().count() as u64, delete: was.chars().count() as u64, insert }
+                return Self::new(between_texts(front.chars().count(), was, &is[..end])).ok();
             }
             // Nothing counts as empty.
             (Some(Value::Text(before)), None | Some(Value::Null)) => {
@@ -441,6 +443,18 @@ fn slice_bytes(bytes: &[u8], from: u64, to: u64) -> Arc<[u8]> {
 /// How many bytes two contents have in common at the front.
 fn same_front(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// What makes one text of another, from an offset on.
+fn between_texts(offset: usize, was: &str, is: &str) -> Vec<Splice> {
+    let (was, is): (Vec<char>, Vec<char>) = (was.chars().collect(), is.chars().collect());
+    let changes = difference::changes(&was, &is).unwrap_or_else(|| vec![(0..was.len(), 0..is.len())]);
+    let splice = |(went, came): (Range<usize>, Range<usize>)| Splice {
+        offset: (offset + went.start) as u64,
+        delete: went.len() as u64,
+        insert: Content::Text(is[came].iter().copied().collect()),
+    };
+    changes.into_iter().map(splice).collect()
 }
 
 /// How many bytes they have in common at the end.
