@@ -364,7 +364,7 @@ story("who is present is one peer a tab, whoever leads", async () => {
   await Promise.all([browser.close(), elsewhere.close()]);
 });
 
-story("a tab that is closed is present no more, and holds nothing, though the leader stays", async () => {
+story("a tab that is gone is present no more, and holds nothing, though the leader stays", async () => {
   const name = "follower-gone";
   const writer = await lab.open(await lab.newBrowser(), { name });
   await insert(writer, 0, 9, "w");
@@ -387,13 +387,15 @@ story("a tab that is closed is present no more, and holds nothing, though the le
   };
   const leader = await open("w00001");
   await leaderOf(leader);
-  const follower = await open("w00002");
-  await leader.evaluate(() => until(() => tasks.count() === 2));
   await writer.evaluate(() => list.presence.watch(() => {}));
-  await writer.evaluate(() => until(() => list.presence.peers().size === 2));
-  await follower.close();
-  await leader.evaluate(() => until(() => tasks.count() === 1));
-  await writer.evaluate(() => until(() => [...list.presence.peers().values()].join() === "w00001"));
+  for (const go of [(page: Page) => page.close(), (page: Page) => crash(page)]) {
+    const follower = await open("w00002");
+    await leader.evaluate(() => until(() => tasks.count() === 2));
+    await writer.evaluate(() => until(() => list.presence.peers().size === 2));
+    await go(follower);
+    await leader.evaluate(() => until(() => tasks.count() === 1));
+    await writer.evaluate(() => until(() => [...list.presence.peers().values()].join() === "w00001"));
+  }
   assert.equal(await leads(leader), true);
   await browser.close();
 });
