@@ -13,7 +13,7 @@ use super::{Notice, Replica};
 use crate::event::{Command, Refusal, RefusalCode};
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbered::Numbered;
-use crate::numbers::{EditId, Millis, Seq};
+use crate::numbers::{EditId, Millis};
 use crate::object::{Entry, Object, Write};
 use crate::op::Op;
 use crate::tables::Tables;
@@ -290,10 +290,11 @@ impl Replica {
     }
 
     /// When an edit that is refused can be made again: once all that is on its way is decided. What of that is refused as
-    /// well would be held against it, too.
-    pub(super) fn refused_at(&self, edit: EditId, head: Seq) -> super::outbox::Again {
+    /// well would be held against it, too. It counts as a try where something was said against the edit itself.
+    pub(super) fn refused_at(&self, edit: EditId, refusal: &Refusal) -> super::outbox::Again {
         let tries = self.outbox.pending.get(edit).and_then(|pending| pending.again).map_or(0, |again| again.tries);
-        super::outbox::Again { settled: self.outbox.last_sealed(), head, tries: tries + 1 }
+        let tries = tries + u32::from(refusal.about.is_some());
+        super::outbox::Again { settled: self.outbox.last_sealed(), head: refusal.head, tries }
     }
 }
 

@@ -1,32 +1,48 @@
 //! The difference of two texts: the fewest letters that go and come (Eugene Myers, "An O(ND) Difference Algorithm and Its
 //! Variations", 1986). Where several places of a text have changed, what is between them stays where it is.
 
-use std::ops::Range;
-
+use super::Content;
+use super::parts::Builder;
 use crate::limits;
+use crate::short_text::SmolStr;
 
-/// What of a text goes, and what of the other comes in its place, in order; `None` where that is more than
+/// Builds what makes one text of another, from an offset on. `false`: that is more than
 /// [`DIFFERENCE`](limits::DIFFERENCE) letters.
-pub(super) fn changes(before: &[char], after: &[char]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
-    let reached = reached(before, after)?;
-    let mut changes: Vec<(Range<usize>, Range<usize>)> = Vec::new();
-    let mut gone = reached.last()?.len() - 1;
-    for (edits, last) in reached.iter().enumerate().rev().skip(1) {
-        let goes = usize::from(goes(last, gone));
-        gone -= goes;
-        let from = (last[gone], other(last[gone], edits, gone));
-        let to = (from.0 + goes, from.1 + 1 - goes);
-        match changes.last_mut().filter(|(went, came)| (went.start, came.start) == to) {
-            Some((went, came)) => (went.start, came.start) = from,
-            None => changes.push((from.0..to.0, from.1..to.1)),
+pub(super) fn build(builder: &mut Builder, offset: usize, before: &str, after: &str) -> bool {
+    let (before, after) = (letters(before), letters(after));
+    let rows = reached(&before, &after);
+    let Some(mut gone) = rows.last().map(|last| last.len() - 1) else { return false };
+    // The edits, from the last one on: where, and what comes there, unless something goes.
+    let mut edits = Vec::with_capacity(rows.len());
+    for (place, last) in rows.iter().enumerate().rev().skip(1) {
+        let goes = goes(last, gone);
+        gone -= usize::from(goes);
+        let comes = after.get(other(last[gone], place, gone)).filter(|_| !goes);
+        edits.push((last[gone], comes));
+    }
+    builder.keep(offset as u64);
+    let mut at = 0;
+    for (place, comes) in edits.into_iter().rev() {
+        builder.keep((place - at) as u64);
+        at = place;
+        match comes {
+            Some(letter) => builder.insert(Content::Text(SmolStr::new(letter.encode_utf8(&mut [0; 4])))),
+            None => {
+                builder.delete(1);
+                at += 1;
+            }
         }
     }
-    changes.reverse();
-    Some(changes)
+    true
 }
 
-/// How far one gets in `before` by so many edits, of which so many take a letter away, until both are at their ends.
-fn reached(before: &[char], after: &[char]) -> Option<Vec<Vec<usize>>> {
+fn letters(text: &str) -> Vec<char> {
+    text.chars().collect()
+}
+
+/// How far one gets in `before` by so many edits, of which so many take a letter away, until both are at their ends;
+/// nothing where that takes too many.
+fn reached(before: &[char], after: &[char]) -> Vec<Vec<usize>> {
     let mut rows: Vec<Vec<usize>> = Vec::new();
     for edits in 0..=limits::DIFFERENCE {
         let mut row = Vec::with_capacity(edits + 1);
@@ -38,12 +54,12 @@ fn reached(before: &[char], after: &[char]) -> Option<Vec<Vec<usize>>> {
             row.push(at);
             if at >= before.len() && other(at, edits, gone) >= after.len() {
                 rows.push(row);
-                return Some(rows);
+                return rows;
             }
         }
         rows.push(row);
     }
-    None
+    Vec::new()
 }
 
 /// Whether the last edit is best one that takes a letter away, where so many do in all.

@@ -16,7 +16,6 @@
 mod difference;
 mod parts;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::short_text::{SmolStr, SmolStrBuilder};
@@ -319,7 +318,13 @@ impl Splices {
                 let tail = same_end(was.as_bytes(), is.as_bytes());
                 let end = is.ceil_char_boundary(is.len() - tail);
                 let was = &was[..was.len() - (is.len() - end)];
-                return Self::new(between_texts(front.chars().count(), was, &is[..end])).ok();
+                let (offset, is) = (front.chars().count(), &is[..end]);
+                let mut found = Builder::like(None);
+                if difference::build(&mut found, offset, was, is) {
+                    return found.finish().ok();
+                }
+                let insert = Content::Text(is.into());
+                Splice { offset: offset as u64, delete: was.chars().count() as u64, insert }
             }
             // Nothing counts as empty.
             (Some(Value::Text(before)), None | Some(Value::Null)) => {
@@ -443,18 +448,6 @@ fn slice_bytes(bytes: &[u8], from: u64, to: u64) -> Arc<[u8]> {
 /// How many bytes two contents have in common at the front.
 fn same_front(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
-}
-
-/// What makes one text of another, from an offset on.
-fn between_texts(offset: usize, was: &str, is: &str) -> Vec<Splice> {
-    let (was, is): (Vec<char>, Vec<char>) = (was.chars().collect(), is.chars().collect());
-    let changes = difference::changes(&was, &is).unwrap_or_else(|| vec![(0..was.len(), 0..is.len())]);
-    let splice = |(went, came): (Range<usize>, Range<usize>)| Splice {
-        offset: (offset + went.start) as u64,
-        delete: went.len() as u64,
-        insert: Content::Text(is[came].iter().copied().collect()),
-    };
-    changes.into_iter().map(splice).collect()
 }
 
 /// How many bytes they have in common at the end.
