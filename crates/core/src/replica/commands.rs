@@ -24,7 +24,7 @@ pub(super) struct Commands {
     readers: Tables<Vec<EditId>>,
     scanners: Vec<(Collection, EditId)>,
     /// To be run again.
-    due: Numbered<EditId, ()>,
+    pub(super) due: Numbered<EditId, ()>,
     /// Being run.
     running: Option<EditId>,
 }
