@@ -6,6 +6,7 @@ import type { BrowserContext, Page } from "playwright-core";
 import type { Held } from "tapeline";
 import {
   assertRecorded,
+  crash,
   ids,
   insert,
   inserted,
@@ -440,13 +441,6 @@ story("tabs share the room for queries: one waits until another lets go, or is c
   await ready(fourth);
   await browser.close();
 });
-
-async function crash(page: Page): Promise<void> {
-  const gone = new Promise((resolve) => page.once("crash", resolve));
-  const session = await page.context().newCDPSession(page);
-  session.send("Page.crash").catch(() => {});
-  await gone;
-}
 
 story("the leader closes while another tab holds a part: the next leader holds it on", async () => {
   const name = "parts";
