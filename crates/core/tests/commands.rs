@@ -1,8 +1,12 @@
 //! Commands that are refused are run again on what has changed, and not for ever.
 
 mod peers;
+mod support;
+
+use std::collections::VecDeque;
 
 use peers::*;
+use support::for_seeds;
 use tapeline_core::event::{Command, RefusalCode};
 use tapeline_core::frame::ClientFrame;
 use tapeline_core::limits;
@@ -16,14 +20,14 @@ fn next(device: &Device) -> Vec<Op> {
     vec![set("x", "n", device.int("x", "n").unwrap_or_default() + 1)]
 }
 
-fn reads() -> Reads {
-    Reads { objects: vec![key("x")], ..Reads::default() }
+fn reads(id: &str) -> Reads {
+    Reads { objects: vec![key(id)], ..Reads::default() }
 }
 
 fn run_again(device: &mut Device) {
     while let Some(run) = device.replica.poll_run() {
         let ops = next(device);
-        device.replica.ran(run.edit, Ran::Ops(ops, reads()));
+        device.replica.ran(run.edit, Ran::Ops(ops, reads("x")));
     }
     while device.store() {}
 }
@@ -36,7 +40,7 @@ fn a_command_that_comes_too_late_each_time_is_parked_after_so_many_tries() {
     ben.edit(vec![insert("x", &[("n", 0)])]);
     talk(&mut server, &mut [&mut ben, &mut ann]);
     let command = Command { name: CommandName::new("next").unwrap(), args: Value::Null };
-    let commanded = Commanded { command, seed: 7, reads: reads(), serializable: true };
+    let commanded = Commanded { command, seed: 7, reads: reads("x"), serializable: true };
     let ops = next(&ann);
     ann.replica.edit(ann.now, NewEdit { ops, command: Some(commanded), ..NewEdit::default() }).unwrap();
     let mut tries = 0;
@@ -59,4 +63,59 @@ fn a_command_that_comes_too_late_each_time_is_parked_after_so_many_tries() {
     let (_, parked) = ann.replica.parked().next().unwrap();
     assert_eq!((tries, parked.refusal.code), (limits::TRIES + 1, RefusalCode::Stale));
     assert_eq!(ann.replica.outbox().len(), 0);
+}
+
+#[test]
+fn commands_of_several_that_want_the_same_all_come_to_be() {
+    for_seeds(100, |_, random| {
+        let mut server = Server::new();
+        let mut devices = [1, 2, 3].map(Device::new);
+        devices.iter_mut().for_each(Device::connect);
+        devices[0].edit(["x", "y"].map(|id| insert(id, &[("n", 0)])).to_vec());
+        talk(&mut server, &mut devices.iter_mut().collect::<Vec<_>>());
+        let (mut said, mut heard) = ([(); 3].map(|()| VecDeque::new()), [(); 3].map(|()| VecDeque::new()));
+        let mut made = 0;
+        for step in 0..3_000 {
+            let place = random.usize(..3);
+            let device = &mut devices[place];
+            match random.u8(..5) {
+                0 if step < 500 => {
+                    count(device, random.choice(["x", "y"]).unwrap());
+                    made += 1;
+                }
+                0 | 1 => {
+                    count_again(device);
+                    said[place].extend(std::iter::from_fn(|| device.frame()));
+                }
+                2 | 3 => {
+                    let Some(frame) = said[place].pop_front() else { continue };
+                    for (peer, frame) in server.hear(device.peer(), frame) {
+                        heard[peer.session as usize - 1].push_back(frame);
+                    }
+                }
+                _ => heard[place].pop_front().into_iter().for_each(|frame| device.receive(frame)),
+            }
+        }
+        for device in &devices {
+            assert_eq!((device.replica.outbox().len(), device.replica.parked().len()), (0, 0));
+            assert_eq!(["x", "y"].iter().filter_map(|id| device.int(id, "n")).sum::<i64>(), made);
+        }
+    });
+}
+
+/// A command that adds one to what is shown.
+fn count(device: &mut Device, id: &str) {
+    let command = Command { name: CommandName::new("count").unwrap(), args: Value::text(id) };
+    let commanded = Commanded { command, seed: 7, reads: reads(id), serializable: true };
+    let ops = vec![set(id, "n", device.int(id, "n").unwrap() + 1)];
+    device.replica.edit(device.now, NewEdit { ops, command: Some(commanded), ..NewEdit::default() }).unwrap();
+}
+
+fn count_again(device: &mut Device) {
+    while let Some(run) = device.replica.poll_run() {
+        let id = run.command.args.as_text().unwrap();
+        let was = device.replica.get_before(run.edit, &key(id)).unwrap().get("n").unwrap().as_int().unwrap();
+        device.replica.ran(run.edit, Ran::Ops(vec![set(id, "n", was + 1)], reads(id)));
+    }
+    while device.store() {}
 }

@@ -281,3 +281,26 @@ fn the_difference_of_two_texts_makes_one_of_the_other() {
         assert_eq!(difference.apply(Some(&before)), Ok(after));
     });
 }
+
+#[test]
+fn what_several_have_typed_at_several_places_is_found_there() {
+    each_seed(100, |random| {
+        let before: Vec<char> = (0..random.u32(1..600)).filter_map(|letter| char::from_u32(0x4e00 + letter)).collect();
+        let mut after = before.clone();
+        let letters = random.usize(0..20);
+        for _ in 0..letters {
+            match random.usize(..=after.len()) {
+                at if random.bool() || at == after.len() => after.insert(at, '.'),
+                at => drop(after.remove(at)),
+            }
+        }
+        let text = |letters: &[char]| Value::text(letters.iter().collect::<String>());
+        let difference = Splices::between(Some(&text(&before)), Some(&text(&after))).unwrap();
+        assert_eq!(difference.apply(Some(&text(&before))), Ok(text(&after)));
+        let size = |splice: &Splice| match &splice.insert {
+            Content::Text(text) => splice.delete as usize + text.chars().count(),
+            Content::Bytes(_) => panic!("it is text"),
+        };
+        assert!(difference.iter().map(size).sum::<usize>() <= letters);
+    });
+}

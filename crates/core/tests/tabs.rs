@@ -12,12 +12,14 @@ use fastrand::Rng;
 use peers::{Server, inc, insert, key, set, update, upsert};
 use support::for_seeds;
 use tapeline_core::codec::cbor;
+use tapeline_core::event::Command;
 use tapeline_core::mirror::{Commit, Mirror, ViewChange};
-use tapeline_core::name::{Collection, FieldName};
+use tapeline_core::name::{Collection, CommandName, FieldName};
 use tapeline_core::numbers::{Channel, ClientId, EditId, Millis, TabId};
+use tapeline_core::object::Object;
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::query::{Moved, Query};
-use tapeline_core::replica::{Moment, Replica, Restoring, Start, StoreBatch};
+use tapeline_core::replica::{Commanded, Moment, NewEdit, Ran, Reads, Replica, Restoring, Start, StoreBatch};
 use tapeline_core::sequencer::Peer;
 use tapeline_core::splice::Splices;
 use tapeline_core::value::Value;
@@ -336,22 +338,22 @@ fn each_edit_of_each_tab_is_recorded_once_whoever_leads() {
 fn what_tabs_type_in_one_text_stays_in_the_order_of_each() {
     for_seeds(300, |_, random| {
         let mut browser = Browser::new(3);
-        let doc = Op { key: key("doc"), seen: None, action: Action::Insert(text_field("[-]")) };
+        let doc = Op { key: key("doc"), seen: None, action: Action::Insert(text_field("[-+]")) };
         browser.tabs[0].mirror.edit(Millis(1), vec![doc]).unwrap();
         browser.send(0);
         browser.settle();
-        // Each types behind its last letter; the third one does nothing.
-        let mut typists = [('[', '0'..='9'), ('-', 'a'..='j')];
+        // Each types behind its last letter.
+        let mut typists = [('[', '0'..='9'), ('-', 'a'..='j'), ('+', 'A'..='J')];
         while typists.iter().any(|(_, letters)| !letters.is_empty()) {
-            match random.u8(..10) {
-                place @ (0 | 1) => {
+            match random.u8(..11) {
+                place @ 0..3 => {
                     let (last, letters) = &mut typists[usize::from(place)];
                     if let Some(letter) = letters.next() {
                         browser.type_letter(place.into(), *last, letter);
                         *last = letter;
                     }
                 }
-                2..5 => browser.hear_tab(),
+                3..5 => browser.hear_tab(),
                 5 => browser.tell(),
                 6 => browser.talk(random.usize(1..4)),
                 7 if random.u8(..8) == 0 => browser.change_leader(random.bool()),
@@ -361,8 +363,32 @@ fn what_tabs_type_in_one_text_stays_in_the_order_of_each() {
             }
         }
         browser.settle();
-        (0..3).for_each(|tab| assert_eq!(browser.text(tab), "[0123456789-abcdefghij]"));
+        (0..3).for_each(|tab| assert_eq!(browser.text(tab), "[0123456789-abcdefghij+ABCDEFGHIJ]"));
     });
+}
+
+#[test]
+fn a_command_of_a_tab_that_has_not_seen_what_another_did_is_run_again() {
+    let mut leader = restored(&[]);
+    leader.edit(Millis(1), vec![insert("seats", &[("taken", 0)])]).unwrap();
+    let view = leader.whole_view();
+    let reads = || Reads { objects: vec![key("seats")], ..Reads::default() };
+    let taken = |object: &Object| object.get("taken").and_then(Value::as_int).unwrap();
+    // Neither tab has heard of the other.
+    for number in [1, 2] {
+        let mut tab = Mirror::new(TabId(number));
+        view.iter().cloned().for_each(|page| tab.hear(page));
+        let command = Command { name: CommandName::new("take").unwrap(), args: Value::Null };
+        let commanded = Commanded { command, seed: 7, reads: reads(), serializable: true };
+        let ops = vec![set("seats", "taken", taken(tab.get(&key("seats")).unwrap()) + 1)];
+        tab.edit(Millis(1), NewEdit { ops, command: Some(commanded), ..NewEdit::default() }).unwrap();
+        leader.take(TabId(number), tab.poll_commit().unwrap().clone());
+    }
+    while let Some(run) = leader.poll_run() {
+        let ops = vec![set("seats", "taken", taken(&leader.get_before(run.edit, &key("seats")).unwrap()) + 1)];
+        leader.ran(run.edit, Ran::Ops(ops, reads()));
+    }
+    assert_eq!(taken(leader.get(&key("seats")).unwrap()), 2);
 }
 
 fn text_field(text: &str) -> FieldMap<Value> {

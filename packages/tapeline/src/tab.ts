@@ -15,7 +15,7 @@ import { CLOSING, LEADER_SILENCE } from "./limits.js";
 import type { Connection } from "./status.js";
 import { NewerStore, NoStorage, type Store } from "./store/store.js";
 import { TabStream } from "./tab-stream.js";
-import { Election } from "./tabs/election.js";
+import { Lock } from "./tabs/lock.js";
 import type { FromLeader, Message, ToLeader } from "./tabs/messages.js";
 import { isVisible, listenToPage } from "./tabs/page.js";
 import { VERSION } from "./versions.js";
@@ -45,7 +45,12 @@ export class Tab {
   #leader: Leader | undefined;
   #store: Store | undefined;
   #channel: BroadcastChannel | undefined;
-  #election: Election | undefined;
+  /** Whoever has it leads. */
+  #lead: Lock | undefined;
+  /** This tab's own: it has it for as long as others can speak to it. */
+  #life: Lock | undefined;
+  /** Those of the tabs that are led. */
+  readonly #followers = new Map<string, Lock>();
   /** The newest term that was heard of. */
   #term = 0;
   /** The term of the leader that is followed; 0: none is known. */
@@ -64,7 +69,7 @@ export class Tab {
 
   constructor(readonly options: TabOptions) {
     const { shared } = options.platform;
-    if (shared === undefined) this.alone = this.#lead();
+    if (shared === undefined) this.alone = this.#takeLead();
     else this.#meetOthers(shared);
   }
 
@@ -141,7 +146,6 @@ export class Tab {
   async #end(): Promise<void> {
     this.#flush();
     await this.#untilStored();
-    this.#ask({ kind: "leave", tab: this.name });
     this.#closed = true;
     clearInterval(this.#patience);
     this.#stopListening?.();
@@ -149,8 +153,8 @@ export class Tab {
     this.#setConnection({ state: "closed" });
     for (const stream of this.streams.values()) stream.close(closedError());
     await over;
-    this.#election?.resign();
-    this.#channel?.close();
+    this.#lead?.release();
+    this.#depart();
   }
 
   async #untilStored(): Promise<void> {
@@ -231,20 +235,23 @@ export class Tab {
   // Who leads.
 
   #meetOthers(shared: string): void {
-    this.#openChannel(shared);
-    this.#election = new Election(shared, { elected: () => void this.#lead(), deposed: () => this.#deposed() });
+    this.#lead = new Lock(
+      shared,
+      () => void this.#takeLead(),
+      () => this.#deposed(),
+    );
+    this.#life = new Lock(lifeOf(shared, this.name), () => this.#arrive(shared));
     this.#stopListening = listenToPage({
       nudge: () => this.#leader?.nudge(),
       hidden: () => this.#leader?.flush(),
       pause: () => this.#pause(),
-      resume: () => this.#resume(),
+      resume: () => this.#closed || this.#life?.wait(),
     });
-    this.#heardAt = this.#lookedAt = performance.now();
     this.#patience = setInterval(() => this.#doubt(), LEADER_SILENCE / 5);
-    this.#election.stand();
+    this.#life.wait();
   }
 
-  async #lead(): Promise<void> {
+  async #takeLead(): Promise<void> {
     const turn = ++this.#turns;
     const opened = await this.#openStore();
     if (turn !== this.#turns || this.#closed || !opened) return void opened?.store?.close();
@@ -258,6 +265,7 @@ export class Tab {
         mirrorOf: (stream) => this.streams.get(stream)?.mirror,
         say: (said) => this.#say(said),
         hear: (said) => this.#hear(said),
+        joined: (tab) => this.#watchOver(tab),
         superseded: () => this.#deposed(),
         failed: (error) => this.#failed(error),
       },
@@ -317,6 +325,8 @@ export class Tab {
     this.#turns++;
     this.#leader = undefined;
     this.#store = undefined;
+    for (const follower of this.#followers.values()) follower.release();
+    this.#followers.clear();
     if (flush) leader?.flush();
     leader?.close();
     for (const stream of this.streams.values()) stream.statusChanged();
@@ -327,7 +337,7 @@ export class Tab {
   /** Another tab has the lead: this one waits for it again. */
   #deposed(): void {
     void this.#stepDown(false);
-    this.#election?.resign();
+    this.#lead?.release();
     this.#comeBack();
   }
 
@@ -336,13 +346,13 @@ export class Tab {
     this.#following = 0;
     this.#heardAt = this.#lookedAt = performance.now();
     this.#joinAll();
-    this.#election?.stand();
+    this.#lead?.wait();
   }
 
   #failed(error: unknown): void {
     const why = wordsOf(error);
     void this.#stepDown(false);
-    this.#election?.resign();
+    this.#lead?.release();
     clearInterval(this.#patience);
     this.#setConnection({ state: "closed", why });
   }
@@ -357,7 +367,7 @@ export class Tab {
     if (this.#outdated) return;
     this.#outdated = true;
     void this.#stepDown(true);
-    this.#election?.resign();
+    this.#lead?.release();
     clearInterval(this.#patience);
     this.#setConnection({ state: "outdated", why: OUTDATED });
   }
@@ -368,36 +378,54 @@ export class Tab {
     // Where this tab itself did not run, it could hear nobody.
     const slept = now - this.#lookedAt > LEADER_SILENCE / 2;
     this.#lookedAt = now;
-    if (slept || this.#leader || this.#election?.won || !isVisible()) this.#heardAt = now;
+    if (slept || this.#leader || this.#lead?.isHeld || !isVisible()) this.#heardAt = now;
     const silence = now - this.#heardAt;
     if (silence > LEADER_SILENCE) {
       this.#heardAt = now;
-      this.#election?.steal();
+      this.#lead?.steal();
     } else if (silence > LEADER_SILENCE / 2) this.#ask({ kind: "beat" });
   }
 
-  #openChannel(shared: string): void {
+  /** Others hear of this tab from now on, and can tell whether it is still there. */
+  #arrive(shared: string): void {
+    if (this.#closed) return;
     this.#channel = new BroadcastChannel(shared);
     this.#channel.onmessage = ({ data }) => this.#heard(data as Message);
+    this.#comeBack();
+  }
+
+  /** A page to which something is said, or that has a lock, is not kept in the browser's history. */
+  #depart(): void {
+    this.#channel?.close();
+    this.#channel = undefined;
+    this.#life?.release();
   }
 
   #pause(): void {
     this.#flush();
-    // It may never come back; where it does, it joins again.
-    this.#ask({ kind: "leave", tab: this.name });
     void this.#stepDown(true);
-    this.#election?.resign();
-    // A page to which something is said is not kept in the browser's history.
-    this.#channel?.close();
-    this.#channel = undefined;
+    this.#lead?.release();
+    // It may never come back; where it does, it joins again.
+    this.#depart();
   }
 
-  #resume(): void {
+  /** A tab that is led gives its lock back when it is gone, however that came about. */
+  #watchOver(tab: string): void {
     const { shared } = this.options.platform;
-    if (this.#closed || this.#channel || shared === undefined) return;
-    this.#openChannel(shared);
-    this.#comeBack();
+    if (shared === undefined || this.#followers.has(tab)) return;
+    const gone = () => {
+      follower.release();
+      this.#followers.delete(tab);
+      this.#leader?.leave(tab);
+    };
+    const follower = new Lock(lifeOf(shared, tab), gone);
+    this.#followers.set(tab, follower);
+    follower.wait();
   }
+}
+
+function lifeOf(shared: string, tab: string): string {
+  return `${shared} ${tab}`;
 }
 
 function closedError(): TapelineError {

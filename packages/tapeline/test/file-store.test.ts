@@ -54,6 +54,20 @@ test("records come back in the order they were written, all their parts", async 
   assert.deepEqual(await read(where, "another"), []);
 });
 
+test("how much was written since all of it was is known when it is opened again", async () => {
+  const where = await directory();
+  await write(where, record("1"), record("2"), { ...record("3 4"), whole: true });
+  const since: number[] = [];
+  for (const more of ["5", "6"]) {
+    const store = await FileStore.open(where);
+    since.push(await store.load("a/b", () => {}));
+    await store.write("a/b", record(more));
+    await store.close();
+  }
+  assert.equal(since[0], 0);
+  assert.ok(since[1]! > 0);
+});
+
 test("who closes while a stream is read waits for that: whoever has the directory next has it alone", async () => {
   const where = await directory();
   for (const stream of ["new", "there"]) {

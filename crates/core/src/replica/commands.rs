@@ -13,7 +13,7 @@ use super::{Notice, Replica};
 use crate::event::{Command, Refusal, RefusalCode};
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbered::Numbered;
-use crate::numbers::{EditId, Millis, Seq};
+use crate::numbers::{EditId, Millis};
 use crate::object::{Entry, Object, Write};
 use crate::op::Op;
 use crate::tables::Tables;
@@ -24,7 +24,7 @@ pub(super) struct Commands {
     readers: Tables<Vec<EditId>>,
     scanners: Vec<(Collection, EditId)>,
     /// To be run again.
-    due: Numbered<EditId, ()>,
+    pub(super) due: Numbered<EditId, ()>,
     /// Being run.
     running: Option<EditId>,
 }
@@ -289,10 +289,12 @@ impl Replica {
         }
     }
 
-    /// Where the events of a pending edit that is refused stand.
-    pub(super) fn refused_at(&self, edit: EditId, n: crate::numbers::EventNumber, head: Seq) -> super::outbox::Again {
+    /// When an edit that is refused can be made again: once all that is on its way is decided. What of that is refused as
+    /// well would be held against it, too. It counts as a try where something was said against the edit itself.
+    pub(super) fn refused_at(&self, edit: EditId, refusal: &Refusal) -> super::outbox::Again {
         let tries = self.outbox.pending.get(edit).and_then(|pending| pending.again).map_or(0, |again| again.tries);
-        super::outbox::Again { settled: n, head, tries: tries + 1 }
+        let tries = tries + u32::from(refusal.about.is_some());
+        super::outbox::Again { settled: self.outbox.last_sealed(), head: refusal.head, tries }
     }
 }
 

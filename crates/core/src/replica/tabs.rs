@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use super::Replica;
+use super::edit::Reads;
 use crate::limits;
 use crate::mirror::{Commit, Heard, Mirror, Page, Pages, ViewChange, typed};
 use crate::name::Key;
-use crate::numbers::{EditId, TabId};
+use crate::numbers::{EditId, Seq, TabId};
 use crate::object::{Entry, Object, Write};
 
 /// The tabs whose edits were taken, the latest at the end.
@@ -99,10 +100,20 @@ impl Replica {
         if body.ops.is_empty() {
             return;
         }
+        // A command that has missed something is run again here.
+        if command.as_ref().is_some_and(|commanded| self.may_have_missed(body.base, &commanded.reads)) {
+            self.commands.due.insert(edit, ());
+        }
         let keys: Vec<Key> = body.ops.iter().map(|op| op.key.clone()).collect();
         let shown = keys.iter().map(|key| (key.clone(), None)).collect();
         self.add(edit, body, command, shown);
         self.reapply(keys);
+    }
+
+    /// Whether a tab that has played so much may not have seen what it read as it is shown here: another tab may have edited it.
+    fn may_have_missed(&self, base: Seq, reads: &Reads) -> bool {
+        let is_edited = |key: &Key| !self.view.ops(key).is_empty();
+        base < self.history.played || !reads.collections.is_empty() || reads.objects.iter().any(is_edited)
     }
 
     /// What changed since this was last asked, for mirrors that have begun; `None` where nothing did.

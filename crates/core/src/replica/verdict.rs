@@ -31,7 +31,7 @@ impl Replica {
     pub(super) fn refused(&mut self, n: EventNumber, refusal: Refusal) {
         let Some(edit) = self.outbox.decide(n) else { return };
         self.storing.meta();
-        let again = self.refused_at(edit, n, refusal.head);
+        let again = self.refused_at(edit, &refusal);
         if !self.make_again(edit, again, refusal.code) {
             self.park(edit, refusal);
         }

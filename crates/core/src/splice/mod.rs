@@ -13,6 +13,7 @@
 //! the same: so a deletion before an insertion stays apart from it (`[2, 3, ""], [5, 0, "x"]`), where an insertion
 //! before a deletion is one splice (`[2, 3, "x"]`); and where two ops become one it matters whether they are recorded.
 
+mod difference;
 mod parts;
 
 use std::sync::Arc;
@@ -296,8 +297,9 @@ impl Splices {
         Self::new(inverse)
     }
 
-    /// The one splice that makes one content of another: what is between their common beginning and their common end.
-    /// `None` where one is no text or bytes, or they are not alike.
+    /// What makes one content of another: of a text, what has changed at each place where that is little; otherwise all
+    /// that is between their common beginning and their common end. `None` where one is no text or bytes, or they are
+    /// not alike.
     pub fn between(before: Option<&Value>, after: Option<&Value>) -> Option<Self> {
         let splice = match (before, after) {
             (Some(Value::Bytes(_)), Some(Value::Bytes(after)))
@@ -316,8 +318,13 @@ impl Splices {
                 let tail = same_end(was.as_bytes(), is.as_bytes());
                 let end = is.ceil_char_boundary(is.len() - tail);
                 let was = &was[..was.len() - (is.len() - end)];
-                let insert = Content::Text(is[..end].into());
-                Splice { offset: front.chars().count() as u64, delete: was.chars().count() as u64, insert }
+                let (offset, is) = (front.chars().count(), &is[..end]);
+                let mut found = Builder::like(None);
+                if difference::build(&mut found, offset, was, is) {
+                    return found.finish().ok();
+                }
+                let insert = Content::Text(is.into());
+                Splice { offset: offset as u64, delete: was.chars().count() as u64, insert }
             }
             // Nothing counts as empty.
             (Some(Value::Text(before)), None | Some(Value::Null)) => {

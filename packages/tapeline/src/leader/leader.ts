@@ -29,6 +29,8 @@ export interface Home {
   say(message: FromLeader): void;
   /** The same that others are told, for the tab itself; its mirror has heard of changes already. */
   hear(message: FromLeader): void;
+  /** A tab wants to hear of a stream: `leave` is to be called once it is gone. */
+  joined(tab: string): void;
   /** Another leader has the store now. */
   superseded(): void;
   /** What is on the device cannot be read. */
@@ -142,13 +144,16 @@ export class Leader {
         return this.setOffline(message.offline);
       case "presence":
         return this.present(message.stream, message.tab, message.state);
-      case "leave":
-        for (const tape of this.#tapes.values()) {
-          tape.others.delete(message.tab);
-          tape.held.leave(message.tab);
-          if (tape.present.delete(message.tab)) this.present(tape.name, message.tab, GONE);
-          else this.#settle(tape);
-        }
+    }
+  }
+
+  /** Another tab is gone. */
+  leave(tab: string): void {
+    for (const tape of this.#tapes.values()) {
+      tape.others.delete(tab);
+      tape.held.leave(tab);
+      if (tape.present.delete(tab)) this.present(tape.name, tab, GONE);
+      else this.#settle(tape);
     }
   }
 
@@ -212,6 +217,7 @@ export class Leader {
 
   #join(tab: string, tape: Tape): void {
     this.#tellConnection();
+    this.#home.joined(tab);
     tape.others.add(tab);
     if (tape.loaded) this.#show(tab, tape);
   }

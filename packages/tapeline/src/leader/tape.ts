@@ -55,7 +55,7 @@ export class Tape {
    */
   async load(some: () => void, checks: Checks | undefined): Promise<boolean> {
     let first = true;
-    await this.#store?.load(this.name, (parts) => {
+    const since = await this.#store?.load(this.name, (parts) => {
       if (this.#freed) return;
       for (const part of parts) {
         this.#bytesOfWhole += part.length;
@@ -65,6 +65,8 @@ export class Tape {
       first = false;
     });
     if (this.#freed) return false;
+    this.#bytesSince = since ?? 0;
+    this.#bytesOfWhole -= this.#bytesSince;
     this.replica.restored(checks);
     this.replica.hold(this.part);
     this.held.begin(this.replica);

@@ -48,7 +48,7 @@ export class FileStore implements Store {
     return new FileStore(path);
   }
 
-  load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
+  load(stream: string, page: (parts: Uint8Array[]) => void): Promise<number> {
     return this.#inTurn(stream, () => this.#loadNow(stream, page));
   }
 
@@ -66,26 +66,30 @@ export class FileStore implements Store {
     taken.delete(this.#directory);
   }
 
-  #inTurn(stream: string, run: () => Promise<void>): Promise<void> {
+  #inTurn<T>(stream: string, run: () => Promise<T>): Promise<T> {
     const turn = (this.#turns.get(stream) ?? Promise.resolve()).then(run);
     this.#turns.set(
       stream,
-      turn.catch(() => {}),
+      turn.then(
+        () => {},
+        () => {},
+      ),
     );
     return turn;
   }
 
-  async #loadNow(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
+  async #loadNow(stream: string, page: (parts: Uint8Array[]) => void): Promise<number> {
     const path = this.#path(stream);
     const bytes = await readFile(path).catch((error) => {
       if (error.code === "ENOENT") return undefined;
       throw error;
     });
-    const end = bytes && bytes.length >= HEADER ? read(bytes, path, page) : 0;
+    const { end, whole } = bytes && bytes.length >= HEADER ? read(bytes, path, page) : { end: 0, whole: 0 };
     const file = await open(path, end ? "r+" : "w+");
     if (end) await file.truncate(end);
     else await writeAll(file, header(), 0);
     this.#tapes.set(stream, { file, end: end || HEADER });
+    return end - whole;
   }
 
   async #writeNow(stream: string, record: StoreRecord): Promise<void> {
@@ -164,11 +168,12 @@ function uint32(number: number): Buffer {
   return bytes;
 }
 
-/** Reads all whole records. Answers where they end. */
-function read(bytes: Buffer, path: string, page: (parts: Uint8Array[]) => void): number {
+/** Reads all records. Answers where they end, and where the first one does, which is whole. */
+function read(bytes: Buffer, path: string, page: (parts: Uint8Array[]) => void): { end: number; whole: number } {
   if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw damaged(path, "it is not a tape");
   if (bytes[MAGIC.length]! > VERSION) throw new NewerStore(`${path} is of a newer version of this program`);
   let at = HEADER;
+  let whole = 0;
   while (at + 8 <= bytes.length) {
     const content = bytes.subarray(at + 8, at + 8 + bytes.readUInt32LE(at));
     const end = at + 8 + bytes.readUInt32LE(at);
@@ -179,8 +184,9 @@ function read(bytes: Buffer, path: string, page: (parts: Uint8Array[]) => void):
     }
     page(partsOf(content));
     at = end;
+    whole ||= end;
   }
-  return at;
+  return { end: at, whole: whole || at };
 }
 
 function partsOf(content: Buffer): Uint8Array[] {

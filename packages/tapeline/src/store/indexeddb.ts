@@ -2,7 +2,7 @@
  * The device in a browser: an append log of records in IndexedDB, a handful of entries however many objects there are.
  *
  * ```text
- * records  [stream, number] -> one part of a record
+ * records  [stream, number] -> one part of a record; numbers of those written since a whole one are past SINCE
  * leaders  epoch -> 1           one for each term; the leader of the newest may write
  * ```
  *
@@ -18,11 +18,12 @@ import { NewerStore, NoStorage, type Store, type StoreRecord, Superseded } from 
 
 const RECORDS = "records";
 const LEADERS = "leaders";
+const SINCE = 2 ** 32;
 /** So many later terms a leader that does not know that its time is over may sleep through, and still be kept out. */
 const FENCED = 1_000;
 
 export class IndexedDbStore implements Store {
-  /** The number of the last part of each stream. */
+  /** The number of the last part of each stream, or `SINCE`. */
   readonly #last = new Map<string, number>();
 
   readonly #database: IDBDatabase;
@@ -51,7 +52,8 @@ export class IndexedDbStore implements Store {
     return new IndexedDbStore(database, await claim(database));
   }
 
-  async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void> {
+  async load(stream: string, page: (parts: Uint8Array[]) => void): Promise<number> {
+    let since = 0;
     // Little at first, so that something of a large list shows early.
     let most = 1;
     let read = await this.#read(stream, 0, most);
@@ -60,17 +62,23 @@ export class IndexedDbStore implements Store {
       // The device reads on while these are taken in.
       const next = this.#read(stream, read.last, most);
       page(read.parts);
+      since += read.since;
       read = await next;
     }
-    this.#last.set(stream, read.last);
+    this.#last.set(stream, Math.max(read.last, SINCE));
+    return since;
   }
 
-  /** Reads the next parts, and the number of the last one that was read by then. */
-  async #read(stream: string, after: number, most: number): Promise<{ parts: Uint8Array[]; last: number }> {
+  /** Reads the next parts, the number of the last one that was read by then, and the bytes of those past `SINCE`. */
+  async #read(stream: string, after: number, most: number) {
     const records = this.#database.transaction(RECORDS).objectStore(RECORDS);
     const range = IDBKeyRange.bound([stream, after], [stream, Number.MAX_SAFE_INTEGER], true);
-    const [keys, parts] = await Promise.all([done(records.getAllKeys(range, most)), done(records.getAll(range, most))]);
-    return { parts, last: (keys.at(-1) as [string, number] | undefined)?.[1] ?? after };
+    const [keys, parts] = (await Promise.all([
+      done(records.getAllKeys(range, most)),
+      done(records.getAll(range, most)),
+    ])) as [[string, number][], Uint8Array[]];
+    const since = parts.reduce((sum, part, at) => sum + (keys[at]![1] > SINCE ? part.length : 0), 0);
+    return { parts, last: keys.at(-1)?.[1] ?? after, since };
   }
 
   async write(stream: string, record: StoreRecord): Promise<void> {
@@ -82,9 +90,11 @@ export class IndexedDbStore implements Store {
       leaders.delete(this.#epoch + 1);
       const records = transaction.objectStore(RECORDS);
       if (record.whole) records.delete(IDBKeyRange.bound([stream, 0], [stream, Number.MAX_SAFE_INTEGER]));
-      let number = this.#last.get(stream) ?? 0;
+      const last = this.#last.get(stream) ?? SINCE;
+      let number = record.whole ? 0 : last;
       for (const part of record.parts) records.put(part, [stream, ++number]);
-      this.#last.set(stream, number);
+      // Where this fails, what is there stays, and is not to be written over.
+      this.#last.set(stream, Math.max(last, number));
       transaction.commit();
       await finished(transaction);
     } catch (error) {

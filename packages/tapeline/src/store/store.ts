@@ -11,8 +11,11 @@ export interface StoreRecord {
 }
 
 export interface Store {
-  /** Reads the parts of all records of a stream in order, some at a time. */
-  load(stream: string, page: (parts: Uint8Array[]) => void): Promise<void>;
+  /**
+   * Reads the parts of all records of a stream in order, some at a time. Answers how many bytes were written since one that
+   * was whole.
+   */
+  load(stream: string, page: (parts: Uint8Array[]) => void): Promise<number>;
   /** Writes a record. Records of one stream are written in the order they were given. */
   write(stream: string, record: StoreRecord): Promise<void>;
   /** Lets go of the device, once what was given is written. */

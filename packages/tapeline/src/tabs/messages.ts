@@ -24,8 +24,7 @@ export type ToLeader =
   /** What a tab says of itself, encoded; null: it goes. It wants to hear of others from now on. */
   | { kind: "presence"; tab: string; stream: string; state: Uint8Array }
   /** Are you there? */
-  | { kind: "beat" }
-  | { kind: "leave"; tab: string };
+  | { kind: "beat" };
 
 /** How a stream stands, where that has changed. */
 export interface Standing {

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
+import type { Page } from "playwright-core";
 import { assertRecorded, ids, insert, Lab, openIn, shows, stored, story, synced } from "../support/browser.js";
 import { Line } from "../support/proxy.js";
 
@@ -102,7 +103,31 @@ story("a large list is there again after a reload without a network, and was wri
   await openIn(page, { name, server: "ws://127.0.0.1:9" });
   await shows(page, 20_000);
   assert.equal(await page.evaluate(() => tasks.count({ by: "round 39" })), 500);
-  const { records, bytes } = await page.evaluate(async (name) => {
+  const { records, bytes } = await onDevice(page, name);
+  console.log(`20,000 objects on the device: ${records} records, ${(bytes / 1e6).toFixed(1)} MB`);
+  assert.ok(records < 500, `${records} records`);
+  await browser.close();
+});
+
+story("what many short visits leave on the device does not pile up", async () => {
+  const name = "visits";
+  const browser = await lab.newBrowser();
+  const page = await lab.visit(browser);
+  for (let visit = 0; visit < 40; visit++) {
+    await openIn(page, { name, server: "ws://127.0.0.1:9" });
+    await page.evaluate((visit) => {
+      tasks.upsert("note", { title: String(visit % 10).repeat(16_000) });
+      return db.close();
+    }, visit);
+  }
+  const { bytes } = await onDevice(page, name);
+  assert.ok(bytes < 400_000, `${bytes} bytes`);
+  await browser.close();
+});
+
+/** What an app has on the device. */
+function onDevice(page: Page, name: string): Promise<{ records: number; bytes: number }> {
+  return page.evaluate(async (name) => {
     const opening = indexedDB.open(`tapeline:${name}:`);
     await until(() => opening.readyState === "done");
     const all = opening.result.transaction("records").objectStore("records").getAll();
@@ -110,7 +135,4 @@ story("a large list is there again after a reload without a network, and was wri
     const sizes = (all.result as Uint8Array[]).map((part) => part.length);
     return { records: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
   }, name);
-  console.log(`20,000 objects on the device: ${records} records, ${(bytes / 1e6).toFixed(1)} MB`);
-  assert.ok(records < 500, `${records} records`);
-  await browser.close();
-});
+}

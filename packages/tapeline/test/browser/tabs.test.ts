@@ -6,6 +6,7 @@ import type { BrowserContext, Page } from "playwright-core";
 import type { Held } from "tapeline";
 import {
   assertRecorded,
+  crash,
   ids,
   insert,
   inserted,
@@ -364,7 +365,7 @@ story("who is present is one peer a tab, whoever leads", async () => {
   await Promise.all([browser.close(), elsewhere.close()]);
 });
 
-story("a tab that is closed is present no more, and holds nothing, though the leader stays", async () => {
+story("a tab that is gone is present no more, and holds nothing, though the leader stays", async () => {
   const name = "follower-gone";
   const writer = await lab.open(await lab.newBrowser(), { name });
   await insert(writer, 0, 9, "w");
@@ -387,13 +388,15 @@ story("a tab that is closed is present no more, and holds nothing, though the le
   };
   const leader = await open("w00001");
   await leaderOf(leader);
-  const follower = await open("w00002");
-  await leader.evaluate(() => until(() => tasks.count() === 2));
   await writer.evaluate(() => list.presence.watch(() => {}));
-  await writer.evaluate(() => until(() => list.presence.peers().size === 2));
-  await follower.close();
-  await leader.evaluate(() => until(() => tasks.count() === 1));
-  await writer.evaluate(() => until(() => [...list.presence.peers().values()].join() === "w00001"));
+  for (const go of [(page: Page) => page.close(), (page: Page) => crash(page)]) {
+    const follower = await open("w00002");
+    await leader.evaluate(() => until(() => tasks.count() === 2));
+    await writer.evaluate(() => until(() => list.presence.peers().size === 2));
+    await go(follower);
+    await leader.evaluate(() => until(() => tasks.count() === 1));
+    await writer.evaluate(() => until(() => [...list.presence.peers().values()].join() === "w00001"));
+  }
   assert.equal(await leads(leader), true);
   await browser.close();
 });
@@ -438,13 +441,6 @@ story("tabs share the room for queries: one waits until another lets go, or is c
   await ready(fourth);
   await browser.close();
 });
-
-async function crash(page: Page): Promise<void> {
-  const gone = new Promise((resolve) => page.once("crash", resolve));
-  const session = await page.context().newCDPSession(page);
-  session.send("Page.crash").catch(() => {});
-  await gone;
-}
 
 story("the leader closes while another tab holds a part: the next leader holds it on", async () => {
   const name = "parts";

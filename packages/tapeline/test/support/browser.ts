@@ -120,6 +120,14 @@ export async function openIn(page: Tab, { name, server, storage }: OpenOptions):
   }, options);
 }
 
+/** Ends a page as a browser does that has no memory left. */
+export async function crash(page: Page): Promise<void> {
+  const gone = new Promise((resolve) => page.once("crash", resolve));
+  const session = await page.context().newCDPSession(page);
+  session.send("Page.crash").catch(() => {});
+  await gone;
+}
+
 /** Makes tasks in a page, in one go: titles from one number to another. */
 export function insert(page: Tab, from: number, to: number, by = ""): Promise<void> {
   return page.evaluate(

@@ -1,49 +1,45 @@
 /**
- * Who leads: the tab that holds a Web Lock. The others wait for it, so that the next one leads as soon as it is free,
- * whether it was given back or its tab is gone.
+ * A Web Lock, of which one tab has each at a time. Others that wait have it as soon as it is free, whether it was given
+ * back or its tab is gone.
  */
 
-export interface ElectionEvents {
-  /** This tab leads from now on. */
-  elected(): void;
-  /** Another tab took the lead away: this one must not touch the store any more. */
-  deposed(): void;
-}
-
-export class Election {
-  /** Gives the lead back, where this tab has it. */
+export class Lock {
+  /** Gives it back, where this tab has it. */
   #giveBack: (() => void) | undefined;
   #waiting: AbortController | undefined;
 
   readonly #name: string;
-  readonly #events: ElectionEvents;
+  readonly #got: () => void;
+  readonly #lost: () => void;
 
-  constructor(name: string, events: ElectionEvents) {
+  /** `got`: this tab has it from now on. `lost`: another tab took it away. */
+  constructor(name: string, got: () => void, lost = () => {}) {
     this.#name = name;
-    this.#events = events;
+    this.#got = got;
+    this.#lost = lost;
   }
 
-  /** Whether this tab has the lead. */
-  get won(): boolean {
+  /** Whether this tab has it. */
+  get isHeld(): boolean {
     return this.#giveBack !== undefined;
   }
 
-  /** Waits for the lead. */
-  stand(): void {
-    if (this.#waiting || this.won) return;
+  /** Waits for it. */
+  wait(): void {
+    if (this.#waiting || this.isHeld) return;
     this.#waiting = new AbortController();
     void this.#request({ signal: this.#waiting.signal });
   }
 
-  /** Takes the lead from a tab that does not answer. */
+  /** Takes it from a tab that does not answer. */
   steal(): void {
     this.#waiting?.abort();
     this.#waiting = undefined;
     void this.#request({ steal: true });
   }
 
-  /** Gives the lead back, or no longer waits for it. */
-  resign(): void {
+  /** Gives it back, or no longer waits for it. */
+  release(): void {
     this.#waiting?.abort();
     this.#waiting = undefined;
     this.#giveBack?.();
@@ -61,13 +57,13 @@ export class Election {
           mine = giveBack;
         });
         this.#giveBack = mine;
-        this.#events.elected();
+        this.#got();
         return held;
       });
     } catch {
       if (!mine || this.#giveBack !== mine) return;
       this.#giveBack = undefined;
-      this.#events.deposed();
+      this.#lost();
     }
   }
 }
