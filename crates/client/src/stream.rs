@@ -116,7 +116,7 @@ impl Stream {
     /// As [`edit`](Self::edit).
     pub fn edit_unless_changed(&self, ops: Vec<Op>, unchanged: Vec<Read>) -> Result<Receipt, EditError> {
         self.shared.check_open()?;
-        let receipt = self.cell.edit(NewEdit { ops, unchanged, command: None })?;
+        let receipt = self.cell.edit(NewEdit { ops, unchanged, ..NewEdit::default() })?;
         self.shared.attend(&self.cell);
         Ok(receipt)
     }
@@ -129,7 +129,7 @@ impl Stream {
     /// As [`edit`](Self::edit).
     pub fn draft(&self, ops: Vec<Op>) -> Result<Receipt, EditError> {
         self.shared.check_open()?;
-        let receipt = self.cell.draft(ops)?;
+        let receipt = self.cell.edit(NewEdit::draft(ops))?;
         self.shared.attend(&self.cell);
         Ok(receipt)
     }

@@ -17,7 +17,7 @@ use tapeline_core::name::{Collection, FieldName};
 use tapeline_core::numbers::{Channel, ClientId, EditId, Millis, TabId};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::query::{Moved, Query};
-use tapeline_core::replica::{Moment, Replica, Restoring, Start, StoreBatch};
+use tapeline_core::replica::{Moment, NewEdit, Replica, Restoring, Start, StoreBatch};
 use tapeline_core::sequencer::Peer;
 use tapeline_core::splice::Splices;
 use tapeline_core::value::Value;
@@ -362,6 +362,47 @@ fn what_tabs_type_in_one_text_stays_in_the_order_of_each() {
         }
         browser.settle();
         (0..3).for_each(|tab| assert_eq!(browser.text(tab), "[0123456789-abcdefghij]"));
+    });
+}
+
+#[test]
+fn what_tabs_publish_at_once_is_published_once() {
+    for_seeds(300, |_, random| {
+        let mut browser = Browser::new(3);
+        browser.settle();
+        browser.tabs[0].mirror.edit(Millis(1), NewEdit::draft(vec![insert("draft", &[("by", 1)])])).unwrap();
+        browser.send(0);
+        browser.settle();
+        let mut publishing: Vec<usize> = (0..3).collect();
+        random.shuffle(&mut publishing);
+        while !publishing.is_empty() {
+            match random.u8(..8) {
+                0 | 1 => {
+                    let tab = publishing.pop().unwrap();
+                    let is_draft = browser.tabs[tab].mirror.get(&key("draft")).unwrap().is_draft();
+                    let published = browser.tabs[tab].mirror.publish(Millis(1), &key("draft"));
+                    assert_eq!(published.is_ok(), is_draft);
+                    assert!(!browser.tabs[tab].mirror.get(&key("draft")).unwrap().is_draft());
+                    browser.send(tab);
+                }
+                2 => {
+                    let tab = random.usize(..3);
+                    browser.tabs[tab].mirror.edit(Millis(1), vec![inc("draft", "count", 1)]).unwrap();
+                    browser.send(tab);
+                }
+                3 => browser.hear_tab(),
+                4 => browser.tell(),
+                5 => browser.talk(random.usize(1..4)),
+                6 if random.u8(..8) == 0 => browser.change_leader(random.bool()),
+                6 => browser.store(random.bool()),
+                _ => browser.hear_leader(random.usize(..3)),
+            }
+        }
+        browser.settle();
+        let edits: u64 = browser.tabs.iter().map(|tab| tab.mirror.last_edit().0).sum();
+        let inserts = browser.server.log.encoded().map(|event| cbor::decode_recorded(event).unwrap());
+        let inserts = inserts.flat_map(|event| event.body.ops).filter(|op| matches!(op.action, Action::Insert(_)));
+        assert_eq!((inserts.count(), browser.leader.parked().len()), (1, 0), "of {edits} edits");
     });
 }
 

@@ -115,7 +115,7 @@ pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, objects: u64) -
         ops.push(op);
     }
     ops.push(mark(marker));
-    NewEdit { ops, unchanged: reads_by_hand(random, objects), command: None }
+    NewEdit { ops, unchanged: reads_by_hand(random, objects), ..NewEdit::default() }
 }
 
 /// What an edit says it has read: mostly nothing.
@@ -165,7 +165,7 @@ fn claim(random: &mut Rng, replica: &Replica, marker: Marker) -> NewEdit {
     let read = replica.get(&stock()).and_then(|object| object.get("left")?.as_int());
     let (ops, reads) = claimed(read, marker).unwrap_or_else(|_| (vec![mark(marker)], reads()));
     let command = Commanded { command, seed: random.u64(..), reads, serializable: random.bool() };
-    NewEdit { ops, unchanged: Vec::new(), command: Some(command) }
+    NewEdit { ops, command: Some(command), ..NewEdit::default() }
 }
 
 /// Runs a command again.

@@ -1,4 +1,4 @@
 /** What two versions of an app, open at once, must agree on. A newer one makes the older step aside. */
 
 /** The format of what is stored on the device and said between tabs. */
-export const VERSION = 3;
+export const VERSION = 4;

@@ -32,7 +32,7 @@ pub(crate) fn check_one(
     before: Option<&Object>,
     after: Option<&Object>,
 ) -> Result<(), EditError> {
-    if before.is_some_and(Object::is_draft) {
+    if before.or(after).is_some_and(Object::is_draft) {
         return Ok(());
     }
     let objection = validity.objection(&Change { key, before, after });

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::edit::rehearse;
 use super::rows::Row;
 use super::{EditError, Replica};
 use crate::event::Body;
@@ -75,22 +74,6 @@ impl Drafts {
 }
 
 impl Replica {
-    /// Makes an edit of drafts: what it inserts stays on the device, and so does every later edit of that, until it is
-    /// [published](Self::publish).
-    ///
-    /// # Errors
-    /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
-    pub fn draft(&mut self, now: Millis, ops: Vec<Op>) -> Result<EditId, EditError> {
-        EditError::check_room(ops.len(), self.outbox.len())?;
-        rehearse(&ops, &Write::draft(now), true, None, &|key| self.shown_entry(key))?;
-        let mut body = Body { base: self.history.played, at: now, ops, ..Body::default() };
-        EditError::check_bytes(&body)?;
-        self.take_drafts(&mut body, true);
-        let edit = self.outbox.next_edit();
-        self.storing.meta();
-        Ok(edit)
-    }
-
     /// A draft becomes an object like others, and is sent.
     ///
     /// # Errors
@@ -111,22 +94,23 @@ impl Replica {
         self.drafts.len()
     }
 
-    /// Takes the ops on drafts out of an edit, and lets them take effect. An insert of a draft that is not one itself
-    /// publishes it.
-    pub(super) fn take_drafts(&mut self, body: &mut Body, draft: bool) {
+    /// Takes the ops on drafts out of an edit whose first `drafts` make some, and lets them take effect. Another insert of
+    /// what is a draft takes its place.
+    pub(super) fn take_drafts(&mut self, body: &mut Body, drafts: usize) {
+        if drafts == 0 && !body.ops.iter().any(|op| self.drafts.get(&op.key).is_some()) {
+            return;
+        }
         let write = Write::draft(body.at);
-        let ops = std::mem::take(&mut body.ops);
-        for op in ops {
+        for (place, op) in std::mem::take(&mut body.ops).into_iter().enumerate() {
             let there = self.drafts.get(&op.key).cloned();
-            let makes = matches!(op.action, Action::Insert(_) | Action::Upsert(_));
-            match (there, draft) {
-                (Some(_), false) if matches!(op.action, Action::Insert(_)) => {
+            let makes = place < drafts && matches!(op.action, Action::Insert(_) | Action::Upsert(_));
+            match there {
+                Some(_) if place >= drafts && matches!(op.action, Action::Insert(_)) => {
                     self.drafts.put(&op.key, None);
                     body.ops.push(op);
                 }
-                (None, false) => body.ops.push(op),
-                (None, true) if !makes => body.ops.push(op),
-                (there, _) => {
+                None if !makes => body.ops.push(op),
+                there => {
                     let mut entry = there.map(Entry::Live);
                     apply(&mut entry, &op, &write);
                     self.drafts.put(&op.key, entry.as_ref().and_then(Entry::live).cloned());
@@ -137,14 +121,14 @@ impl Replica {
         self.storing.meta();
     }
 
-    /// Whether an edit touches drafts.
-    pub(super) fn touches_drafts(&self, ops: &[Op]) -> bool {
-        self.drafts.len() > 0 && ops.iter().any(|op| self.drafts.get(&op.key).is_some())
+    /// The ops that make objects of drafts, of those that are there. Others were published, or dropped, in another tab.
+    pub(super) fn published(&self, ops: &[Op]) -> Vec<Op> {
+        ops.iter().filter_map(|op| Some(published(&op.key, self.drafts.get(&op.key)?))).collect()
     }
 }
 
 /// The op that makes an object of a draft.
-pub(crate) fn published(key: &Key, draft: &Object) -> Op {
+fn published(key: &Key, draft: &Object) -> Op {
     let fields = draft.values().map(|(name, value)| (name.clone(), value.clone()));
     Op { key: key.clone(), seen: None, action: Action::Insert(FieldMap::new(fields.collect()).unwrap_or_default()) }
 }

@@ -18,6 +18,9 @@ use crate::valid::{Objection, Validity};
 pub struct NewEdit {
     /// The changes.
     pub ops: Vec<Op>,
+    /// How many of them, from the first on, are of drafts: what these insert stays on the device, with every later edit of
+    /// it, until it is [published](Replica::publish).
+    pub drafts: usize,
     /// What must not have changed by the time it is recorded.
     pub unchanged: Vec<Read>,
     /// The command that made the ops, where one did.
@@ -53,9 +56,14 @@ impl From<Vec<Op>> for NewEdit {
 }
 
 impl NewEdit {
+    /// An edit whose inserts are drafts.
+    pub fn draft(ops: Vec<Op>) -> Self {
+        Self { drafts: ops.len(), ops, ..Self::default() }
+    }
+
     /// What the edit says to others, and how it was made.
     pub(crate) fn into_body(self, base: Seq, at: Millis) -> (Body, Option<Commanded>) {
-        let Self { ops, mut unchanged, command: commanded } = self;
+        let Self { ops, mut unchanged, command: commanded, .. } = self;
         unchanged.extend(commanded.iter().flat_map(Commanded::unchanged));
         let command = commanded.as_ref().map(|commanded| commanded.command.clone());
         (Body { base, at, command, unchanged, ops, on: None }, commanded)
@@ -115,8 +123,8 @@ impl EditError {
 }
 
 impl Replica {
-    /// Makes an edit: all of its ops, or none. It shows at once and is queued to be sent. An edit of drafts alone stays
-    /// on the device.
+    /// Makes an edit: all of its ops, or none. It shows at once and is queued to be sent. What it does to drafts stays on
+    /// the device.
     ///
     /// # Errors
     /// Where the edit does not fit what is shown, is not valid, or breaks a limit. Nothing has changed then.
@@ -125,15 +133,13 @@ impl Replica {
         EditError::check_room(new.ops.len(), self.outbox.len())?;
         let base = self.history.played;
         let write = Write::pending(self.identity.client, base, now);
-        let shown =
-            rehearse(&new.ops, &write, !self.lacks_some(), self.validity.as_deref(), &|key| self.shown_entry(key))?;
+        let shown = rehearse(&new, write, !self.lacks_some(), self.validity.as_deref(), &|key| self.shown_entry(key))?;
+        let drafts = new.drafts;
         let (mut body, command) = new.into_body(base, now);
         self.say_seen(&mut body.ops);
         self.say_unseen(&mut body);
         EditError::check_bytes(&body)?;
-        if self.touches_drafts(&body.ops) {
-            self.take_drafts(&mut body, false);
-        }
+        self.take_drafts(&mut body, drafts);
         let edit = self.outbox.next_edit();
         if body.ops.is_empty() {
             return Ok(edit);
@@ -187,23 +193,23 @@ pub(crate) type Shown = FxHashMap<Key, Option<Entry>>;
 /// What the touched keys would show after the ops, where that is valid. `strict`: all that exists is known, so an edit of
 /// what is not there is an error.
 pub(crate) fn rehearse(
-    ops: &[Op],
-    write: &Write<'_>,
+    new: &NewEdit,
+    write: Write<'_>,
     strict: bool,
     validity: Option<&dyn Validity>,
     shown: &dyn Fn(&Key) -> Option<Entry>,
 ) -> Result<Shown, EditError> {
     let mut rehearsed: Shown = FxHashMap::default();
-    for op in ops {
+    for (place, op) in new.ops.iter().enumerate() {
         let entry = rehearsed.entry(op.key.clone()).or_insert_with(|| shown(&op.key));
         match check(entry.as_ref().and_then(Entry::live).map(AsRef::as_ref), op) {
             Err(EditError::NotFound(_)) if !strict => {}
             checked => checked?,
         }
-        apply(entry, op, write);
+        apply(entry, op, &write.or_draft(place < new.drafts));
     }
     if let Some(validity) = validity {
-        checking::check(validity, ops, &rehearsed, strict, shown)?;
+        checking::check(validity, &new.ops, &rehearsed, strict, shown)?;
     }
     Ok(rehearsed)
 }

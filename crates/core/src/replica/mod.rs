@@ -57,7 +57,6 @@ use rustc_hash::FxHashSet;
 pub(crate) use checking::check_one;
 pub use commands::{Ran, Run};
 pub use connect::Start;
-pub(crate) use drafts::published;
 pub(crate) use edit::rehearse;
 pub use edit::{Commanded, EditError, NewEdit, Reads};
 pub use moves::Moved;
