@@ -347,7 +347,7 @@ impl Step {
         }
         let count = drafts.len();
         drafts.append(&mut others);
-        NewEdit { ops: drafts, drafts: count, ..NewEdit::default() }
+        NewEdit { drafts: count, ..NewEdit::from(drafts) }
     }
 
     fn take_back(&self, change: &Change, forced: bool, there: Option<&Object>) -> Option<Op> {
@@ -357,11 +357,7 @@ impl Step {
                 let same = there.filter(|there| !there.was_there())?.has_fields_of(made);
                 (same || forced).then(|| op(key, Action::Delete))
             }
-            Change::Went(key, gone) => {
-                let fields = gone.values().map(|(name, value)| (name.clone(), value.clone()));
-                let fields = FieldMap::new(fields.collect()).ok()?;
-                there.is_none().then(|| op(key, Action::Insert(fields)))
-            }
+            Change::Went(key, gone) => there.is_none().then(|| op(key, gone.insert())),
             Change::Assigned { key, field, before, after } => {
                 let same = there?.get(field.as_str()).unwrap_or(&Value::Null) == after;
                 (same || forced).then(|| update(key, field, Edit::Set(before.clone())))?

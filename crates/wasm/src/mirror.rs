@@ -36,8 +36,8 @@ extern "C" fn mirror_free(mirror: u32) {
 extern "C" fn mirror_edit(mirror: u32, bytes: usize, now: f64, draft: bool) -> i32 {
     on(mirror, bytes, &mut |mirror, ops| {
         let ops = mirror.read_ops(ops)?;
-        let new = if draft { NewEdit::draft(ops) } else { ops.into() };
-        mirror.edit(millis(now), new)?;
+        let drafts = if draft { ops.len() } else { 0 };
+        mirror.edit(millis(now), NewEdit { drafts, ..NewEdit::from(ops) })?;
         Ok(Answer::Nothing)
     })
 }

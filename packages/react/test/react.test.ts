@@ -69,11 +69,21 @@ for (const name of Object.keys(scenarios)) {
   });
 }
 
+const SCHEMA = `
+[collections.tasks.fields]
+title = "ask"
+[streams."*"]
+read = "true"
+write = "true"
+[streams."secret/*"]
+read = "false"
+`;
+
 /** A server of its own. Answers its address. */
 async function serve(): Promise<string> {
   const { TAPELINE = "target/debug/tapeline" } = process.env;
   const schema = join(data, "schema.toml");
-  writeFileSync(schema, '[collections.tasks.fields]\ntitle = "ask"\n');
+  writeFileSync(schema, SCHEMA);
   const started = spawn(TAPELINE, ["serve", "--json", "--listen", "127.0.0.1:0", "--data", data, "--schema", schema], {
     stdio: ["ignore", "pipe", "inherit"],
   });

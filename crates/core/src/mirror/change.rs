@@ -70,7 +70,7 @@ pub struct Heard {
 }
 
 /// An edit of a tab on its way to the leader.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
     /// The tab's number for it.
     pub number: EditId,
@@ -80,7 +80,7 @@ pub struct Commit {
     pub command: Option<Commanded>,
     /// How many of its ops, from the first on, are of drafts.
     pub drafts: usize,
-    /// It publishes drafts, as they are by then: its ops insert nothing themselves.
+    /// It publishes the draft that its one op names, as that is by then.
     pub publishes: bool,
     /// What its splices were typed on.
     pub typed: Vec<TypedOn>,

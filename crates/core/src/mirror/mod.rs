@@ -123,22 +123,21 @@ impl Mirror {
     pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
         let draft = self.get(key).filter(|object| object.is_draft());
         let draft = draft.ok_or_else(|| EditError::NotFound(key.clone()))?;
-        let op = Op { key: key.clone(), seen: None, action: Action::Insert(FieldMap::default()) };
-        let mut entry = Some(Entry::Live(draft.clone()));
-        apply(&mut entry, &op, &self.write(now));
         if let Some(validity) = &self.validity {
-            check_one(&**validity, key, None, entry.as_ref().and_then(Entry::live).map(AsRef::as_ref))?;
+            check_one(&**validity, key, None, Some(draft))?;
         }
-        self.touch(key);
-        self.ahead.insert(key.clone(), entry);
+        let op = Op { key: key.clone(), seen: None, action: Action::Insert(FieldMap::default()) };
         let body = Body { base: self.played, at: now, ops: vec![op], ..Body::default() };
-        Ok(self.push(Commit { body, publishes: true, ..Commit::default() }))
+        let (number, command, drafts, typed) = (self.last.next(), None, 0, Vec::new());
+        let edit = self.push(Commit { number, body, command, drafts, publishes: true, typed });
+        self.look_ahead();
+        Ok(edit)
     }
 
     fn commit(&mut self, now: Millis, new: NewEdit, way: Option<Direction>) -> Result<EditId, EditError> {
         EditError::check_room(new.ops.len(), self.edits.len())?;
-        let write = self.write(now);
-        let ahead = rehearse(&new, write, self.complete, self.validity.as_deref(), &|key| self.entry(key))?;
+        let write = write_of(self.played, now);
+        let ahead = rehearse(&new, &write, self.complete, self.validity.as_deref(), &|key| self.entry(key))?;
         let drafts = new.drafts;
         let (body, command) = new.into_body(self.played, now);
         EditError::check_bytes(&body)?;
@@ -152,7 +151,7 @@ impl Mirror {
             self.touch(&key);
             self.ahead.insert(key, entry);
         }
-        Ok(self.push(Commit { body, command, drafts, typed, ..Commit::default() }))
+        Ok(self.push(Commit { number: self.last.next(), body, command, drafts, publishes: false, typed }))
     }
 
     /// Takes this tab's last edit back, or makes it again, as a new edit. What others have changed since is left alone,
@@ -173,14 +172,9 @@ impl Mirror {
     }
 
     fn push(&mut self, commit: Commit) -> EditId {
-        self.last = self.last.next();
-        self.edits.push_back(Commit { number: self.last, ..commit });
+        self.last = commit.number;
+        self.edits.push_back(commit);
         self.last
-    }
-
-    /// Whose an edit is made now matters to nobody here, but that of drafts.
-    fn write(&self, now: Millis) -> Write<'static> {
-        Write::pending(ClientId(0), self.played, now)
     }
 
     /// The next edit to be sent to the leader.
@@ -374,14 +368,14 @@ impl Mirror {
         for place in untaken..self.edits.len() {
             let Some(commit) = self.edits.get(place).cloned() else { return };
             let Commit { body: Body { base, at, mut ops, .. }, typed, drafts, publishes, .. } = commit;
-            let write = Write::pending(ClientId(0), base, at);
+            let (write, draft) = (write_of(base, at), Write::draft(at));
             typed::move_to(&mut ops, &typed, &write, &|key| self.entry(key));
             for (place, op) in ops.into_iter().enumerate() {
                 let mut entry = self.entry(&op.key);
                 if publishes && !entry.as_ref().and_then(Entry::live).is_some_and(|object| object.is_draft()) {
                     continue;
                 }
-                apply(&mut entry, &op, &write.or_draft(place < drafts));
+                apply(&mut entry, &op, if place < drafts { &draft } else { &write });
                 self.touch(&op.key);
                 self.ahead.insert(op.key, entry);
             }
@@ -408,4 +402,9 @@ impl Mirror {
             }
         }
     }
+}
+
+/// Whose edits they are matters to nobody here, but that of drafts.
+fn write_of(base: Seq, at: Millis) -> Write<'static> {
+    Write::pending(ClientId(0), base, at)
 }

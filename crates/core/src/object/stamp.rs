@@ -56,11 +56,6 @@ impl<'a> Write<'a> {
     pub const fn draft(at: Millis) -> Self {
         Self { stamp: Stamp::DRAFT, base: Seq::FIRST, at, actor: None }
     }
-
-    /// The same, or that of what stays on the device.
-    pub(crate) const fn or_draft(self, draft: bool) -> Self {
-        if draft { Self::draft(self.at) } else { self }
-    }
 }
 
 /// Who wrote last, and when somebody else had last written before that: one's own write must not hide a foreign one.

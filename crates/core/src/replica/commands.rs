@@ -172,7 +172,7 @@ impl Replica {
         }
         let before = |key: &Key| self.entry_where(key, &|other| self.outbox.comes_after(edit, other));
         let new = NewEdit { ops, command, ..NewEdit::default() };
-        let rehearsed = rehearse(&new, write, !self.lacks_some(), self.validity.as_deref(), &before);
+        let rehearsed = rehearse(&new, &write, !self.lacks_some(), self.validity.as_deref(), &before);
         rehearsed.map_err(|error| error.to_string())?;
         let (mut body, command) = new.into_body(played, pending.body.at);
         self.say_seen(&mut body.ops);

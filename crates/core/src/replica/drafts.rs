@@ -10,7 +10,7 @@ use crate::event::Body;
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbers::{EditId, Millis};
 use crate::object::{Entry, Object, Write, apply};
-use crate::op::{Action, FieldMap, Op};
+use crate::op::{Action, Op};
 use crate::tables::Tables;
 
 /// The drafts of a stream.
@@ -79,12 +79,12 @@ impl Replica {
     /// # Errors
     /// Where there is no such draft, or it breaks a limit. Nothing has changed then.
     pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
-        let draft = self.drafts.get(key).cloned().ok_or_else(|| EditError::NotFound(key.clone()))?;
-        let op = published(key, &draft);
+        let op = self.published(key).ok_or_else(|| EditError::NotFound(key.clone()))?;
+        let draft = self.drafts.get(key).cloned();
         self.drafts.put(key, None);
         let made = self.edit(now, vec![op]);
         if made.is_err() {
-            self.drafts.put(key, Some(draft));
+            self.drafts.put(key, draft);
         }
         made
     }
@@ -103,14 +103,13 @@ impl Replica {
         let write = Write::draft(body.at);
         for (place, op) in std::mem::take(&mut body.ops).into_iter().enumerate() {
             let there = self.drafts.get(&op.key).cloned();
-            let makes = place < drafts && matches!(op.action, Action::Insert(_) | Action::Upsert(_));
-            match there {
-                Some(_) if place >= drafts && matches!(op.action, Action::Insert(_)) => {
+            match (&op.action, there, place < drafts) {
+                (Action::Insert(_), Some(_), false) => {
                     self.drafts.put(&op.key, None);
                     body.ops.push(op);
                 }
-                None if !makes => body.ops.push(op),
-                there => {
+                (_, None, false) | (Action::Update(_) | Action::Delete, None, true) => body.ops.push(op),
+                (_, there, _) => {
                     let mut entry = there.map(Entry::Live);
                     apply(&mut entry, &op, &write);
                     self.drafts.put(&op.key, entry.as_ref().and_then(Entry::live).cloned());
@@ -121,14 +120,8 @@ impl Replica {
         self.storing.meta();
     }
 
-    /// The ops that make objects of drafts, of those that are there. Others were published, or dropped, in another tab.
-    pub(super) fn published(&self, ops: &[Op]) -> Vec<Op> {
-        ops.iter().filter_map(|op| Some(published(&op.key, self.drafts.get(&op.key)?))).collect()
+    /// The op that makes an object of a draft, where there is one.
+    pub(super) fn published(&self, key: &Key) -> Option<Op> {
+        Some(Op { key: key.clone(), seen: None, action: self.drafts.get(key)?.insert() })
     }
-}
-
-/// The op that makes an object of a draft.
-fn published(key: &Key, draft: &Object) -> Op {
-    let fields = draft.values().map(|(name, value)| (name.clone(), value.clone()));
-    Op { key: key.clone(), seen: None, action: Action::Insert(FieldMap::new(fields.collect()).unwrap_or_default()) }
 }

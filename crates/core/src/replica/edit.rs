@@ -51,14 +51,14 @@ pub struct Reads {
 
 impl From<Vec<Op>> for NewEdit {
     fn from(ops: Vec<Op>) -> Self {
-        Self { ops, ..Self::default() }
+        Self { ops, drafts: 0, unchanged: Vec::new(), command: None }
     }
 }
 
 impl NewEdit {
     /// An edit whose inserts are drafts.
     pub fn draft(ops: Vec<Op>) -> Self {
-        Self { drafts: ops.len(), ops, ..Self::default() }
+        Self { drafts: ops.len(), ..Self::from(ops) }
     }
 
     /// What the edit says to others, and how it was made.
@@ -133,7 +133,7 @@ impl Replica {
         EditError::check_room(new.ops.len(), self.outbox.len())?;
         let base = self.history.played;
         let write = Write::pending(self.identity.client, base, now);
-        let shown = rehearse(&new, write, !self.lacks_some(), self.validity.as_deref(), &|key| self.shown_entry(key))?;
+        let shown = rehearse(&new, &write, !self.lacks_some(), self.validity.as_deref(), &|key| self.shown_entry(key))?;
         let drafts = new.drafts;
         let (mut body, command) = new.into_body(base, now);
         self.say_seen(&mut body.ops);
@@ -194,19 +194,20 @@ pub(crate) type Shown = FxHashMap<Key, Option<Entry>>;
 /// what is not there is an error.
 pub(crate) fn rehearse(
     new: &NewEdit,
-    write: Write<'_>,
+    write: &Write<'_>,
     strict: bool,
     validity: Option<&dyn Validity>,
     shown: &dyn Fn(&Key) -> Option<Entry>,
 ) -> Result<Shown, EditError> {
     let mut rehearsed: Shown = FxHashMap::default();
+    let draft = Write::draft(write.at);
     for (place, op) in new.ops.iter().enumerate() {
         let entry = rehearsed.entry(op.key.clone()).or_insert_with(|| shown(&op.key));
         match check(entry.as_ref().and_then(Entry::live).map(AsRef::as_ref), op) {
             Err(EditError::NotFound(_)) if !strict => {}
             checked => checked?,
         }
-        apply(entry, op, &write.or_draft(place < new.drafts));
+        apply(entry, op, if place < new.drafts { &draft } else { write });
     }
     if let Some(validity) = validity {
         checking::check(validity, &new.ops, &rehearsed, strict, shown)?;

@@ -30,6 +30,7 @@ mod connect;
 mod drafts;
 mod edit;
 mod filling;
+mod holding;
 mod identity;
 mod moves;
 mod outbox;

@@ -96,8 +96,10 @@ impl Replica {
         body.on = Some(self.history.played).filter(|&on| !typed.is_empty() && on != body.base);
         let edit = self.outbox.next_edit();
         self.storing.meta();
-        if publishes {
-            body.ops = self.published(&body.ops);
+        for op in body.ops.iter_mut().filter(|_| publishes) {
+            // Another tab may have published it, or dropped it.
+            let Some(published) = self.published(&op.key) else { return };
+            *op = published;
         }
         self.take_drafts(&mut body, drafts);
         if body.ops.is_empty() {
