@@ -66,8 +66,7 @@ export function useHeld<T extends object>(
         return {
           read: () => found(collection.all(query), false),
           watch: (changed) => hold(collection, query, (rows, isReady) => changed(found(rows, isReady))),
-          same: (one, other) =>
-            one.isReady === other.isReady && one.rows === other.rows && one.denied === other.denied,
+          same: (one, other) => one.isReady === other.isReady && one.rows === other.rows && one.denied === other.denied,
         };
       }),
     [collection, key],

@@ -16,7 +16,17 @@ import {
   useTapeline,
   useUndo,
 } from "@tapeline/react";
-import { Activity, Component, memo, type ReactNode, StrictMode, Suspense, startTransition, useEffect, useState } from "react";
+import {
+  Activity,
+  Component,
+  memo,
+  type ReactNode,
+  StrictMode,
+  Suspense,
+  startTransition,
+  useEffect,
+  useState,
+} from "react";
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 import { Collection, type Row, Tapeline, type TapelineError } from "tapeline";
 
@@ -261,8 +271,10 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
 
   async "a component that suspends for what may not be read, or not be held, throws instead"(server) {
     const db = await open(server);
-    const Secret = () => <b>{useHeld(usePart(`secret/${stream}`)?.collection("tasks"), {}, { suspend: true }).rows}</b>;
-    const Whole = () => <b>{useHeld(useStream(stream)?.collection("tasks"), {}, { suspend: true }).rows}</b>;
+    const Secret = () => (
+      <b>{useHeld(usePart(`secret/${stream}`)?.collection("tasks"), {}, { suspend: true }).rows.length}</b>
+    );
+    const Whole = () => <b>{useHeld(useStream(stream)?.collection("tasks"), {}, { suspend: true }).rows.length}</b>;
     const shown = [Secret, Whole].map((Asks) =>
       show(
         <TapelineProvider db={db}>
