@@ -161,7 +161,7 @@ impl Stream {
     /// changed since is left alone. `None`: there is nothing to take back.
     ///
     /// # Errors
-    /// Where the outbox is full, or the client was closed.
+    /// Where the outbox is full, what it goes back to is not valid, or the client was closed. The step stays then.
     pub fn undo(&self) -> Result<Option<Receipt>, EditError> {
         self.step(Direction::Undo, false)
     }
@@ -169,7 +169,7 @@ impl Stream {
     /// Takes the last edit back whatever others have changed since.
     ///
     /// # Errors
-    /// Where the outbox is full, or the client was closed.
+    /// As [`undo`](Self::undo).
     pub fn force_undo(&self) -> Result<Option<Receipt>, EditError> {
         self.step(Direction::Undo, true)
     }
@@ -177,7 +177,7 @@ impl Stream {
     /// Makes the edit again that was last taken back.
     ///
     /// # Errors
-    /// Where the outbox is full, or the client was closed.
+    /// As [`undo`](Self::undo).
     pub fn redo(&self) -> Result<Option<Receipt>, EditError> {
         self.step(Direction::Redo, false)
     }

@@ -25,6 +25,16 @@ test("on a server there are no rows, and neither storage nor network is touched"
   assert.deepEqual(process.getActiveResourcesInfo(), before);
 });
 
+const SCHEMA = `
+[collections.tasks.fields]
+title = "ask"
+[streams."*"]
+read = "true"
+write = "true"
+[streams."secret/*"]
+read = "false"
+`;
+
 let tapeline: ChildProcess;
 let pages: Server;
 let browser: Browser;
@@ -68,16 +78,6 @@ for (const name of Object.keys(scenarios)) {
     assert.deepEqual(wrong, []);
   });
 }
-
-const SCHEMA = `
-[collections.tasks.fields]
-title = "ask"
-[streams."*"]
-read = "true"
-write = "true"
-[streams."secret/*"]
-read = "false"
-`;
 
 /** A server of its own. Answers its address. */
 async function serve(): Promise<string> {

@@ -97,9 +97,6 @@ impl Replica {
     /// Takes the ops on drafts out of an edit whose first `drafts` make some, and lets them take effect. Another insert of
     /// what is a draft takes its place.
     pub(super) fn take_drafts(&mut self, body: &mut Body, drafts: usize) {
-        if drafts == 0 && !body.ops.iter().any(|op| self.drafts.get(&op.key).is_some()) {
-            return;
-        }
         let write = Write::draft(body.at);
         for (place, op) in std::mem::take(&mut body.ops).into_iter().enumerate() {
             let there = self.drafts.get(&op.key).cloned();
@@ -118,6 +115,11 @@ impl Replica {
             }
         }
         self.storing.meta();
+    }
+
+    /// Whether an edit touches drafts.
+    pub(super) fn touches_drafts(&self, ops: &[Op]) -> bool {
+        self.drafts.len() > 0 && ops.iter().any(|op| self.drafts.get(&op.key).is_some())
     }
 
     /// The op that makes an object of a draft, where there is one.

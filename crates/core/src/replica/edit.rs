@@ -139,7 +139,9 @@ impl Replica {
         self.say_seen(&mut body.ops);
         self.say_unseen(&mut body);
         EditError::check_bytes(&body)?;
-        self.take_drafts(&mut body, drafts);
+        if drafts > 0 || self.touches_drafts(&body.ops) {
+            self.take_drafts(&mut body, drafts);
+        }
         let edit = self.outbox.next_edit();
         if body.ops.is_empty() {
             return Ok(edit);

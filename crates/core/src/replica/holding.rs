@@ -118,10 +118,9 @@ impl Replica {
     /// Whether the whole result of a query is held, as of what was played, with what its rows refer to where that is
     /// wanted; where all of the stream is, whether that is. A query for one object need not wait for what is here already.
     pub fn is_ready(&self, number: QueryNumber) -> bool {
-        match &self.part {
-            Some(part) if !part.by_right => part.is_ready(number, &|query| self.has_object(query)),
-            _ => self.is_caught_up(),
-        }
+        let Some(part) = self.part.as_ref().filter(|part| !part.by_right) else { return self.is_caught_up() };
+        let subscribed = part.get(number).filter(|subscribed| part.has_related(subscribed));
+        subscribed.is_some_and(|subscribed| subscribed.ready || self.has_object(&subscribed.query))
     }
 
     /// Whether a query wants one object, all of which is here: as it was recorded, or as it was made.

@@ -290,13 +290,10 @@ impl Part {
         is_whole.then(|| (subscribed.query.clone(), std::mem::take(&mut subscribed.came)))
     }
 
-    /// Whether all of a query has come, with what its rows refer to where that is wanted; or all that it may find is here
-    /// without, as `has` knows.
-    pub(super) fn is_ready(&self, number: QueryNumber, has: &dyn Fn(&Query) -> bool) -> bool {
-        let Some(subscribed) = self.get(number).filter(|_| !self.changing) else { return false };
+    /// Whether all has come that the rows of a query refer to, where that is wanted, and of what enters and leaves.
+    pub(super) fn has_related(&self, subscribed: &Subscribed) -> bool {
         let is_ready = |number: &QueryNumber| self.get(*number).is_some_and(|subscribed| subscribed.ready);
-        let has_related = !subscribed.lacks && subscribed.related.iter().all(is_ready);
-        has_related && (subscribed.ready || has(&subscribed.query))
+        !self.changing && !subscribed.lacks && subscribed.related.iter().all(is_ready)
     }
 
     pub(super) fn get(&self, number: QueryNumber) -> Option<&Subscribed> {

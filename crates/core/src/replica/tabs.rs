@@ -95,11 +95,9 @@ impl Replica {
         // The splices refer to the texts as they are here now.
         body.on = Some(self.history.played).filter(|&on| !typed.is_empty() && on != body.base);
         let edit = self.outbox.next_edit();
-        self.storing.meta();
-        for op in body.ops.iter_mut().filter(|_| publishes) {
+        if publishes {
             // Another tab may have published it, or dropped it.
-            let Some(published) = self.published(&op.key) else { return };
-            *op = published;
+            body.ops = body.ops.first().and_then(|op| self.published(&op.key)).into_iter().collect();
         }
         self.take_drafts(&mut body, drafts);
         if body.ops.is_empty() {
