@@ -3,6 +3,7 @@
 import { useUndo } from "@tapeline/react";
 import { useEffect } from "react";
 import type { Stream } from "tapeline";
+import { Icon } from "./icon.js";
 
 export function UndoButtons({ stream }: { stream: Stream | undefined }) {
   const { canUndo, canRedo, undo, redo } = useUndo(stream);
@@ -60,16 +61,8 @@ function keepsItsOwn(target: EventTarget | null): boolean {
 
 function Arrow() {
   return (
-    <svg
-      viewBox="0 0 20 20"
-      fill="none"
-      stroke="currentColor"
-      strokeWidth="1.8"
-      strokeLinecap="round"
-      strokeLinejoin="round"
-      aria-hidden="true"
-    >
+    <Icon size={20}>
       <path d="M8 4.5 4.5 8 8 11.5M5 8h6.5a4 4 0 0 1 0 8H8" />
-    </svg>
+    </Icon>
   );
 }

@@ -353,6 +353,8 @@ test("a move is taken back by keys", async () => {
   await ana.page.keyboard.press("Alt+ArrowLeft");
   await column(ana.page, "progress").locator(`[data-id="${id}"]:focus`).waitFor();
   await ana.page.keyboard.press("Control+z");
-  await column(ana.page, "review").locator(`[data-id="${id}"][data-place="0"]`).waitFor();
+  await column(ana.page, "review").locator(`[data-id="${id}"][data-place="0"]:focus`).waitFor();
+  await ana.page.keyboard.press("Control+Shift+z");
+  await column(ana.page, "progress").locator(`[data-id="${id}"]:focus`).waitFor();
   await ana.leave();
 });

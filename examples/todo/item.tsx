@@ -2,6 +2,7 @@
 
 import { type KeyboardEvent, memo, type PointerEvent } from "react";
 import type { Row } from "tapeline";
+import { Icon } from "../shared/icon.js";
 import { Remove } from "../shared/remove.js";
 import { Title } from "../shared/title.js";
 import { Ask, type Choice } from "./ask.js";
@@ -54,17 +55,10 @@ export const Item = memo(function Item({ task, place, pending, choices, change, 
       <Title title={title} save={(title) => change(id, { title })} />
       {pending && (
         <span className="mark" title="Not yet on the server" role="img" aria-label="Not yet on the server">
-          <svg
-            viewBox="0 0 16 16"
-            fill="none"
-            stroke="currentColor"
-            strokeWidth="1.8"
-            strokeLinecap="round"
-            aria-hidden="true"
-          >
+          <Icon>
             <circle cx="8" cy="8" r="6" />
             <path d="M8 4.8V8l2.2 1.5" />
-          </svg>
+          </Icon>
         </span>
       )}
       <select

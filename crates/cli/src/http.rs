@@ -107,6 +107,10 @@ fn read(
 /// The address for plain HTTP of a server named by its address for WebSocket.
 pub fn base(server: &str) -> Result<String, Failure> {
     let server = server.trim_end_matches('/');
+    if let Some((_, host)) = server.split('/').nth(2).and_then(|host| host.rsplit_once('@')) {
+        let fix = "a server looks at no user or password: set TAPELINE_TOKEN to a token or an API key";
+        return Err(Failure::Usage(format!("the address of {host} says who asks, but {fix}")));
+    }
     match server.split_once("://") {
         Some(("ws" | "http", rest)) => Ok(format!("http://{rest}")),
         Some(("wss" | "https", rest)) => Ok(format!("https://{rest}")),

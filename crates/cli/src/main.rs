@@ -22,6 +22,7 @@ mod types;
 mod wire;
 mod words;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -90,9 +91,6 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Copy(arguments) => copy::run(arguments, json).await,
         Command::Stats { data } => commands::stats::run(&data, json),
         Command::Bench(arguments) => bench::run(arguments, named.as_deref(), json).await,
-        Command::Completions { shell } => {
-            arguments::print_completions(shell);
-            Ok(())
-        }
+        Command::Completions { shell } => Ok(std::io::stdout().write_all(&arguments::completions(shell))?),
     }
 }

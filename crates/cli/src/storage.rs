@@ -79,6 +79,14 @@ impl Storage {
     }
 }
 
+/// Checks that there is a directory, for what makes none.
+pub fn check_there(data: &Path) -> Result<(), Failure> {
+    match data.is_dir() {
+        true => Ok(()),
+        false => Err(Failure::Usage(format!("there is no directory {}: name one with --data", data.display()))),
+    }
+}
+
 /// Opens a data directory.
 pub fn open(data: &Path) -> Result<Embedded, Failure> {
     Embedded::open(data).map_err(|error| cannot_open(data, error))
@@ -88,6 +96,7 @@ pub fn open(data: &Path) -> Result<Embedded, Failure> {
 pub fn cannot_open(data: &Path, error: OpenError) -> Failure {
     match error {
         OpenError::Log(LogError::Damaged { .. }) => Failure::Damaged(error.to_string()),
+        OpenError::NoLog { .. } => Failure::Usage(format!("{error}: name a server's data directory with --data")),
         OpenError::Io(error) => Failure::File { place: data.display().to_string(), error },
         other => Failure::failed(other),
     }

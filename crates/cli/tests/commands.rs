@@ -303,6 +303,24 @@ fn every_command_has_help_with_what_it_takes() {
         let output = tapeline().args(["completions", shell]).output().expect("the binary runs");
         assert!(String::from_utf8_lossy(&output.stdout).contains("replay"), "{shell}");
     }
+    // Where there is no room for it, that is said.
+    let full = std::fs::File::create("/dev/full").expect("it is there");
+    let output = tapeline().args(["completions", "bash"]).stdout(full).output().expect("the binary runs");
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).contains("No space left")),
+        (Some(1), true)
+    );
+}
+
+#[test]
+fn who_asks_is_not_said_in_an_address() {
+    for command in [&["streams"][..], &["insert", "s", "tasks", "t1", "{}"], &["tail", "s", "--collection", "tasks"]] {
+        let address = ["--server", "ws://ana:secret@127.0.0.1:9"];
+        let output = tapeline().args(address).args(command).output().expect("the binary runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), said.contains("TAPELINE_TOKEN")), (Some(2), true), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
 }
 
 #[test]

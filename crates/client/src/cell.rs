@@ -100,13 +100,7 @@ impl Cell {
 
     pub(crate) fn edit(self: &Arc<Self>, new: NewEdit) -> Result<Receipt, EditError> {
         let inner = &mut *self.lock();
-        inner.commit(chance::now(), new).map(|edit| self.receipt(inner, edit))
-    }
-
-    pub(crate) fn draft(self: &Arc<Self>, ops: Vec<Op>) -> Result<Receipt, EditError> {
-        let inner = &mut *self.lock();
-        let edit = inner.replica.draft(chance::now(), ops)?;
-        Ok(self.receipt(inner, edit))
+        inner.commit(chance::now(), new, None).map(|edit| self.receipt(inner, edit))
     }
 
     pub(crate) fn publish(self: &Arc<Self>, key: &Key) -> Result<Receipt, EditError> {
@@ -129,8 +123,8 @@ impl Cell {
         let made = known.run(&command, Drawn { at: now, seed }, &shown, &all)?;
         let serializable = known.is_serializable();
         let commanded = Commanded { command, seed, reads: made.reads, serializable };
-        let new = NewEdit { ops: made.ops, unchanged: Vec::new(), command: Some(commanded) };
-        let edit = inner.commit(now, new).map_err(CommandError::Edit)?;
+        let new = NewEdit { ops: made.ops, command: Some(commanded), ..NewEdit::default() };
+        let edit = inner.commit(now, new, None).map_err(CommandError::Edit)?;
         Ok(self.receipt(inner, edit))
     }
 
@@ -139,17 +133,11 @@ impl Cell {
         let inner = &mut *self.lock();
         inner.tell_history();
         let Inner { replica, history, .. } = inner;
-        let Some([drafts, others]) = history.take(direction, forced, &|key: &Key| replica.get(key).cloned()) else {
+        let Some(new) = history.next(direction, forced, &|key: &Key| replica.get(key).cloned()) else {
             return Ok(None);
         };
-        let mut last = None;
-        for (ops, draft) in [(drafts, true), (others, false)].into_iter().filter(|(ops, _)| !ops.is_empty()) {
-            let (now, before) = (chance::now(), objects(replica, &ops));
-            let edit = if draft { replica.draft(now, ops.clone())? } else { replica.edit(now, ops.clone())? };
-            history.took(direction, &ops, &look(before), &|key: &Key| replica.get(key).cloned());
-            last = Some(edit);
-        }
-        Ok(last.map(|edit| self.receipt(inner, edit)))
+        let edit = inner.commit(chance::now(), new, Some(direction))?;
+        Ok(Some(self.receipt(inner, edit)))
     }
 
     /// Whether there is a step to go.
@@ -175,7 +163,7 @@ impl Cell {
         let inner = &mut *self.lock();
         let mut receipts = Vec::new();
         for ops in plan(&inner.replica)? {
-            let edit = inner.commit(chance::now(), ops.into())?;
+            let edit = inner.commit(chance::now(), ops.into(), None)?;
             receipts.push(self.receipt(inner, edit));
         }
         Ok(receipts)
@@ -199,7 +187,7 @@ impl Cell {
         if !inner.replica.parked().any(|(edit, _)| edit == parked) {
             return Ok(None);
         }
-        let edit = inner.commit(chance::now(), ops.into())?;
+        let edit = inner.commit(chance::now(), ops.into(), None)?;
         inner.replica.discard(parked);
         Ok(Some(self.receipt(inner, edit)))
     }
@@ -378,13 +366,13 @@ impl Drop for Group<'_> {
 }
 
 impl Inner {
-    /// Makes an edit that can be undone.
-    fn commit(&mut self, now: Millis, new: NewEdit) -> Result<EditId, EditError> {
+    /// Makes an edit that can be undone. `way`: it takes the last step back, or makes it again.
+    fn commit(&mut self, now: Millis, new: NewEdit, way: Option<Direction>) -> Result<EditId, EditError> {
         self.tell_history();
         let (ops, before) = (new.ops.clone(), objects(&self.replica, &new.ops));
         let edit = self.replica.edit(now, new)?;
         let Self { replica, history, .. } = self;
-        history.committed(&ops, &look(before), &|key: &Key| replica.get(key).cloned());
+        history.committed(&ops, way, &look(before), &|key: &Key| replica.get(key).cloned());
         Ok(edit)
     }
 

@@ -55,9 +55,7 @@ impl Stream {
     pub async fn load(&self, collection: &str, id: &ObjectId) -> Result<(Option<Arc<Object>>, Held), HoldError> {
         let key = Key { collection: Collection::new(collection)?, id: id.clone() };
         let held = self.hold_value(&Query::value_of_ids(&key.collection, std::iter::once(id)))?;
-        if self.get(&key).is_none() {
-            held.ready().await?;
-        }
+        held.ready().await?;
         Ok((self.get(&key), held))
     }
 

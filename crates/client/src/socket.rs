@@ -82,6 +82,12 @@ impl Address {
             Some(("https" | "wss", rest)) => (true, rest),
             _ => return Err(wrong("it begins with neither ws:// nor wss://".into())),
         };
+        let host = rest.split_once('/').map_or(rest, |(host, _)| host);
+        if let Some((_, host)) = host.rsplit_once('@') {
+            // What it says of them is not said again, where others may read it.
+            let why = "it has a user or a password, which a server does not look at: give the client a token".into();
+            return Err(OpenError::Address { address: host.into(), why });
+        }
         if rest.contains(['?', '#']) {
             return Err(wrong("it has a query, or a #".into()));
         }
@@ -166,8 +172,11 @@ mod tests {
             "ws://a?b",
             "ws://a/?b=c",
             "ws://a#b",
+            "ws://ana@a",
         ] {
             assert!(!names(address), "{address}");
         }
+        let told = Address::new("wss://ana:secret@a.b/c", Codec::Cbor).unwrap_err().to_string();
+        assert!(told.contains("a token") && !told.contains("secret"), "{told}");
     }
 }

@@ -116,7 +116,7 @@ impl Stream {
     /// As [`edit`](Self::edit).
     pub fn edit_unless_changed(&self, ops: Vec<Op>, unchanged: Vec<Read>) -> Result<Receipt, EditError> {
         self.shared.check_open()?;
-        let receipt = self.cell.edit(NewEdit { ops, unchanged, command: None })?;
+        let receipt = self.cell.edit(NewEdit { ops, unchanged, ..NewEdit::default() })?;
         self.shared.attend(&self.cell);
         Ok(receipt)
     }
@@ -129,7 +129,7 @@ impl Stream {
     /// As [`edit`](Self::edit).
     pub fn draft(&self, ops: Vec<Op>) -> Result<Receipt, EditError> {
         self.shared.check_open()?;
-        let receipt = self.cell.draft(ops)?;
+        let receipt = self.cell.edit(NewEdit::draft(ops))?;
         self.shared.attend(&self.cell);
         Ok(receipt)
     }
@@ -161,7 +161,7 @@ impl Stream {
     /// changed since is left alone. `None`: there is nothing to take back.
     ///
     /// # Errors
-    /// Where the outbox is full, or the client was closed.
+    /// Where the outbox is full, what it goes back to is not valid, or the client was closed. The step stays then.
     pub fn undo(&self) -> Result<Option<Receipt>, EditError> {
         self.step(Direction::Undo, false)
     }
@@ -169,7 +169,7 @@ impl Stream {
     /// Takes the last edit back whatever others have changed since.
     ///
     /// # Errors
-    /// Where the outbox is full, or the client was closed.
+    /// As [`undo`](Self::undo).
     pub fn force_undo(&self) -> Result<Option<Receipt>, EditError> {
         self.step(Direction::Undo, true)
     }
@@ -177,7 +177,7 @@ impl Stream {
     /// Makes the edit again that was last taken back.
     ///
     /// # Errors
-    /// Where the outbox is full, or the client was closed.
+    /// As [`undo`](Self::undo).
     pub fn redo(&self) -> Result<Option<Receipt>, EditError> {
         self.step(Direction::Redo, false)
     }

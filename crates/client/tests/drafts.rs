@@ -54,6 +54,10 @@ async fn undo_brings_a_draft_back_as_one() {
     assert_eq!((posts.all().len(), here.status().replica.drafts), (2, 1));
     soon(here.synced()).await.unwrap();
     assert_eq!(here.status().replica.played.since(deleted), 1, "the post alone was sent");
+    assert!(here.redo().unwrap().is_some());
+    assert_eq!((posts.all().len(), here.can_undo()), (0, (true, false)), "it is one step");
+    assert!(here.undo().unwrap().is_some());
+    assert_eq!((posts.all().len(), here.status().replica.drafts), (2, 1));
     posts.publish(&draft).unwrap();
     assert!(posts.publish(&draft).is_err());
 }

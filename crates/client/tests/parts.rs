@@ -117,14 +117,26 @@ async fn what_a_query_finds_enters_and_leaves_and_goes_with_the_last_who_wants_i
 async fn an_object_is_loaded_when_it_is_wanted_and_edited_without() {
     let (_server, address) = start().await;
     let (_author, theirs, ids) = author(&address, 10).await;
-    let (_client, room) = part(&address).await;
+    let (client, room) = part(&address).await;
     let (first, again) = tokio::join!(room.load("messages", &ids[3]), room.load("messages", &ids[3]));
     let ((found, held), (same, also)) = (first.unwrap(), again.unwrap());
     assert_eq!(found.unwrap().get("at"), Some(&3i64.into()));
     assert!(same.is_some() && held.is_ready() && also.is_ready());
     let nobody = ObjectId::new("nobody").unwrap();
     assert!(soon(room.load("messages", &nobody)).await.unwrap().0.is_none());
-    let receipt = room.collection("messages").unwrap().update(&ids[7], [("read", true.into())]).unwrap();
+    // What is edited without is all there once it has come; what was made here is so at once.
+    client.go_offline();
+    let messages = room.collection("messages").unwrap();
+    drop(messages.upsert(&ids[5], [("read", true.into())]).unwrap());
+    let (made, _) = messages.insert([("at", 10i64.into())]).unwrap();
+    assert!(soon(room.load("messages", &made)).await.unwrap().0.is_some());
+    assert!(soon(room.load("messages", &ids[3])).await.unwrap().0.is_some(), "it is held");
+    let upserted = room.load("messages", &ids[5]);
+    client.go_online();
+    let (upserted, _held) = soon(upserted).await.unwrap();
+    let upserted = upserted.unwrap();
+    assert_eq!((upserted.get("at"), upserted.get("read")), (Some(&5i64.into()), Some(&true.into())));
+    let receipt = messages.update(&ids[7], [("read", true.into())]).unwrap();
     assert!(matches!(soon(receipt.recorded()).await, Ok(Outcome::Recorded { .. })));
     let read = || theirs.collection("messages").unwrap().get(&ids[7]).unwrap().get("read") == Some(&true.into());
     until(&theirs, read).await;

@@ -144,6 +144,19 @@ const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const CLIENT_ID_CHARS: usize = 26;
 
 impl ClientId {
+    /// What the ids of [`once`](Self::once) end in.
+    const ONCE: u64 = u64::MAX;
+
+    /// The id of an author who speaks once, and never asks again what became of it: nothing is remembered of them.
+    pub const fn once(random: u64) -> Self {
+        Self((random as u128) << 64 | Self::ONCE as u128)
+    }
+
+    /// Whether it is of an author who speaks once.
+    pub const fn is_once(self) -> bool {
+        self.0 as u64 == Self::ONCE
+    }
+
     /// Reads the 26-character spelling; `None` where it is anything else.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != CLIENT_ID_CHARS || text.as_bytes()[0] > b'7' {

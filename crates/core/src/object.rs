@@ -14,7 +14,7 @@ use crate::edit::{SetEdit, edited};
 use crate::limits;
 use crate::name::{FieldName, Subject};
 use crate::numbers::{Millis, Seq};
-use crate::op::{Action, Edit, Members, Op};
+use crate::op::{Action, Edit, FieldMap, Members, Op};
 use crate::short_text::SmolStr;
 use crate::value::{Entries, Value};
 
@@ -178,6 +178,12 @@ impl Object {
     /// What all fields hold, sorted by name.
     pub fn values(&self) -> impl ExactSizeIterator<Item = (&FieldName, &Value)> {
         self.fields.iter().map(|(name, value)| (name, value))
+    }
+
+    /// What makes such an object.
+    pub(crate) fn insert(&self) -> Action {
+        // An object has no more fields than an op may have.
+        Action::Insert(FieldMap::new(self.fields.clone()).unwrap_or_default())
     }
 
     fn version_at(&self, place: usize) -> Version {

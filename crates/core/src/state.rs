@@ -115,6 +115,11 @@ impl ClientState {
         }
     }
 
+    /// The client goes on with event `n`, whatever came of those before it that are not remembered.
+    pub(crate) fn begin_with(&mut self, n: EventNumber) {
+        self.last = self.last.max(EventNumber(n.0.saturating_sub(1)));
+    }
+
     /// The client has stored its verdicts up to `settled`.
     pub fn settle(&mut self, settled: EventNumber) {
         self.settled = self.settled.max(settled.min(self.last));

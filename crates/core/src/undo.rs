@@ -17,6 +17,7 @@ use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, Millis, Seq};
 use crate::object::{Entry, Field, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Members, Op};
+use crate::replica::NewEdit;
 use crate::splice::Splices;
 use crate::tables::Tables;
 use crate::value::Value;
@@ -76,14 +77,24 @@ impl<F: Fn(&Key) -> Option<Arc<Object>>> Look for F {
 }
 
 impl History {
-    /// An edit was made; `before` shows what was there before it, `after` what is there now.
-    pub fn committed(&mut self, ops: &[Op], before: &dyn Look, after: &dyn Look) {
+    /// An edit was made; `before` shows what was there before it, `after` what is there now. `way`: it is what
+    /// [`next`](Self::next) gave for that, and can be taken back in its turn.
+    pub fn committed(&mut self, ops: &[Op], way: Option<Direction>, before: &dyn Look, after: &dyn Look) {
         self.catch_up(ops, before);
         let step = Step::of(ops, before, after);
         self.see(&step, after);
-        if step.changes.is_empty() {
-            return;
+        match way {
+            Some(way) => {
+                self.drop_last(way);
+                push(self.stack_mut(way.back()), step);
+                self.end_group();
+            }
+            None if step.changes.is_empty() => {}
+            None => self.begun(step),
         }
+    }
+
+    fn begun(&mut self, step: Step) {
         self.redo.clear();
         match self.undo.last_mut() {
             Some(last) if self.grouping && self.grouped => last.then(step),
@@ -165,35 +176,27 @@ impl History {
         }
     }
 
-    /// The ops that take the last step back, or make it again: those that bring back drafts, which are to be drafts again,
-    /// and all others. One that others have changed all of is passed over. `None`: there is none.
+    /// The edit that takes the last step back, or makes it again. A step that others have changed all of is passed over.
+    /// `None`: there is none.
     ///
-    /// Once they are committed, say so with [`took`](Self::took); they are a step in the other direction.
-    pub fn take(&mut self, direction: Direction, forced: bool, shown: &dyn Look) -> Option<[Vec<Op>; 2]> {
+    /// The step stays until the edit is [committed](Self::committed).
+    pub fn next(&mut self, way: Direction, forced: bool, shown: &dyn Look) -> Option<NewEdit> {
         loop {
-            let step = self.stack_mut(direction).pop()?;
-            let ops = step.inverse(forced, shown);
-            if let Some(below) = self.stack_mut(direction).last_mut() {
-                for (key, field, since) in &step.since {
-                    below.moved(key.clone(), field.clone(), step.without(key, field, since));
-                }
+            let edit = self.stack(way).last()?.inverse(forced, shown);
+            if !edit.ops.is_empty() {
+                return Some(edit);
             }
-            if ops.iter().any(|ops| !ops.is_empty()) {
-                return Some(ops);
-            }
+            self.drop_last(way);
         }
     }
 
-    /// What [`take`](Self::take) gave was committed: it can be taken back in its turn.
-    pub fn took(&mut self, direction: Direction, ops: &[Op], before: &dyn Look, after: &dyn Look) {
-        self.catch_up(ops, before);
-        let step = Step::of(ops, before, after);
-        self.see(&step, after);
-        match direction {
-            Direction::Undo => push(&mut self.redo, step),
-            Direction::Redo => push(&mut self.undo, step),
+    /// A step is done with. What others have done to texts after it, they have done after the one below.
+    fn drop_last(&mut self, way: Direction) {
+        let stack = self.stack_mut(way);
+        let (Some(step), Some(below)) = (stack.pop(), stack.last_mut()) else { return };
+        for (key, field, since) in &step.since {
+            below.moved(key.clone(), field.clone(), step.without(key, field, since));
         }
-        (self.grouping, self.grouped) = (false, false);
     }
 
     fn moved(&mut self, key: &Key, field: &FieldName, splices: &Splices) {
@@ -215,6 +218,15 @@ impl History {
         match direction {
             Direction::Undo => &mut self.undo,
             Direction::Redo => &mut self.redo,
+        }
+    }
+}
+
+impl Direction {
+    fn back(self) -> Self {
+        match self {
+            Self::Undo => Self::Redo,
+            Self::Redo => Self::Undo,
         }
     }
 }
@@ -318,9 +330,9 @@ impl Step {
         }
     }
 
-    /// The ops that take it back, later changes first; those on one object as one op where that can be. Those that bring
-    /// back drafts stand by themselves.
-    fn inverse(&self, forced: bool, shown: &dyn Look) -> [Vec<Op>; 2] {
+    /// The edit that takes it back, later changes first; those of one object are one op where that can be. What was a
+    /// draft is to be one again.
+    fn inverse(&self, forced: bool, shown: &dyn Look) -> NewEdit {
         let [mut drafts, mut others] = [Vec::new(), Vec::new()];
         let mut there: FxHashMap<Key, Option<Entry>> = FxHashMap::default();
         for change in self.changes.iter().rev() {
@@ -333,7 +345,9 @@ impl Step {
                 join(if is_draft { &mut drafts } else { &mut others }, op);
             }
         }
-        [drafts, others]
+        let count = drafts.len();
+        drafts.append(&mut others);
+        NewEdit { drafts: count, ..NewEdit::from(drafts) }
     }
 
     fn take_back(&self, change: &Change, forced: bool, there: Option<&Object>) -> Option<Op> {
@@ -343,11 +357,7 @@ impl Step {
                 let same = there.filter(|there| !there.was_there())?.has_fields_of(made);
                 (same || forced).then(|| op(key, Action::Delete))
             }
-            Change::Went(key, gone) => {
-                let fields = gone.values().map(|(name, value)| (name.clone(), value.clone()));
-                let fields = FieldMap::new(fields.collect()).ok()?;
-                there.is_none().then(|| op(key, Action::Insert(fields)))
-            }
+            Change::Went(key, gone) => there.is_none().then(|| op(key, gone.insert())),
             Change::Assigned { key, field, before, after } => {
                 let same = there?.get(field.as_str()).unwrap_or(&Value::Null) == after;
                 (same || forced).then(|| update(key, field, Edit::Set(before.clone())))?

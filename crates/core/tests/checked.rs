@@ -87,7 +87,7 @@ fn of_a_part_what_is_not_held_is_left_to_the_server() {
 #[test]
 fn a_draft_may_be_anything_until_it_is_published() {
     let mut ann = device(1);
-    ann.replica.draft(Millis(1), vec![insert("x", &[("n", 99)])]).unwrap();
+    ann.replica.edit(Millis(1), NewEdit::draft(vec![insert("x", &[("n", 99)])])).unwrap();
     ann.replica.edit(Millis(1), vec![set("x", "n", 98)]).unwrap();
     assert_eq!(objection(ann.replica.edit(Millis(1), vec![set("x", "n", 7), insert("y", &[])])).unwrap().0, "title");
     assert_eq!(objection(ann.replica.publish(Millis(1), &key("x"))), told("title", "things/x: it must be there"));
@@ -161,7 +161,7 @@ fn a_mirror_checks_what_it_shows_and_knows_drafts_of_other_tabs() {
     assert_eq!(objection(tabs[0].edit(Millis(1), vec![upsert("w", &[("n", 1)])])), None, "nobody knows what is there");
     sync(&mut leader, &mut tabs);
     assert_eq!(objection(tabs[0].edit(Millis(1), vec![upsert("v", &[("n", 1)])])).unwrap().0, "title");
-    tabs[0].draft(Millis(1), vec![insert("x", &[("n", 99)])]).unwrap();
+    tabs[0].edit(Millis(1), NewEdit::draft(vec![insert("x", &[("n", 99)])])).unwrap();
     tabs[0].edit(Millis(1), vec![set("x", "n", 98)]).unwrap();
     sync(&mut leader, &mut tabs);
     tabs[1].edit(Millis(1), vec![set("x", "n", 97)]).unwrap();
@@ -183,6 +183,13 @@ fn a_step_back_to_what_is_not_valid_is_none() {
     tabs[0].edit(Millis(1), vec![set("x", "n", 7)]).unwrap();
     assert_eq!(objection(tabs[0].step(Millis(1), Direction::Undo, false)), told("n", "things/x: it does not go back"));
     assert_eq!(tabs[0].get(&key("x")).unwrap().get("n"), Some(&Value::Int(7)));
+    assert!(tabs[0].history().can(Direction::Undo), "the step stays");
+    // Nor is half of one made.
+    tabs[0].edit(Millis(1), vec![insert("y", &[("title", 1), ("n", 1)])]).unwrap();
+    tabs[0].edit(Millis(1), NewEdit::draft(vec![insert("d", &[("n", 99)])])).unwrap();
+    tabs[0].edit(Millis(1), vec![set("y", "n", 7), delete("d")]).unwrap();
+    assert_eq!(objection(tabs[0].step(Millis(1), Direction::Undo, false)), told("n", "things/y: it does not go back"));
+    assert!(tabs[0].get(&key("d")).is_none());
 }
 
 /// All that tabs have done is taken by the leader, and all that it shows heard by them.

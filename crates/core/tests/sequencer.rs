@@ -4,7 +4,7 @@ mod peers;
 
 use peers::*;
 use tapeline_core::caller::Caller;
-use tapeline_core::event::{LostReason, Read, RefusalCode, Sealed};
+use tapeline_core::event::{Authored, LostReason, Read, RefusalCode, Sealed};
 use tapeline_core::frame::{ClientFrame, ErrorCode, ServerFrame};
 use tapeline_core::name::Subject;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Seq};
@@ -281,6 +281,28 @@ fn one_that_follows_another_answers_those_who_are_here_and_tells_what_became_of_
     let next = Sealed::new(authored(1, 2, 1, vec![set("x", "a", 2)]));
     assert!(twin.push(ANN, &Caller::default(), &next) == Pushed::Decided && !twin.is_at_rest());
     assert_eq!(twin.stage().unwrap().expected, staged.expected.next());
+}
+
+#[test]
+fn of_who_speaks_once_nothing_is_kept() {
+    let mut server = Server::new();
+    let once = ClientId::once(7);
+    assert!(once.is_once() && server.sequencer.knows_client(once));
+    let by_once = |n: u64, ops| Authored { client: once, ..authored(1, n, 0, ops) };
+    let push = |server: &mut Server, n: u64, ops| {
+        server.push(ANN, by_once(n, ops));
+        let staged = server.sequencer.stage().unwrap();
+        server.sequencer.appended(staged.expected.next());
+        let changes = server.sequencer.take_changes().unwrap();
+        assert_eq!((changes.state.position, changes.clients), (staged.expected.next(), Vec::new()));
+        server.sequencer.take_answers().pop().unwrap().1
+    };
+    assert!(matches!(push(&mut server, 1, vec![insert("x", &[("a", 1)])]), ServerFrame::Ack { .. }));
+    assert!(matches!(push(&mut server, 2, vec![set("gone", "a", 1)]), ServerFrame::Refused { .. }));
+    // Between the events of one request memory may be made room in.
+    assert_eq!(server.sequencer.forget().clients().count(), 0);
+    server.sequencer.load_entry(key("y"), None);
+    assert!(matches!(push(&mut server, 3, vec![insert("y", &[])]), ServerFrame::Ack { .. }));
 }
 
 #[test]

@@ -391,6 +391,47 @@ fn a_command_of_a_tab_that_has_not_seen_what_another_did_is_run_again() {
     assert_eq!(taken(leader.get(&key("seats")).unwrap()), 2);
 }
 
+#[test]
+fn what_tabs_publish_at_once_is_published_once() {
+    for_seeds(300, |_, random| {
+        let mut browser = Browser::new(3);
+        browser.settle();
+        browser.tabs[0].mirror.edit(Millis(1), NewEdit::draft(vec![insert("draft", &[("by", 1)])])).unwrap();
+        browser.send(0);
+        browser.settle();
+        let mut publishing: Vec<usize> = (0..3).collect();
+        random.shuffle(&mut publishing);
+        while !publishing.is_empty() {
+            match random.u8(..8) {
+                0 | 1 => {
+                    let tab = publishing.pop().unwrap();
+                    let is_draft = browser.tabs[tab].mirror.get(&key("draft")).unwrap().is_draft();
+                    let published = browser.tabs[tab].mirror.publish(Millis(1), &key("draft"));
+                    assert_eq!(published.is_ok(), is_draft);
+                    assert!(!browser.tabs[tab].mirror.get(&key("draft")).unwrap().is_draft());
+                    browser.send(tab);
+                }
+                2 => {
+                    let tab = random.usize(..3);
+                    browser.tabs[tab].mirror.edit(Millis(1), vec![inc("draft", "count", 1)]).unwrap();
+                    browser.send(tab);
+                }
+                3 => browser.hear_tab(),
+                4 => browser.tell(),
+                5 => browser.talk(random.usize(1..4)),
+                6 if random.u8(..8) == 0 => browser.change_leader(random.bool()),
+                6 => browser.store(random.bool()),
+                _ => browser.hear_leader(random.usize(..3)),
+            }
+        }
+        browser.settle();
+        let edits: u64 = browser.tabs.iter().map(|tab| tab.mirror.last_edit().0).sum();
+        let inserts = browser.server.log.encoded().map(|event| cbor::decode_recorded(event).unwrap());
+        let inserts = inserts.flat_map(|event| event.body.ops).filter(|op| matches!(op.action, Action::Insert(_)));
+        assert_eq!((inserts.count(), browser.leader.parked().len()), (1, 0), "of {edits} edits");
+    });
+}
+
 fn text_field(text: &str) -> FieldMap<Value> {
     FieldMap::new(vec![(FieldName::new("text").unwrap(), Value::from(text))]).unwrap()
 }

@@ -11,7 +11,7 @@ use tapeline_core::name::{FieldName, Key};
 use tapeline_core::numbers::{Millis, TabId};
 use tapeline_core::object::Object;
 use tapeline_core::op::{Action, Edit, FieldMap, Members, Op};
-use tapeline_core::replica::Moved;
+use tapeline_core::replica::{Moved, NewEdit};
 use tapeline_core::splice::Splices;
 use tapeline_core::undo::{Direction, History};
 use tapeline_core::value::Value;
@@ -32,7 +32,7 @@ impl Person {
         let before = self.shown(&ops);
         self.device.edit(ops.clone());
         let Self { device, history } = self;
-        history.committed(&ops, &look(before), &|key: &Key| device.replica.get(key).cloned());
+        history.committed(&ops, None, &look(before), &|key: &Key| device.replica.get(key).cloned());
     }
 
     fn undo(&mut self) -> bool {
@@ -47,14 +47,14 @@ impl Person {
     fn step(&mut self, direction: Direction, forced: bool) -> bool {
         self.hear();
         let Self { device, history } = self;
-        let Some(ops) = history.take(direction, forced, &|key: &Key| device.replica.get(key).cloned()) else {
+        let Some(new) = history.next(direction, forced, &|key: &Key| device.replica.get(key).cloned()) else {
             return false;
         };
-        let ops = ops.concat();
+        let ops = new.ops.clone();
         let before = self.shown(&ops);
-        self.device.edit(ops.clone());
+        self.device.replica.edit(Millis(1), new).unwrap();
         let Self { device, history } = self;
-        history.took(direction, &ops, &look(before), &|key: &Key| device.replica.get(key).cloned());
+        history.committed(&ops, Some(direction), &look(before), &|key: &Key| device.replica.get(key).cloned());
         true
     }
 
@@ -501,6 +501,31 @@ fn a_tab_undoes_what_it_typed_and_leaves_what_others_typed_around_it() {
     tab.step(Millis(1), Direction::Undo, false).unwrap().unwrap();
     meet(&mut tab, &mut ben);
     assert_eq!(ben.replica.get(&key("x")).unwrap().get("text"), Some(&"[<-->]".into()));
+}
+
+#[test]
+fn a_step_of_drafts_and_others_is_one_back_and_one_forth() {
+    let mut leader = Device::new(1);
+    let mut tab = Mirror::new(TabId(7));
+    leader.replica.whole_view().into_iter().for_each(|page| tab.hear(page));
+    tab.edit(Millis(1), vec![insert("x", &[("a", 1)])]).unwrap();
+    tab.edit(Millis(1), NewEdit::draft(vec![insert("draft", &[("a", 1)])])).unwrap();
+    tab.edit(Millis(1), vec![set("x", "a", 2), set("draft", "a", 2), delete("draft")]).unwrap();
+    let mut meet = |tab: &mut Mirror| {
+        while let Some(commit) = tab.poll_commit() {
+            leader.replica.take(TabId(7), Commit::decode(&commit.encode()).unwrap());
+        }
+        tab.hear(leader.replica.view_change().unwrap());
+        (leader.replica.drafts(), leader.int("x", "a"))
+    };
+    let shown = |tab: &Mirror| tab.get(&key("draft")).map(|draft| draft.is_draft());
+    assert_eq!((meet(&mut tab), shown(&tab)), ((0, Some(2)), None));
+    tab.step(Millis(1), Direction::Undo, false).unwrap().unwrap();
+    assert_eq!(shown(&tab), Some(true));
+    assert_eq!((meet(&mut tab), shown(&tab)), ((1, Some(1)), Some(true)));
+    tab.step(Millis(1), Direction::Redo, false).unwrap().unwrap();
+    assert!(!tab.history().can(Direction::Redo));
+    assert_eq!((meet(&mut tab), shown(&tab)), ((0, Some(2)), None));
 }
 
 #[test]

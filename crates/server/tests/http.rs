@@ -173,6 +173,52 @@ async fn what_can_be_had_can_be_asked_for_without_its_body() {
 }
 
 #[tokio::test]
+async fn what_is_misspelt_in_a_query_is_told_and_not_passed_over() {
+    let world = World::new().await;
+    assert_eq!(
+        world.post("/v1/streams/s/events", r#"{"ops":[{"insert":"tasks","id":"a","set":{}}]}"#).await.status,
+        200
+    );
+    for (path, known) in [
+        ("streams?limt=1", "limt here; there is after, limit"),
+        ("streams/s?limit=1", "limit here; there is none"),
+        ("streams/s/events?form=1", "form here; there is from, to, limit, wait"),
+        ("streams/s/objects?collections=tasks", "collections here; there is collection, id, where"),
+        ("streams/s/objects?collection=tasks&collection=people", "collection is given twice"),
+        ("streams/s/delta?form=1", "form here; there is since, collection"),
+        ("streams/s/snapshot?form=1", "form here; there is at, after, collection"),
+    ] {
+        let problem = world.get(&format!("/v1/{path}")).await.problem(400, "bad_request", false);
+        assert!(problem["detail"].as_str().unwrap().contains(known), "{path}: {problem}");
+    }
+    let body = r#"{"ops":[{"insert":"tasks","id":"b","set":{}}]}"#;
+    world.post("/v1/streams/s/events?base=0", body).await.problem(400, "bad_request", false);
+    assert_eq!(world.get("/v1/streams/s").await.json()["head"], 1);
+    // Who only asks for a sign of life may say what they like.
+    assert_eq!(world.get("/healthz?from=here").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_posts_once_leaves_nothing_behind_and_their_id_is_nobody_elses() {
+    let world = World::new().await;
+    let post = |id: &str| format!(r#"{{"ops":[{{"insert":"tasks","id":"{id}","set":{{}}}}]}}"#);
+    let first = world.post("/v1/streams/s/events", &post("a")).await.json();
+    let client = first["client"].as_str().unwrap();
+    assert_ne!(world.post("/v1/streams/s/events", &post("b")).await.json()["client"], client);
+    let again = format!(r#"{{"client":"{client}","n":2,"ops":[{{"delete":"tasks","id":"a"}}]}}"#);
+    let problem = world.post("/v1/streams/s/events", &again).await.problem(400, "bad_request", false);
+    assert!(problem["detail"].as_str().unwrap().contains("make one of your own"), "{problem}");
+    // Of several events in one request each has its verdict.
+    let several =
+        r#"{"events":[{"ops":[{"update":"tasks","id":"none","set":{"x":1}}]},{"ops":[{"delete":"tasks","id":"a"}]}]}"#;
+    let several = world.post("/v1/streams/s/events", several).await.json();
+    assert_eq!(
+        (&several["verdicts"][0]["refused"]["code"], &several["verdicts"][1]["n"]),
+        (&json!("not_found"), &json!(2))
+    );
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_event_is_told_what_one_looks_like() {
     let world = World::new().await;
     for (body, told) in [

@@ -119,7 +119,7 @@ pub fn edit(random: &mut Rng, replica: &Replica, marker: Marker, plan: &Plan) ->
         ops.push(op);
     }
     ops.push(mark(marker));
-    NewEdit { ops, unchanged: reads_by_hand(random, objects), command: None }
+    NewEdit { ops, unchanged: reads_by_hand(random, objects), ..NewEdit::default() }
 }
 
 /// What an edit says it has read: mostly nothing.
@@ -169,7 +169,7 @@ fn claim(random: &mut Rng, replica: &Replica, marker: Marker) -> NewEdit {
     let read = replica.get(&stock()).and_then(|object| object.get("left")?.as_int());
     let (ops, reads) = claimed(read, marker).unwrap_or_else(|_| (vec![mark(marker)], reads()));
     let command = Commanded { command, seed: random.u64(..), reads, serializable: random.bool() };
-    NewEdit { ops, unchanged: Vec::new(), command: Some(command) }
+    NewEdit { ops, command: Some(command), ..NewEdit::default() }
 }
 
 /// Whether a device has what claims read: where it holds a part, or may have lost what it held, that has to come first.

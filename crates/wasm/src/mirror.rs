@@ -5,6 +5,7 @@ use tapeline_core::mirror::{Mirror, ViewChange};
 use tapeline_core::name::{Collection, Key, ObjectId};
 use tapeline_core::numbers::{EditId, TabId};
 use tapeline_core::query::Query;
+use tapeline_core::replica::NewEdit;
 use tapeline_core::undo::Direction;
 
 use crate::checks::by_page;
@@ -35,11 +36,8 @@ extern "C" fn mirror_free(mirror: u32) {
 extern "C" fn mirror_edit(mirror: u32, bytes: usize, now: f64, draft: bool) -> i32 {
     on(mirror, bytes, &mut |mirror, ops| {
         let ops = mirror.read_ops(ops)?;
-        if draft {
-            mirror.draft(millis(now), ops)?
-        } else {
-            mirror.edit(millis(now), ops)?
-        };
+        let drafts = if draft { ops.len() } else { 0 };
+        mirror.edit(millis(now), NewEdit { drafts, ..NewEdit::from(ops) })?;
         Ok(Answer::Nothing)
     })
 }

@@ -1,13 +1,13 @@
 /** Live queries: rows that render again when, and only when, they changed. */
 
 import { type RefObject, useEffect, useMemo, useRef } from "react";
-import type { Collection, Query, Row } from "tapeline";
+import { type Collection, type Query, type Row, type Status, TapelineError } from "tapeline";
 import { keyOf } from "./key.js";
 import { areSame, keeper } from "./rows.js";
 import { share, useShared } from "./shared.js";
 
 const NONE: readonly never[] = Object.freeze([]);
-const NOTHING = Object.freeze({ rows: NONE, isReady: false });
+const NOTHING: Found<never> = Object.freeze({ rows: NONE, isReady: false });
 
 /** The rows of a query, kept live. Queries are compared by content, so one written in place is fine. */
 export function useQuery<T extends object>(
@@ -39,11 +39,14 @@ export interface Found<T> {
   readonly rows: readonly Row<T>[];
   /** All of it is here. What is here before that is what the device has: show it, and a placeholder for the rest. */
   readonly isReady: boolean;
+  /** Why nothing of the stream may be read, where the server said so. */
+  readonly denied?: string | undefined;
 }
 
 /**
  * The rows of a query on a part of a stream, held and kept live, and whether all of them are here. With `suspend` the
- * component suspends until they are; so that something shows offline, do without.
+ * component suspends until they are; so that something shows offline, do without. Of a stream that may not be read it
+ * throws then.
  */
 export function useHeld<T extends object>(
   collection: Collection<T> | undefined,
@@ -57,19 +60,22 @@ export function useHeld<T extends object>(
       collection &&
       share<Found<T>>(collection, `held ${key}`, () => {
         const keep = keeper(collection, last.current);
-        const found = (rows: readonly Row<T>[], isReady: boolean) => ({ rows: keep(rows), isReady });
+        const found = (rows: readonly Row<T>[], isReady: boolean) => {
+          return { rows: keep(rows), isReady, denied: collection.stream.status().denied };
+        };
         return {
           read: () => found(collection.all(query), false),
           watch: (changed) => hold(collection, query, (rows, isReady) => changed(found(rows, isReady))),
-          same: (one, other) => one.isReady === other.isReady && one.rows === other.rows,
+          same: (one, other) => one.isReady === other.isReady && one.rows === other.rows && one.denied === other.denied,
         };
       }),
     [collection, key],
   );
   const found = useShared(shared, NOTHING);
   useKept(last, found.rows);
-  if (suspend && shared && !found.isReady) throw shared.until(({ isReady }) => isReady);
-  return found;
+  if (!suspend || !shared || found.isReady) return found;
+  if (found.denied !== undefined) throw new TapelineError("denied", found.denied, true);
+  throw shared.until(({ isReady, denied }) => isReady || denied !== undefined);
 }
 
 /** Remembers what is shown: of it stays what the next query finds too. */
@@ -86,6 +92,15 @@ function hold<T extends object>(
 ) {
   const held = collection.hold(query);
   const stop = collection.watch(query, (rows) => changed(rows, held.isReady));
+  const { stream } = collection;
+  let denied: string | undefined;
+  const hear = (status: Status) => {
+    if (status.denied === denied) return;
+    denied = status.denied;
+    changed(held.rows(), held.isReady);
+  };
+  stream.statusListeners.add(hear);
+  hear(stream.status());
   // Closed before it is ready, it never will be.
   held.ready().then(
     () => changed(held.rows(), true),
@@ -93,6 +108,7 @@ function hold<T extends object>(
   );
   return () => {
     stop();
+    stream.statusListeners.delete(hear);
     held.release();
   };
 }

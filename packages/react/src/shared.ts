@@ -34,8 +34,8 @@ export class Shared<T> {
   };
 
   readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
     this.#stop ??= this.#source.watch((value) => this.#hear(value));
+    this.#listeners.add(listener);
     return () => {
       this.#listeners.delete(listener);
       // StrictMode and moves in the tree subscribe again at once: that is no reason to watch anew.
@@ -45,21 +45,26 @@ export class Shared<T> {
 
   /**
    * What a component waits for that suspends until `isSo`: it is watched though nothing was committed. One that went away
-   * meanwhile does not ask again, and leaves nothing behind.
+   * meanwhile does not ask again, and leaves nothing behind. Throws where it cannot be watched.
    */
   until(isSo: (value: T) => boolean): Promise<void> {
     this.#waiting ??= this.#wait(isSo);
     return this.#waiting;
   }
 
-  async #wait(isSo: (value: T) => boolean): Promise<void> {
-    let stop = () => {};
-    await new Promise<void>((resolve) => {
-      stop = this.subscribe(() => isSo(this.snapshot()) && resolve());
-      setTimeout(resolve, WAITED_FOR);
+  #wait(isSo: (value: T) => boolean): Promise<void> {
+    let over = () => {};
+    const waiting = new Promise<void>((resolve) => {
+      over = resolve;
     });
-    this.#waiting = undefined;
-    setTimeout(stop, COMMITTED_IN);
+    const look = () => isSo(this.snapshot()) && over();
+    const stop = this.subscribe(look);
+    look();
+    setTimeout(over, WAITED_FOR);
+    return waiting.then(() => {
+      this.#waiting = undefined;
+      setTimeout(stop, COMMITTED_IN);
+    });
   }
 
   #hear(value: T): void {

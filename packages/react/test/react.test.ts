@@ -25,6 +25,16 @@ test("on a server there are no rows, and neither storage nor network is touched"
   assert.deepEqual(process.getActiveResourcesInfo(), before);
 });
 
+const SCHEMA = `
+[collections.tasks.fields]
+title = "ask"
+[streams."*"]
+read = "true"
+write = "true"
+[streams."secret/*"]
+read = "false"
+`;
+
 let tapeline: ChildProcess;
 let pages: Server;
 let browser: Browser;
@@ -73,7 +83,7 @@ for (const name of Object.keys(scenarios)) {
 async function serve(): Promise<string> {
   const { TAPELINE = "target/debug/tapeline" } = process.env;
   const schema = join(data, "schema.toml");
-  writeFileSync(schema, '[collections.tasks.fields]\ntitle = "ask"\n');
+  writeFileSync(schema, SCHEMA);
   const started = spawn(TAPELINE, ["serve", "--json", "--listen", "127.0.0.1:0", "--data", data, "--schema", schema], {
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -16,9 +16,19 @@ import {
   useTapeline,
   useUndo,
 } from "@tapeline/react";
-import { Activity, memo, type ReactNode, StrictMode, Suspense, startTransition, useEffect, useState } from "react";
+import {
+  Activity,
+  Component,
+  memo,
+  type ReactNode,
+  StrictMode,
+  Suspense,
+  startTransition,
+  useEffect,
+  useState,
+} from "react";
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
-import { Collection, type Row, Tapeline } from "tapeline";
+import { Collection, type Row, Tapeline, type TapelineError } from "tapeline";
 
 interface Task {
   title: string;
@@ -51,6 +61,16 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 function same(what: string, is: unknown, should: unknown): void {
   if (JSON.stringify(is) !== JSON.stringify(should)) {
     throw new Error(`${what}: ${JSON.stringify(is)} and not ${JSON.stringify(should)}`);
+  }
+}
+
+/** Shows what its children throw. */
+class Caught extends Component<{ children: ReactNode }, { error?: TapelineError }> {
+  override state: { error?: TapelineError } = {};
+  static getDerivedStateFromError = (error: TapelineError) => ({ error });
+  override render() {
+    const { error } = this.state;
+    return error ? `${error.name} ${error.code} ${error.message}` : this.props.children;
   }
 }
 
@@ -247,6 +267,31 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     await until("all is let go of", () => db.part(stream).collection("comments").count() === 0);
     await until("and what they refer to", () => db.part(stream).collection("tasks").count() === 0);
     await Promise.all([whole.close(), db.close()]);
+  },
+
+  async "a component that suspends for what may not be read, or not be held, throws instead"(server) {
+    const db = await open(server);
+    const Secret = () => (
+      <b>{useHeld(usePart(`secret/${stream}`)?.collection("tasks"), {}, { suspend: true }).rows.length}</b>
+    );
+    const Whole = () => <b>{useHeld(useStream(stream)?.collection("tasks"), {}, { suspend: true }).rows.length}</b>;
+    const shown = [Secret, Whole].map((Asks) =>
+      show(
+        <TapelineProvider db={db}>
+          <Caught>
+            <Suspense fallback="…">
+              <Asks />
+            </Suspense>
+          </Caught>
+        </TapelineProvider>,
+      ),
+    );
+    await until("both are told", () => shown.every(({ place }) => place.textContent?.startsWith("TapelineError ")));
+    const [secret, whole] = shown.map(({ place }) => place.textContent ?? "");
+    same("the code", secret?.split(" ")[1], "denied");
+    same("what helps", whole?.includes("db.part()"), true);
+    for (const { root } of shown) root.unmount();
+    await db.close();
   },
 
   async "components with the same query share one watch, and leave none behind"(server) {

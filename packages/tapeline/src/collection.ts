@@ -80,8 +80,6 @@ export class Collection<Fields extends object> extends Edits<Fields> {
     if (typeof what === "string") checkId(what);
     const query = typeof what === "string" ? { where: { id: what } as Where<Fields> } : what;
     const hold = this.stream.load(this.encodeHeld(query));
-    const known = typeof what === "string" ? this.get(what) : undefined;
-    if (known) return known;
     await this.stream.untilHeld(() => hold);
     return typeof what === "string" ? this.get(what) : this.all(what);
   }

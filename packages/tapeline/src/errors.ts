@@ -9,6 +9,8 @@ export type ErrorCode =
   | "invalid"
   /** The edit does not fit what is shown: the object exists already, or is gone. */
   | "conflict"
+  /** Nothing of the stream may be read, as the server said. */
+  | "denied"
   /** It was closed. */
   | "closed"
   /** Another version of the app, in another tab, has taken over: reload the page. */

@@ -114,6 +114,21 @@ test("an object is loaded when it is asked for, once for all who ask", async () 
   await Promise.all([all.db.close(), db.close()]);
 });
 
+test("what is loaded is all of an object that was edited without, and at once what was made here or is held", async () => {
+  const all = await whole("edited", 9);
+  const { db, issues } = await part("edited");
+  await issues.load(id(3));
+  db.goOffline();
+  issues.upsert(id(4), { title: "Another title" });
+  issues.insert({ ...issue(9), id: "new" });
+  const [edited, made, held] = [issues.load(id(4)), issues.load("new"), issues.load(id(3))];
+  assert.deepEqual([(await made)?.at, (await held)?.at], [9, 3]);
+  db.goOnline();
+  const { title, at } = (await edited)!;
+  assert.deepEqual([title, at], ["Another title", 4]);
+  await Promise.all([all.db.close(), db.close()]);
+});
+
 test("what was loaded long ago is let go of, what somebody waits for is not, and who lets go waits no more", async () => {
   const all = await whole("many", 3);
   const { db, issues } = await part("many");

@@ -220,7 +220,9 @@ impl Arguments {
     }
 }
 
-/// Prints completions for a shell.
-pub fn print_completions(shell: clap_complete::Shell) {
-    clap_complete::generate(shell, &mut Arguments::command(), "tapeline", &mut std::io::stdout());
+/// The completions for a shell.
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "tapeline", &mut script);
+    script
 }

@@ -12,9 +12,7 @@ use crate::{http, output, storage};
 
 /// Compacts the directory of a stopped server.
 pub async fn run(data: &Path, schema: Option<&Path>, json: bool) -> Result<(), Failure> {
-    if !data.is_dir() {
-        return Err(Failure::Usage(format!("there is no directory {}: name one with --data", data.display())));
-    }
+    storage::check_there(data)?;
     let (schema, log) = (schema::read(schema)?.schema, storage::open(data)?);
     let before = log.stats().store_bytes;
     let spinner = output::spinner("streams compacted");

@@ -3,26 +3,21 @@
 use std::path::Path;
 
 use serde_json::json;
-use tapeline_log::embedded::{self, OpenError, Space, StreamSpace};
+use tapeline_log::embedded::{self, Space, StreamSpace};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, storage};
 
 /// Says what takes the space in the directory of a stopped server.
 pub fn run(data: &Path, json: bool) -> Result<(), Failure> {
-    if !data.is_dir() {
-        return Err(Failure::Usage(format!("there is no directory {}: name one with --data", data.display())));
-    }
+    storage::check_there(data)?;
     let bar = output::bar(0, "bytes read");
     let space = embedded::space(data, |read, of| {
         bar.set_length(of);
         bar.set_position(read);
     });
     bar.finish_and_clear();
-    let space = space.map_err(|error| match error {
-        OpenError::NoLog { .. } => Failure::Usage(format!("{error}: name a server's data directory with --data")),
-        other => Failure::failed(other),
-    })?;
+    let space = space.map_err(|error| storage::cannot_open(data, error))?;
     if json { print_json(&space) } else { print(&space) }
 }
 

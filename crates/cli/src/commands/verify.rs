@@ -4,23 +4,18 @@ use std::path::Path;
 
 use serde_json::json;
 use tapeline_log::LogError;
-use tapeline_log::embedded::{self, OpenError, Verified};
+use tapeline_log::embedded::{self, Verified};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, storage};
 
 /// Verifies a data directory.
 pub fn run(data: &Path, json: bool) -> Result<(), Failure> {
-    if !data.is_dir() {
-        return Err(Failure::Usage(format!("there is no directory {}: name one with --data", data.display())));
-    }
+    storage::check_there(data)?;
     let spinner = output::spinner("records read");
     let verified = embedded::verify(data, |records| spinner.set_position(records));
     spinner.finish_and_clear();
-    let verified = verified.map_err(|error| match error {
-        OpenError::NoLog { .. } => Failure::Usage(format!("{error}: name a server's data directory with --data")),
-        other => Failure::failed(other),
-    })?;
+    let verified = verified.map_err(|error| storage::cannot_open(data, error))?;
     verified.damage.iter().try_for_each(|damage| print_damage(damage, json))?;
     let Verified { journal_batches, streams, events, entries, clients, ref damage } = verified;
     match json {

@@ -1,5 +1,6 @@
 //! What is copied: a directory, or a log on NATS that is played into a cache for it.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -114,8 +115,9 @@ impl Source {
 
 /// Opens the directory of a stopped server.
 fn open_directory(path: &Path) -> Result<Embedded, Failure> {
-    if !path.join("FORMAT").is_file() {
-        return Err(Failure::Usage(format!("there is no log in {}: name a server's data directory", path.display())));
+    match path.join("FORMAT").metadata() {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(storage::cannot_open(path, error.into())),
+        Ok(format) if format.is_file() => storage::open(path),
+        _ => Err(Failure::Usage(format!("there is no log in {}: name a server's data directory", path.display()))),
     }
-    storage::open(path)
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …],
 //!           [[collection, id, field, splices], …]]
-//! commit = [version, number, authored event without an identity, command | null, draft, [[op, field, text | null], …]]
+//! commit = [version, number, authored event without an identity, command | null, drafts, publishes,
+//!           [[op, field, text | null], …]]
 //! ```
 //!
 //! Drafts have conflicts, of which there are none.
@@ -23,7 +24,7 @@ use crate::splice::Splices;
 use crate::value::Value;
 
 /// The version of these bytes. Tabs that run different versions of an app meet here.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// Something that changed in a leader's view.
 #[derive(Clone, Debug)]
@@ -77,8 +78,10 @@ pub struct Commit {
     pub body: Body,
     /// How a command made it, where one did.
     pub command: Option<Commanded>,
-    /// What it inserts stays on the device.
-    pub draft: bool,
+    /// How many of its ops, from the first on, are of drafts.
+    pub drafts: usize,
+    /// It publishes the draft that its one op names, as that is by then.
+    pub publishes: bool,
     /// What its splices were typed on.
     pub typed: Vec<TypedOn>,
 }
@@ -187,9 +190,10 @@ impl Commit {
     pub fn encode(&self) -> Vec<u8> {
         let (client, n, settled) = Default::default();
         let mut writer = Writer::with_capacity(256);
-        writer.array(6).uint(VERSION).uint(self.number.0);
+        writer.array(7).uint(VERSION).uint(self.number.0);
         writer.authored(&Authored { client, n, settled, body: self.body.clone() });
-        writer.commanded(self.command.as_ref()).uint(u64::from(self.draft)).array(self.typed.len() as u64);
+        writer.commanded(self.command.as_ref()).uint(self.drafts as u64).uint(u64::from(self.publishes));
+        writer.array(self.typed.len() as u64);
         for TypedOn { op, field, value } in &self.typed {
             writer.array(3).uint(*op as u64).text(field.as_str()).value(value.as_ref().unwrap_or(&Value::Null));
         }
@@ -202,14 +206,16 @@ impl Commit {
     /// Where the bytes are none, or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
-        read_tuple(&mut reader, 6, "an edit of a tab")?;
+        read_tuple(&mut reader, 7, "an edit of a tab")?;
         check_version(&mut reader)?;
         let number = EditId(reader.u64()?);
         let Authored { body, .. } = cbor::read_authored(&mut reader)?;
-        let (command, draft) = (cbor::read_commanded(&mut reader)?, reader.u64()? == 1);
+        let command = cbor::read_commanded(&mut reader)?;
+        let drafts = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
+        let publishes = reader.u64()? == 1;
         let typed = read_array(&mut reader, "texts that were edited", usize::MAX, read_typed)?;
         check_end(&reader, "an edit of a tab")?;
-        Ok(Self { number, body, command, draft, typed })
+        Ok(Self { number, body, command, drafts, publishes, typed })
     }
 }
 

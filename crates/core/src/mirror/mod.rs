@@ -31,10 +31,10 @@ use crate::names::Names;
 use crate::numbered::Numbered;
 use crate::numbers::{ClientId, EditId, Millis, Seq, TabId};
 use crate::object::{Entry, Object, Write, apply};
-use crate::op::Op;
+use crate::op::{Action, FieldMap, Op};
 use crate::query::{LiveQuery, Moved, Query};
 use crate::queue::Queue;
-use crate::replica::{self, Commanded, EditError, NewEdit, check_one, published, rehearse};
+use crate::replica::{self, EditError, NewEdit, check_one, rehearse};
 use crate::tables::Tables;
 use crate::undo::{Direction, History};
 use crate::valid::Validity;
@@ -112,18 +112,11 @@ impl Mirror {
     /// # Errors
     /// Where the edit does not fit what is shown, is not valid, or breaks a limit. Nothing has changed then.
     pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
-        self.commit(now, new.into(), false, None)
+        self.commit(now, new.into(), None)
     }
 
-    /// Makes an edit whose inserts stay on the device, with every later edit of them, until they are published.
-    ///
-    /// # Errors
-    /// As [`edit`](Self::edit).
-    pub fn draft(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
-        self.commit(now, new.into(), true, None)
-    }
-
-    /// A draft becomes an object like others, and is sent.
+    /// A draft becomes an object like others, and is sent, as it is when the leader hears of it. Where it is none any more
+    /// by then, as another tab has published it too, nothing happens.
     ///
     /// # Errors
     /// Where there is no such draft, or it is not valid.
@@ -133,51 +126,45 @@ impl Mirror {
         if let Some(validity) = &self.validity {
             check_one(&**validity, key, None, Some(draft))?;
         }
-        let body = Body { base: self.played, at: now, ops: vec![published(key, draft)], ..Body::default() };
-        let edit = self.push(body, None, false, Vec::new());
+        let op = Op { key: key.clone(), seen: None, action: Action::Insert(FieldMap::default()) };
+        let body = Body { base: self.played, at: now, ops: vec![op], ..Body::default() };
+        let (number, command, drafts, typed) = (self.last.next(), None, 0, Vec::new());
+        let edit = self.push(Commit { number, body, command, drafts, publishes: true, typed });
         self.look_ahead();
         Ok(edit)
     }
 
-    fn commit(&mut self, now: Millis, new: NewEdit, draft: bool, way: Option<Direction>) -> Result<EditId, EditError> {
+    fn commit(&mut self, now: Millis, new: NewEdit, way: Option<Direction>) -> Result<EditId, EditError> {
         EditError::check_room(new.ops.len(), self.edits.len())?;
-        let (write, validity) = (write_of(draft, self.played, now), self.validity.as_deref().filter(|_| !draft));
-        let ahead = rehearse(&new.ops, &write, self.complete, validity, &|key| self.entry(key))?;
+        let write = write_of(self.played, now);
+        let drafts = new.drafts;
+        let validity = self.validity.as_deref();
+        let ahead = rehearse(&new.ops, drafts, &write, self.complete, validity, &|key| self.entry(key))?;
         let (body, command) = new.into_body(self.played, now);
         EditError::check_bytes(&body)?;
         let typed = typed::typed_on(&body.ops, &write, &|key| self.entry(key));
         let mut history = std::mem::take(&mut self.history);
         let (before, after) =
             (|key: &Key| self.get(key).cloned(), |key: &Key| ahead.get(key)?.as_ref()?.live().cloned());
-        match way {
-            None => history.committed(&body.ops, &before, &after),
-            Some(way) => history.took(way, &body.ops, &before, &after),
-        }
+        history.committed(&body.ops, way, &before, &after);
         self.history = history;
         for (key, entry) in ahead {
             self.touch(&key);
             self.ahead.insert(key, entry);
         }
-        Ok(self.push(body, command, draft, typed))
+        Ok(self.push(Commit { number: self.last.next(), body, command, drafts, publishes: false, typed }))
     }
 
     /// Takes this tab's last edit back, or makes it again, as a new edit. What others have changed since is left alone,
     /// unless `forced`. `None`: there is nothing to do.
     ///
     /// # Errors
-    /// Where the edit breaks a limit.
+    /// Where the edit is not valid, or breaks a limit. Nothing has changed then.
     pub fn step(&mut self, now: Millis, way: Direction, forced: bool) -> Result<Option<EditId>, EditError> {
         let mut history = std::mem::take(&mut self.history);
-        let ops = history.take(way, forced, &|key: &Key| self.get(key).cloned());
+        let next = history.next(way, forced, &|key: &Key| self.get(key).cloned());
         self.history = history;
-        let Some([drafts, others]) = ops else { return Ok(None) };
-        if !drafts.is_empty() {
-            self.commit(now, drafts.into(), true, Some(way))?;
-        }
-        if !others.is_empty() {
-            self.commit(now, others.into(), false, Some(way))?;
-        }
-        Ok(Some(self.last))
+        next.map(|new| self.commit(now, new, Some(way))).transpose()
     }
 
     /// What this tab can undo.
@@ -185,9 +172,9 @@ impl Mirror {
         &mut self.history
     }
 
-    fn push(&mut self, body: Body, command: Option<Commanded>, draft: bool, typed: Vec<TypedOn>) -> EditId {
-        self.last = self.last.next();
-        self.edits.push_back(Commit { number: self.last, body, command, draft, typed });
+    fn push(&mut self, commit: Commit) -> EditId {
+        self.last = commit.number;
+        self.edits.push_back(commit);
         self.last
     }
 
@@ -381,12 +368,15 @@ impl Mirror {
         let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
         for place in untaken..self.edits.len() {
             let Some(commit) = self.edits.get(place).cloned() else { return };
-            let Commit { body: Body { base, at, mut ops, .. }, typed, draft, .. } = commit;
-            let write = write_of(draft, base, at);
+            let Commit { body: Body { base, at, mut ops, .. }, typed, drafts, publishes, .. } = commit;
+            let (write, draft) = (write_of(base, at), Write::draft(at));
             typed::move_to(&mut ops, &typed, &write, &|key| self.entry(key));
-            for op in ops {
+            for (place, op) in ops.into_iter().enumerate() {
                 let mut entry = self.entry(&op.key);
-                apply(&mut entry, &op, &write);
+                if publishes && !entry.as_ref().and_then(Entry::live).is_some_and(|object| object.is_draft()) {
+                    continue;
+                }
+                apply(&mut entry, &op, if place < drafts { &draft } else { &write });
                 self.touch(&op.key);
                 self.ahead.insert(op.key, entry);
             }
@@ -416,6 +406,6 @@ impl Mirror {
 }
 
 /// Whose edits they are matters to nobody here, but that of drafts.
-fn write_of(draft: bool, base: Seq, at: Millis) -> Write<'static> {
-    if draft { Write::draft(at) } else { Write::pending(ClientId(0), base, at) }
+fn write_of(base: Seq, at: Millis) -> Write<'static> {
+    Write::pending(ClientId(0), base, at)
 }

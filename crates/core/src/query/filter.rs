@@ -79,6 +79,13 @@ impl Filter {
         }
     }
 
+    /// The id of the one object that it wants, where it says no more.
+    pub(crate) fn one(&self) -> Option<ObjectId> {
+        let Self::Id(test) = self else { return None };
+        let [id] = test.values()? else { return None };
+        ObjectId::new(id.as_text()?).ok()
+    }
+
     /// Whether one of the fields that it looks at is such.
     pub fn looks_at(&self, is_such: &impl Fn(&FieldName) -> bool) -> bool {
         match self {

@@ -18,23 +18,24 @@ pub(super) fn check(
     for op in ops {
         let (before, after) = (before(&op.key), after.get(&op.key).and_then(Option::as_ref));
         if strict || before.is_some() || matches!(op.action, Action::Insert(_)) {
-            let live = before.as_ref().and_then(Entry::live).map(AsRef::as_ref);
-            check_one(validity, &op.key, live, after.and_then(Entry::live).map(AsRef::as_ref))?;
+            let before = before.as_ref().and_then(Entry::live).map(AsRef::as_ref);
+            let after = after.and_then(Entry::live).map(AsRef::as_ref);
+            // A draft may become anything.
+            if !before.or(after).is_some_and(Object::is_draft) {
+                check_one(validity, &op.key, before, after)?;
+            }
         }
     }
     Ok(())
 }
 
-/// Checks what becomes of one object. A draft may become anything.
+/// Checks what becomes of one object.
 pub(crate) fn check_one(
     validity: &dyn Validity,
     key: &Key,
     before: Option<&Object>,
     after: Option<&Object>,
 ) -> Result<(), EditError> {
-    if before.is_some_and(Object::is_draft) {
-        return Ok(());
-    }
     let objection = validity.objection(&Change { key, before, after });
     objection.map_or(Ok(()), |objection| Err(EditError::Invalid(objection)))
 }

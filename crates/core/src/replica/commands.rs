@@ -171,9 +171,9 @@ impl Replica {
             return Err("the command has nothing left to do".into());
         }
         let before = |key: &Key| self.entry_where(key, &|other| self.outbox.comes_after(edit, other));
-        let rehearsed = rehearse(&ops, &write, !self.lacks_some(), self.validity.as_deref(), &before);
-        rehearsed.map_err(|error| error.to_string())?;
         let new = NewEdit { ops, command, ..NewEdit::default() };
+        let rehearsed = rehearse(&new.ops, new.drafts, &write, !self.lacks_some(), self.validity.as_deref(), &before);
+        rehearsed.map_err(|error| error.to_string())?;
         let (mut body, command) = new.into_body(played, pending.body.at);
         self.say_seen(&mut body.ops);
         self.say_unseen(&mut body);

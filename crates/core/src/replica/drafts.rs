@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::edit::rehearse;
 use super::rows::Row;
 use super::{EditError, Replica};
 use crate::event::Body;
 use crate::name::{Collection, Key, ObjectId};
 use crate::numbers::{EditId, Millis};
 use crate::object::{Entry, Object, Write, apply};
-use crate::op::{Action, FieldMap, Op};
+use crate::op::{Action, Op};
 use crate::tables::Tables;
 
 /// The drafts of a stream.
@@ -75,33 +74,17 @@ impl Drafts {
 }
 
 impl Replica {
-    /// Makes an edit of drafts: what it inserts stays on the device, and so does every later edit of that, until it is
-    /// [published](Self::publish).
-    ///
-    /// # Errors
-    /// Where the edit does not fit what is shown, or breaks a limit. Nothing has changed then.
-    pub fn draft(&mut self, now: Millis, ops: Vec<Op>) -> Result<EditId, EditError> {
-        EditError::check_room(ops.len(), self.outbox.len())?;
-        rehearse(&ops, &Write::draft(now), true, None, &|key| self.shown_entry(key))?;
-        let mut body = Body { base: self.history.played, at: now, ops, ..Body::default() };
-        EditError::check_bytes(&body)?;
-        self.take_drafts(&mut body, true);
-        let edit = self.outbox.next_edit();
-        self.storing.meta();
-        Ok(edit)
-    }
-
     /// A draft becomes an object like others, and is sent.
     ///
     /// # Errors
     /// Where there is no such draft, or it breaks a limit. Nothing has changed then.
     pub fn publish(&mut self, now: Millis, key: &Key) -> Result<EditId, EditError> {
-        let draft = self.drafts.get(key).cloned().ok_or_else(|| EditError::NotFound(key.clone()))?;
-        let op = published(key, &draft);
+        let op = self.published(key).ok_or_else(|| EditError::NotFound(key.clone()))?;
+        let draft = self.drafts.get(key).cloned();
         self.drafts.put(key, None);
         let made = self.edit(now, vec![op]);
         if made.is_err() {
-            self.drafts.put(key, Some(draft));
+            self.drafts.put(key, draft);
         }
         made
     }
@@ -111,22 +94,19 @@ impl Replica {
         self.drafts.len()
     }
 
-    /// Takes the ops on drafts out of an edit, and lets them take effect. An insert of a draft that is not one itself
-    /// publishes it.
-    pub(super) fn take_drafts(&mut self, body: &mut Body, draft: bool) {
+    /// Takes the ops on drafts out of an edit whose first `drafts` make some, and lets them take effect. Another insert of
+    /// what is a draft takes its place.
+    pub(super) fn take_drafts(&mut self, body: &mut Body, drafts: usize) {
         let write = Write::draft(body.at);
-        let ops = std::mem::take(&mut body.ops);
-        for op in ops {
+        for (place, op) in std::mem::take(&mut body.ops).into_iter().enumerate() {
             let there = self.drafts.get(&op.key).cloned();
-            let makes = matches!(op.action, Action::Insert(_) | Action::Upsert(_));
-            match (there, draft) {
-                (Some(_), false) if matches!(op.action, Action::Insert(_)) => {
+            match (&op.action, there, place < drafts) {
+                (Action::Insert(_), Some(_), false) => {
                     self.drafts.put(&op.key, None);
                     body.ops.push(op);
                 }
-                (None, false) => body.ops.push(op),
-                (None, true) if !makes => body.ops.push(op),
-                (there, _) => {
+                (_, None, false) | (Action::Update(_) | Action::Delete, None, true) => body.ops.push(op),
+                (_, there, _) => {
                     let mut entry = there.map(Entry::Live);
                     apply(&mut entry, &op, &write);
                     self.drafts.put(&op.key, entry.as_ref().and_then(Entry::live).cloned());
@@ -141,10 +121,9 @@ impl Replica {
     pub(super) fn touches_drafts(&self, ops: &[Op]) -> bool {
         self.drafts.len() > 0 && ops.iter().any(|op| self.drafts.get(&op.key).is_some())
     }
-}
 
-/// The op that makes an object of a draft.
-pub(crate) fn published(key: &Key, draft: &Object) -> Op {
-    let fields = draft.values().map(|(name, value)| (name.clone(), value.clone()));
-    Op { key: key.clone(), seen: None, action: Action::Insert(FieldMap::new(fields.collect()).unwrap_or_default()) }
+    /// The op that makes an object of a draft, where there is one.
+    pub(super) fn published(&self, key: &Key) -> Option<Op> {
+        Some(Op { key: key.clone(), seen: None, action: self.drafts.get(key)?.insert() })
+    }
 }

@@ -18,6 +18,9 @@ use crate::valid::{Objection, Validity};
 pub struct NewEdit {
     /// The changes.
     pub ops: Vec<Op>,
+    /// How many of them, from the first on, are of drafts: what these insert stays on the device, with every later edit of
+    /// it, until it is [published](Replica::publish).
+    pub drafts: usize,
     /// What must not have changed by the time it is recorded.
     pub unchanged: Vec<Read>,
     /// The command that made the ops, where one did.
@@ -48,14 +51,19 @@ pub struct Reads {
 
 impl From<Vec<Op>> for NewEdit {
     fn from(ops: Vec<Op>) -> Self {
-        Self { ops, ..Self::default() }
+        Self { ops, drafts: 0, unchanged: Vec::new(), command: None }
     }
 }
 
 impl NewEdit {
+    /// An edit whose inserts are drafts.
+    pub fn draft(ops: Vec<Op>) -> Self {
+        Self { drafts: ops.len(), ..Self::from(ops) }
+    }
+
     /// What the edit says to others, and how it was made.
     pub(crate) fn into_body(self, base: Seq, at: Millis) -> (Body, Option<Commanded>) {
-        let Self { ops, mut unchanged, command: commanded } = self;
+        let Self { ops, mut unchanged, command: commanded, .. } = self;
         unchanged.extend(commanded.iter().flat_map(Commanded::unchanged));
         let command = commanded.as_ref().map(|commanded| commanded.command.clone());
         (Body { base, at, command, unchanged, ops, on: None }, commanded)
@@ -115,23 +123,24 @@ impl EditError {
 }
 
 impl Replica {
-    /// Makes an edit: all of its ops, or none. It shows at once and is queued to be sent. An edit of drafts alone stays
-    /// on the device.
+    /// Makes an edit: all of its ops, or none. It shows at once and is queued to be sent. What it does to drafts stays on
+    /// the device.
     ///
     /// # Errors
     /// Where the edit does not fit what is shown, is not valid, or breaks a limit. Nothing has changed then.
     pub fn edit(&mut self, now: Millis, new: impl Into<NewEdit>) -> Result<EditId, EditError> {
         let new = new.into();
         EditError::check_room(new.ops.len(), self.outbox.len())?;
+        let drafts = new.drafts;
         let (mut body, command) = new.into_body(self.history.played, now);
         self.say_seen(&mut body.ops);
         self.say_unseen(&mut body);
         let write = Write::pending(self.identity.client, body.base, now);
-        let shown =
-            rehearse(&body.ops, &write, !self.lacks_some(), self.validity.as_deref(), &|key| self.shown_entry(key))?;
+        let (strict, validity) = (!self.lacks_some(), self.validity.as_deref());
+        let shown = rehearse(&body.ops, drafts, &write, strict, validity, &|key| self.shown_entry(key))?;
         EditError::check_bytes(&body)?;
-        if self.touches_drafts(&body.ops) {
-            self.take_drafts(&mut body, false);
+        if drafts > 0 || self.touches_drafts(&body.ops) {
+            self.take_drafts(&mut body, drafts);
         }
         let edit = self.outbox.next_edit();
         if body.ops.is_empty() {
@@ -183,23 +192,25 @@ impl EditError {
 /// What keys show.
 pub(crate) type Shown = FxHashMap<Key, Option<Entry>>;
 
-/// What the touched keys would show after the ops, where that is valid. `strict`: all that exists is known, so an edit of
-/// what is not there is an error.
+/// What the touched keys would show after the ops, so many of which are of drafts, where that is valid. `strict`: all that
+/// exists is known, so an edit of what is not there is an error.
 pub(crate) fn rehearse(
     ops: &[Op],
+    drafts: usize,
     write: &Write<'_>,
     strict: bool,
     validity: Option<&dyn Validity>,
     shown: &dyn Fn(&Key) -> Option<Entry>,
 ) -> Result<Shown, EditError> {
     let mut rehearsed: Shown = FxHashMap::default();
-    for op in ops {
+    let draft = Write::draft(write.at);
+    for (place, op) in ops.iter().enumerate() {
         let entry = rehearsed.entry(op.key.clone()).or_insert_with(|| shown(&op.key));
         match check(entry.as_ref().and_then(Entry::live).map(AsRef::as_ref), op) {
             Err(EditError::NotFound(_)) if !strict => {}
             checked => checked?,
         }
-        apply(entry, op, write);
+        apply(entry, op, if place < drafts { &draft } else { write });
     }
     if let Some(validity) = validity {
         checking::check(validity, ops, &rehearsed, strict, shown)?;

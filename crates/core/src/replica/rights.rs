@@ -43,9 +43,7 @@ impl Replica {
         let wanted = readable.collections.iter().map(|collection| Query::all(collection.clone()));
         let wanted: Vec<Query> = wanted.collect();
         let held = self.part.as_ref().map(|part| part.unlike(&wanted)).unwrap_or_default();
-        if !held.is_empty() {
-            self.drop_queries(&held);
-        }
+        self.drop_queries(&held);
         for query in wanted {
             // They are no more than a replica may have: the server said so in one frame.
             let _ = self.hold_query(query);

@@ -88,7 +88,7 @@ impl Replica {
         if !self.tabs.is_new(tab, commit.number) {
             return;
         }
-        let Commit { mut body, command, draft, typed, .. } = commit;
+        let Commit { mut body, command, drafts, publishes, typed, .. } = commit;
         // A mirror of an earlier leader may have been ahead of what was stored.
         body.base = body.base.min(self.history.played);
         let write = Write::pending(self.identity.client, body.base, body.at);
@@ -96,7 +96,11 @@ impl Replica {
         // The splices refer to the texts as they are here now.
         body.on = Some(self.history.played).filter(|&on| !typed.is_empty() && on != body.base);
         let edit = self.outbox.next_edit();
-        self.take_drafts(&mut body, draft);
+        if publishes {
+            // Another tab may have published it, or dropped it.
+            body.ops = body.ops.first().and_then(|op| self.published(&op.key)).into_iter().collect();
+        }
+        self.take_drafts(&mut body, drafts);
         if body.ops.is_empty() {
             return;
         }

@@ -70,7 +70,7 @@ impl Replica {
     /// Where the edit does not fit what is shown. `None`: there is no such parked edit.
     pub fn retry(&mut self, now: Millis, edit: EditId) -> Option<Result<EditId, super::EditError>> {
         let Body { ops, unchanged, .. } = self.outbox.parked.get(edit)?.body.clone();
-        let again = self.edit(now, NewEdit { ops, unchanged, command: None });
+        let again = self.edit(now, NewEdit { ops, unchanged, ..NewEdit::default() });
         if again.is_ok() {
             self.discard(edit);
         }

@@ -23,10 +23,11 @@ impl Forgotten {
         self.objects.entries()
     }
 
-    /// What was known of each client, in no particular order.
+    /// What was known of each client that may speak again, in no particular order.
     #[expect(clippy::disallowed_methods, reason = "no order is promised; whoever shows one sorts")]
     pub fn clients(&self) -> impl Iterator<Item = (ClientId, Option<&ClientState>)> {
-        self.clients.iter().map(|(client, state)| (*client, state.as_ref()))
+        let again = self.clients.iter().filter(|(client, _)| !client.is_once());
+        again.map(|(client, state)| (*client, state.as_ref()))
     }
 }
 
@@ -38,7 +39,7 @@ impl Sequencer {
 
     /// Whether it is in memory what is known of a client. One that is known nowhere need not be loaded.
     pub fn knows_client(&self, client: ClientId) -> bool {
-        self.clients.contains_key(&client)
+        client.is_once() || self.clients.contains_key(&client)
     }
 
     /// Takes what storage has under a key.

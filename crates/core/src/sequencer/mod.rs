@@ -227,6 +227,9 @@ impl Sequencer {
     pub fn push_with(&mut self, peer: Peer, caller: &Caller, sealed: &Sealed, word: Option<&Word>) -> Pushed {
         let (event, subject) = (&sealed.event, caller.subject.as_ref());
         let state = self.client(event.client, subject.cloned());
+        if event.client.is_once() {
+            state.begin_with(event.n);
+        }
         if state.subject.as_ref() != subject {
             self.answer(peer, Answer::Frame(not_yours(peer.channel, Some(event.n))));
             return Pushed::Dropped;
@@ -313,7 +316,10 @@ impl Sequencer {
                 .into_iter()
                 .filter_map(|key| Some((key.clone(), self.objects.entry(&key)?.clone())))
                 .collect(),
-            clients: clients.into_iter().filter_map(|id| Some((id, self.known_client(id)?.clone()))).collect(),
+            clients: clients
+                .into_iter()
+                .filter_map(|id| Some((id, self.known_client(id).filter(|_| !id.is_once())?.clone())))
+                .collect(),
         })
     }
 

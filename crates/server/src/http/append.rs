@@ -90,8 +90,8 @@ pub(super) async fn append<L: EventLog, S: StateStore>(
 fn read_events(text: &str, head: Seq) -> Result<(Vec<Sealed>, bool), Problem> {
     let given = Given::read(text)?;
     let client = match given.client {
-        None => ClientId(fastrand::u128(..)),
-        Some(client) => ClientId::parse(client).ok_or_else(|| Problem::bad_request("a client id has 26 characters"))?,
+        None => ClientId::once(fastrand::u64(..)),
+        Some(client) => read_client(client)?,
     };
     let first = match (given.client, given.n) {
         (Some(_), None) => return Err(Problem::bad_request("a client says which of its events this is: n")),
@@ -121,6 +121,14 @@ fn read_events(text: &str, head: Seq) -> Result<(Vec<Sealed>, bool), Problem> {
         read_event(event.get(), &of, client, first, first.plus(place), head)
     });
     Ok((events.collect::<Result<_, _>>()?, false))
+}
+
+fn read_client(text: &str) -> Result<ClientId, Problem> {
+    let client = ClientId::parse(text).ok_or_else(|| Problem::bad_request("a client id has 26 characters"))?;
+    if client.is_once() {
+        return Err(Problem::bad_request("this client id was made for one request: make one of your own, at random"));
+    }
+    Ok(client)
 }
 
 /// Reads one event, the `n`th of its client, which has the verdicts on those before `first`.

@@ -9,8 +9,8 @@ use super::query::Query;
 use super::{Answer, json as json_answer};
 use crate::shared::Shared;
 
-pub(super) fn show<L: EventLog, S: StateStore>(shared: &Shared<L, S>, query: &str) -> Result<Answer, Problem> {
-    let stream = Query::new(query).name("stream", |text| StreamName::new(text))?;
+pub(super) fn show<L: EventLog, S: StateStore>(shared: &Shared<L, S>, query: &Query<'_>) -> Result<Answer, Problem> {
+    let stream = query.name("stream", |text| StreamName::new(text))?;
     let Some(nodes) = &shared.nodes else { return Err(Problem::alone()) };
     let mut shown = json!({ "node": nodes.me(), "nodes": nodes.list() });
     if let Some(stream) = stream {

@@ -20,9 +20,8 @@ use crate::shared::Shared;
 pub(super) async fn read<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     stream: StreamName,
-    query: &str,
+    query: &Query<'_>,
 ) -> Result<Answer, Problem> {
-    let query = Query::new(query);
     let collection = query.name("collection", |text| Collection::new(text))?;
     let since = query.number("since")?.map(Seq);
     let since =

@@ -38,6 +38,7 @@ use crate::sse::Secret;
 pub(crate) use append::push;
 pub(crate) use listener::Listener;
 pub(crate) use problem::Problem;
+use query::Query;
 use rights::Rights;
 pub(crate) use snapshot::Pins;
 use sync::Said;
@@ -107,6 +108,10 @@ async fn choose<L: EventLog, S: StateStore>(
         return answer_anybody(resource, shared, place, request, &query).await;
     }
     let rights = Rights::of(&shared, request.headers())?;
+    let query = Query::new(&query);
+    if let Some(known) = resource.parameters(request.method()) {
+        query.check(known)?;
+    }
     match (resource, request.method()) {
         (Resource::Streams, &Method::GET) => streams::list(&shared, rights.caller(), &query).await,
         (Resource::Stream(stream), &Method::GET) => {
@@ -169,6 +174,20 @@ async fn answer_anybody<L: EventLog, S: StateStore>(
 }
 
 impl Resource {
+    /// What may be asked of it; nothing is said of what is no part of the API.
+    fn parameters(&self, method: &Method) -> Option<&'static [&'static str]> {
+        Some(match self {
+            Self::Streams => &["after", "limit"],
+            Self::Events(_) if method == Method::GET => &["from", "to", "limit", "wait"],
+            Self::Objects(_) => &["collection", "id", "where", "order_by", "limit", "with"],
+            Self::Delta(_) => &["since", "collection"],
+            Self::Snapshot(_) => &["at", "after", "collection"],
+            Self::Cluster => &["stream"],
+            Self::Stream(_) | Self::Events(_) | Self::Compact => &[],
+            Self::Sync | Self::Session(..) | Self::Health | Self::Ready | Self::Metrics => return None,
+        })
+    }
+
     /// A stream's name may be written with its slashes or with them encoded: only the last part tells what is asked.
     fn of(path: &str) -> Result<Self, Problem> {
         match path {

@@ -24,6 +24,21 @@ impl<'q> Query<'q> {
         Self(form_urlencoded::parse(query.as_bytes()).collect())
     }
 
+    /// Checks that it names each of these at most once, and nothing else: what is misspelt would be answered as if nobody
+    /// had said it.
+    pub(super) fn check(&self, known: &[&str]) -> Result<(), Problem> {
+        for (place, (name, _)) in self.0.iter().enumerate() {
+            if !known.contains(&&**name) {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return Err(Problem::bad_request(format!("there is no parameter {name} here; there is {known}")));
+            }
+            if self.0[..place].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Problem::bad_request(format!("{name} is given twice: say it once")));
+            }
+        }
+        Ok(())
+    }
+
     /// A number, where it is given.
     pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
         let number = |text: &str| text.parse().map_err(|_| Problem::bad_request(format!("{name}={text} is no number")));

@@ -18,9 +18,8 @@ use crate::shared::Shared;
 pub(super) async fn list<L: EventLog, S: StateStore>(
     shared: &Arc<Shared<L, S>>,
     caller: Arc<Caller>,
-    query: &str,
+    query: &Query<'_>,
 ) -> Result<Answer, Problem> {
-    let query = Query::new(query);
     let mut after = query.name("after", |text| StreamName::new(text))?;
     let limit = query.number("limit")?.unwrap_or(limits::LISTED_STREAMS).min(limits::LISTED_STREAMS);
     // Who asks for none wants to know whether they may ask, and need not wait for a log of many servers.

@@ -4,7 +4,7 @@
 use tapeline_core::name::Key;
 use tapeline_core::numbers::EditId;
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
-use tapeline_core::replica::Keeping;
+use tapeline_core::replica::{Keeping, NewEdit};
 use tapeline_core::value::Value;
 
 use super::World;
@@ -31,7 +31,7 @@ impl World {
         let (clock, key) = (self.devices[device].clock(self.now), workload::marker_key(marker));
         let Some(replica) = &mut self.devices[device].replica else { return Ok(()) };
         let op = Op { key: key.clone(), seen: None, action: Action::Insert(fields(Value::Int(marker))) };
-        let edit = replica.draft(clock, vec![op]).map_err(|error| format!("no draft: {error}"))?;
+        let edit = replica.edit(clock, NewEdit::draft(vec![op])).map_err(|error| format!("no draft: {error}"))?;
         self.trace.note(format!("d{device}"), || format!("drafts e{edit} #{marker}"));
         self.devices[device].drafts.insert(key, Draft { said: marker, marker, edit });
         Ok(())

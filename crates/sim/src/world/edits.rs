@@ -75,8 +75,8 @@ impl World {
         self.tell_history(device);
         let stepped = &mut self.devices[device];
         let Some(replica) = &stepped.replica else { return Ok(()) };
-        let ops = stepped.history.take(direction, false, &|key: &Key| replica.get(key).cloned());
-        let Some(ops) = ops.map(|ops| ops.concat()).filter(|ops| !ops.is_empty()) else { return Ok(()) };
+        let next = stepped.history.next(direction, false, &|key: &Key| replica.get(key).cloned());
+        let Some(NewEdit { ops, .. }) = next else { return Ok(()) };
         stepped.diary.check(&ops, &diary::shown(replica, &ops)).map_err(|why| format!("d{device}: {why}"))?;
         self.marker += 1;
         let marker = self.marker;
@@ -107,10 +107,7 @@ impl World {
         let (before, was): (_, Shown) = (objects(replica), diary::shown(replica, meant));
         let edit = replica.edit(clock, new)?;
         let (before, after) = (|key: &Key| before.get(key).cloned(), |key: &Key| replica.get(key).cloned());
-        match way {
-            None => history.committed(meant, &before, &after),
-            Some(way) => history.took(way, meant, &before, &after),
-        }
+        history.committed(meant, way, &before, &after);
         diary.note(&was, &diary::shown(replica, meant));
         self.checks.accepted(device, edit, marker);
         Ok(edit)

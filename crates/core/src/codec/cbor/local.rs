@@ -109,7 +109,7 @@ pub fn decode_new_edit(bytes: &[u8]) -> Result<NewEdit, Box<CodecError>> {
     let unchanged = read_array(&mut reader, "reads in one event", limits::EVENT_READS, read_read)?;
     let command = read_commanded(&mut reader)?;
     check_end(&reader, "an edit")?;
-    Ok(NewEdit { ops, unchanged, command })
+    Ok(NewEdit { ops, drafts: 0, unchanged, command })
 }
 
 /// Reads what came of running a command again: `[ops, objects, collections]`.

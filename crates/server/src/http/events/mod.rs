@@ -61,10 +61,10 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     rights: Rights<L, S>,
     stream: StreamName,
-    query: &str,
+    query: &Query<'_>,
     headers: &HeaderMap,
 ) -> Result<Answer, Problem> {
-    let asked = Asked::read(&Query::new(query))?;
+    let asked = Asked::read(query)?;
     // Before it is looked where the stream ends: from here on, whatever is recorded is heard of.
     let tape = shared.hub.tape(&stream);
     let info = streams::info(&shared, &stream).await?;

@@ -28,9 +28,9 @@ pub(super) async fn read<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     stream: StreamName,
     reading: Reading,
-    query: &str,
+    query: &Query<'_>,
 ) -> Result<Answer, Problem> {
-    let asked = Asked::read(&Query::new(query), &shared.schema)?.narrowed(&reading);
+    let asked = Asked::read(query, &shared.schema)?.narrowed(&reading);
     let pin = pinned::pin(&shared, &stream).await?;
     match asked {
         Asked::One(key) => one(&*pin, &key, &reading),

@@ -28,10 +28,9 @@ pub(crate) use pins::Pins;
 pub(super) async fn read<L: EventLog, S: StateStore>(
     shared: Arc<Shared<L, S>>,
     stream: StreamName,
-    query: &str,
+    query: &Query<'_>,
     headers: &HeaderMap,
 ) -> Result<Answer, Problem> {
-    let query = Query::new(query);
     let collection = query.name("collection", |text| Collection::new(text))?;
     let wrong = |name: &str, text: &str| Problem::bad_request(format!("{name}={text} is not of a snapshot's address"));
     let after = query.text("after").map(|text| read_key(text).ok_or_else(|| wrong("after", text))).transpose()?;
