@@ -6,7 +6,8 @@ use rustc_hash::FxHashSet;
 use super::Need;
 use super::resolve::{Before, Ground, Guard, Stop, refuse};
 use crate::event::Refusal;
-use crate::object::{Entry, Write};
+use crate::name::Key;
+use crate::object::{Entry, Object, Write};
 use crate::op::Op;
 use crate::shape;
 use crate::valid::{Change, Objection};
@@ -40,8 +41,25 @@ impl Ground<'_> {
     /// What its author may do. What follows from it needs no right: the schema says so, for everybody.
     fn permit(&self, before: &Before<'_>) -> Result<(), Box<Refusal>> {
         let Some(Guard { gate, caller, .. }) = self.guard else { return Ok(()) };
-        let denied = |(_, change)| gate.objection(caller, &change).map(|objection| objected(&change, objection));
-        self.changes(before).find_map(denied).map_or(Ok(()), Err)
+        let denied = |change| gate.objection(caller, &change).map(|objection| objected(&change, objection));
+        let mut changes = self.changes(before).map(|(_, change)| change).chain(self.passing(before));
+        changes.find_map(denied).map_or(Ok(()), Err)
+    }
+
+    /// What of objects that are there neither before nor after it was there meanwhile: it is recorded, too, so its author must
+    /// be allowed to make it and to delete it.
+    fn passing<'b>(&'b self, before: &'b Before<'_>) -> impl Iterator<Item = Change<'b>> {
+        let mut seen = FxHashSet::default();
+        let nowhere = before.iter().filter_map(|(key, entry)| {
+            let is_nowhere = seen.insert(&**key) && live(entry).is_none() && self.objects.get(key).is_none();
+            is_nowhere.then_some(&**key)
+        });
+        let nowhere: FxHashSet<&Key> = nowhere.collect();
+        let meanwhile = before.iter().filter_map(|(key, entry)| Some((&**key, live(entry)?)));
+        meanwhile.filter(move |(key, _)| nowhere.contains(key)).flat_map(|(key, object)| {
+            let (made, deleted) = ((None, Some(object)), (Some(object), None));
+            [made, deleted].map(|(before, after)| Change { key, before, after })
+        })
     }
 
     /// What is valid. What cannot be told yet is put to what is needed.
@@ -60,11 +78,14 @@ impl Ground<'_> {
         let mut seen = FxHashSet::default();
         let first = before.iter().enumerate().filter(move |(_, (key, _))| before.len() == 1 || seen.insert(&**key));
         first.filter_map(|(place, (key, entry))| {
-            let (before, after) = (entry.as_ref().and_then(Entry::live), self.objects.get(key));
-            let change = Change { key, before: before.map(AsRef::as_ref), after: after.map(AsRef::as_ref) };
-            (before.is_some() || after.is_some()).then_some((place, change))
+            let change = Change { key, before: live(entry), after: self.objects.get(key).map(AsRef::as_ref) };
+            (change.before.is_some() || change.after.is_some()).then_some((place, change))
         })
     }
+}
+
+fn live(entry: &Option<Entry>) -> Option<&Object> {
+    entry.as_ref().and_then(Entry::live).map(AsRef::as_ref)
 }
 
 pub(super) fn objected(change: &Change<'_>, Objection { code, field, reason }: Objection) -> Box<Refusal> {
