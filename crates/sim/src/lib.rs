@@ -8,6 +8,11 @@
 //! `world` lets things happen; `server`, `disk`, `device` and `network` are what is in it; `workload` edits, `faults`
 //! break; `recorder`, `reference`, `checks` and `showing` watch; `plan` says what kind of run it is; `sabotage` plants
 //! bugs to show that they are found.
+//!
+//! What is in it: edits of every kind, drafts, undo and redo, commands, unique values and references, fillings, trimmed
+//! logs, parts of a stream (with what their rows refer to), rights that change with data and with tokens (as a gate and
+//! filters: the rules' own language is tried in `authority` and `client`). What is not: presence, tabs, schemas that
+//! change, tombstones that are forgotten.
 
 mod characters;
 mod checks;
