@@ -81,6 +81,7 @@ fn fate_of(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[Ow
         return Fate::Refused(RefusalCode::Stale);
     }
     let (mut now, mut fate, mut torn) = (objects.clone(), Fate::Recorded, Vec::new());
+    let mut hidden_meanwhile = Vec::new();
     for op in event.ops {
         tear(&mut torn, op, &[]);
         let event = Authored { torn: &torn, ..event };
@@ -92,8 +93,15 @@ fn fate_of(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[Ow
         resolve_op(&now, event, op, &[], &mut ops, &mut lost);
         apply(&mut now, &ops, std::slice::from_ref(op), event.write, event.base);
         tear(&mut torn, op, &lost);
+        if is_hidden(&now, &op.key) {
+            hidden_meanwhile.push(&op.key);
+        }
     }
-    if event.ops.iter().any(|op| is_hidden(objects, &op.key) || is_hidden(&now, &op.key)) {
+    // What is there neither before nor after it was made and deleted by it.
+    let is_nowhere = |key: &Key| objects.get(key).is_none() && now.get(key).is_none();
+    if event.ops.iter().any(|op| is_hidden(objects, &op.key) || is_hidden(&now, &op.key))
+        || hidden_meanwhile.into_iter().any(is_nowhere)
+    {
         return first(fate, Fate::Refused(RefusalCode::Forbidden));
     }
     follow(objects, &mut now, event.write);
