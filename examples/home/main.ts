@@ -1,11 +1,10 @@
 /** The front page: no replica, only what the server records, on all streams together. */
 
 import { keepPages } from "../shared/pages.js";
-import { add, headsOf, type Recorded, ROWS, read, rowOf } from "../shared/recorded.js";
+import { AT_FIRST, add, headsOf, type Recorded, ROWS, read, rowOf } from "../shared/recorded.js";
 import "../shared/tape.css";
 
 const EVERY = 700;
-const AT_FIRST = 8;
 
 keepPages();
 const panel = document.querySelector(".tape") as HTMLElement;

@@ -44,8 +44,9 @@ function get(path: string): Promise<Response | undefined> {
   return fetch(`/v1/streams/${path}`, { headers, cache: "no-store" }).catch(() => undefined);
 }
 
-/** How many rows a tape shows. */
+/** How many rows a tape shows, and how many of what was recorded before it begins with: some events are large. */
 export const ROWS = 60;
+export const AT_FIRST = 4;
 
 /** Puts a row on top of a tape. */
 export function add(list: HTMLOListElement, row: HTMLElement): void {

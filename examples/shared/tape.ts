@@ -1,7 +1,7 @@
 /** The panel beside each app: how it stands, a switch to go offline, and the stream as it is recorded, live. */
 
 import type { Connection, Status, Stream, Tapeline } from "tapeline";
-import { add, part, type Recorded, ROWS, read, rowOf } from "./recorded.js";
+import { AT_FIRST, add, part, type Recorded, ROWS, read, rowOf } from "./recorded.js";
 import "./tape.css";
 
 const standing = `
@@ -87,13 +87,14 @@ function note(list: HTMLOListElement, kind: string, what: string, rest: string):
 
 /** Calls back for each event of a stream, from the latest ones on, whenever the replica hears of more. */
 function follow(stream: Stream, take: (event: Recorded) => void): void {
-  let next = 0;
+  let next: number | undefined;
   let reading = false;
   const more = async () => {
     if (reading || document.hidden) return;
     reading = true;
-    while (stream.status().head > next) {
-      next = Math.max(next, stream.status().head - ROWS);
+    while (stream.status().head > (next ?? 0)) {
+      const { head } = stream.status();
+      next = Math.max(next ?? head - AT_FIRST, head - ROWS, 0);
       const events = await read(stream.name, next);
       if (!events?.length) break;
       for (const event of events) take(event);
