@@ -405,7 +405,7 @@ impl Mirror {
     }
 }
 
-/// Whose edits they are matters to nobody here, but that of drafts.
+/// Whose edits they are matters to nobody here.
 fn write_of(base: Seq, at: Millis) -> Write<'static> {
     Write::pending(ClientId(0), base, at)
 }

@@ -15,6 +15,7 @@ mod follow;
 mod gate;
 mod memory;
 mod need;
+mod open;
 mod outside;
 mod pass;
 mod references;
@@ -42,18 +43,19 @@ use crate::batch::{Batch, ClientVerdict};
 use crate::caller::Caller;
 use crate::codec::{CodecError, cbor};
 use crate::event::{Body, OwnVerdict, Recorded, Refusal, RefusalCode, Sealed, Verdict};
-use crate::frame::{ErrorCode, ErrorFrame, Open, Opened, Resync, ResyncReason, ServerFrame};
+use crate::frame::{ErrorCode, ErrorFrame, ServerFrame};
 use crate::hash::Digest;
 use crate::holders::Holders;
 use crate::limits;
 use crate::name::{Key, Subject};
-use crate::numbers::{Channel, ClientId, EventNumber, Position, Seq};
+use crate::numbers::{ClientId, EventNumber, Position, Seq};
 use crate::object::{Stamp, Write};
 use crate::objects::Objects;
 use crate::op::Action;
 use crate::schema::Schema;
 use crate::state::{ClientState, StateChanges, StreamState, verdicts_of};
 use answers::{Answer, Answers};
+use open::not_yours;
 use outside::Outside;
 use resolve::{Effect, Ground, Guard, Stop, keep_last};
 use texts::{Texts, splices};
@@ -169,53 +171,6 @@ impl Sequencer {
             self.objects.play_op(op, &write);
             keep_last(&mut self.objects, &self.schema, &op.key, last);
         }
-    }
-
-    /// Opens the stream for a peer: tells it where the stream is and what became of its events. Answers whether nothing
-    /// stands against that.
-    ///
-    /// `is_of_the_log`: whether what it [claims](Open::claims) of the log is so. Client and former clients must be
-    /// loaded. The answer comes when it rests on durable batches alone.
-    pub fn open(&mut self, peer: Peer, subject: Option<&Subject>, open: &Open, is_of_the_log: bool) -> bool {
-        let objection = self.objection(subject, open, is_of_the_log);
-        let is_open = objection.is_none();
-        let answer = objection.unwrap_or_else(|| {
-            self.settle(open.client, open.settled);
-            ServerFrame::Opened(self.opened(peer, open))
-        });
-        self.answer(peer, Answer::Frame(answer));
-        is_open
-    }
-
-    /// What stands against opening the stream as a peer would.
-    fn objection(&self, subject: Option<&Subject>, open: &Open, is_of_the_log: bool) -> Option<ServerFrame> {
-        let owner = self.known_client(open.client).map(|state| state.subject.as_ref());
-        if owner.is_some_and(|owner| owner != subject) {
-            return Some(not_yours(open.channel, None));
-        }
-        let reason = match open.incarnation {
-            Some(incarnation) if incarnation != self.staged.incarnation => ResyncReason::Recreated,
-            _ if !is_of_the_log => ResyncReason::Forked,
-            _ => return None,
-        };
-        Some(ServerFrame::Resync(Resync { channel: open.channel, reason, last: self.last_of(open) }))
-    }
-
-    fn opened(&mut self, peer: Peer, open: &Open) -> Opened {
-        Opened {
-            channel: peer.channel,
-            incarnation: self.staged.incarnation,
-            head: self.batch.block.end(),
-            digest: self.objects.digest(),
-            last: self.last_of(open),
-            verdicts: self.known_client(open.client).map_or_else(Vec::new, |state| state.verdicts().cloned().collect()),
-            readable: None,
-        }
-    }
-
-    fn last_of(&self, open: &Open) -> Vec<EventNumber> {
-        let clients = std::iter::once(&open.client).chain(&open.former);
-        clients.map(|&client| self.known_client(client).map_or(EventNumber(0), |state| state.last)).collect()
     }
 
     /// Decides on an event. What it touches must be loaded.
@@ -493,10 +448,4 @@ impl Sequencer {
         };
         self.answers.keep(rests_on, peer, answer);
     }
-}
-
-fn not_yours(channel: Channel, n: Option<EventNumber>) -> ServerFrame {
-    let message = "this client id belongs to somebody else: take a new one".into();
-    let code = ErrorCode::Forbidden;
-    ServerFrame::Error(ErrorFrame { channel: Some(channel), code, message, n, retry: None })
 }
