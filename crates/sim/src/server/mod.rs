@@ -4,6 +4,7 @@
 //! an acknowledgement goes out before its events are played, only durable batches are played, and a subscriber is a
 //! position on the log, never a queue.
 
+mod loading;
 mod session;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,10 +16,8 @@ use tapeline_core::caller::Caller;
 use tapeline_core::event::{Authored, Sealed, Verdict};
 use tapeline_core::frame::{ClientFrame, ErrorCode, Events, Open, PROTOCOL, ServerFrame, Welcome};
 use tapeline_core::limits;
-use tapeline_core::name::Key;
 use tapeline_core::numbers::{Channel, ClientId, EventNumber, Incarnation, Millis, Position, Seq};
-use tapeline_core::object::Entry;
-use tapeline_core::sequencer::{Gate, Need, Peer, Pushed, Sequencer};
+use tapeline_core::sequencer::{Gate, Peer, Pushed, Sequencer};
 use tapeline_core::state::{StateChanges, StreamState};
 
 use crate::disk::Disk;
@@ -28,6 +27,7 @@ use crate::part::{Change, Part};
 use crate::rights::{Level, Rights};
 use crate::sabotage::Sabotage;
 use crate::workload;
+use loading::{load_clients, load_keys, load_needed};
 use session::{Session, error};
 
 /// The session under which sabotage speaks to the sequencer; nobody hears the answers.
@@ -469,38 +469,6 @@ impl Process {
             let knows = random.bool();
             let frame = session.answered(frame, knows, |open| filling::chosen(open, disk, horizon, random));
             outs.push(Out::Send(peer.session, session.client, frame));
-        }
-    }
-}
-
-fn load_keys<'a>(sequencer: &mut Sequencer, disk: &Disk, keys: impl IntoIterator<Item = &'a Key>) {
-    for key in keys {
-        if !sequencer.knows_key(key) {
-            sequencer.load_entry(key.clone(), disk.entry(key));
-        }
-    }
-}
-
-fn load_needed(sequencer: &mut Sequencer, disk: &Disk, need: Need, looks: bool) {
-    match need {
-        Need::Entry(key) => load_keys(sequencer, disk, [&key]),
-        Need::Holders(look) => {
-            let holds =
-                |entry: &Entry| entry.live().is_some_and(|object| look.index.held(object).contains(&look.value));
-            for (key, entry) in disk.entries().filter(|_| looks) {
-                if key.collection == look.index.collection && holds(&entry) {
-                    sequencer.load_entry(key, Some(entry));
-                }
-            }
-            sequencer.holds_all(look);
-        }
-    }
-}
-
-fn load_clients(sequencer: &mut Sequencer, disk: &Disk, clients: impl IntoIterator<Item = ClientId>) {
-    for client in clients {
-        if !sequencer.knows_client(client) {
-            sequencer.load_client(client, disk.client(client));
         }
     }
 }
