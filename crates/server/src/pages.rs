@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderName, HeaderValue, VARY};
 use hyper::{Method, Request, Response};
 
-use crate::http::{Answer, full};
+use crate::http::{Answer, full, takes};
 
 /// Finds the document at a path, which starts with a slash. Paths of the API are not asked for.
 pub type Pages = Arc<dyn Fn(&str) -> Option<Page> + Send + Sync>;
@@ -29,7 +29,7 @@ pub(crate) fn answer(pages: Option<&Pages>, request: &Request<Incoming>) -> Opti
     }
     let page = pages?(request.uri().path())?;
     let has_both = page.gzipped.is_some();
-    let gzipped = page.gzipped.filter(|_| takes_gzip(request.headers()));
+    let gzipped = page.gzipped.filter(|_| takes(request.headers(), &ACCEPT_ENCODING, "gzip"));
     let is_gzipped = gzipped.is_some();
     let body = match gzipped.unwrap_or(page.body) {
         Cow::Borrowed(bytes) => bytes.into(),
@@ -47,14 +47,4 @@ pub(crate) fn answer(pages: Option<&Pages>, request: &Request<Incoming>) -> Opti
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Some(answer)
-}
-
-/// Whether an answer may come by gzip: what is not named is not wanted, nor is what has no weight (`gzip;q=0`).
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let named = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    named.flat_map(|value| value.split(',')).any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
-        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
-    })
 }

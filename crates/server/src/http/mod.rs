@@ -249,9 +249,18 @@ pub(crate) fn full(bytes: Bytes) -> Body {
 
 /// Whether a request names a kind of answer among those it takes.
 fn accepts(headers: &HeaderMap, kind: &HeaderValue) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    let kinds = accepted.flat_map(|value| value.split(',')).filter_map(|named| named.split(';').next());
-    kinds.map(str::trim).any(|named| kind == named)
+    kind.to_str().is_ok_and(|kind| takes(headers, &header::ACCEPT, kind))
+}
+
+/// Whether a request takes what has this name in a header of what it takes: not where that has no weight (`gzip;q=0`).
+pub(crate) fn takes(headers: &HeaderMap, header: &HeaderName, name: &str) -> bool {
+    let taken = headers.get_all(header).into_iter().filter_map(|value| value.to_str().ok());
+    taken.flat_map(|value| value.split(',')).any(|taken| {
+        let mut parts = taken.split(';').map(str::trim);
+        let is_named = parts.next().is_some_and(|taken| taken.eq_ignore_ascii_case(name));
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse::<f32>);
+        is_named && weight.is_ok_and(|weight| weight > 0.0)
+    })
 }
 
 /// An answer that comes in parts, one JSON a line.
