@@ -27,7 +27,7 @@ pub const OBJECT_FIELDS: usize = 1_000;
 /// Bytes of one field that grows by edits (text, bytes, sets, counters of nested values), encoded.
 pub const FIELD_BYTES: usize = 1 << 20;
 /// Letters that go and come where the difference of two texts is looked for place by place; past it, it is one piece.
-pub const DIFFERENCE: usize = 256;
+pub const DIFFERENCE: usize = 1_000;
 /// Members of one edit of a set, assignments of one edit within a value, splices of one edit of a text.
 pub const EDIT_PARTS: usize = 10_000;
 /// Conflicts that stand on one object. Past it the oldest goes.

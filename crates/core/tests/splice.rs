@@ -304,3 +304,30 @@ fn what_several_have_typed_at_several_places_is_found_there() {
         assert!(difference.iter().map(size).sum::<usize>() <= letters);
     });
 }
+
+#[test]
+fn what_was_typed_on_a_text_stays_with_the_letters_next_to_it() {
+    let moved = |typed: Splices, before: &str, after: &str| {
+        let (before, after) = (Value::text(before), Value::text(after));
+        typed.moved_to(Some(&before), Some(&after)).unwrap().apply(Some(&after)).unwrap()
+    };
+    let insert = |at| Splices::text(at, 0, "*");
+    assert_eq!(moved(insert(3), "<a><b>", "<a>"), Value::text("<a>*"));
+    assert_eq!(moved(insert(6), "<a><b>", "<b>"), Value::text("<b>*"));
+    assert_eq!(moved(insert(3), "<a><b>", "<b><a>"), Value::text("<b>*<a>"));
+    assert_eq!(moved(insert(14), "<0.3.1><0.3.0><0.0.0><3.0.1>", "<0.3.1><0.3.0><3.0.1>"), {
+        Value::text("<0.3.1><0.3.0>*<3.0.1>")
+    });
+    // Where somebody else has typed at the same place, theirs stands to the left.
+    assert_eq!(moved(insert(1), "ab", "aXYb"), Value::text("aXY*b"));
+    // What was selected goes, as far as it is there, and what others have typed in it stays.
+    assert_eq!(moved(Splices::text(1, 3, "*"), "abcde", "abXcde"), Value::text("a*Xe"));
+    assert_eq!(moved(Splices::text(1, 3, "*"), "abcde", "ae"), Value::text("a*e"));
+    let two = Splices::new(
+        [(0, "1"), (2, "2")]
+            .map(|(offset, letter)| Splice { offset, delete: 0, insert: Content::Text(letter.into()) })
+            .into(),
+    )
+    .unwrap();
+    assert_eq!(moved(two, "ab", ""), Value::text("12"));
+}

@@ -9,10 +9,11 @@ mod support;
 use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
-use peers::{Server, inc, insert, key, set, update, upsert};
+use peers::{Device, Server, inc, insert, key, set, update, upsert};
 use support::for_seeds;
 use tapeline_core::codec::cbor;
 use tapeline_core::event::Command;
+use tapeline_core::frame::ServerFrame;
 use tapeline_core::mirror::{Commit, Mirror, ViewChange};
 use tapeline_core::name::{Collection, CommandName, FieldName};
 use tapeline_core::numbers::{Channel, ClientId, EditId, Millis, TabId};
@@ -30,6 +31,8 @@ struct Browser {
     records: Vec<Vec<u8>>,
     tabs: Vec<Tab>,
     leader: Replica,
+    /// Somebody else.
+    other: Device,
     /// Which leader it is; messages to an earlier one are lost.
     epoch: u64,
     to_leader: VecDeque<(u64, TabId, ToLeader)>,
@@ -60,6 +63,7 @@ impl Browser {
             records: Vec::new(),
             tabs: Vec::new(),
             leader: restored(&[]),
+            other: Device::new(77),
             epoch: 0,
             to_leader: VecDeque::new(),
             writing: VecDeque::new(),
@@ -123,6 +127,23 @@ impl Browser {
         self.send(tab);
     }
 
+    /// A tab, or somebody else past them, types a word before or behind another, never within one.
+    fn type_word(&mut self, typist: usize, word: &str, random: &mut Rng) {
+        let text = match typist < self.tabs.len() {
+            true => self.text(typist),
+            false => text_of(self.other.replica.get(&key("doc")).unwrap()),
+        };
+        let places: Vec<usize> = std::iter::once(0).chain(text.match_indices('>').map(|(at, _)| at + 1)).collect();
+        let typed = Splices::text(places[random.usize(..places.len())] as u64, 0, word);
+        let ops = vec![update("doc", "text", Edit::Splice(typed))];
+        if typist < self.tabs.len() {
+            self.tabs[typist].mirror.edit(Millis(1), ops).unwrap();
+            self.send(typist);
+        } else {
+            self.other.edit(ops);
+        }
+    }
+
     fn send(&mut self, tab: usize) {
         let tab = &mut self.tabs[tab];
         while let Some(commit) = tab.mirror.poll_commit() {
@@ -131,8 +152,7 @@ impl Browser {
     }
 
     fn text(&self, tab: usize) -> String {
-        let object = self.tabs[tab].mirror.get(&key("doc")).unwrap();
-        object.get("text").and_then(Value::as_text).unwrap_or_default().to_owned()
+        text_of(self.tabs[tab].mirror.get(&key("doc")).unwrap())
     }
 
     fn hear_tab(&mut self) {
@@ -190,14 +210,33 @@ impl Browser {
     fn talk(&mut self, frames: usize) {
         for _ in 0..frames {
             let Some(frame) = self.leader.poll_frame(Millis(1)) else { return };
-            let peer = self.peer();
-            for (to, answer) in self.server.hear(peer, frame) {
-                if to == peer {
-                    self.random += 1;
-                    self.leader.receive(Moment { now: Millis(1), random: self.random }, answer);
-                }
+            let answers = self.server.hear(self.peer(), frame);
+            self.deliver(answers);
+        }
+    }
+
+    /// Somebody else speaks with the server.
+    fn talk_other(&mut self) {
+        while self.other.store() {}
+        let Some(frame) = self.other.frame() else { return };
+        let answers = self.server.hear(self.other.peer(), frame);
+        self.deliver(answers);
+    }
+
+    fn deliver(&mut self, answers: Vec<(Peer, ServerFrame)>) {
+        for (to, answer) in answers {
+            if to == self.peer() {
+                self.random += 1;
+                self.leader.receive(Moment { now: Millis(1), random: self.random }, answer);
+            } else if to == self.other.peer() {
+                self.other.receive(answer);
             }
         }
+    }
+
+    fn reconnect_other(&mut self) {
+        self.other.disconnect(&mut self.server);
+        self.other.connect();
     }
 
     fn peer(&self) -> Peer {
@@ -223,10 +262,10 @@ impl Browser {
         self.leader = restored(&self.records);
         self.epoch += 1;
         self.connect();
-        for tab in &mut self.tabs {
+        for (place, tab) in self.tabs.iter_mut().enumerate() {
             // What the old leader had said may still arrive, before anything of the new one.
             self.to_leader.push_back((self.epoch, tab.id, ToLeader::Join));
-            tab.mirror.send_again();
+            tab.mirror.send_again(place > 0);
             while let Some(commit) = tab.mirror.poll_commit() {
                 self.to_leader.push_back((self.epoch, tab.id, ToLeader::Commit(commit.encode())));
             }
@@ -368,6 +407,56 @@ fn what_tabs_type_in_one_text_stays_in_the_order_of_each() {
 }
 
 #[test]
+fn words_that_tabs_and_others_type_stay_whole() {
+    for_seeds(300, |_, random| {
+        let mut browser = Browser::new(3);
+        browser.other.connect();
+        let doc = Op { key: key("doc"), seen: None, action: Action::Insert(text_field("")) };
+        browser.tabs[0].mirror.edit(Millis(1), vec![doc]).unwrap();
+        browser.send(0);
+        browser.settle();
+        while browser.other.replica.get(&key("doc")).is_none() {
+            browser.talk_other();
+        }
+        // Words that are much alike.
+        let mut words: Vec<String> =
+            (0..150).map(|word| format!("<{}.{}.{}>", word / 9, word / 3 % 3, word % 3)).collect();
+        random.shuffle(&mut words);
+        let mut typed = Vec::new();
+        while words.len() > 100 {
+            match random.u8(..15) {
+                tab @ 0..4 => {
+                    let word = words.pop().unwrap();
+                    browser.type_word(tab.into(), &word, random);
+                    typed.push(word);
+                }
+                4 => browser.talk_other(),
+                5 | 6 => browser.hear_tab(),
+                7 => browser.tell(),
+                8 => browser.talk(random.usize(1..4)),
+                9 => browser.store(random.bool()),
+                10 => browser.finish_writing(false),
+                11 if random.u8(..24) == 0 => browser.change_leader(random.bool()),
+                11 if random.u8(..24) == 0 => browser.reconnect(),
+                11 if random.u8(..24) == 0 => browser.reconnect_other(),
+                _ => browser.hear_leader(random.usize(..3)),
+            }
+        }
+        for _ in 0..10 {
+            browser.settle();
+            (0..10).for_each(|_| browser.talk_other());
+        }
+        typed.sort();
+        for tab in 0..3 {
+            let text = browser.text(tab);
+            let mut words: Vec<&str> = text.split_inclusive('>').collect();
+            words.sort();
+            assert_eq!(words, typed, "{text}");
+        }
+    });
+}
+
+#[test]
 fn a_command_of_a_tab_that_has_not_seen_what_another_did_is_run_again() {
     let mut leader = restored(&[]);
     leader.edit(Millis(1), vec![insert("seats", &[("taken", 0)])]).unwrap();
@@ -430,6 +519,10 @@ fn what_tabs_publish_at_once_is_published_once() {
         let inserts = inserts.flat_map(|event| event.body.ops).filter(|op| matches!(op.action, Action::Insert(_)));
         assert_eq!((inserts.count(), browser.leader.parked().len()), (1, 0), "of {edits} edits");
     });
+}
+
+fn text_of(object: &Object) -> String {
+    object.get("text").and_then(Value::as_text).unwrap_or_default().to_owned()
 }
 
 fn text_field(text: &str) -> FieldMap<Value> {

@@ -96,11 +96,11 @@ extern "C" fn mirror_poll_commit(mirror: u32) -> i32 {
     on(mirror, 0, &mut |mirror, _| Ok(mirror.poll_commit().map(|commit| commit.encode()).into()))
 }
 
-/// There is a new leader: what is not known to be on the device goes to it.
+/// There is a new leader: what is not known to be on the device goes to it. `elsewhere`: it is not in this tab.
 #[unsafe(no_mangle)]
-extern "C" fn mirror_send_again(mirror: u32) -> i32 {
+extern "C" fn mirror_send_again(mirror: u32, elsewhere: bool) -> i32 {
     on(mirror, 0, &mut |mirror, _| {
-        mirror.send_again();
+        mirror.send_again(elsewhere);
         Ok(Answer::Nothing)
     })
 }

@@ -242,9 +242,9 @@ export class Mirror {
     return given(running().mirror_poll_commit(this.handle));
   }
 
-  /** There is a new leader: what is not known to be on the device goes to it. */
-  sendAgain(): void {
-    told(running().mirror_send_again(this.handle));
+  /** There is a new leader: what is not known to be on the device goes to it. `elsewhere`: it is not in this tab. */
+  sendAgain(elsewhere: boolean): void {
+    told(running().mirror_send_again(this.handle, elsewhere));
   }
 
   /** Takes a change of the view of another tab's leader. Throws where it is of another version. */

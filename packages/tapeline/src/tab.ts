@@ -290,7 +290,7 @@ export class Tab {
   }
 
   #begin(leader: Leader, stream: TabStream): void {
-    stream.mirror.sendAgain();
+    stream.mirror.sendAgain(false);
     leader.begin(stream.name, stream.part);
     stream.presence.again();
     stream.holds.again();
@@ -304,7 +304,7 @@ export class Tab {
     // Where none was known, every stream has asked already whoever hears it.
     if (join || before) this.#joinAll();
     for (const stream of this.streams.values()) {
-      stream.mirror.sendAgain();
+      stream.mirror.sendAgain(true);
       this.#handOver(stream);
       stream.presence.again();
       stream.holds.again();

@@ -49,6 +49,8 @@ pub struct Mirror {
     /// While a whole view comes in: what was there before and no page has named.
     stale: Option<FxHashSet<Key>>,
     complete: bool,
+    /// The leader is another one than before: what it says without its whole view is not understood.
+    awaits_view: bool,
     /// Edits of this tab that are not known to be on the device, in order.
     edits: Queue<Commit>,
     last: EditId,
@@ -76,6 +78,7 @@ impl Mirror {
             played: Seq::FIRST,
             stale: None,
             complete: false,
+            awaits_view: false,
             edits: Queue::default(),
             last: EditId::default(),
             taken: EditId::default(),
@@ -186,14 +189,20 @@ impl Mirror {
         Some(commit)
     }
 
-    /// There is a new leader: what is not known to be on the device goes to it.
-    pub fn send_again(&mut self) {
+    /// There is a new leader: what is not known to be on the device goes to it. `elsewhere`: it tells its whole view before
+    /// long, and until then what changes in it is not heard, as nobody knows which edits of this tab were there already.
+    pub fn send_again(&mut self, elsewhere: bool) {
         self.next_to_send = EditId::FIRST;
+        self.awaits_view = elsewhere;
     }
 
     /// Takes a change of the leader's view.
     pub fn hear(&mut self, change: ViewChange) {
         let begins = change.page.begins();
+        if self.awaits_view && !begins {
+            return;
+        }
+        self.awaits_view = false;
         if begins {
             self.stale = (change.page != Page::Rest).then(|| self.keys().collect());
             // A new leader starts from what is on the device.

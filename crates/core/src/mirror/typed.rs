@@ -9,7 +9,6 @@ use rustc_hash::FxHashMap;
 use crate::name::{FieldName, Key};
 use crate::object::{Entry, Write, apply};
 use crate::op::{Action, Edit, Op};
-use crate::splice::Splices;
 use crate::value::Value;
 
 /// A text or bytes, as they were before a splice of one op was made.
@@ -58,9 +57,8 @@ pub(crate) fn move_to(ops: &mut [Op], typed: &[TypedOn], write: &Write<'_>, show
 fn move_one(op: &mut Op, on: &TypedOn, now: Option<&Value>) {
     let Action::Update(edits) = &mut op.action else { return };
     let Some(Edit::Splice(own)) = edits.get(on.field.as_str()) else { return };
-    let moved = (on.value.as_ref() != now).then(|| Splices::between(on.value.as_ref(), now)).flatten();
-    let moved = moved.and_then(|done| Splices::meet(&done, own).ok());
-    if let Some((_, moved)) = moved {
+    let is_other = on.value.as_ref() != now;
+    if let Some(moved) = is_other.then(|| own.moved_to(on.value.as_ref(), now)).flatten() {
         *edits = edits.with(&on.field, Some(Edit::Splice(moved)));
     }
 }

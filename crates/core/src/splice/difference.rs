@@ -1,49 +1,126 @@
 //! The difference of two texts: the fewest letters that go and come (Eugene Myers, "An O(ND) Difference Algorithm and Its
 //! Variations", 1986). Where several places of a text have changed, what is between them stays where it is.
+//!
+//! Often there are several differences that are equally small, and some of them tear words apart that somebody typed:
+//! `<a><b>` becomes `<a>` where `><b` goes, too. So a place in a text is not looked for in a difference that was chosen
+//! before. It is where the least goes and comes before it and behind it, with the same letters next to it if possible.
 
-use super::Content;
 use super::parts::Builder;
+use super::{Content, Splices};
 use crate::limits;
-use crate::short_text::SmolStr;
 
-/// Builds what makes one text of another, from an offset on. `false`: that is more than
-/// [`DIFFERENCE`](limits::DIFFERENCE) letters.
-pub(super) fn build(builder: &mut Builder, offset: usize, before: &str, after: &str) -> bool {
-    let (before, after) = (letters(before), letters(after));
-    let rows = reached(&before, &after);
-    let Some(mut gone) = rows.last().map(|last| last.len() - 1) else { return false };
-    // The edits, from the last one on: where, and what comes there, unless something goes.
-    let mut edits = Vec::with_capacity(rows.len());
-    for (place, last) in rows.iter().enumerate().rev().skip(1) {
-        let goes = goes(last, gone);
-        gone -= usize::from(goes);
-        let comes = after.get(other(last[gone], place, gone)).filter(|_| !goes);
-        edits.push((last[gone], comes));
+/// What it counts for, in letters that go or come, that another letter is next to a place than was.
+const NEIGHBOUR: usize = 4;
+
+/// Two texts side by side.
+pub(super) struct Difference {
+    before: Vec<char>,
+    after: Vec<char>,
+    /// How far one gets from the front; nothing where more than [`DIFFERENCE`](limits::DIFFERENCE) letters go and come.
+    forth: Rows,
+}
+
+/// By so many edits, of which so many take a letter away: how far one gets in the text before.
+pub(super) type Rows = Vec<Vec<usize>>;
+
+impl Difference {
+    pub(super) fn of(before: &str, after: &str) -> Self {
+        let (before, after): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
+        let forth = reached(&before, &after);
+        Self { before, after, forth }
     }
-    builder.keep(offset as u64);
-    let mut at = 0;
-    for (place, comes) in edits.into_iter().rev() {
-        builder.keep((place - at) as u64);
-        at = place;
-        match comes {
-            Some(letter) => builder.insert(Content::Text(SmolStr::new(letter.encode_utf8(&mut [0; 4])))),
-            None => {
-                builder.delete(1);
-                at += 1;
+
+    /// Whether more goes and comes than is looked for place by place.
+    pub(super) fn is_large(&self) -> bool {
+        self.forth.is_empty()
+    }
+
+    /// What makes one text of the other: all that is between their common front and their common end where that is much.
+    pub(super) fn splices(&self) -> Option<Splices> {
+        let mut builder = Builder::like(None);
+        if self.is_large() {
+            self.build_one(&mut builder)
+        } else {
+            self.build_each(&mut builder)
+        }
+        builder.finish().ok()
+    }
+
+    fn build_one(&self, builder: &mut Builder) {
+        let (before, after) = (&self.before, &self.after);
+        let front = before.iter().zip(after).take_while(|(before, after)| before == after).count();
+        let (before, after) = (&before[front..], &after[front..]);
+        let end = before.iter().rev().zip(after.iter().rev()).take_while(|(before, after)| before == after).count();
+        builder.keep(front as u64);
+        builder.insert(Content::Text(after[..after.len() - end].iter().copied().collect()));
+        builder.delete((before.len() - end) as u64);
+    }
+
+    fn build_each(&self, builder: &mut Builder) {
+        let Some(mut gone) = self.forth.last().map(|last| last.len() - 1) else { return };
+        // The edits, from the last one on: where, and what comes there, unless something goes.
+        let mut edits = Vec::with_capacity(self.forth.len());
+        for (place, last) in self.forth.iter().enumerate().rev().skip(1) {
+            let goes = goes(last, gone);
+            gone -= usize::from(goes);
+            let comes = self.after.get(other(last[gone], place, gone)).filter(|_| !goes);
+            edits.push((last[gone], comes));
+        }
+        let mut at = 0;
+        for (place, comes) in edits.into_iter().rev() {
+            builder.keep((place - at) as u64);
+            at = place;
+            match comes {
+                Some(letter) => builder.insert(Content::Text(std::iter::once(*letter).collect())),
+                None => {
+                    builder.delete(1);
+                    at += 1;
+                }
             }
         }
     }
-    true
+
+    /// How far one gets from the end.
+    pub(super) fn back(&self) -> Rows {
+        let reversed = |letters: &[char]| letters.iter().rev().copied().collect::<Vec<_>>();
+        reached(&reversed(&self.before), &reversed(&self.after))
+    }
+
+    /// Where a place in the text before is in the one after.
+    pub(super) fn place(&self, place: u64, back: &Rows) -> u64 {
+        let before = (place as usize).min(self.before.len());
+        let (mut least, mut found) = (usize::MAX, self.after.len());
+        let most = self.after.len().min(before + self.forth.len());
+        for after in (before.saturating_sub(self.forth.len())..=most).rev() {
+            let edits = edits(&self.forth, before, after).saturating_add(edits(
+                back,
+                self.before.len() - before,
+                self.after.len() - after,
+            ));
+            let others = usize::from(left(&self.before, before) != left(&self.after, after))
+                + usize::from(self.before.get(before) != self.after.get(after));
+            let changed = edits.saturating_add(NEIGHBOUR * others);
+            if changed < least {
+                (least, found) = (changed, after);
+            }
+        }
+        found as u64
+    }
 }
 
-fn letters(text: &str) -> Vec<char> {
-    text.chars().collect()
+fn left(letters: &[char], at: usize) -> Option<&char> {
+    letters.get(at.checked_sub(1)?)
 }
 
-/// How far one gets in `before` by so many edits, of which so many take a letter away, until both are at their ends;
-/// nothing where that takes too many.
-fn reached(before: &[char], after: &[char]) -> Vec<Vec<usize>> {
-    let mut rows: Vec<Vec<usize>> = Vec::new();
+/// How many edits lead to a place in both texts; past all numbers where one did not get there.
+fn edits(rows: &Rows, before: usize, after: usize) -> usize {
+    let reaches = |edits: &usize| rows[*edits].get((edits + before - after) / 2).is_some_and(|at| *at >= before);
+    (before.abs_diff(after)..rows.len()).step_by(2).find(reaches).unwrap_or(usize::MAX)
+}
+
+/// How far one gets until both are at their ends; nothing where that takes too many edits.
+fn reached(before: &[char], after: &[char]) -> Rows {
+    let mut rows: Rows = Vec::new();
     for edits in 0..=limits::DIFFERENCE {
         let mut row = Vec::with_capacity(edits + 1);
         for gone in 0..=edits {

@@ -23,6 +23,7 @@ use crate::short_text::{SmolStr, SmolStrBuilder};
 use crate::limits;
 use crate::text::{self, Text};
 use crate::value::Value;
+use difference::Difference;
 use parts::{Builder, Part, Walk};
 
 /// The splices of one op: sorted, none within what another deletes.
@@ -311,20 +312,7 @@ impl Splices {
                 Splice { offset: head as u64, delete: (before.len() - head - tail) as u64, insert }
             }
             (None | Some(Value::Null | Value::Text(_)), Some(Value::Text(after))) => {
-                let before = before.and_then(Value::as_text).unwrap_or_default();
-                let head = after.floor_char_boundary(same_front(before.as_bytes(), after.as_bytes()));
-                let (front, was) = before.split_at(head);
-                let is = &after[head..];
-                let tail = same_end(was.as_bytes(), is.as_bytes());
-                let end = is.ceil_char_boundary(is.len() - tail);
-                let was = &was[..was.len() - (is.len() - end)];
-                let (offset, is) = (front.chars().count(), &is[..end]);
-                let mut found = Builder::like(None);
-                if difference::build(&mut found, offset, was, is) {
-                    return found.finish().ok();
-                }
-                let insert = Content::Text(is.into());
-                Splice { offset: offset as u64, delete: was.chars().count() as u64, insert }
+                return Difference::of(before.and_then(Value::as_text).unwrap_or_default(), after).splices();
             }
             // Nothing counts as empty.
             (Some(Value::Text(before)), None | Some(Value::Null)) => {
@@ -336,6 +324,30 @@ impl Splices {
             _ => return None,
         };
         Self::new(vec![splice]).ok()
+    }
+
+    /// The same, made on what a content has become: what they insert comes where it stood, and what they delete of what is
+    /// still there goes. `None` as with [`between`](Self::between), and where they are not alike.
+    pub fn moved_to(&self, before: Option<&Value>, after: Option<&Value>) -> Option<Self> {
+        let texts = before.map_or(Some(""), Value::as_text).zip(after.and_then(Value::as_text));
+        let difference = texts.map(|(before, after)| Difference::of(before, after));
+        match difference.filter(|difference| !difference.is_large()) {
+            Some(difference) => self.moved_along(&difference),
+            None => Some(Self::meet(&Self::between(before, after)?, self).ok()?.1),
+        }
+    }
+
+    fn moved_along(&self, difference: &Difference) -> Option<Self> {
+        let (mut inserts, mut deletes) = (self.0.clone(), self.0.clone());
+        let (back, mut least) = (difference.back(), 0);
+        for (insert, delete) in inserts.iter_mut().zip(&mut deletes) {
+            least = difference.place(insert.offset, &back).max(least);
+            (insert.offset, insert.delete) = (least, 0);
+            delete.insert = delete.insert.empty();
+        }
+        let (_, deletes) = Self::meet(&difference.splices()?, &Self::new(deletes).ok()?).ok()?;
+        let inserts = Self::new(inserts).ok()?;
+        inserts.then_own(&Self::meet(&inserts, &deletes).ok()?.1).ok()
     }
 
     /// `[[offset, delete, insert], …]`

@@ -28,9 +28,19 @@ use tapeline_core::short_text::SmolStr;
 use tapeline_core::splice::{Content, Splice, Splices};
 use tapeline_core::value::{Entries, Value};
 
-/// Runs `check` with a generator for each of `seeds` seeds. Its assertions name the seed.
+/// Runs `check` with a generator for each of `seeds` seeds. Where it fails, the seed is printed.
 pub fn for_seeds(seeds: u64, check: impl Fn(u64, &mut Rng)) {
+    struct Seed(u64);
+    #[allow(clippy::disallowed_macros, reason = "whoever runs the test is to read it")]
+    impl Drop for Seed {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("seed {}", self.0);
+            }
+        }
+    }
     for seed in 0..seeds {
+        let _seed = Seed(seed);
         check(seed, &mut Rng::with_seed(seed));
     }
 }
