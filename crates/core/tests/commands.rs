@@ -4,15 +4,18 @@ mod peers;
 mod support;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use peers::*;
 use support::for_seeds;
 use tapeline_core::event::{Command, RefusalCode};
 use tapeline_core::frame::ClientFrame;
 use tapeline_core::limits;
-use tapeline_core::name::CommandName;
+use tapeline_core::name::{CommandName, ObjectId};
+use tapeline_core::numbers::EditId;
+use tapeline_core::object::Object;
 use tapeline_core::op::Op;
-use tapeline_core::replica::{Commanded, NewEdit, Ran, Reads};
+use tapeline_core::replica::{Commanded, NewEdit, Ran, Reads, Replica};
 use tapeline_core::value::Value;
 
 /// A command that adds one to what it read.
@@ -118,4 +121,56 @@ fn count_again(device: &mut Device) {
         device.replica.ran(run.edit, Ran::Ops(vec![set(id, "n", was + 1)], reads(id)));
     }
     while device.store() {}
+}
+
+#[test]
+fn a_command_is_run_again_on_what_it_read_and_never_sees_itself() {
+    let (mut server, mut ann, mut ben) = (Server::new(), Device::new(1), Device::new(2));
+    ann.connect();
+    ben.connect();
+    ben.edit(vec![insert("a", &[("n", 1)]), insert("b", &[("n", 2)]), insert("sum", &[("n", 0)])]);
+    talk(&mut server, &mut [&mut ben, &mut ann]);
+    let sum = |all: Vec<(ObjectId, Arc<Object>)>| -> i64 {
+        let added = all.iter().filter(|(id, _)| id.to_string() != "sum");
+        added.map(|(_, object)| object.get("n").and_then(Value::as_int).unwrap()).sum()
+    };
+    let things = key("sum").collection;
+    // One adds up all there is, and one, having read a, raises b; neither names what it reads to the server.
+    let ways = [
+        ("add up", Reads { collections: vec![things.clone()], ..Reads::default() }),
+        ("raise", Reads { objects: vec![key("a")], ..Reads::default() }),
+    ];
+    let ops = |name: &str, ann: &Replica, edit: Option<EditId>| {
+        let get = |id: &str| edit.map_or_else(|| ann.get(&key(id)).cloned(), |edit| ann.get_before(edit, &key(id)));
+        let all = || match edit {
+            Some(edit) => ann.collection_before(edit, &things),
+            None => ann.collection(&things).map(|(id, object)| (id.clone(), object.clone())).collect(),
+        };
+        let n = |id: &str| get(id).unwrap().get("n").and_then(Value::as_int).unwrap();
+        match name {
+            "add up" => vec![set("sum", "n", sum(all())), insert("counted", &[("n", 1_000)])],
+            _ => vec![set("b", "n", n("b") + n("a"))],
+        }
+    };
+    for (name, reads) in &ways {
+        let command = Command { name: CommandName::new(name).unwrap(), args: Value::Null };
+        let commanded = Commanded { command, seed: 7, reads: reads.clone(), serializable: false };
+        let ops = ops(name, &ann.replica, None);
+        ann.replica.edit(ann.now, NewEdit { ops, command: Some(commanded), ..NewEdit::default() }).unwrap();
+    }
+    // Nothing of it is on its way when Ben changes what both have read.
+    ben.edit(vec![set("a", "n", 10)]);
+    while ben.store() {}
+    while let Some(frame) = ben.frame() {
+        deliver(server.hear(ben.peer(), frame), &mut [&mut ann, &mut ben]);
+    }
+    while let Some(run) = ann.replica.poll_run() {
+        let (_, reads) = ways.iter().find(|(name, _)| *name == run.command.name.as_str()).unwrap();
+        let ops = ops(run.command.name.as_str(), &ann.replica, Some(run.edit));
+        ann.replica.ran(run.edit, Ran::Ops(ops, reads.clone()));
+    }
+    talk(&mut server, &mut [&mut ann, &mut ben]);
+    let numbers = ["a", "b", "sum", "counted"].map(|id| ben.int(id, "n").unwrap());
+    assert_eq!(numbers, [10, 12, 12, 1_000]);
+    assert_eq!(ann.replica.outbox().len(), 0);
 }

@@ -65,6 +65,43 @@ fn an_edit_is_sent_only_once_it_is_stored() {
 }
 
 #[test]
+fn what_the_device_may_forget_is_not_settled() {
+    let (mut server, mut ann, _) = three();
+    ann.edit(vec![insert("x", &[])]);
+    ann.store();
+    let push = ann.frame().unwrap();
+    deliver(server.hear(ann.peer(), push), &mut [&mut ann]);
+    // The answer is heard. A crash now would have it asked for again.
+    let mut settled = || {
+        ann.disconnect(&mut server);
+        ann.connect();
+        let Some(ClientFrame::Open(open)) = ann.frame() else { panic!("it opens the stream") };
+        while ann.store() {}
+        open.settled
+    };
+    assert_eq!((settled(), settled()), (EventNumber(0), EventNumber(1)));
+}
+
+#[test]
+fn an_edit_takes_in_no_later_one_that_was_made_on_what_others_did() {
+    let waiting = |met: bool| {
+        let (mut server, mut ann, mut ben) = three_with_x();
+        ann.edit(vec![set("x", "a", 2)]);
+        ben.edit(vec![set("x", "a", 3)]);
+        while ben.store() {}
+        let push = ben.frame().unwrap();
+        let frames = server.hear(ben.peer(), push);
+        if met {
+            deliver(frames, &mut [&mut ann]);
+        }
+        ann.edit(vec![set("x", "a", 4)]);
+        ann.replica.outbox().map(|(_, body)| body.base).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(false), [Seq(1)]);
+    assert_eq!(waiting(true), [Seq(1), Seq(2)]);
+}
+
+#[test]
 fn confirming_ones_own_edit_changes_nothing_that_is_shown() {
     let (mut server, mut ann, _) = three();
     ann.edit(vec![insert("x", &[("a", 1)])]);
