@@ -354,3 +354,18 @@ fn what_an_event_types_on_a_text_that_it_sets_and_loses_is_lost_with_it() {
         assert_eq!(lost, [reason, LostReason::Overwritten]);
     }
 }
+
+#[test]
+fn a_write_settles_the_conflicts_that_its_author_has_seen_and_no_other() {
+    let rules = Rules { policy: Policy::Ask, ..Rules::default() };
+    let schema = Schema::new([(key("x").collection, rules)]);
+    for (seen, left) in [(2, 1), (3, 0)] {
+        let mut server = after_with(schema.clone(), &[insert("x", &[("a", 1)]), set("x", "a", 2)]);
+        // Ben has not seen Ann's two, which leaves a conflict with his three.
+        assert_eq!(decide(&mut server, 1, set("x", "a", 3)).map(|(_, lost)| lost), Ok(vec![LostReason::Conflict]));
+        assert!(server.push(ANN, authored(1, 3, seen, vec![set("x", "a", 4)])));
+        server.settle();
+        let (_, object) = server.objects().into_iter().next().unwrap();
+        assert_eq!((object.get("a"), object.conflicts().len()), (Some(&4.into()), left), "seen {seen}");
+    }
+}
