@@ -378,7 +378,7 @@ impl Inner {
 
     /// Tells what others have done to texts that can be undone here.
     fn tell_history(&mut self) {
-        for Moved { key, field, splices } in self.replica.take_moved() {
+        for Moved { key, field, splices, .. } in self.replica.take_moved() {
             self.history.spliced(&key, &field, &splices);
         }
     }

@@ -17,7 +17,7 @@ use crate::name::{FieldName, Key};
 use crate::numbers::{ClientId, Millis, Seq};
 use crate::object::{Entry, Field, Object, Write, apply};
 use crate::op::{Action, Edit, FieldMap, Members, Op};
-use crate::replica::NewEdit;
+use crate::replica::{Moved, NewEdit};
 use crate::splice::Splices;
 use crate::tables::Tables;
 use crate::value::Value;
@@ -121,6 +121,22 @@ impl History {
     /// Whether it wants to hear of changes.
     pub fn has_texts(&self) -> bool {
         self.texts.len() > 0
+    }
+
+    /// What others are told to have done to texts, where that leads to what is shown.
+    pub(crate) fn told(&mut self, moved: &[Moved], shown: &dyn Look) {
+        for (place, Moved { key, field, .. }) in moved.iter().enumerate() {
+            let of_this = |other: &&Moved| other.key == *key && other.field == *field;
+            let Some(text) = self.texts.get(key).filter(|_| !moved[..place].iter().any(|other| of_this(&other))) else {
+                continue;
+            };
+            let mut value = text.get(field.as_str()).cloned().unwrap_or(Value::Null);
+            let all = || moved.iter().filter(of_this);
+            let leads = all().all(|moved| moved.splices.apply_to(&mut value).is_ok());
+            if leads && shown.look(key).is_some_and(|now| now.get(field.as_str()) == Some(&value)) {
+                all().for_each(|moved| self.spliced(key, field, &moved.splices));
+            }
+        }
     }
 
     /// Others have edited a text, as it is shown, by these splices.

@@ -23,6 +23,7 @@ use tapeline_core::query::{Moved, Query};
 use tapeline_core::replica::{Commanded, Moment, NewEdit, Ran, Reads, Replica, Restoring, Start, StoreBatch};
 use tapeline_core::sequencer::Peer;
 use tapeline_core::splice::Splices;
+use tapeline_core::undo::Direction;
 use tapeline_core::value::Value;
 
 /// The browser: a device that keeps records, tabs, and the leader among them.
@@ -407,53 +408,73 @@ fn what_tabs_type_in_one_text_stays_in_the_order_of_each() {
 }
 
 #[test]
-fn words_that_tabs_and_others_type_stay_whole() {
+fn words_that_tabs_and_others_type_stay_whole_whoever_leads() {
     for_seeds(300, |_, random| {
-        let mut browser = Browser::new(3);
-        browser.other.connect();
-        let doc = Op { key: key("doc"), seen: None, action: Action::Insert(text_field("")) };
-        browser.tabs[0].mirror.edit(Millis(1), vec![doc]).unwrap();
-        browser.send(0);
-        browser.settle();
-        while browser.other.replica.get(&key("doc")).is_none() {
-            browser.talk_other();
-        }
-        // Words that are much alike.
-        let mut words: Vec<String> =
-            (0..150).map(|word| format!("<{}.{}.{}>", word / 9, word / 3 % 3, word % 3)).collect();
-        random.shuffle(&mut words);
-        let mut typed = Vec::new();
-        while words.len() > 100 {
-            match random.u8(..15) {
-                tab @ 0..4 => {
-                    let word = words.pop().unwrap();
-                    browser.type_word(tab.into(), &word, random);
-                    typed.push(word);
-                }
-                4 => browser.talk_other(),
-                5 | 6 => browser.hear_tab(),
-                7 => browser.tell(),
-                8 => browser.talk(random.usize(1..4)),
-                9 => browser.store(random.bool()),
-                10 => browser.finish_writing(false),
-                11 if random.u8(..24) == 0 => browser.change_leader(random.bool()),
-                11 if random.u8(..24) == 0 => browser.reconnect(),
-                11 if random.u8(..24) == 0 => browser.reconnect_other(),
-                _ => browser.hear_leader(random.usize(..3)),
-            }
-        }
-        for _ in 0..10 {
-            browser.settle();
-            (0..10).for_each(|_| browser.talk_other());
-        }
-        typed.sort();
-        for tab in 0..3 {
-            let text = browser.text(tab);
-            let mut words: Vec<&str> = text.split_inclusive('>').collect();
-            words.sort();
-            assert_eq!(words, typed, "{text}");
-        }
+        all_type(random, false, &mut |browser, random| match random.u8(..3) {
+            0 => browser.change_leader(random.bool()),
+            1 => browser.reconnect(),
+            _ => browser.reconnect_other(),
+        });
     });
+}
+
+#[test]
+fn words_that_are_taken_back_go_whole_and_leave_others_whole() {
+    for_seeds(300, |_, random| all_type(random, true, &mut |browser, _| browser.reconnect()));
+}
+
+/// Three tabs and somebody else type words, each before or behind another; tabs take their last ones back where `undo`
+/// says so. `befalls`: now and then.
+fn all_type(random: &mut Rng, undo: bool, befalls: &mut dyn FnMut(&mut Browser, &mut Rng)) {
+    let mut browser = Browser::new(3);
+    browser.other.connect();
+    let doc = Op { key: key("doc"), seen: None, action: Action::Insert(text_field("")) };
+    browser.tabs[0].mirror.edit(Millis(1), vec![doc]).unwrap();
+    browser.send(0);
+    browser.settle();
+    while browser.other.replica.get(&key("doc")).is_none() {
+        browser.talk_other();
+    }
+    // Words that are much alike.
+    let mut words: Vec<String> = (0..150).map(|word| format!("<{}.{}.{}>", word / 9, word / 3 % 3, word % 3)).collect();
+    random.shuffle(&mut words);
+    let mut typed: [Vec<String>; 4] = Default::default();
+    while words.len() > 100 {
+        match random.u8(..16) {
+            typist @ 0..4 => {
+                let word = words.pop().unwrap();
+                browser.type_word(typist.into(), &word, random);
+                typed[usize::from(typist)].push(word);
+            }
+            4 => browser.talk_other(),
+            5 | 6 => browser.hear_tab(),
+            7 => browser.tell(),
+            8 => browser.talk(random.usize(1..4)),
+            9 => browser.store(random.bool()),
+            10 => browser.finish_writing(false),
+            11 if random.u8(..8) == 0 => befalls(&mut browser, random),
+            12 if undo && random.bool() => {
+                let tab = random.usize(..3);
+                if typed[tab].pop().is_some() {
+                    assert!(browser.tabs[tab].mirror.step(Millis(1), Direction::Undo, false).unwrap().is_some());
+                    browser.send(tab);
+                }
+            }
+            _ => browser.hear_leader(random.usize(..3)),
+        }
+    }
+    for _ in 0..10 {
+        browser.settle();
+        (0..10).for_each(|_| browser.talk_other());
+    }
+    let mut typed = typed.concat();
+    typed.sort();
+    for tab in 0..3 {
+        let text = browser.text(tab);
+        let mut words: Vec<&str> = text.split_inclusive('>').collect();
+        words.sort();
+        assert_eq!(words, typed, "{text}");
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Person {
     }
 
     fn hear(&mut self) {
-        for Moved { key, field, splices } in self.device.replica.take_moved() {
+        for Moved { key, field, splices, .. } in self.device.replica.take_moved() {
             self.history.spliced(&key, &field, &splices);
         }
     }

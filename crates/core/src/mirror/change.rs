@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …],
-//!           [[collection, id, field, splices], …]]
+//!           [[collection, id, field, splices, tab, number], …], moves]
 //! commit = [version, number, authored event without an identity, command | null, drafts, publishes,
-//!           [[op, field, text | null], …]]
+//!           [[op, field, text | null], …], heard]
 //! ```
 //!
-//! Drafts have conflicts, of which there are none.
+//! Drafts have conflicts, of which there are none. The number is 0 where no tab has spliced a text.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use crate::limits;
 use crate::name::{FieldName, Key};
 use crate::numbers::{EditId, Seq, TabId};
 use crate::object::Object;
+use crate::op::Op;
 use crate::replica::{Commanded, Moved};
 use crate::splice::Splices;
 use crate::value::Value;
@@ -37,8 +38,10 @@ pub struct ViewChange {
     pub tabs: Vec<Heard>,
     /// What is shown under these keys now.
     pub objects: Vec<(Key, Option<Arc<Object>>)>,
-    /// What others have done to texts to make them what they are now, as far as it was noted.
+    /// What was done to texts to make them what they are now, as far as it was noted.
     pub moved: Vec<Moved>,
+    /// How many of those there were so far.
+    pub moves: u64,
 }
 
 /// Which part of a view.
@@ -84,6 +87,10 @@ pub struct Commit {
     pub publishes: bool,
     /// What its splices were typed on.
     pub typed: Vec<TypedOn>,
+    /// Its ops, and what they would be typed on, as they are past what was told to have been done to texts.
+    pub(crate) moved: Option<(Vec<Op>, Vec<TypedOn>)>,
+    /// How many of what was done to texts its tab had heard of.
+    pub heard: u64,
 }
 
 impl Page {
@@ -106,14 +113,14 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    pub(crate) fn new(played: Seq, tabs: Vec<Heard>) -> Self {
-        Self { pages: vec![ViewChange::empty(Page::Only, played, tabs)], bytes: 0 }
+    pub(crate) fn new(only: ViewChange) -> Self {
+        Self { pages: vec![only], bytes: 0 }
     }
 
     pub(crate) fn push(&mut self, key: Key, object: Arc<Object>) {
         if self.bytes > limits::VIEW_PAGE_BYTES {
-            let ViewChange { played, ref tabs, .. } = self.pages[0];
-            let next = ViewChange::empty(Page::Next, played, tabs.clone());
+            let ViewChange { played, ref tabs, moves, .. } = self.pages[0];
+            let next = ViewChange::empty(Page::Next, played, tabs.clone(), moves);
             self.pages.push(next);
             self.bytes = 0;
         }
@@ -132,14 +139,14 @@ impl Pages {
 }
 
 impl ViewChange {
-    pub(crate) fn empty(page: Page, played: Seq, tabs: Vec<Heard>) -> Self {
-        Self { page, played, tabs, objects: Vec::new(), moved: Vec::new() }
+    pub(crate) fn empty(page: Page, played: Seq, tabs: Vec<Heard>, moves: u64) -> Self {
+        Self { page, played, tabs, objects: Vec::new(), moved: Vec::new(), moves }
     }
 
     /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(256);
-        writer.array(6).uint(VERSION).uint(self.page as u64).uint(self.played.0).array(self.tabs.len() as u64);
+        writer.array(7).uint(VERSION).uint(self.page as u64).uint(self.played.0).array(self.tabs.len() as u64);
         for heard in &self.tabs {
             writer.array(3).bits(heard.tab.0).uint(heard.taken.0).uint(heard.stored.0);
         }
@@ -157,9 +164,12 @@ impl ViewChange {
             }
         }
         writer.array(self.moved.len() as u64);
-        for Moved { key, field, splices } in &self.moved {
-            writer.array(4).key(key).text(field.as_str()).value(&splices.to_value());
+        for Moved { key, field, splices, by } in &self.moved {
+            writer.array(6).key(key).text(field.as_str()).value(&splices.to_value());
+            let (tab, number) = by.unwrap_or((TabId(0), EditId::default()));
+            writer.bits(tab.0).uint(number.0);
         }
+        writer.uint(self.moves);
         writer.finish()
     }
 
@@ -169,7 +179,7 @@ impl ViewChange {
     /// Where the bytes are none, or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
-        read_tuple(&mut reader, 6, "a change of a view")?;
+        read_tuple(&mut reader, 7, "a change of a view")?;
         check_version(&mut reader)?;
         let page = reader.u64()?;
         let page = Page::ALL.into_iter().find(|known| *known as u64 == page);
@@ -179,6 +189,7 @@ impl ViewChange {
             tabs: read_array(&mut reader, "tabs", limits::TABS, read_heard)?,
             objects: read_array(&mut reader, "objects in a page", usize::MAX, read_object)?,
             moved: read_array(&mut reader, "texts that were edited", limits::TEXT_MOVES, read_moved)?,
+            moves: reader.u64()?,
         };
         check_end(&reader, "a change of a view")?;
         Ok(change)
@@ -190,13 +201,14 @@ impl Commit {
     pub fn encode(&self) -> Vec<u8> {
         let (client, n, settled) = Default::default();
         let mut writer = Writer::with_capacity(256);
-        writer.array(7).uint(VERSION).uint(self.number.0);
+        writer.array(8).uint(VERSION).uint(self.number.0);
         writer.authored(&Authored { client, n, settled, body: self.body.clone() });
         writer.commanded(self.command.as_ref()).uint(self.drafts as u64).uint(u64::from(self.publishes));
         writer.array(self.typed.len() as u64);
         for TypedOn { op, field, value } in &self.typed {
             writer.array(3).uint(*op as u64).text(field.as_str()).value(value.as_ref().unwrap_or(&Value::Null));
         }
+        writer.uint(self.heard);
         writer.finish()
     }
 
@@ -206,7 +218,7 @@ impl Commit {
     /// Where the bytes are none, or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Box<CodecError>> {
         let mut reader = Reader::new(bytes);
-        read_tuple(&mut reader, 7, "an edit of a tab")?;
+        read_tuple(&mut reader, 8, "an edit of a tab")?;
         check_version(&mut reader)?;
         let number = EditId(reader.u64()?);
         let Authored { body, .. } = cbor::read_authored(&mut reader)?;
@@ -214,8 +226,9 @@ impl Commit {
         let drafts = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
         let publishes = reader.u64()? == 1;
         let typed = read_array(&mut reader, "texts that were edited", usize::MAX, read_typed)?;
+        let heard = reader.u64()?;
         check_end(&reader, "an edit of a tab")?;
-        Ok(Self { number, body, command, drafts, publishes, typed })
+        Ok(Self { number, body, command, drafts, publishes, typed, moved: None, heard })
     }
 }
 
@@ -235,10 +248,11 @@ fn read_heard(reader: &mut Reader<'_>) -> Result<Heard, Box<CodecError>> {
 }
 
 fn read_moved(reader: &mut Reader<'_>) -> Result<Moved, Box<CodecError>> {
-    read_tuple(reader, 4, "a text that was edited")?;
+    read_tuple(reader, 6, "a text that was edited")?;
     let (key, field) = (cbor::read_key(reader)?, FieldName::new(reader.str()?)?);
     let splices = Splices::from_value(&cbor::read_value(reader)?).map_err(|error| CodecError::Cbor(error.into()))?;
-    Ok(Moved { key, field, splices })
+    let by = (TabId(cbor::read_client(reader)?.0), EditId(reader.u64()?));
+    Ok(Moved { key, field, splices, by: Some(by).filter(|(_, number)| *number > EditId::default()) })
 }
 
 fn read_typed(reader: &mut Reader<'_>) -> Result<TypedOn, Box<CodecError>> {

@@ -13,7 +13,7 @@
 //! A mirror keeps its edits until they are on the device. Where the leader is gone, they are sent to the next one.
 
 mod change;
-pub(crate) mod typed;
+mod typed;
 
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub struct Mirror {
     /// What the leader shows.
     shown: Tables<Arc<Object>>,
     played: Seq,
+    /// How many of what was done to texts it has heard of.
+    heard: u64,
     /// While a whole view comes in: what was there before and no page has named.
     stale: Option<FxHashSet<Key>>,
     complete: bool,
@@ -76,6 +78,7 @@ impl Mirror {
             tab,
             shown: Tables::default(),
             played: Seq::FIRST,
+            heard: 0,
             stale: None,
             complete: false,
             awaits_view: false,
@@ -132,7 +135,8 @@ impl Mirror {
         let op = Op { key: key.clone(), seen: None, action: Action::Insert(FieldMap::default()) };
         let body = Body { base: self.played, at: now, ops: vec![op], ..Body::default() };
         let (number, command, drafts, typed) = (self.last.next(), None, 0, Vec::new());
-        let edit = self.push(Commit { number, body, command, drafts, publishes: true, typed });
+        let edit =
+            self.push(Commit { number, body, command, drafts, publishes: true, typed, moved: None, heard: self.heard });
         self.look_ahead();
         Ok(edit)
     }
@@ -155,7 +159,8 @@ impl Mirror {
             self.touch(&key);
             self.ahead.insert(key, entry);
         }
-        Ok(self.push(Commit { number: self.last.next(), body, command, drafts, publishes: false, typed }))
+        let (number, heard) = (self.last.next(), self.heard);
+        Ok(self.push(Commit { number, body, command, drafts, publishes: false, typed, moved: None, heard }))
     }
 
     /// Takes this tab's last edit back, or makes it again, as a new edit. What others have changed since is left alone,
@@ -209,7 +214,7 @@ impl Mirror {
             self.taken = self.stored;
         }
         self.played = change.played;
-        self.hear_moved(change.moved);
+        let moved = self.hear_moved(change.moved, change.moves);
         // To find answers anew takes less than to look at each, then.
         if change.objects.len() > self.shown.len() {
             self.touch_all();
@@ -237,18 +242,32 @@ impl Mirror {
         }
         if !keys.is_empty() {
             let mut history = std::mem::take(&mut self.history);
+            history.told(&moved, &|key: &Key| self.get(key).cloned());
             keys.iter().for_each(|key| history.changed(key, self.get(key)));
             self.history = history;
         }
     }
 
-    /// Tells the history what others have done to texts that nothing of this tab is ahead of; it looks at the others.
-    fn hear_moved(&mut self, moved: Vec<replica::Moved>) {
-        for replica::Moved { key, field, splices } in moved {
-            if !self.ahead.contains_key(&key) {
-                self.history.spliced(&key, &field, &splices);
+    /// Moves what this tab has typed past what others have done to texts. Answers what that is on top of what was typed.
+    fn hear_moved(&mut self, moved: Vec<replica::Moved>, moves: u64) -> Vec<replica::Moved> {
+        // A whole view had some of them in it.
+        let known = (self.heard + moved.len() as u64).saturating_sub(moves);
+        self.heard = moves;
+        let (mut taken, mut others) = (self.taken, Vec::new());
+        for mut moved in moved.into_iter().skip(known as usize) {
+            if let Some((_, number)) = moved.by.filter(|(tab, _)| *tab == self.tab) {
+                taken = taken.max(number);
+                continue;
             }
+            let untaken = self.edits.partition_point(|commit| commit.number <= taken);
+            for place in untaken..self.edits.len() {
+                if let Some(commit) = self.edits.get_mut(place) {
+                    commit.move_past(&mut moved);
+                }
+            }
+            others.push(moved);
         }
+        others
     }
 
     /// The object under a key, as it is shown.
@@ -376,10 +395,15 @@ impl Mirror {
         }
         let untaken = self.edits.partition_point(|commit| commit.number <= self.taken);
         for place in untaken..self.edits.len() {
-            let Some(commit) = self.edits.get(place).cloned() else { return };
-            let Commit { body: Body { base, at, mut ops, .. }, typed, drafts, publishes, .. } = commit;
-            let (write, draft) = (write_of(base, at), Write::draft(at));
-            typed::move_to(&mut ops, &typed, &write, &|key| self.entry(key));
+            let Some(mut commit) = self.edits.get(place).cloned() else { return };
+            let (write, draft) = (write_of(commit.body.base, commit.body.at), Write::draft(commit.body.at));
+            if commit.move_to(&write, &|key| self.entry(key)) {
+                commit.heard = self.heard;
+                if let Some(kept) = self.edits.get_mut(place) {
+                    *kept = commit.clone();
+                }
+            }
+            let Commit { body: Body { ops, .. }, drafts, publishes, .. } = commit;
             for (place, op) in ops.into_iter().enumerate() {
                 let mut entry = self.entry(&op.key);
                 if publishes && !entry.as_ref().and_then(Entry::live).is_some_and(|object| object.is_draft()) {

@@ -6,9 +6,12 @@
 
 use rustc_hash::FxHashMap;
 
+use super::Commit;
 use crate::name::{FieldName, Key};
 use crate::object::{Entry, Write, apply};
 use crate::op::{Action, Edit, Op};
+use crate::replica::Moved;
+use crate::splice::Splices;
 use crate::value::Value;
 
 /// A text or bytes, as they were before a splice of one op was made.
@@ -39,27 +42,61 @@ pub(super) fn typed_on(ops: &[Op], write: &Write<'_>, shown: &dyn Fn(&Key) -> Op
     typed
 }
 
-/// Moves splices to what is shown now.
-pub(crate) fn move_to(ops: &mut [Op], typed: &[TypedOn], write: &Write<'_>, shown: &dyn Fn(&Key) -> Option<Entry>) {
-    if typed.is_empty() {
-        return;
-    }
-    let mut entries = FxHashMap::default();
-    for (place, op) in ops.iter_mut().enumerate() {
-        let entry = entries.entry(op.key.clone()).or_insert_with(|| shown(&op.key));
-        for on in typed.iter().filter(|on| on.op == place) {
-            move_one(op, on, value(entry, &on.field));
+impl Commit {
+    /// Moves what it types past what was done to a text, and that past what it types.
+    pub(crate) fn move_past(&mut self, done: &mut Moved) {
+        if !self.typed.iter().any(|on| on.field == done.field) {
+            return;
         }
-        apply(entry, op, write);
+        let (ops, typed) = self.moved.get_or_insert_with(|| (self.body.ops.clone(), self.typed.clone()));
+        for on in typed.iter_mut().filter(|on| on.field == done.field) {
+            let Some(op) = ops.get_mut(on.op).filter(|op| op.key == done.key) else { continue };
+            let met = splices(op, &on.field).and_then(|own| Splices::meet(&done.splices, own).ok());
+            if let (Some((past, own)), Ok(now)) = (met, done.splices.apply(on.value.as_ref())) {
+                splice(op, &on.field, own);
+                (on.value, done.splices) = (Some(now), past);
+            }
+        }
+    }
+
+    /// Moves what it types to what is shown now: as it was moved, where that leads there, and otherwise by what differs.
+    /// Answers whether it is typed on something else now.
+    pub(crate) fn move_to(&mut self, write: &Write<'_>, shown: &dyn Fn(&Key) -> Option<Entry>) -> bool {
+        if let Some((ops, typed)) = self.moved.take()
+            && typed_on(&ops, write, shown) == typed
+        {
+            (self.body.ops, self.typed) = (ops, typed);
+            return true;
+        }
+        let mut moved = false;
+        if self.typed.is_empty() {
+            return moved;
+        }
+        let mut entries = FxHashMap::default();
+        for (place, op) in self.body.ops.iter_mut().enumerate() {
+            let entry = entries.entry(op.key.clone()).or_insert_with(|| shown(&op.key));
+            for on in self.typed.iter_mut().filter(|on| on.op == place) {
+                let now = value(entry, &on.field);
+                if on.value.as_ref() != now {
+                    if let Some(splices) = splices(op, &on.field).and_then(|own| own.moved_to(on.value.as_ref(), now)) {
+                        splice(op, &on.field, splices);
+                    }
+                    (on.value, moved) = (now.cloned(), true);
+                }
+            }
+            apply(entry, op, write);
+        }
+        moved
     }
 }
 
-fn move_one(op: &mut Op, on: &TypedOn, now: Option<&Value>) {
-    let Action::Update(edits) = &mut op.action else { return };
-    let Some(Edit::Splice(own)) = edits.get(on.field.as_str()) else { return };
-    let is_other = on.value.as_ref() != now;
-    if let Some(moved) = is_other.then(|| own.moved_to(on.value.as_ref(), now)).flatten() {
-        *edits = edits.with(&on.field, Some(Edit::Splice(moved)));
+fn splices<'o>(op: &'o Op, field: &FieldName) -> Option<&'o Splices> {
+    op.splices().find_map(|(name, splices)| (name == field).then_some(splices))
+}
+
+fn splice(op: &mut Op, field: &FieldName, splices: Splices) {
+    if let Action::Update(edits) = &mut op.action {
+        *edits = edits.with(field, Some(Edit::Splice(splices)));
     }
 }
 

@@ -19,7 +19,6 @@ use crate::value::Value;
 impl Replica {
     /// Queues an edit that shows this. Answers what its keys are to show.
     pub(super) fn add(&mut self, edit: EditId, body: Body, command: Option<Commanded>, shown: Shown) -> Shown {
-        self.moves.edited(&body.ops);
         if command.is_none()
             && body.unchanged.is_empty()
             && let Some(earlier) = self.coalesces_into(&body)

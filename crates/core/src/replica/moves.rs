@@ -1,13 +1,13 @@
-//! What others do to texts as they are shown, for those who keep places in them: cursors, and what can be undone.
-
-use rustc_hash::FxHashSet;
+//! What others do to texts as they are shown, for those who keep places in them: cursors, what can be undone, and what tabs
+//! type before they have heard of it.
 
 use crate::limits;
+use crate::mirror::Commit;
 use crate::name::{FieldName, Key};
-use crate::op::Op;
+use crate::numbers::{EditId, TabId};
 use crate::splice::Splices;
 
-/// What others have done to a text as it is shown.
+/// What others, or a tab, have done to a text as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// Of which object.
@@ -16,43 +16,73 @@ pub struct Moved {
     pub field: FieldName,
     /// What was done.
     pub splices: Splices,
+    /// The edit of which tab it is, where it is one.
+    pub by: Option<(TabId, EditId)>,
 }
 
 /// What is yet to be told.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    /// The objects with texts that were edited here.
-    edited: FxHashSet<Key>,
     untold: Vec<Moved>,
+    /// How many there were so far.
+    pub(super) count: u64,
+    /// The latest of them, as they were done.
+    latest: Vec<(u64, Moved)>,
+    /// The tabs that type.
+    typists: Vec<Typist>,
+}
+
+/// A tab that types.
+#[derive(Debug)]
+struct Typist {
+    tab: TabId,
+    /// What it may not have heard of, with how many there were then: as that is on top of what the tab has typed meanwhile.
+    unheard: Vec<(u64, Moved)>,
 }
 
 impl Moves {
-    /// Ops are made here.
-    pub(super) fn edited(&mut self, ops: &[Op]) {
-        for op in ops.iter().filter(|op| op.splices().next().is_some()) {
-            if self.edited.len() >= limits::UNDO_STEPS {
-                self.edited.clear();
-            }
-            self.edited.insert(op.key.clone());
-        }
-    }
-
-    /// Whether any text was edited here: somebody may keep places in it.
-    pub(super) fn are_wanted(&self) -> bool {
-        !self.edited.is_empty()
-    }
-
-    pub(super) fn push(&mut self, key: &Key, field: &FieldName, splices: &Splices) {
-        if !self.edited.contains(key) || splices.is_empty() {
+    pub(super) fn push(&mut self, key: &Key, field: &FieldName, splices: &Splices, by: Option<(TabId, EditId)>) {
+        if splices.is_empty() {
             return;
         }
-        if self.untold.len() >= limits::TEXT_MOVES {
-            self.untold.clear();
+        self.count += 1;
+        let moved = Moved { key: key.clone(), field: field.clone(), splices: splices.clone(), by };
+        for Typist { tab, unheard } in &mut self.typists {
+            if by.is_none_or(|(by, _)| by != *tab) {
+                push(unheard, (self.count, moved.clone()));
+            }
         }
-        self.untold.push(Moved { key: key.clone(), field: field.clone(), splices: splices.clone() });
+        push(&mut self.latest, (self.count, moved.clone()));
+        push(&mut self.untold, moved);
     }
 
     pub(super) fn take(&mut self) -> Vec<Moved> {
         std::mem::take(&mut self.untold)
     }
+
+    /// Moves what a tab has typed past what it had not heard of.
+    pub(super) fn move_past(&mut self, tab: TabId, commit: &mut Commit) {
+        if commit.typed.is_empty() {
+            return;
+        }
+        let place = self.typists.iter().position(|typist| typist.tab == tab);
+        let mut typist = match place {
+            Some(place) => self.typists.remove(place),
+            None => Typist { tab, unheard: self.latest.clone() },
+        };
+        typist.unheard.retain(|(count, _)| *count > commit.heard);
+        typist.unheard.iter_mut().for_each(|(_, moved)| commit.move_past(moved));
+        self.typists.push(typist);
+        if self.typists.len() > limits::TABS {
+            self.typists.remove(0);
+        }
+    }
+}
+
+/// Past the limit nothing is remembered: then the texts tell.
+fn push<T>(moves: &mut Vec<T>, moved: T) {
+    if moves.len() >= limits::TEXT_MOVES {
+        moves.clear();
+    }
+    moves.push(moved);
 }

@@ -158,9 +158,7 @@ impl Replica {
                 self.report_overwritten(event);
                 let meets = event.body.ops.iter().any(|op| self.view.shown(&op.key).is_some());
                 let assigned = if meets { self.assigned_by(event) } else { Vec::new() };
-                if meets || self.moves.are_wanted() {
-                    self.move_past(event, &assigned);
-                }
+                self.move_past(event, &assigned);
                 self.confirmed.play(event);
                 self.void_along(assigned);
                 self.take_in(event, meets.then_some(overlap));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Replica;
 use super::edit::Reads;
 use crate::limits;
-use crate::mirror::{Commit, Heard, Mirror, Page, Pages, ViewChange, typed};
+use crate::mirror::{Commit, Heard, Mirror, Page, Pages, ViewChange};
 use crate::name::Key;
 use crate::numbers::{EditId, Seq, TabId};
 use crate::object::{Entry, Object, Write};
@@ -84,15 +84,16 @@ impl Tabs {
 impl Replica {
     /// Takes an edit that was made on a mirror, once however often it comes. It was checked there; what no longer fits
     /// by now is for the server to decide on, so that its author hears of it.
-    pub fn take(&mut self, tab: TabId, commit: Commit) {
+    pub fn take(&mut self, tab: TabId, mut commit: Commit) {
         if !self.tabs.is_new(tab, commit.number) {
             return;
         }
-        let Commit { mut body, command, drafts, publishes, typed, .. } = commit;
         // A mirror of an earlier leader may have been ahead of what was stored.
-        body.base = body.base.min(self.history.played);
-        let write = Write::pending(self.identity.client, body.base, body.at);
-        typed::move_to(&mut body.ops, &typed, &write, &|key| self.get(key).cloned().map(Entry::Live));
+        commit.body.base = commit.body.base.min(self.history.played);
+        let write = Write::pending(self.identity.client, commit.body.base, commit.body.at);
+        self.moves.move_past(tab, &mut commit);
+        commit.move_to(&write, &|key| self.get(key).cloned().map(Entry::Live));
+        let Commit { number, mut body, command, drafts, publishes, typed, .. } = commit;
         // The splices refer to the texts as they are here now.
         body.on = Some(self.history.played).filter(|&on| !typed.is_empty() && on != body.base);
         let edit = self.outbox.next_edit();
@@ -110,6 +111,9 @@ impl Replica {
         }
         let keys: Vec<Key> = body.ops.iter().map(|op| op.key.clone()).collect();
         let shown = keys.iter().map(|key| (key.clone(), None)).collect();
+        for op in &body.ops {
+            op.splices().for_each(|(field, splices)| self.moves.push(&op.key, field, splices, Some((tab, number))));
+        }
         self.add(edit, body, command, shown);
         self.reapply(keys);
     }
@@ -132,19 +136,27 @@ impl Replica {
         let tabs = self.tabs.heard(|tab| untold.contains(&tab), self.storing.on_device());
         let objects = keys.into_iter().map(|key| (self.get(&key).cloned(), key));
         let objects = objects.map(|(object, key)| (key, object)).collect();
-        Some(ViewChange { page: Page::Change, played, tabs, objects, moved: self.moves.take() })
+        Some(ViewChange {
+            page: Page::Change,
+            played,
+            tabs,
+            objects,
+            moved: self.moves.take(),
+            moves: self.moves.count,
+        })
     }
 
     /// The whole view in pages, for a mirror that begins, or begins anew. What changes later is told on top of it.
     pub fn whole_view(&self) -> Vec<ViewChange> {
-        let mut pages = Pages::new(self.history.played, self.all_heard());
+        let mut pages =
+            Pages::new(ViewChange::empty(Page::Only, self.history.played, self.all_heard(), self.moves.count));
         self.each_shown(&mut |key, object| pages.push(key, object.clone()));
         pages.done()
     }
 
     /// What a mirror in the same place lacks of the whole view.
     pub fn view_for(&self, mirror: &Mirror) -> ViewChange {
-        let mut rest = ViewChange::empty(Page::Rest, self.history.played, self.all_heard());
+        let mut rest = ViewChange::empty(Page::Rest, self.history.played, self.all_heard(), self.moves.count);
         self.each_shown(&mut |key, object| {
             if !mirror.has_heard(&key, object) {
                 rest.objects.push((key, Some(object.clone())));
@@ -157,7 +169,7 @@ impl Replica {
 
     /// All that is shown, as a change.
     pub(super) fn view_so_far(&self) -> ViewChange {
-        let mut change = ViewChange::empty(Page::Change, self.history.played, self.all_heard());
+        let mut change = ViewChange::empty(Page::Change, self.history.played, self.all_heard(), self.moves.count);
         self.each_shown(&mut |key, object| change.objects.push((key, Some(object.clone()))));
         change
     }

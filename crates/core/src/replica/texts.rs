@@ -24,7 +24,7 @@ impl Replica {
             for (name, splices) in op.splices().filter(|(name, _)| !is_set(name)) {
                 match self.view.shown(&op.key) {
                     Some(_) => self.move_splices(&op.key, name, splices.clone()),
-                    None => self.moves.push(&op.key, name, splices),
+                    None => self.moves.push(&op.key, name, splices, None),
                 }
             }
         }
@@ -47,7 +47,7 @@ impl Replica {
                 Doing::Nothing => {}
             }
         }
-        self.moves.push(key, name, &done);
+        self.moves.push(key, name, &done, None);
     }
 
     /// What others have done to texts as they are shown, in order, since this was last asked: of objects with texts that

@@ -56,7 +56,7 @@ impl Replica {
             }
             for name in texts_of(shown.as_ref(), entry.as_ref()) {
                 if let Some(done) = changes.take(&name, shown.as_ref(), entry.as_ref()) {
-                    self.moves.push(&key, &name, &done);
+                    self.moves.push(&key, &name, &done, None);
                 }
             }
         }

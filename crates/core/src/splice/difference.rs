@@ -5,6 +5,8 @@
 //! `<a><b>` becomes `<a>` where `><b` goes, too. So a place in a text is not looked for in a difference that was chosen
 //! before. It is where the least goes and comes before it and behind it, with the same letters next to it if possible.
 
+use std::ops::{Range, RangeInclusive};
+
 use super::parts::Builder;
 use super::{Content, Splices};
 use crate::limits;
@@ -21,13 +23,24 @@ pub(super) struct Difference {
 }
 
 /// By so many edits, of which so many take a letter away: how far one gets in the text before.
-pub(super) type Rows = Vec<Vec<usize>>;
+type Rows = Vec<Vec<usize>>;
 
 impl Difference {
     pub(super) fn of(before: &str, after: &str) -> Self {
-        let (before, after): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
+        Self::new(before.chars().collect(), after.chars().collect())
+    }
+
+    fn new(before: Vec<char>, after: Vec<char>) -> Self {
         let forth = reached(&before, &after);
         Self { before, after, forth }
+    }
+
+    /// The difference of a part of the text before and one of that after.
+    pub(super) fn within(&self, before: Range<u64>, after: Range<u64>) -> Self {
+        let part = |letters: &[char], Range { start, end }: Range<u64>| {
+            letters.iter().copied().take(end as usize).skip(start as usize).collect()
+        };
+        Self::new(part(&self.before, before), part(&self.after, after))
     }
 
     /// Whether more goes and comes than is looked for place by place.
@@ -80,35 +93,71 @@ impl Difference {
         }
     }
 
-    /// How far one gets from the end.
-    pub(super) fn back(&self) -> Rows {
+    /// Where places in the text before are in the one after.
+    pub(super) fn places(&self) -> Places<'_> {
         let reversed = |letters: &[char]| letters.iter().rev().copied().collect::<Vec<_>>();
-        reached(&reversed(&self.before), &reversed(&self.after))
-    }
-
-    /// Where a place in the text before is in the one after.
-    pub(super) fn place(&self, place: u64, back: &Rows) -> u64 {
-        let before = (place as usize).min(self.before.len());
-        let (mut least, mut found) = (usize::MAX, self.after.len());
-        let most = self.after.len().min(before + self.forth.len());
-        for after in (before.saturating_sub(self.forth.len())..=most).rev() {
-            let edits = edits(&self.forth, before, after).saturating_add(edits(
-                back,
-                self.before.len() - before,
-                self.after.len() - after,
-            ));
-            let others = usize::from(left(&self.before, before) != left(&self.after, after))
-                + usize::from(self.before.get(before) != self.after.get(after));
-            let changed = edits.saturating_add(NEIGHBOUR * others);
-            if changed < least {
-                (least, found) = (changed, after);
-            }
-        }
-        found as u64
+        Places { difference: self, back: reached(&reversed(&self.before), &reversed(&self.after)) }
     }
 }
 
-fn left(letters: &[char], at: usize) -> Option<&char> {
+/// Where places in the text before are in the one after.
+pub(super) struct Places<'d> {
+    difference: &'d Difference,
+    /// How far one gets from the end.
+    back: Rows,
+}
+
+impl Places<'_> {
+    /// From where to where so many letters at a place are.
+    pub(super) fn range(&self, place: u64, letters: u64) -> Range<u64> {
+        match self.whole(place as usize, letters as usize) {
+            Some(found) => found..found + letters,
+            None => self.place(place)..self.place(place + letters),
+        }
+    }
+
+    /// Where letters are that nobody has torn apart, if anywhere.
+    fn whole(&self, place: usize, letters: usize) -> Option<u64> {
+        let Difference { before, after, forth } = self.difference;
+        let searched = before.get(place..place.checked_add(letters)?).filter(|letters| !letters.is_empty())?;
+        let found = self.near(place).filter(|start| after[*start..].starts_with(searched));
+        let changed =
+            |start: usize| self.front(place, start).saturating_add(self.rest(place + letters, start + letters));
+        let found = found.min_by_key(|start| changed(*start))?;
+        (changed(found) < forth.len() + NEIGHBOUR).then_some(found as u64)
+    }
+
+    fn place(&self, place: u64) -> u64 {
+        let Difference { before, after, .. } = self.difference;
+        let place = (place as usize).min(before.len());
+        let changed = |found: usize| {
+            let others = usize::from(letter_before(before, place) != letter_before(after, found))
+                + usize::from(before.get(place) != after.get(found));
+            self.front(place, found).saturating_add(self.rest(place, found)).saturating_add(NEIGHBOUR * others)
+        };
+        // What others have typed at the same place stands to the left.
+        self.near(place).rev().min_by_key(|found| changed(*found)).unwrap_or(after.len()) as u64
+    }
+
+    /// Where a place may be.
+    fn near(&self, place: usize) -> RangeInclusive<usize> {
+        let far = self.difference.forth.len();
+        place.saturating_sub(far)..=self.difference.after.len().min(place + far)
+    }
+
+    /// How much has changed in front of a place, if it is there.
+    fn front(&self, place: usize, found: usize) -> usize {
+        edits(&self.difference.forth, place, found)
+    }
+
+    /// How much has changed behind it.
+    fn rest(&self, place: usize, found: usize) -> usize {
+        let Difference { before, after, .. } = self.difference;
+        edits(&self.back, before.len() - place, after.len() - found)
+    }
+}
+
+fn letter_before(letters: &[char], at: usize) -> Option<&char> {
     letters.get(at.checked_sub(1)?)
 }
 

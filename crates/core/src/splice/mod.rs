@@ -338,15 +338,21 @@ impl Splices {
     }
 
     fn moved_along(&self, difference: &Difference) -> Option<Self> {
-        let (mut inserts, mut deletes) = (self.0.clone(), self.0.clone());
-        let (back, mut least) = (difference.back(), 0);
-        for (insert, delete) in inserts.iter_mut().zip(&mut deletes) {
-            least = difference.place(insert.offset, &back).max(least);
-            (insert.offset, insert.delete) = (least, 0);
-            delete.insert = delete.insert.empty();
+        let (mut inserts, mut deletes) = (self.0.clone(), Vec::new());
+        let (places, mut least) = (difference.places(), 0);
+        for splice in &mut inserts {
+            let range = places.range(splice.offset, splice.delete);
+            let from = range.start.max(least);
+            least = range.end.max(from);
+            // Others have typed within what goes, or taken some of it away.
+            let done = difference.within(splice.offset..splice.offset + splice.delete, from..least).splices()?;
+            let gone =
+                Self::new(vec![Splice { offset: 0, delete: splice.delete, insert: splice.insert.empty() }]).ok()?;
+            let (_, Self(gone)) = Self::meet(&done, &gone).ok()?;
+            deletes.extend(gone.into_iter().map(|gone| Splice { offset: gone.offset + from, ..gone }));
+            (splice.offset, splice.delete) = (from, 0);
         }
-        let (_, deletes) = Self::meet(&difference.splices()?, &Self::new(deletes).ok()?).ok()?;
-        let inserts = Self::new(inserts).ok()?;
+        let (inserts, deletes) = (Self::new(inserts).ok()?, Self::new(deletes).ok()?);
         inserts.then_own(&Self::meet(&inserts, &deletes).ok()?.1).ok()
     }
 

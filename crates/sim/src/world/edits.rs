@@ -116,7 +116,7 @@ impl World {
     /// Tells the history of a device what others have done to texts.
     pub(super) fn tell_history(&mut self, device: usize) {
         let Device { replica: Some(replica), history, .. } = &mut self.devices[device] else { return };
-        for Moved { key, field, splices } in replica.take_moved() {
+        for Moved { key, field, splices, .. } in replica.take_moved() {
             history.spliced(&key, &field, &splices);
         }
     }
