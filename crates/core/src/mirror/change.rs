@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! change = [version, page, played, [[tab, taken, stored], …], [[collection, id, {field: value, …} | null, conflicts?], …],
-//!           [[collection, id, field, splices, tab, number], …], moves]
+//!           [[collection, id, field, splices, tab, edit, number], …], moves]
 //! commit = [version, number, authored event without an identity, command | null, drafts, publishes,
 //!           [[op, field, text | null], …], heard]
 //! ```
 //!
-//! Drafts have conflicts, of which there are none. The number is 0 where no tab has spliced a text.
+//! Drafts have conflicts, of which there are none. The edit is 0 where no tab has spliced a text.
 
 use std::sync::Arc;
 
@@ -164,10 +164,10 @@ impl ViewChange {
             }
         }
         writer.array(self.moved.len() as u64);
-        for Moved { key, field, splices, by } in &self.moved {
-            writer.array(6).key(key).text(field.as_str()).value(&splices.to_value());
-            let (tab, number) = by.unwrap_or((TabId(0), EditId::default()));
-            writer.bits(tab.0).uint(number.0);
+        for Moved { key, field, splices, by, number } in &self.moved {
+            writer.array(7).key(key).text(field.as_str()).value(&splices.to_value());
+            let (tab, edit) = by.unwrap_or((TabId(0), EditId::default()));
+            writer.bits(tab.0).uint(edit.0).uint(*number);
         }
         writer.uint(self.moves);
         writer.finish()
@@ -248,11 +248,12 @@ fn read_heard(reader: &mut Reader<'_>) -> Result<Heard, Box<CodecError>> {
 }
 
 fn read_moved(reader: &mut Reader<'_>) -> Result<Moved, Box<CodecError>> {
-    read_tuple(reader, 6, "a text that was edited")?;
+    read_tuple(reader, 7, "a text that was edited")?;
     let (key, field) = (cbor::read_key(reader)?, FieldName::new(reader.str()?)?);
     let splices = Splices::from_value(&cbor::read_value(reader)?).map_err(|error| CodecError::Cbor(error.into()))?;
     let by = (TabId(cbor::read_client(reader)?.0), EditId(reader.u64()?));
-    Ok(Moved { key, field, splices, by: Some(by).filter(|(_, number)| *number > EditId::default()) })
+    let by = Some(by).filter(|(_, edit)| *edit > EditId::default());
+    Ok(Moved { key, field, splices, by, number: reader.u64()? })
 }
 
 fn read_typed(reader: &mut Reader<'_>) -> Result<TypedOn, Box<CodecError>> {

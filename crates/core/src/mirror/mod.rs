@@ -250,11 +250,10 @@ impl Mirror {
 
     /// Moves what this tab has typed past what others have done to texts. Answers what that is on top of what was typed.
     fn hear_moved(&mut self, moved: Vec<replica::Moved>, moves: u64) -> Vec<replica::Moved> {
-        // A whole view had some of them in it.
-        let known = (self.heard + moved.len() as u64).saturating_sub(moves);
-        self.heard = moves;
+        let heard = std::mem::replace(&mut self.heard, moves);
         let (mut taken, mut others) = (self.taken, Vec::new());
-        for mut moved in moved.into_iter().skip(known as usize) {
+        // A whole view had some of them in it.
+        for mut moved in moved.into_iter().filter(|moved| moved.number > heard) {
             if let Some((_, number)) = moved.by.filter(|(tab, _)| *tab == self.tab) {
                 taken = taken.max(number);
                 continue;

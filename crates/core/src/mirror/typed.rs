@@ -1,8 +1,10 @@
 //! Splices of a tab meet what its leader shows.
 //!
 //! A tab types on the text as it sees it. When the leader takes the edit, other tabs and other people may have changed
-//! that text, and the tab had not heard of it. So an edit names the texts that its splices were typed on. From them and
-//! the texts as they are now, the leader and the tab work out alike where the splices belong.
+//! that text, and the tab had not heard of it. The leader remembers what was done to texts and tells it; both move the
+//! splices past it, one after the other. An edit also names the texts that its splices were typed on: where what is
+//! remembered does not lead from them to what is shown, as after a change of leaders, the difference says where the
+//! splices belong.
 
 use rustc_hash::FxHashMap;
 

@@ -18,6 +18,8 @@ pub struct Moved {
     pub splices: Splices,
     /// The edit of which tab it is, where it is one.
     pub by: Option<(TabId, EditId)>,
+    /// Its number among all that was done to texts.
+    pub(crate) number: u64,
 }
 
 /// What is yet to be told.
@@ -27,7 +29,7 @@ pub(super) struct Moves {
     /// How many there were so far.
     pub(super) count: u64,
     /// The latest of them, as they were done.
-    latest: Vec<(u64, Moved)>,
+    latest: Vec<Moved>,
     /// The tabs that type.
     typists: Vec<Typist>,
 }
@@ -36,8 +38,8 @@ pub(super) struct Moves {
 #[derive(Debug)]
 struct Typist {
     tab: TabId,
-    /// What it may not have heard of, with how many there were then: as that is on top of what the tab has typed meanwhile.
-    unheard: Vec<(u64, Moved)>,
+    /// What it may not have heard of, as that is on top of what the tab has typed meanwhile.
+    unheard: Vec<Moved>,
 }
 
 impl Moves {
@@ -46,13 +48,13 @@ impl Moves {
             return;
         }
         self.count += 1;
-        let moved = Moved { key: key.clone(), field: field.clone(), splices: splices.clone(), by };
+        let moved = Moved { key: key.clone(), field: field.clone(), splices: splices.clone(), by, number: self.count };
         for Typist { tab, unheard } in &mut self.typists {
             if by.is_none_or(|(by, _)| by != *tab) {
-                push(unheard, (self.count, moved.clone()));
+                push(unheard, moved.clone());
             }
         }
-        push(&mut self.latest, (self.count, moved.clone()));
+        push(&mut self.latest, moved.clone());
         push(&mut self.untold, moved);
     }
 
@@ -70,8 +72,8 @@ impl Moves {
             Some(place) => self.typists.remove(place),
             None => Typist { tab, unheard: self.latest.clone() },
         };
-        typist.unheard.retain(|(count, _)| *count > commit.heard);
-        typist.unheard.iter_mut().for_each(|(_, moved)| commit.move_past(moved));
+        typist.unheard.retain(|moved| moved.number > commit.heard);
+        typist.unheard.iter_mut().for_each(|moved| commit.move_past(moved));
         self.typists.push(typist);
         if self.typists.len() > limits::TABS {
             self.typists.remove(0);
@@ -80,7 +82,7 @@ impl Moves {
 }
 
 /// Past the limit nothing is remembered: then the texts tell.
-fn push<T>(moves: &mut Vec<T>, moved: T) {
+fn push(moves: &mut Vec<Moved>, moved: Moved) {
     if moves.len() >= limits::TEXT_MOVES {
         moves.clear();
     }

@@ -50,8 +50,8 @@ impl Replica {
         self.moves.push(key, name, &done, None);
     }
 
-    /// What others have done to texts as they are shown, in order, since this was last asked: of objects with texts that
-    /// were edited here. Where a text was set anew, or too much was done, that shows in the text alone.
+    /// What others have done to texts as they are shown, in order, since this was last asked. Where a text was set anew, or
+    /// too much was done, that shows in the text alone.
     pub fn take_moved(&mut self) -> Vec<Moved> {
         self.moves.take()
     }
