@@ -152,8 +152,8 @@ export class Collection<Fields extends object> extends Edits<Fields> {
   /** @internal */
   encode(query: Query<Fields>): Uint8Array {
     if (!isPlain(query)) throw invalid("the query is a plain object");
-    const { where = null, orderBy = null, limit = null, with: related } = query;
-    const of = { collection: this.name, where, orderBy, limit, ...(related && { with: related }) };
-    return encode(of, "the query");
+    // What else is asked for, the core says that there is no such thing.
+    const { where = null, orderBy = null, limit = null, with: related = null, ...others } = query;
+    return encode({ ...others, collection: this.name, where, orderBy, limit, with: related }, "the query");
   }
 }

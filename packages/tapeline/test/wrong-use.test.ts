@@ -148,6 +148,7 @@ test("queries that are none", () => {
     { orderBy: 5 },
     { limit: -1 },
     { limit: 1.5 },
+    { orderby: "a" },
     null,
     "tasks",
     ["state"],
@@ -156,6 +157,7 @@ test("queries that are none", () => {
     assert.throws(() => tasks.all(query), TapelineError, JSON.stringify(query));
     assert.throws(() => tasks.watch(query, () => {}), TapelineError, JSON.stringify(query));
   }
+  assert.throws(() => tasks.all({ sort: "a" }), invalid(/has no "sort"; it has collection, where, orderBy/));
 });
 
 test("an id to watch that is none", () => {
@@ -286,7 +288,10 @@ test("a directory that is in use, and one that cannot be made", async () => {
   await first.close();
   await (await Tapeline.open({ ...NOWHERE, name: "app", storage })).close();
   await rm(directory, { recursive: true });
-  await assert.rejects(Tapeline.open({ ...NOWHERE, name: "app", storage: { directory: "/dev/null/x" } }));
+  await assert.rejects(Tapeline.open({ ...NOWHERE, name: "app", storage: { directory: "/dev/null/x" } }), {
+    code: "storage",
+    message: /ENOTDIR.*: name a directory/,
+  });
 });
 
 test("transports and storages that are none", async () => {
