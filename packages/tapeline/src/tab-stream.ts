@@ -12,7 +12,7 @@ import type { FromLeader, Standing } from "./tabs/messages.js";
 import { decode, encode } from "./values.js";
 import { type Listener, Watch } from "./watch.js";
 
-/** Somebody who waits until something is true. What cannot come true as things are throws. */
+/** Somebody who waits until something is true. Where it cannot come true, asking throws. */
 interface Waiting {
   readonly until: () => boolean;
   readonly resolve: () => void;
@@ -271,7 +271,12 @@ export class TabStream implements View {
 
   #until(until: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiting = { until, resolve, reject };
+      const isSo = () => {
+        if (until()) return true;
+        if (this.#tab.over) throw this.#tab.over;
+        return false;
+      };
+      const waiting = { until: isSo, resolve, reject };
       if (!waits(waiting)) return;
       this.#waiting.push(waiting);
       this.#tab.schedule();

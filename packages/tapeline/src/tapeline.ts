@@ -66,13 +66,11 @@ export class Tapeline {
     const server = String(options.server ?? environment.server() ?? "");
     if (!/^(ws|http)s?:\/\//i.test(server))
       throw invalid(`name the server: Tapeline.open({ server: "wss://example.org", … }), not "${server}"`);
-    if (!Number.isInteger(options.schema ?? 1) || !((options.schema ?? 1) > 0))
-      throw invalid("a schema version is a whole number from 1 on");
-    if (!TRANSPORTS.includes(options.transport ?? "auto"))
-      throw invalid(`a transport is one of ${TRANSPORTS.join(", ")}`);
+    const { storage = "memory", transport = "auto", schema = 1 } = options;
+    if (!(Number.isInteger(schema) && schema > 0)) throw invalid("a schema version is a whole number from 1 on");
+    if (!TRANSPORTS.includes(transport)) throw invalid(`a transport is one of ${TRANSPORTS.join(", ")}`);
     if (options.token) checkFunction(options.token, "token");
     if (options.checks && !options.checks.check) throw invalid('checks is `await checks(text)` of "tapeline/checks"');
-    const { storage = "memory" } = options;
     if (storage !== "device" && storage !== "memory" && typeof storage?.directory !== "string")
       throw invalid('storage is "device", "memory" or { directory: "…" }');
     await environment.start();
@@ -82,7 +80,7 @@ export class Tapeline {
       token: options.token,
       schema: options.schema ?? 0,
       checks: options.checks,
-      dial: environment.dial(options.transport ?? "auto"),
+      dial: environment.dial(transport),
       platform: environment.platform(`tapeline:${app}`, options.storage),
     });
     // Where the device is in use, or damaged, whoever opens it should know.

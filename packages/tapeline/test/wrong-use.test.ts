@@ -1,7 +1,7 @@
 /** Wrong use gets an error that says what to do instead, and changes nothing. */
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -292,6 +292,25 @@ test("a directory that is in use, and one that cannot be made", async () => {
     code: "storage",
     message: /ENOTDIR.*: name a directory/,
   });
+});
+
+test("where the device cannot be read, nobody waits for ever, and no edit is taken that would be lost", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "tapeline-wrong-"));
+  const open = () => Tapeline.open({ ...NOWHERE, name: "app", storage: { directory } });
+  const first = await open();
+  first.stream("list").collection("tasks").insert({ id: "a" });
+  await first.close();
+  const [app] = await readdir(directory);
+  await writeFile(join(directory, app!, "list.tape"), "this is no tape");
+  const again = await open();
+  const stream = again.stream("list");
+  const unreadable = { name: "TapelineError", code: "storage", message: /list\.tape/ };
+  await assert.rejects(stream.stored(), unreadable);
+  await assert.rejects(stream.synced(), unreadable);
+  assert.throws(() => stream.collection("tasks").insert({ id: "b" }), unreadable);
+  assert.match(again.connection.why ?? "", unreadable.message);
+  await again.close();
+  await rm(directory, { recursive: true });
 });
 
 test("transports and storages that are none", async () => {
