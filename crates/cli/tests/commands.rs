@@ -27,6 +27,9 @@ fn one_object_from_birth_to_death() {
     let history = server.lines(&["history", "lists/home", "tasks", "t1"]);
     assert_eq!(history.iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(), [0, 1, 3]);
     assert_eq!(server.run(&["get", "lists/home", "tasks", "t1"]).status.code(), Some(1));
+    let never = server.run(&["history", "lists/home", "tasks", "never"]);
+    assert_eq!(never.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&never.stderr).contains("no event of lists/home touched tasks/never"));
     let tail = server.lines(&["tail", "lists/home", "--from", "2"]);
     assert_eq!(tail.iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(), [2, 3]);
     let streams = server.lines(&["streams", "--json"]);

@@ -95,6 +95,26 @@ fn what_objects_prints_can_be_imported_elsewhere() {
 }
 
 #[test]
+fn standard_input_is_imported() {
+    let (server, files) = (Server::start(), Files::new());
+    server.lines(&["insert", "here", "tasks", "1", r#"{"title":"Milk"}"#]);
+    let piped = |bytes: &[u8], arguments: &[&str]| {
+        let file = std::fs::File::open(files.write("input", bytes)).expect("it is there");
+        let mut command = tapeline();
+        command.args(["--server", &server.url, "import", "--json"]).args(arguments).stdin(file);
+        command.output().expect("the binary runs")
+    };
+    assert!(piped(&server.run(&["objects", "here"]).stdout, &["there", "-"]).status.success());
+    assert_eq!(objects(&server, "there"), objects(&server, "here"));
+    let table = ["table", "-", "--format", "csv", "--collection", "tasks"];
+    assert!(piped(b"id,title\n1,Milk\n", &table).status.success());
+    assert_eq!(objects(&server, "table"), objects(&server, "here"));
+    let wrong = piped(b"id,title\n1,Milk\n", &["table", "-"]);
+    let told = String::from_utf8_lossy(&wrong.stderr);
+    assert!(told.contains("standard input: line 1"), "{told}");
+}
+
+#[test]
 fn what_objects_prints_of_a_collection_can_be_imported_into_it() {
     let (server, files) = (Server::start(), Files::new());
     server.lines(&["insert", "here", "tasks", "1", r#"{"title":"Milk","fields":{"id":"x"},"seq":7}"#]);

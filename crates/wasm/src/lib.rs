@@ -57,9 +57,16 @@ extern "C" fn position_between(bytes: usize, random: f64) -> i32 {
     answer(bytes, &mut |_, input| {
         let Value::List(ends) = cbor::decode_value(input)? else { return Err("two positions, or null".into()) };
         let [before, after] = &*ends else { return Err("two positions, or null".into()) };
-        let position = order::between(before.as_text(), after.as_text(), random as u64)?;
+        let position = order::between(end(before)?, end(after)?, random as u64)?;
         Ok(Answer::Bytes(position.as_bytes().to_vec()))
     })
+}
+
+fn end(position: &Value) -> Result<Option<&str>, &'static str> {
+    match position {
+        Value::Null => Ok(None),
+        position => position.as_text().map(Some).ok_or("a position is text, or null for an end"),
+    }
 }
 
 /// A time from JavaScript. What is none there (before 1970, not a number) is 0 here.

@@ -74,7 +74,11 @@ function useOpened(options: Options | undefined): Tapeline | undefined {
     const mine = (opening.current =
       opening.current?.key === key && opening.current.users > 0
         ? opening.current
-        : { key, users: 0, db: Tapeline.open({ ...options, ...(token.current && { token: askNewest }) }) });
+        : {
+            key,
+            users: 0,
+            db: Tapeline.open(typeof options.token === "function" ? { ...options, token: askNewest } : options),
+          });
     mine.users++;
     let shown = true;
     mine.db.then(

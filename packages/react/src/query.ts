@@ -93,19 +93,22 @@ function hold<T extends object>(
   const held = collection.hold(query);
   const stop = collection.watch(query, (rows) => changed(rows, held.isReady));
   const { stream } = collection;
+  // Closed before it is ready, it never will be; what may not be read is waited for again once it may be.
+  const wait = () =>
+    held.ready().then(
+      () => changed(held.rows(), true),
+      () => {},
+    );
   let denied: string | undefined;
   const hear = (status: Status) => {
     if (status.denied === denied) return;
     denied = status.denied;
     changed(held.rows(), held.isReady);
+    if (denied === undefined) wait();
   };
   stream.statusListeners.add(hear);
   hear(stream.status());
-  // Closed before it is ready, it never will be.
-  held.ready().then(
-    () => changed(held.rows(), true),
-    () => {},
-  );
+  wait();
   return () => {
     stop();
     stream.statusListeners.delete(hear);

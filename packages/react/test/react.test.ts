@@ -33,7 +33,12 @@ read = "true"
 write = "true"
 [streams."secret/*"]
 read = "false"
+[streams."late/*"]
+read = "false"
+write = "true"
 `;
+/** The same, but that what is late may be read. */
+const LATE_SCHEMA = SCHEMA.replace(/(late.*\nread = )"false"/, '$1"true"');
 
 let tapeline: ChildProcess;
 let pages: Server;
@@ -52,6 +57,10 @@ before(async () => {
   ]);
   pages = await servePages();
   tab = await browser.newPage();
+  await tab.exposeFunction("openLate", async () => {
+    await end();
+    await serve(server.replace("ws://", ""), LATE_SCHEMA);
+  });
   await tab.goto(`http://127.0.0.1:${(pages.address() as AddressInfo).port}/`);
   await tab.waitForFunction(() => "run" in globalThis);
 });
@@ -59,8 +68,7 @@ before(async () => {
 after(async () => {
   await browser.close();
   pages.close();
-  tapeline.kill("SIGKILL");
-  await once(tapeline, "exit");
+  await end();
   rmSync(data, { recursive: true });
 });
 
@@ -79,12 +87,17 @@ for (const name of Object.keys(scenarios)) {
   });
 }
 
+async function end(): Promise<void> {
+  tapeline.kill("SIGKILL");
+  await once(tapeline, "exit");
+}
+
 /** A server of its own. Answers its address. */
-async function serve(): Promise<string> {
+async function serve(address = "127.0.0.1:0", rules = SCHEMA): Promise<string> {
   const { TAPELINE = "target/debug/tapeline" } = process.env;
   const schema = join(data, "schema.toml");
-  writeFileSync(schema, SCHEMA);
-  const started = spawn(TAPELINE, ["serve", "--json", "--listen", "127.0.0.1:0", "--data", data, "--schema", schema], {
+  writeFileSync(schema, rules);
+  const started = spawn(TAPELINE, ["serve", "--json", "--listen", address, "--data", data, "--schema", schema], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   tapeline = started;

@@ -35,6 +35,9 @@ interface Task {
   done: boolean;
 }
 
+/** Has what is late be readable from now on. */
+declare const openLate: () => Promise<void>;
+
 let opened = 0;
 /** Each scenario has a stream of its own. */
 let stream = "lists/0";
@@ -292,6 +295,38 @@ export const scenarios: Record<string, (server: string) => Promise<void>> = {
     same("what helps", whole?.includes("db.part()"), true);
     for (const { root } of shown) root.unmount();
     await db.close();
+  },
+
+  async "what may be read only later is ready then"(server) {
+    const db = await open(server);
+    const Late = () => {
+      const { rows, isReady, denied } = useHeld(usePart(`late/${stream}`)?.collection("tasks"));
+      return <b>{`${rows.length} ${isReady} ${denied !== undefined}`}</b>;
+    };
+    const { root, place } = show(
+      <TapelineProvider db={db}>
+        <Late />
+      </TapelineProvider>,
+    );
+    await until("it is told", () => place.textContent === "0 false true");
+    db.part(`late/${stream}`).collection("tasks").insert({ id: "a" });
+    await until("what is made here shows", () => place.textContent === "1 false true");
+    await openLate();
+    await until("all is here", () => place.textContent === "1 true false");
+    root.unmount();
+    await db.close();
+  },
+
+  async "an address or a token that is none is an error of the tree"(server) {
+    for (const wrong of [{ server: "example.org" }, { token: "a token" as never }]) {
+      const { root, place } = show(
+        <Caught>
+          <TapelineProvider options={{ server, name: "wrong", ...wrong }} />
+        </Caught>,
+      );
+      await until("it is told", () => /^TapelineError invalid/.test(place.textContent ?? ""));
+      root.unmount();
+    }
   },
 
   async "components with the same query share one watch, and leave none behind"(server) {

@@ -5,8 +5,7 @@ import { Edits } from "./edits.js";
 import { invalid } from "./errors.js";
 import { Held } from "./held.js";
 import { WINDOW } from "./limits.js";
-import { checkListener } from "./listeners.js";
-import { checkId } from "./names.js";
+import { checkFunction, checkId } from "./names.js";
 import { Ops } from "./ops.js";
 import type { Query, Where } from "./query.js";
 import { isLongText, type Plan, plan } from "./replace.js";
@@ -57,7 +56,7 @@ export class Collection<Fields extends object> extends Edits<Fields> {
     query: Query<Fields>,
     listener: (rows: readonly Row<Fields>[], change: Change<Row<Fields>>) => void,
   ): () => void {
-    checkListener(listener);
+    checkFunction(listener);
     return this.stream.watch<Row<Fields>>(this.stream.part ? this.encodeHeld(query) : this.encode(query), listener);
   }
 
@@ -86,7 +85,8 @@ export class Collection<Fields extends object> extends Edits<Fields> {
 
   /** Tells a listener of one object, and whenever it changes; `undefined` while it is not there. */
   watchOne(id: string, listener: (row: Row<Fields> | undefined) => void): () => void {
-    checkListener(listener);
+    checkFunction(listener);
+    checkId(id);
     return this.watch({ where: { id } as Where<Fields> }, ([row]) => listener(row));
   }
 
@@ -152,8 +152,8 @@ export class Collection<Fields extends object> extends Edits<Fields> {
   /** @internal */
   encode(query: Query<Fields>): Uint8Array {
     if (!isPlain(query)) throw invalid("the query is a plain object");
-    const { where = null, orderBy = null, limit = null, with: related } = query;
-    const of = { collection: this.name, where, orderBy, limit, ...(related && { with: related }) };
-    return encode(of, "the query");
+    // What else is asked for, the core says that there is no such thing.
+    const { where = null, orderBy = null, limit = null, with: related = null, ...others } = query;
+    return encode({ ...others, collection: this.name, where, orderBy, limit, with: related }, "the query");
   }
 }

@@ -9,7 +9,7 @@ import type * as core from "./core.js";
 import { Reads } from "./edits.js";
 import { invalid, reportErrors, wordsOf } from "./errors.js";
 import { uuid } from "./ids.js";
-import { checkCollection } from "./names.js";
+import { checkCollection, checkFunction } from "./names.js";
 import { Ops, type View } from "./ops.js";
 import { decode, encode, type Value, Writer } from "./values.js";
 
@@ -100,6 +100,7 @@ export class Commands {
   readonly #known = new Map<string, Known>();
 
   add<Args>(name: string, run: (tx: Transaction, args: Args) => void, options: CommandOptions): Command<Args> {
+    checkFunction(run, "a command");
     if (this.#known.has(name)) throw invalid(`the command ${name} is there already: give this one another name`);
     this.#known.set(name, { run, serializable: options.serializable ?? false });
     return { name };

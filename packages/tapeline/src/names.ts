@@ -1,4 +1,4 @@
-/** Names, as the core takes them. What is none is refused where it is said, not where it would be missed. */
+/** Names and functions, as an app gives them. What is none is refused where it is said, not where it would be missed. */
 
 import { invalid } from "./errors.js";
 import { COLLECTION_BYTES, STREAM_BYTES } from "./limits.js";
@@ -19,6 +19,10 @@ export function checkCollection(name: string): void {
 export function checkId(id: string): void {
   if (typeof id === "string" && id.isWellFormed()) return;
   throw invalid(`the id of an object is text, well-formed Unicode, not ${show(id)}`);
+}
+
+export function checkFunction(given: unknown, what = "a listener"): void {
+  if (typeof given !== "function") throw invalid(`${what} is a function`);
 }
 
 function isText(name: unknown, bytes: number): boolean {

@@ -126,7 +126,7 @@ export class Ops {
   #op(kind: number, collection: string, id: string, part: Part, fields: object): void {
     checkId(id);
     const names = Object.keys(checkFields(fields));
-    if ("id" in fields) throw invalid("the id of an object never changes: insert another object, and delete this one");
+    if ("id" in fields) throw invalid("the id of an object never changes: leave it out of the fields");
     const writer = this.#writer;
     const from = this.#end;
     // What is there past the last one is half of one that could not be made.

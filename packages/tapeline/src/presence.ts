@@ -2,7 +2,7 @@
 
 import { invalid, reportErrors } from "./errors.js";
 import { PRESENCE_BYTES } from "./limits.js";
-import { checkListener } from "./listeners.js";
+import { checkFunction } from "./names.js";
 import { encode, type Value } from "./values.js";
 
 /** The others on a stream, by id, each with what it says of itself. */
@@ -46,12 +46,12 @@ export class Presence {
 
   /** Tells a listener who is there: soon, and whenever that changes. Answers how to stop. */
   watch(listener: (peers: Peers) => void): () => void {
-    checkListener(listener);
-    const isNew = !this.#listeners.has(listener);
-    this.#listeners.add(listener);
-    if (isNew && !this.#used) this.#tell();
-    queueMicrotask(() => this.#listeners.has(listener) && listener(this.#others));
-    return () => void this.#listeners.delete(listener);
+    checkFunction(listener);
+    const own = (peers: Peers) => listener(peers);
+    this.#listeners.add(own);
+    if (!this.#used) this.#tell();
+    queueMicrotask(() => this.#listeners.has(own) && own(this.#others));
+    return () => void this.#listeners.delete(own);
   }
 
   /** @internal There is a new leader, which knows nothing of it. */

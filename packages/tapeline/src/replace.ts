@@ -3,6 +3,8 @@
 import type { Row } from "./collection.js";
 import { invalid } from "./errors.js";
 import { SPLICED_TEXT } from "./limits.js";
+import { checkId } from "./names.js";
+import { checkFields } from "./ops.js";
 
 /** What a replacement would do. */
 export interface Plan<Fields extends object> {
@@ -21,6 +23,7 @@ export function plan<Fields extends object>(
   keep: boolean,
 ): Plan<Fields> {
   const rest = new Map(there.map((row) => [row.id, row]));
+  for (const row of wanted) checkId((checkFields(row) as typeof row).id);
   const ids = new Set(wanted.map(({ id }) => id));
   if (ids.size < wanted.length) throw invalid("an id is wanted twice: give each row an id of its own");
   const inserts = wanted.filter(({ id }) => !rest.has(id));

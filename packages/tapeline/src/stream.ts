@@ -62,8 +62,8 @@ export class Stream<Collections extends { [Name in keyof Collections]: object } 
   edit(make: (on: On) => void, { unchanged = [] }: { unchanged?: readonly Read[] } = {}): void {
     const ops = new Ops(this.#inner);
     const made: unknown = make((collection) => {
-      if (collection.stream !== this.#inner)
-        throw invalid(`${collection.name} is a collection of the stream ${collection.stream.name}: edit that one`);
+      if (collection?.stream !== this.#inner)
+        throw invalid(`what is edited is a collection of ${this.name}, like list.collection("tasks")`);
       return new Edits(collection.name, (run) => run(ops));
     });
     if (made instanceof Promise) throw invalid("an edit is made at once: wait for what it needs before, not within it");

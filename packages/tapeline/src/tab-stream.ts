@@ -1,7 +1,7 @@
 /** One stream in one tab: its mirror, who watches it, and what the leader says of it. */
 
 import { Mirror } from "./core.js";
-import { byCore, invalid, reportErrors, type TapelineError } from "./errors.js";
+import { byCore, invalid, reportErrors, TapelineError } from "./errors.js";
 import { Holds } from "./held.js";
 import { type Notice, type Parked, readNotice, readParked } from "./notices.js";
 import type { View } from "./ops.js";
@@ -12,11 +12,22 @@ import type { FromLeader, Standing } from "./tabs/messages.js";
 import { decode, encode } from "./values.js";
 import { type Listener, Watch } from "./watch.js";
 
-/** Somebody who waits until something is true. */
+/** Somebody who waits until something is true. Where it cannot come true, asking throws. */
 interface Waiting {
   readonly until: () => boolean;
   readonly resolve: () => void;
-  readonly reject: (error: TapelineError) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Whether somebody waits on. */
+function waits({ until, resolve, reject }: Waiting): boolean {
+  try {
+    if (!until()) return true;
+    resolve();
+  } catch (error) {
+    reject(error);
+  }
+  return false;
 }
 
 type Said = Exclude<FromLeader, { kind: "leading" | "connection" }>;
@@ -142,8 +153,16 @@ export class TabStream implements View {
   /** Resolves once all of what is held has come; its number may become another meanwhile. */
   async untilHeld(hold: () => number): Promise<void> {
     this.#tab.check();
-    await this.#until(() => this.holds.isReady(hold()) || !this.holds.has(hold()));
-    if (!this.holds.has(hold())) throw invalid("it was released: hold it until all of it has come");
+    return this.#until(() => {
+      this.#checkReadable();
+      if (!this.holds.has(hold())) throw invalid("it was released: hold it until all of it has come");
+      return this.holds.isReady(hold());
+    });
+  }
+
+  #checkReadable(): void {
+    const { denied } = this.#replica;
+    if (denied !== undefined) throw new TapelineError("denied", denied, true);
   }
 
   #checkHold(query: Uint8Array): void {
@@ -179,11 +198,7 @@ export class TabStream implements View {
   tellListeners(): void {
     this.#tellWatches();
     this.#tellStatus();
-    if (this.#waiting.length > 0) {
-      const [over, on] = [this.#waiting.filter(({ until }) => until()), this.#waiting.filter(({ until }) => !until())];
-      this.#waiting = on;
-      for (const { resolve } of over) resolve();
-    }
+    this.#waiting = this.#waiting.filter(waits);
   }
 
   status(): Status {
@@ -222,9 +237,10 @@ export class TabStream implements View {
   async synced(): Promise<void> {
     this.#tab.check();
     const last = this.mirror.lastEdit();
-    return this.#until(
-      () => this.mirror.takenThrough() >= last && this.#replica.caughtUp && this.#replica.pending === 0,
-    );
+    return this.#until(() => {
+      this.#checkReadable();
+      return this.mirror.takenThrough() >= last && this.#replica.caughtUp && this.#replica.pending === 0;
+    });
   }
 
   get(collection: string, id: string, ops?: Uint8Array): Uint8Array | undefined {
@@ -254,9 +270,17 @@ export class TabStream implements View {
   }
 
   #until(until: () => boolean): Promise<void> {
-    if (until()) return Promise.resolve();
-    this.#tab.schedule();
-    return new Promise((resolve, reject) => this.#waiting.push({ until, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const isSo = () => {
+        if (until()) return true;
+        if (this.#tab.over) throw this.#tab.over;
+        return false;
+      };
+      const waiting = { until: isSo, resolve, reject };
+      if (!waits(waiting)) return;
+      this.#waiting.push(waiting);
+      this.#tab.schedule();
+    });
   }
 
   get #replica(): ReplicaStatus {

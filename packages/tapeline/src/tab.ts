@@ -41,6 +41,8 @@ export class Tab {
   connection: Connection = { state: "connecting" };
   /** Where no other tab can lead: resolves once this one does, or cannot. */
   readonly alone: Promise<void> | undefined;
+  /** Why nothing is taken, led or sent here any more, though it was not closed. */
+  over: TapelineError | undefined;
   #offline = false;
   #leader: Leader | undefined;
   #store: Store | undefined;
@@ -60,7 +62,6 @@ export class Tab {
   #lookedAt = 0;
   #patience: ReturnType<typeof setInterval> | undefined;
   #stopListening: (() => void) | undefined;
-  #outdated = false;
   #closing: Promise<void> | undefined;
   #closed = false;
   #scheduled = false;
@@ -98,7 +99,7 @@ export class Tab {
   /** Throws where edits cannot be taken any more. */
   checkEdit(): void {
     this.check();
-    if (this.#outdated) throw new TapelineError("outdated", OUTDATED);
+    if (this.over) throw this.over;
   }
 
   /** Has everything that follows from what just happened done, once, before anything else. */
@@ -159,7 +160,7 @@ export class Tab {
 
   async #untilStored(): Promise<void> {
     const unstored = [...this.streams.values()].filter((stream) => !stream.isStored());
-    if (unstored.length === 0 || this.connection.state === "closed" || this.#outdated) return;
+    if (this.over) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const enough = new Promise((resolve) => {
       timer = setTimeout(resolve, CLOSING);
@@ -226,7 +227,7 @@ export class Tab {
   }
 
   #setConnection(connection: Connection): void {
-    this.connection = this.#outdated ? { state: "outdated", why: OUTDATED } : connection;
+    if (!this.over) this.connection = connection;
     for (const stream of this.streams.values()) stream.statusChanged();
     for (const listener of [...this.connectionListeners]) reportErrors(() => listener(this.connection));
     if (!this.#closed) this.schedule();
@@ -342,7 +343,7 @@ export class Tab {
   }
 
   #comeBack(): void {
-    if (this.#closed || this.#outdated) return;
+    if (this.#closed || this.over) return;
     this.#following = 0;
     this.#heardAt = this.#lookedAt = performance.now();
     this.#joinAll();
@@ -350,11 +351,7 @@ export class Tab {
   }
 
   #failed(error: unknown): void {
-    const why = wordsOf(error);
-    void this.#stepDown(false);
-    this.#lead?.release();
-    clearInterval(this.#patience);
-    this.#setConnection({ state: "closed", why });
+    this.#giveUp("closed", new TapelineError("storage", wordsOf(error), false, { cause: error }));
   }
 
   /** What is not known to be on the device goes to the newer version; what that one says is not understood here. */
@@ -364,12 +361,17 @@ export class Tab {
   }
 
   #becomeOutdated(): void {
-    if (this.#outdated) return;
-    this.#outdated = true;
-    void this.#stepDown(true);
+    this.#giveUp("outdated", new TapelineError("outdated", OUTDATED));
+  }
+
+  #giveUp(state: "closed" | "outdated", error: TapelineError): void {
+    if (this.over) return;
+    this.over = error;
+    this.connection = { state, why: error.message };
+    void this.#stepDown(state === "outdated");
     this.#lead?.release();
     clearInterval(this.#patience);
-    this.#setConnection({ state: "outdated", why: OUTDATED });
+    this.#setConnection(this.connection);
   }
 
   /** A tab that is seen takes the lead from one that does not answer. */

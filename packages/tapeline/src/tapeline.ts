@@ -6,7 +6,7 @@ import { invalid } from "./errors.js";
 import type { Dial } from "./leader/connection.js";
 import { TRANSPORTS, type Transport } from "./leader/transports.js";
 import { listen } from "./listeners.js";
-import { checkStream } from "./names.js";
+import { checkFunction, checkStream } from "./names.js";
 import type { Connection } from "./status.js";
 import { Stream, type Untyped } from "./stream.js";
 import { type Platform, Tab } from "./tab.js";
@@ -43,9 +43,9 @@ export interface Environment {
   dial(transport: Transport): Dial;
 }
 
-let environment: Environment | undefined;
+let environment: Environment;
 
-/** Called once by the module that knows where it runs. */
+/** Called once by the module that knows where it runs, before anything of it is used. */
 export function runIn(where: Environment): void {
   environment = where;
 }
@@ -61,28 +61,26 @@ export class Tapeline {
 
   /** Opens an app's streams. It is usable as soon as this returns, with a network or without. */
   static async open(options: Options): Promise<Tapeline> {
-    if (!environment) throw new Error("import tapeline, not a part of it");
     if (typeof options?.name !== "string" || !options.name)
       throw invalid('an app needs a name: Tapeline.open({ name: "my-app", … })');
-    const server = options.server ?? environment.server();
-    if (!server) throw invalid('name the server: Tapeline.open({ server: "wss://example.org", … })');
-    if (!/^(ws|http)s?:\/\//.test(server))
-      throw invalid(`the server ${server} is none: write it like wss://example.org`);
-    if (!Number.isInteger(options.schema ?? 1) || !((options.schema ?? 1) > 0))
-      throw invalid("a schema version is a whole number from 1 on");
-    if (!TRANSPORTS.includes(options.transport ?? "auto"))
-      throw invalid(`a transport is one of ${TRANSPORTS.join(", ")}`);
-    const { storage = "memory" } = options;
+    const server = String(options.server ?? environment.server() ?? "");
+    if (!/^(ws|http)s?:\/\//i.test(server))
+      throw invalid(`name the server: Tapeline.open({ server: "wss://example.org", … }), not "${server}"`);
+    const { storage = "memory", transport = "auto", schema = 1 } = options;
+    if (!(Number.isInteger(schema) && schema > 0)) throw invalid("a schema version is a whole number from 1 on");
+    if (!TRANSPORTS.includes(transport)) throw invalid(`a transport is one of ${TRANSPORTS.join(", ")}`);
+    if (options.token) checkFunction(options.token, "token");
+    if (options.checks && !options.checks.check) throw invalid('checks is `await checks(text)` of "tapeline/checks"');
     if (storage !== "device" && storage !== "memory" && typeof storage?.directory !== "string")
       throw invalid('storage is "device", "memory" or { directory: "…" }');
     await environment.start();
     const app = [options.name, options.subject ?? ""].map(encodeURIComponent).join(":");
     const tab = new Tab({
-      server: server.replace(/^http/, "ws"),
+      server: server.replace(/^http/i, "ws"),
       token: options.token,
       schema: options.schema ?? 0,
       checks: options.checks,
-      dial: environment.dial(options.transport ?? "auto"),
+      dial: environment.dial(transport),
       platform: environment.platform(`tapeline:${app}`, options.storage),
     });
     // Where the device is in use, or damaged, whoever opens it should know.

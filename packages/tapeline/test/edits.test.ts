@@ -272,7 +272,7 @@ test("an edit is made of collections of its stream, and is over when it is made"
   const other = await newTasks();
   assert.throws(() => stream.edit((on) => on(other.tasks).insert({ title: "elsewhere" })), {
     code: "invalid",
-    message: new RegExp(`a collection of the stream ${other.stream.name}`),
+    message: new RegExp(`a collection of ${stream.name}`),
   });
   let late: ReturnType<Parameters<Parameters<typeof stream.edit>[0]>[0]> | undefined;
   stream.edit((on) => {

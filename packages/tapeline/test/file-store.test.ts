@@ -179,6 +179,14 @@ const TAKES = `
   process.stdin.on("end", () => process.exit()).resume();
 `;
 
+test("a directory that was removed while it was in use can be used again", async () => {
+  const where = await directory();
+  const store = await FileStore.open(where);
+  await rm(where, { recursive: true });
+  await store.close();
+  await (await FileStore.open(where)).close();
+});
+
 test("of many processes that find the lock of one that is gone, one takes it over", async () => {
   for (let round = 0; round < 4; round++) {
     const where = await directory();

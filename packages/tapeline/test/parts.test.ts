@@ -150,6 +150,25 @@ test("what was loaded long ago is let go of, what somebody waits for is not, and
   await Promise.all([all.db.close(), db.close()]);
 });
 
+test("who waits for what may not be read is told, and gets it once it may be", async () => {
+  const closed = '[streams."*"]\nread = "true"\nwrite = "true"\n[streams."secret"]\nread = "false"\n';
+  const server = await Server.start(closed);
+  const { db, stream, issues } = await part("secret", { server: server.url });
+  const window = issues.hold({ limit: 3 });
+  const denied = { name: "TapelineError", code: "denied", retryable: true, message: /may be read/ };
+  const waiting = [issues.load("a"), issues.load({ limit: 5 }), window.ready(), stream.synced()];
+  await Promise.all(waiting.map((wait) => assert.rejects(wait, denied)));
+  await assert.rejects(issues.load("a"), denied);
+  await stream.stored();
+
+  await server.goBy('[streams."*"]\nread = "true"\nwrite = "true"\n');
+  await statusUntil(stream, ({ denied }) => denied === undefined);
+  await Promise.all([window.ready(), stream.synced()]);
+  assert.equal(await issues.load("a"), undefined);
+  await db.close();
+  await server.end();
+});
+
 test("what is not held can be edited all the same", async () => {
   const all = await whole("unheld", 3);
   const { db, stream, issues } = await part("unheld");

@@ -1,11 +1,11 @@
 /** Wrong use gets an error that says what to do instead, and changes nothing. */
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { newId, Tapeline, TapelineError } from "tapeline";
+import { newId, positionBetween, Tapeline, TapelineError } from "tapeline";
 import { statusUntil } from "./support/until.js";
 
 const NOWHERE = { server: "ws://127.0.0.1:9" };
@@ -72,6 +72,7 @@ test("edits that do not fit what is shown", async () => {
   assert.throws(() => tasks.insert({ id, title: "again" }), { code: "conflict", message: /exists/ });
   assert.throws(() => tasks.update(newId(), { title: "x" }), { code: "conflict", message: /does not exist/ });
   assert.throws(() => tasks.update(id, { id: "other" }), invalid(/the id of an object never changes/));
+  assert.throws(() => tasks.update(id, tasks.get(id)), invalid(/leave it out of the fields/));
   assert.throws(() => tasks.increment(id, { title: 1 }), TapelineError);
   assert.throws(() => tasks.increment(id, { count: "1" }), TapelineError);
   assert.throws(() => list.edit(() => {}), TapelineError);
@@ -81,6 +82,32 @@ test("edits that do not fit what is shown", async () => {
   );
   tasks.delete(id);
   assert.throws(() => tasks.delete(id), { code: "conflict", message: /does not exist/ });
+});
+
+test("what is edited is a collection of the stream, and what an edit rests on a list of reads", () => {
+  for (const on of ["tasks", undefined, {}, db.stream("other").collection("tasks")]) {
+    assert.throws(
+      () => list.edit((edits) => void edits(on as never).insert({})),
+      invalid(/list\.collection/),
+      String(on),
+    );
+  }
+  for (const unchanged of [["tasks", "a"], [["tasks"]], [[]]]) {
+    const edit = () => list.edit((on) => void on(tasks).upsert("r", { a: 1 }), { unchanged: unchanged as never });
+    assert.throws(edit, invalid(/^a read is \[collection, id\]/), String(unchanged));
+  }
+});
+
+test("what is no position, row or command", () => {
+  for (const end of [5, true, ["a"]]) assert.throws(() => positionBetween(end as never, null), invalid(/is text/));
+  for (const row of [{ title: "one" }, { id: 5 }, null, "text"]) {
+    assert.throws(
+      () => tasks.replace([row], { keep: true }),
+      invalid(/id of an object is text|plain object/),
+      String(row),
+    );
+  }
+  for (const run of [undefined, "run"]) assert.throws(() => db.command("wrong", run as never), invalid(/function/));
 });
 
 test("what is no path, member, splice or text", () => {
@@ -121,6 +148,7 @@ test("queries that are none", () => {
     { orderBy: 5 },
     { limit: -1 },
     { limit: 1.5 },
+    { orderby: "a" },
     null,
     "tasks",
     ["state"],
@@ -128,6 +156,13 @@ test("queries that are none", () => {
   for (const query of queries) {
     assert.throws(() => tasks.all(query), TapelineError, JSON.stringify(query));
     assert.throws(() => tasks.watch(query, () => {}), TapelineError, JSON.stringify(query));
+  }
+  assert.throws(() => tasks.all({ sort: "a" }), invalid(/has no "sort"; it has collection, where, orderBy/));
+});
+
+test("an id to watch that is none", () => {
+  for (const id of [5, null, { prefix: "a" }]) {
+    assert.throws(() => tasks.watchOne(id, () => {}), invalid(/the id of an object is text/), String(id));
   }
 });
 
@@ -152,6 +187,12 @@ test("who listens twice and stops once hears on", async () => {
   await list.stored();
   assert.ok(heard > 0);
   other();
+  const [here, there] = [list.presence.watch(listener), list.presence.watch(listener)];
+  here();
+  heard = 0;
+  await Promise.resolve();
+  assert.equal(heard, 1);
+  there();
 });
 
 test("options that are none", async () => {
@@ -160,7 +201,20 @@ test("options that are none", async () => {
     await assert.rejects(Tapeline.open({ ...options } as never), TapelineError, JSON.stringify(options));
   }
   await assert.rejects(Tapeline.open({ ...NOWHERE, name: 5 as never }), TapelineError);
-  await assert.rejects(Tapeline.open({ name: "a", server: 5 as never }), invalid(/write it like wss:/));
+  await assert.rejects(Tapeline.open({ name: "a", server: 5 as never }), invalid(/^name the server: .* not "5"/));
+});
+
+test("an address may be a URL, and its scheme in capitals", async () => {
+  for (const server of [new URL("wss://127.0.0.1:9"), "HTTPS://127.0.0.1:9"]) {
+    await (await Tapeline.open({ name: "a", server: server as string })).close();
+  }
+});
+
+test("tokens and checks that are none", async () => {
+  await assert.rejects(Tapeline.open({ ...NOWHERE, name: "a", token: "ey" as never }), invalid(/^token is a function/));
+  for (const checks of ["[collections]", Promise.resolve({})]) {
+    await assert.rejects(Tapeline.open({ ...NOWHERE, name: "a", checks: checks as never }), invalid(/await checks\(/));
+  }
 });
 
 test("an address that is none is said, and ends nothing", async () => {
@@ -234,7 +288,29 @@ test("a directory that is in use, and one that cannot be made", async () => {
   await first.close();
   await (await Tapeline.open({ ...NOWHERE, name: "app", storage })).close();
   await rm(directory, { recursive: true });
-  await assert.rejects(Tapeline.open({ ...NOWHERE, name: "app", storage: { directory: "/dev/null/x" } }));
+  await assert.rejects(Tapeline.open({ ...NOWHERE, name: "app", storage: { directory: "/dev/null/x" } }), {
+    code: "storage",
+    message: /ENOTDIR.*: name a directory/,
+  });
+});
+
+test("where the device cannot be read, nobody waits for ever, and no edit is taken that would be lost", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "tapeline-wrong-"));
+  const open = () => Tapeline.open({ ...NOWHERE, name: "app", storage: { directory } });
+  const first = await open();
+  first.stream("list").collection("tasks").insert({ id: "a" });
+  await first.close();
+  const [app] = await readdir(directory);
+  await writeFile(join(directory, app!, "list.tape"), "this is no tape");
+  const again = await open();
+  const stream = again.stream("list");
+  const unreadable = { name: "TapelineError", code: "storage", message: /list\.tape/ };
+  await assert.rejects(stream.stored(), unreadable);
+  await assert.rejects(stream.synced(), unreadable);
+  assert.throws(() => stream.collection("tasks").insert({ id: "b" }), unreadable);
+  assert.match(again.connection.why ?? "", unreadable.message);
+  await again.close();
+  await rm(directory, { recursive: true });
 });
 
 test("transports and storages that are none", async () => {

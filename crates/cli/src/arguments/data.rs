@@ -90,7 +90,7 @@ pub struct Edit {
 pub struct Import {
     /// The stream.
     pub stream: StreamName,
-    /// The file: JSON, NDJSON or CSV in UTF-8.
+    /// The file: JSON, NDJSON or CSV in UTF-8; `-` for standard input.
     pub file: PathBuf,
     /// The collection the rows are of, where the file does not say it.
     #[arg(long, value_name = "C")]
@@ -104,7 +104,7 @@ pub struct Import {
     /// Show what differs, and send nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// What the file is, where its ending does not say it.
+    /// What the file is, where its ending does not say it; standard input is NDJSON without.
     #[arg(long)]
     pub format: Option<Format>,
 }

@@ -153,7 +153,7 @@ pub enum Command {
     #[command(after_help = "Examples:
   tapeline import shop/stock stock.csv --collection items --id-field sku --dry-run
   tapeline import lists/home home.json
-  tapeline objects lists/home > home.ndjson && tapeline import lists/copy home.ndjson")]
+  tapeline objects lists/home | tapeline import lists/copy -")]
     Import(Import),
     /// Play a recording of people working together through real replicas, and check that all end the same.
     #[command(after_help = "Example:\n  tapeline replay fixtures/history-branches.ndjson.gz --stream repo --seed 7")]

@@ -86,16 +86,21 @@ pub fn history(server: &str, object: &Object) -> Result<(), Failure> {
     let id = id.to_string();
     let path = format!("/v1/streams/{}/events?from=0", http::encode(stream.as_str()));
     let bar = output::bar(past::head(server, stream)?.0, "reading");
+    let mut touched = false;
     for line in http::get_lines(server, &path)? {
         let line = line?;
         bar.inc(1);
         let event: serde_json::Value = serde_json::from_str(&line).map_err(Failure::failed)?;
         if touches(&event, collection.as_str(), &id) {
+            touched = true;
             bar.suspend(|| output::line(line))?;
         }
     }
     bar.finish_and_clear();
-    Ok(())
+    match touched {
+        true => Ok(()),
+        false => Err(Failure::Failed(format!("no event of {stream} touched {collection}/{id}"))),
+    }
 }
 
 /// Whether an event changed an object, or meant to.

@@ -11,6 +11,7 @@ mod show;
 mod summary;
 mod tables;
 
+use std::io::Read;
 use std::path::Path;
 
 use tapeline_client::Others;
@@ -47,8 +48,8 @@ pub async fn run(server: &str, import: Import, json: bool) -> Result<(), Failure
 }
 
 fn read(import: &Import) -> Result<Tables, Failure> {
-    let place = import.file.display();
-    let bytes = std::fs::read(&import.file).map_err(|error| Failure::File { place: place.to_string(), error })?;
+    let place = place(&import.file);
+    let bytes = bytes(&import.file).map_err(|error| Failure::File { place: place.clone(), error })?;
     let usage = |what: &str| Failure::Usage(format!("{place}: {what}"));
     let format = import.format.or_else(|| format_of(&import.file));
     let format = format.ok_or_else(|| usage("no known ending: say what it is with --format json, ndjson or csv"))?;
@@ -65,8 +66,29 @@ fn read(import: &Import) -> Result<Tables, Failure> {
     tables.map_err(|wrong| usage(&wrong.to_string()))
 }
 
-/// What a file is by its ending.
+/// Where standard input is meant.
+fn is_input(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+fn place(file: &Path) -> String {
+    if is_input(file) { "standard input".into() } else { file.display().to_string() }
+}
+
+fn bytes(file: &Path) -> std::io::Result<Vec<u8>> {
+    if !is_input(file) {
+        return std::fs::read(file);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What a file is by its ending; standard input is what `tapeline objects` prints.
 fn format_of(file: &Path) -> Option<Format> {
+    if is_input(file) {
+        return Some(Format::Ndjson);
+    }
     match file.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "json" => Some(Format::Json),
         "ndjson" | "jsonl" => Some(Format::Ndjson),

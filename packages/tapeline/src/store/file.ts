@@ -10,10 +10,10 @@
  */
 
 import { createHash } from "node:crypto";
-import { type FileHandle, mkdir, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
-import { TapelineError } from "../errors.js";
+import { TapelineError, wordsOf } from "../errors.js";
 import { LOCK_PAUSE, LOCK_TURN } from "../limits.js";
 import { VERSION } from "../versions.js";
 import { NewerStore, NoStorage, type Store, type StoreRecord } from "./store.js";
@@ -43,7 +43,10 @@ export class FileStore implements Store {
 
   static async open(directory: string): Promise<FileStore> {
     const path = resolve(directory);
-    await mkdir(path, { recursive: true });
+    await mkdir(path, { recursive: true }).catch((error) => {
+      const fix = "name a directory that this process may make, or write to";
+      throw new TapelineError("storage", `${wordsOf(error)}: ${fix}`, false, { cause: error });
+    });
     await take(path);
     return new FileStore(path);
   }
@@ -62,7 +65,8 @@ export class FileStore implements Store {
   async close(): Promise<void> {
     await Promise.all(this.#turns.values());
     await Promise.all([...this.#tapes.values()].map(({ file }) => file.close()));
-    await unlink(lockOf(this.#directory));
+    // Somebody may have removed all of the directory before.
+    await rm(lockOf(this.#directory), { force: true });
     taken.delete(this.#directory);
   }
 

@@ -268,9 +268,9 @@ fn read_command(reader: &mut Reader<'_>) -> Result<Command, Box<CodecError>> {
 }
 
 pub(super) fn read_read(reader: &mut Reader<'_>) -> Result<Read, Box<CodecError>> {
-    let items = reader.array()?;
+    let items = reader.array().unwrap_or_default();
     if !(2..=3).contains(&items) {
-        return Err(wrong("a read has a collection, an id and perhaps a field"));
+        return Err(wrong("a read is [collection, id] or [collection, id, field]"));
     }
     let key = read_key(reader)?;
     let field = if items == 3 { Some(FieldName::new(reader.str()?)?) } else { None };
