@@ -367,6 +367,21 @@ fn what_was_typed_on_a_text_that_leaves_a_part_is_sent_as_it_was_typed() {
     assert_eq!(all.get(&key("a")).unwrap().get("text"), Some(&Value::text("zero one two three")));
 }
 
+#[test]
+fn what_was_typed_on_a_text_that_was_not_held_is_sent_as_it_was_typed() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)]), update("a", "text", Edit::Set(Value::text("one two")))]);
+    talk(&mut server, &mut [&mut ann]);
+    let (mut ben, number) = partial(&mut server, r#"{"collection":"things","where":{"n":1}}"#);
+    ben.edit(vec![update("a", "text", Edit::Splice(Splices::text(4, 3, "2")))]);
+    ben.receive(ServerFrame::Page(Page { query: Some(number), ..page(&server, Seq(1), &[whole(&server, "a")], &[]) }));
+    assert_eq!(ben.replica.get(&key("a")).unwrap().get("text"), Some(&Value::text("one two")));
+    push(&mut server, &mut ben);
+    assert_eq!(ben.replica.parked().len(), 0);
+    assert_eq!(replayed(&server).get(&key("a")).unwrap().get("text"), Some(&Value::text("one 2")));
+}
+
 fn refer(id: &str, to: &[&str]) -> Op {
     let ids = Value::List(to.iter().map(Value::text).collect());
     let fields = FieldMap::new(vec![("of".parse().unwrap(), ids)]).unwrap();
