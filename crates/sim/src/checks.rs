@@ -334,6 +334,10 @@ impl Checks {
             }
             self.deed(marker, |deed| deed.lost = true);
         }
+        // What was tried again may have its earlier number again, where that went with a crash.
+        for (&marker, &edit) in now.outbox.iter().chain(&now.parked) {
+            self.deed(marker, |deed| deed.edit = if deed.retries > 0 { edit } else { deed.edit });
+        }
         self.seen.insert(device, now);
         Ok(())
     }
