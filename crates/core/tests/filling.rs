@@ -9,14 +9,15 @@ use peers::*;
 use support::for_seeds;
 use tapeline_core::catchup::{self, Fill, KeyOrder, Plan, Said};
 use tapeline_core::codec::json::value_from_json;
+use tapeline_core::event::Command;
 use tapeline_core::frame::{ClientFrame, End, ErrorCode, ErrorFrame, Item, Open, Page, Progress, ServerFrame};
-use tapeline_core::name::{Collection, Key};
+use tapeline_core::name::{Collection, CommandName, Key};
 use tapeline_core::numbers::{Channel, EventNumber, Millis, QueryNumber, Seq};
 use tapeline_core::object::Entry;
 use tapeline_core::objects::Objects;
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::query::Query;
-use tapeline_core::replica::{Notice, SubscribeError};
+use tapeline_core::replica::{Commanded, NewEdit, Notice, Reads, SubscribeError};
 use tapeline_core::splice::Splices;
 use tapeline_core::value::Value;
 
@@ -270,6 +271,30 @@ fn a_part_that_becomes_the_whole_gets_all_of_it_and_keeps_what_is_pending() {
     assert_eq!((ben.int("a", "n"), ben.int("b", "n"), ben.replica.pending()), (Some(6), Some(2), 1));
 }
 
+#[test]
+fn a_command_is_run_again_once_what_was_let_go_is_held_again() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)])]);
+    talk(&mut server, &mut [&mut ann]);
+    let (mut ben, number) = partial(&mut server, r#"{"collection":"things","where":{"n":1}}"#);
+    ben.receive(ServerFrame::Page(Page { query: Some(number), ..page(&server, Seq(0), &[whole(&server, "a")], &[]) }));
+    let command = Command { name: CommandName::new("next").unwrap(), args: Value::Null };
+    let reads = Reads { objects: vec![key("a")], ..Reads::default() };
+    let commanded = Commanded { command, seed: 7, reads, serializable: true };
+    let next = NewEdit { ops: vec![set("a", "n", 2)], command: Some(commanded), ..NewEdit::default() };
+    let edit = ben.replica.edit(ben.now, next).unwrap();
+    ben.replica.hold_all();
+    assert_eq!(ben.replica.poll_run(), None);
+    let open = open(&mut server, &mut ben);
+    for page in pages(&server, &open, &mut Rng::with_seed(1)) {
+        assert_eq!(ben.replica.poll_run(), None);
+        ben.receive(ServerFrame::Page(page));
+    }
+    assert_eq!(ben.replica.poll_run().map(|run| run.edit), Some(edit));
+    assert_eq!(ben.replica.get_before(edit, &key("a")).unwrap().get("n"), Some(&Value::Int(1)));
+}
+
 fn whole(server: &Server, id: &str) -> Item {
     catchup::item(&key(id), replayed(server).get(&key(id)).unwrap(), Seq(0))
 }
@@ -340,6 +365,21 @@ fn what_was_typed_on_a_text_that_leaves_a_part_is_sent_as_it_was_typed() {
     talk(&mut server, &mut [&mut ann]);
     let all = replayed(&server);
     assert_eq!(all.get(&key("a")).unwrap().get("text"), Some(&Value::text("zero one two three")));
+}
+
+#[test]
+fn what_was_typed_on_a_text_that_was_not_held_is_sent_as_it_was_typed() {
+    let (mut server, mut ann) = (Server::new(), Device::new(1));
+    ann.connect();
+    ann.edit(vec![insert("a", &[("n", 1)]), update("a", "text", Edit::Set(Value::text("one two")))]);
+    talk(&mut server, &mut [&mut ann]);
+    let (mut ben, number) = partial(&mut server, r#"{"collection":"things","where":{"n":1}}"#);
+    ben.edit(vec![update("a", "text", Edit::Splice(Splices::text(4, 3, "2")))]);
+    ben.receive(ServerFrame::Page(Page { query: Some(number), ..page(&server, Seq(1), &[whole(&server, "a")], &[]) }));
+    assert_eq!(ben.replica.get(&key("a")).unwrap().get("text"), Some(&Value::text("one two")));
+    push(&mut server, &mut ben);
+    assert_eq!(ben.replica.parked().len(), 0);
+    assert_eq!(replayed(&server).get(&key("a")).unwrap().get("text"), Some(&Value::text("one 2")));
 }
 
 fn refer(id: &str, to: &[&str]) -> Op {

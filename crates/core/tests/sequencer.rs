@@ -155,6 +155,24 @@ fn a_read_that_changed_since_is_stale() {
 }
 
 #[test]
+fn what_its_author_never_held_has_changed_though_they_wrote_it() {
+    let read = |seen| {
+        let mut event = authored(1, 2, 0, vec![Op { seen, ..upsert("x", &[("a", 5)]) }]);
+        event.body.unchanged = vec![Read { key: key("x"), field: None }];
+        event
+    };
+    for (seen, is_stale) in [(None, false), (Some(Seq(1)), false), (Some(Seq(0)), true)] {
+        let mut server = after(&[insert("x", &[("a", 1)])]);
+        server.push(ANN, read(seen));
+        let answer = server.settle().remove(0).1;
+        assert_eq!(
+            matches!(answer, ServerFrame::Refused { refusal, .. } if refusal.code == RefusalCode::Stale),
+            is_stale
+        );
+    }
+}
+
+#[test]
 fn an_event_sent_again_gets_the_same_answer() {
     let mut server = after(&[insert("x", &[("a", 1)])]);
     let events = [authored(2, 1, 1, vec![inc("x", "a", 1)]), authored(2, 2, 1, vec![set("gone", "a", 1)])];

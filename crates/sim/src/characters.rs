@@ -31,8 +31,10 @@ pub struct Texts {
 #[derive(Clone, Debug)]
 struct Authored {
     n: EventNumber,
+    on: Seq,
     said: Vec<Op>,
     left: Vec<Op>,
+    recorded: Vec<Op>,
 }
 
 /// Who an event is by, where it stands, and what its author knew as it made it.
@@ -62,7 +64,7 @@ impl Texts {
     /// # Errors
     /// Where a splice does not do what its author meant.
     pub fn take(&mut self, origin: Origin, sent: &[Op], recorded: &[Op]) -> Result<(), String> {
-        let Origin { seq, client, n, .. } = origin;
+        let Origin { seq, client, n, on, .. } = origin;
         let mut texts = BTreeMap::clone(self.after.last().expect("there is a beginning"));
         for (at, op) in sent.iter().enumerate() {
             for (place, typed) in splices(op) {
@@ -81,7 +83,8 @@ impl Texts {
             }
         }
         let left = sent.iter().map(|op| left_of(op, recorded)).collect();
-        self.authored.insert((client, seq), Authored { n, said: sent.to_vec(), left });
+        let (said, recorded_as) = (sent.to_vec(), recorded.to_vec());
+        self.authored.insert((client, seq), Authored { n, on, said, left, recorded: recorded_as });
         // What is recorded and was not sent brings an object back as it was.
         let brings_back = |op: &&Op| {
             let made = |action: &Action| matches!(action, Action::Insert(_) | Action::Upsert(_));
@@ -106,8 +109,13 @@ impl Texts {
     /// What an author saw when it typed: the state its splices refer to, with its own events since.
     fn seen(&self, Origin { seq, client, on, settled, .. }: Origin) -> BTreeMap<Place, Vec<Char>> {
         let mut seen = self.after.get(on.0 as usize).map(|texts| BTreeMap::clone(texts)).unwrap_or_default();
-        for ((_, seq), Authored { n, said, left }) in self.authored.range((client, on)..(client, seq)) {
-            let ops = if *n <= settled { left } else { said };
+        for ((_, seq), own) in self.authored.range((client, on)..(client, seq)) {
+            let ops = match (own.on == on, own.n <= settled) {
+                // Typed on another state, of the same text: nobody else can have edited that in between.
+                (false, _) => &own.recorded,
+                (true, true) => &own.left,
+                (true, false) => &own.said,
+            };
             ops.iter().for_each(|op| apply(&mut seen, op, *seq));
         }
         seen

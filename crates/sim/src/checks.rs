@@ -262,6 +262,11 @@ impl Checks {
         self.seen.get(&device).map(|seen| seen.stored).unwrap_or_default()
     }
 
+    /// The level at which a device last held nothing but what may be read.
+    pub fn level(&self, device: usize) -> Level {
+        self.seen.get(&device).map(|seen| seen.level).unwrap_or_default()
+    }
+
     /// Looks at a device after something was done there. Answers what has changed before the eyes.
     ///
     /// # Errors
@@ -304,7 +309,7 @@ impl Checks {
         Ok(changed)
     }
 
-    /// Looks at a device that has started again from its store.
+    /// Looks at a device that has started again from its store, which was written at this level.
     ///
     /// # Errors
     /// Where it breaks a promise.
@@ -313,9 +318,10 @@ impl Checks {
         device: usize,
         replica: &mut Replica,
         drafts: &BTreeMap<Key, Draft>,
+        level: Level,
     ) -> Result<(), String> {
         let before = self.seen.remove(&device).unwrap_or_default();
-        let (shown, level) = showing::check(&self.recorder, replica, drafts, before.level)?;
+        let (shown, level) = showing::check(&self.recorder, replica, drafts, level)?;
         let now = Seen { level, ..Seen::of(replica, shown)? };
         replica.take_changed().for_each(drop);
         let has = |marker| now.outbox.contains_key(&marker) || now.parked.contains_key(&marker);
@@ -327,6 +333,10 @@ impl Checks {
                 return Err(format!("edit #{marker} was reported stored and is gone after a restart"));
             }
             self.deed(marker, |deed| deed.lost = true);
+        }
+        // What was tried again may have its earlier number again, where that went with a crash.
+        for (&marker, &edit) in now.outbox.iter().chain(&now.parked) {
+            self.deed(marker, |deed| deed.edit = if deed.retries > 0 { edit } else { deed.edit });
         }
         self.seen.insert(device, now);
         Ok(())

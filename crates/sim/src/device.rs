@@ -82,7 +82,9 @@ pub struct Draft {
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     rows: Rows,
-    unsynced: Option<StoreBatch>,
+    /// At which level they hold nothing that may not be read, but for what may be by the view that they tell of.
+    level: Level,
+    unsynced: Option<(StoreBatch, Level)>,
 }
 
 impl Device {
@@ -154,22 +156,27 @@ impl Device {
         self.replica = None;
         self.conn = None;
         let kept = self.random.bool();
-        if let Some(batch) = self.store.unsynced.take().filter(|_| kept) {
-            self.store.write(batch, None);
+        if let Some((batch, level)) = self.store.unsynced.take().filter(|_| kept) {
+            self.store.write(batch, level, None);
         }
     }
 
-    /// Takes a batch to be stored.
-    pub fn store(&mut self, batch: StoreBatch) {
-        self.store.unsynced = Some(batch);
+    /// Takes a batch to be stored, of a replica that last held nothing but what may be read at this level.
+    pub fn store(&mut self, batch: StoreBatch, level: Level) {
+        self.store.unsynced = Some((batch, level));
+    }
+
+    /// At which level what is durable holds nothing that may not be read, until what may be read now has come.
+    pub fn stored_level(&self) -> Level {
+        self.store.level
     }
 
     /// The batch that was being stored is durable, or could not be stored.
     pub fn synced(&mut self, succeeds: bool, sabotage: Option<Sabotage>) {
-        let Some(batch) = self.store.unsynced.take() else { return };
+        let Some((batch, level)) = self.store.unsynced.take() else { return };
         let number = batch.number;
         if succeeds {
-            self.store.write(batch, sabotage);
+            self.store.write(batch, level, sabotage);
         }
         let Some(replica) = &mut self.replica else { return };
         if succeeds { replica.stored(number) } else { replica.not_stored(number) }
@@ -182,7 +189,7 @@ impl Device {
 
     /// Puts an older copy in place of the store.
     pub fn restore(&mut self, rows: Rows) {
-        self.store = Store { rows, unsynced: None };
+        self.store = Store { rows, ..Store::default() };
     }
 
     /// The wall clock jumps, by a day or so.
@@ -225,7 +232,8 @@ impl Store {
         })
     }
 
-    fn write(&mut self, batch: StoreBatch, sabotage: Option<Sabotage>) {
+    fn write(&mut self, batch: StoreBatch, level: Level, sabotage: Option<Sabotage>) {
+        self.level = level;
         if batch.whole {
             self.rows.clear();
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::edit::{Commanded, NewEdit, Reads, rehearse};
 use super::outbox::Pending;
+use super::part::Part;
 use super::{Notice, Replica};
 use crate::event::{Command, Refusal, RefusalCode};
 use crate::name::{Collection, Key, ObjectId};
@@ -27,6 +28,8 @@ pub(super) struct Commands {
     pub(super) due: Numbered<EditId, ()>,
     /// Being run.
     running: Option<EditId>,
+    /// All that they read was let go, and none is run before it is held again.
+    awaits_all: bool,
 }
 
 /// A command that is to be run again.
@@ -109,6 +112,9 @@ impl Commands {
 impl Replica {
     /// The next command to be run again. One at a time: say what came of it with [`ran`](Self::ran).
     pub fn poll_run(&mut self) -> Option<Run> {
+        if self.awaits_all() {
+            return None;
+        }
         let played = self.history.played;
         // What may be on the log under a former identity is recognised by its content.
         let is_ready =
@@ -123,6 +129,13 @@ impl Replica {
         };
         self.commands.running = Some(edit);
         Some(Run { edit, command: commanded.command.clone(), at: pending.body.at, seed: commanded.seed })
+    }
+
+    /// Whether what was let go has yet to come again: a command would run on nothing.
+    fn awaits_all(&mut self) -> bool {
+        let has_come = self.is_caught_up() && !self.part.as_ref().is_some_and(Part::is_coming);
+        self.commands.awaits_all &= !has_come;
+        self.commands.awaits_all
     }
 
     /// An object as it is shown without a pending edit and those that will come after it on the log.
@@ -176,7 +189,7 @@ impl Replica {
         rehearsed.map_err(|error| error.to_string())?;
         let (mut body, command) = new.into_body(played, pending.body.at);
         self.say_seen(&mut body.ops);
-        self.say_unseen(&mut body);
+        self.say_unseen(&mut body, &|key| self.get_before(edit, key).is_some());
         self.exchange(edit, |pending| {
             (pending.body, pending.shown, pending.command) = (body, None, command);
             (pending.met, pending.voided) = (false, false);
@@ -210,8 +223,9 @@ impl Replica {
         self.reapply(keys);
     }
 
-    /// Nothing is as it was: all commands are to be run again.
+    /// Nothing is as it was: all commands are to be run again, once it is held again.
     pub(super) fn disturb_all(&mut self) {
+        self.commands.awaits_all = true;
         for (edit, pending) in self.outbox.pending.iter() {
             if pending.command.is_some() {
                 self.commands.due.insert(edit, ());

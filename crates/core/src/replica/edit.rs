@@ -134,7 +134,7 @@ impl Replica {
         let drafts = new.drafts;
         let (mut body, command) = new.into_body(self.history.played, now);
         self.say_seen(&mut body.ops);
-        self.say_unseen(&mut body);
+        self.say_unseen(&mut body, &|key| self.get(key).is_some());
         let write = Write::pending(self.identity.client, body.base, now);
         let (strict, validity) = (!self.lacks_some(), self.validity.as_deref());
         let shown = rehearse(&body.ops, drafts, &write, strict, validity, &|key| self.shown_entry(key))?;

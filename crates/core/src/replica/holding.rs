@@ -245,14 +245,19 @@ impl Replica {
 
     /// Edits of objects that are not held say that nothing of them was seen. Where an edit depends on what it read of
     /// such an object, all of it says so: a read has no say of its own.
-    pub(super) fn say_unseen(&self, body: &mut Body) {
+    /// `is_shown`: whether what it was made on shows an object.
+    pub(super) fn say_unseen(&self, body: &mut Body, is_shown: &dyn Fn(&Key) -> bool) {
         if self.part.is_none() {
             return;
         }
         for op in body.ops.iter_mut().filter(|op| op.seen.is_none() && !matches!(op.action, Action::Insert(_))) {
-            if self.get(&op.key).is_none() {
+            if !is_shown(&op.key) {
                 op.seen = Some(Seq::FIRST);
             }
+        }
+        // Where nothing was played, it says so anyway.
+        if body.base == Seq::FIRST {
+            return;
         }
         if body.unchanged.iter().all(|read| self.confirmed.get(&read.key).is_some()) {
             return;

@@ -164,6 +164,11 @@ impl Part {
         !self.by_right || !self.changing && self.all.iter().all(|subscribed| subscribed.ready)
     }
 
+    /// Whether something that was asked for, or that enters and leaves, has not all come.
+    pub(super) fn is_coming(&self) -> bool {
+        self.changing || self.all.iter().any(|subscribed| subscribed.asked && !subscribed.ready)
+    }
+
     /// The queries that are none of these.
     pub(super) fn unlike(&self, queries: &[Query]) -> Vec<QueryNumber> {
         self.numbers(&|subscribed| !queries.contains(&subscribed.query))

@@ -70,7 +70,10 @@ impl Replica {
             if text(was, &name) == text(is, &name) {
                 continue;
             }
-            let met = changes.take(&name, was, is).and_then(|done| Splices::meet(&done, &own).ok());
+            // What does not fit was not typed on what was here: nothing tells where it belongs.
+            let fits = own.check(text(was, &name)).is_ok();
+            let done = changes.take(&name, was, is).filter(|_| fits);
+            let met = done.and_then(|done| Splices::meet(&done, &own).ok());
             let shown = match met {
                 Some((past, moved)) => {
                     changes.0.push((name.clone(), past));

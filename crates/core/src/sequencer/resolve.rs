@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use super::fields::{Fate, Fields};
 use super::gate::Gate;
 use super::outside::Outside;
@@ -290,7 +292,13 @@ impl Ground<'_> {
         if let Some(read) = body.unchanged.iter().find(is_hidden) {
             return Err(refuse(RefusalCode::NotFound, not_found(&read.key), &read.key, None));
         }
+        // Of what its author does not hold they knew nothing, though they wrote it once.
+        let unheld: FxHashSet<&Key> = match body.unchanged.is_empty() {
+            true => FxHashSet::default(),
+            false => body.ops.iter().filter(|op| op.seen == Some(Seq::FIRST)).map(|op| &op.key).collect(),
+        };
         let changed = |read: &&Read| match self.objects.entry(&read.key) {
+            Some(Entry::Live(_)) if unheld.contains(&read.key) => true,
             Some(entry) => has_changed(entry, read, body.base, client),
             None => body.base < self.horizon,
         };

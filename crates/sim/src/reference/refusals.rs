@@ -2,6 +2,7 @@
 
 use tapeline_core::event::{Lost, OwnVerdict, Read, RefusalCode, Verdict};
 use tapeline_core::name::Key;
+use tapeline_core::numbers::Seq;
 use tapeline_core::op::{Action, Edit, Op};
 use tapeline_core::value::Value;
 
@@ -127,7 +128,9 @@ fn is_missing(own: &OwnVerdict, ops: &[Op], unchanged: &[Read]) -> bool {
 
 fn has_changed(objects: &Objects, read: &Read, event: Authored<'_>) -> bool {
     let unseen = |writes: &Vec<Write>| unseen(Some(writes), event.base, event.write.1);
+    let never_held = |op: &Op| op.key == read.key && op.seen == Some(Seq::FIRST);
     match (objects.live.get(&read.key), objects.gone.get(&read.key), &read.field) {
+        (Some(_), ..) if event.ops.iter().any(never_held) => true,
         (Some(object), _, Some(field)) => {
             let made: Vec<Write> = object.made.into_iter().collect();
             unseen(&made) || object.writes.get(field.as_str()).is_some_and(unseen)

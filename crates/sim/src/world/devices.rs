@@ -20,11 +20,12 @@ impl World {
         started.start(now);
         self.find_drafts(device, stored)?;
         let started = &mut self.devices[device];
+        let level = started.stored_level();
         if let Some(replica) = &mut started.replica {
             self.trace.note(format!("d{device}"), || {
                 format!("starts as {} at {}", trace::short(replica.client()), replica.played())
             });
-            self.checks.look_anew(device, replica, &started.drafts)?;
+            self.checks.look_anew(device, replica, &started.drafts, level)?;
         }
         self.tend(device)
     }

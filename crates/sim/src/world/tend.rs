@@ -101,7 +101,7 @@ impl World {
         let sync = self.plan.sync;
         let tended = &mut self.devices[device];
         let Some(batch) = tended.replica.as_mut().and_then(|replica| replica.poll_store()) else { return };
-        tended.store(batch);
+        tended.store(batch, self.checks.level(device));
         let (life, delay) = (tended.life, tended.random.u64(0..=sync));
         self.later(delay, Happening::Stored { device, life });
     }
