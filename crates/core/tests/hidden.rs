@@ -10,7 +10,7 @@ use peers::*;
 use tapeline_core::caller::Caller;
 use tapeline_core::event::{Read, RefusalCode};
 use tapeline_core::frame::ServerFrame;
-use tapeline_core::name::{FieldName, Key};
+use tapeline_core::name::{Collection, FieldName, Key};
 use tapeline_core::numbers::Incarnation;
 use tapeline_core::object::Object;
 use tapeline_core::op::Edit;
@@ -30,6 +30,10 @@ impl Gate for Open {
 
     fn invalid(&self, _: &Caller, _: &Change<'_>) -> Option<Objection> {
         None
+    }
+
+    fn may_write(&self, _: &Caller, _: &Collection) -> bool {
+        true
     }
 
     fn may_read(&self, _: &Caller, _: &Key, object: &Object) -> bool {

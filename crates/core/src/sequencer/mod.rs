@@ -13,6 +13,7 @@ mod answers;
 mod fields;
 mod follow;
 mod gate;
+mod meanwhile;
 mod memory;
 mod need;
 mod open;
