@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 use support::http::{Reply, request};
-use support::{Client, World, hello, open};
-use tapeline_core::codec::Codec;
+use support::pages::Held;
+use support::{Client, World, hello, open, stream};
+use tapeline_core::codec::{Codec, json as codec_json};
 use tapeline_core::event::{Authored, Body, Command, Refusal, RefusalCode};
-use tapeline_core::frame::{ClientFrame, ErrorCode, Hello, Live, Presence, ServerFrame};
+use tapeline_core::frame::{ClientFrame, ErrorCode, Hello, Live, Open, Presence, ServerFrame, Subscription};
 use tapeline_core::name::{Collection, FieldName, Key, ObjectId};
-use tapeline_core::numbers::{Channel, ClientId, EventNumber, PeerId, Seq};
+use tapeline_core::numbers::{Channel, ClientId, EventNumber, PeerId, QueryNumber, Seq, View};
 use tapeline_core::op::{Action, Edit, FieldMap, Op};
 use tapeline_core::value::Value;
 use tapeline_log::memory::MemoryLog;
@@ -205,6 +206,35 @@ async fn what_is_hidden_is_refused_as_if_it_were_not_there() {
             let plain = told.map(|refusal| format!("{refusal:?}").replace("id-2", "id-1"));
             assert_eq!(plain[0], plain[1], "{name}");
         }
+    }
+}
+
+/// Ids may be names that one can guess.
+#[tokio::test]
+async fn who_comes_back_hears_nothing_of_a_collection_that_is_hidden_from_them() {
+    let shop = Shop::open().await;
+    let note = |op: &str, id: &str| json!({ "ops": [{ op: "notes", "id": id }] });
+    assert_eq!(shop.post("ana", "shops/a", &note("insert", "n1")).await.status, 200);
+    let query = |number: u32, collection: &str, ready| {
+        let query = codec_json::value_from_json(&format!(r#"{{"collection":"{collection}"}}"#)).unwrap();
+        Subscription { number: QueryNumber(number), query, ready }
+    };
+    let (mut held, mut view) = (Held::default(), View::ALL);
+    for ready in [false, true] {
+        let mut eve = shop.client("eve", Codec::Cbor).await;
+        // The last one is new each time: when all of it is there, nothing more comes.
+        let queries = vec![query(0, "notes", ready), query(1 + u32::from(ready), "tasks", false)];
+        let open = Open { stream: stream("shops/a"), view, ..held.open(9, Some(queries)) };
+        eve.say(ClientFrame::Open(open)).await;
+        view = eve.hear_opened().await.readable.unwrap().view;
+        held.hear_ready(&mut eve, 1 + u32::from(ready)).await;
+        for op in [("insert", "ana"), ("delete", "n1")].into_iter().filter(|_| !ready) {
+            assert_eq!(shop.post("ana", "shops/a", &note(op.0, op.1)).await.status, 200);
+        }
+    }
+    assert_eq!(held.played, Seq(3));
+    for page in &held.pages {
+        assert!(page.gone.is_empty() && page.gone_unnamed.is_empty() && page.items.is_empty(), "{page:?}");
     }
 }
 
