@@ -9,11 +9,12 @@ use std::sync::{Arc, LazyLock};
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, Program, Value as Cel};
 use tapeline_core::object::Object;
+use tapeline_core::query::Filter;
 
 use crate::limits;
 use crate::parts::{has_loop, speaks_of};
 use crate::plain::Plain;
-use crate::translate::{NoQuery, OBJECTS, translate};
+use crate::translate::{NoQuery, OBJECTS, Truth, is_nothing, translate};
 use crate::vars;
 
 /// The language, with its standard functions. It is the same for all rules and takes long to make.
@@ -201,6 +202,13 @@ impl Rule {
     pub(crate) fn plain(&self, known: &Vars<'_>) -> Option<Plain> {
         // What can be told by filters does not depend on who asks.
         self.is_plain.then(|| Plain::of(self.root(), &|part| evaluate(part, known))).flatten()
+    }
+
+    /// Whether there could be objects to which it says yes, where this is known of whoever asks and of the stream.
+    pub(crate) fn may_hold(&self, known: &Vars<'_>) -> bool {
+        let any = |_: &IdedExpr, _| Ok(Truth { yes: Filter::Everything, no: Filter::Everything });
+        let truth = translate(self.root(), &|part| evaluate(part, known), &any);
+        truth.is_ok_and(|truth| !is_nothing(&truth.yes))
     }
 
     /// Whether it says yes.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cel::Value as Cel;
 use tapeline_core::caller::Caller;
 use tapeline_core::event::RefusalCode;
-use tapeline_core::name::{FieldName, Key, StreamName};
+use tapeline_core::name::{Collection, FieldName, Key, StreamName};
 use tapeline_core::object::Object;
 use tapeline_core::sequencer::{Change, Gate, Objection};
 
@@ -161,6 +161,13 @@ impl Gate for StreamGate {
         let checks = self.authority.checks(&change.key.collection)?;
         let known = self.known(caller);
         checks.objection(&Asked { auth: Some(&known.auth), stream: &self.vars, change })
+    }
+
+    fn may_write(&self, caller: &Caller, collection: &Collection) -> bool {
+        let known = self.known(caller);
+        let vars = [("auth", &known.auth), ("stream", &self.vars)];
+        let is_free = caller.is_trusted || self.authority.is_empty();
+        is_free || self.authority.on(&self.stream).may_write_in(collection, &vars)
     }
 
     fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool {

@@ -13,6 +13,7 @@
 //! plain        a rule for one caller, as filters           told       what of a read rule no query says
 //! parts        what expressions are made of                device     what is valid as far as a device can tell
 //! schema       the file of all that                        toml_file  reading what people write
+//! writing      whether anything could be written
 //! ```
 //!
 //! Where there are no rules everything is allowed. Where there are any, what none of them allows is not.
@@ -32,6 +33,7 @@ mod told;
 pub mod toml_file;
 mod translate;
 mod vars;
+mod writing;
 
 pub use checks::{Check, Checks};
 pub use device::DeviceChecks;

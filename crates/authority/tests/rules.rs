@@ -252,6 +252,69 @@ fn a_write_passes_the_rules_of_what_is_done_and_of_the_fields_that_are_set() {
 }
 
 #[test]
+fn who_could_write_nothing_whatever_were_there_is_known() {
+    let cases = [
+        ("old.owner == auth.sub", [true, true]),
+        ("auth.role == 'judge' && old.owner == auth.sub", [false, true]),
+        ("auth.role == 'judge' || old.owner == auth.sub", [true, true]),
+        ("size(old.members) > 1 && auth.role == 'judge'", [false, true]),
+        ("!(auth.role != 'judge' || has(old.done))", [false, true]),
+        ("false", [false, false]),
+    ];
+    let callers = [caller("ana", &[("role", Value::text("guest"))]), caller("ana", &[("role", Value::text("judge"))])];
+    let notes = Collection::new("notes").unwrap();
+    for (text, may) in cases {
+        let authority = of_tasks(Access { delete: rule(text, Kind::Delete), ..Access::default() });
+        for (caller, may) in callers.iter().zip(may) {
+            assert_eq!(gate(&authority).may_write(caller, &key("x").collection), may, "{text}");
+            assert_eq!(authority.may_write(&stream(), caller), may, "{text}");
+            assert!(!gate(&authority).may_write(caller, &notes), "nothing is said of it");
+        }
+    }
+    let trusted = Caller { is_trusted: true, ..Caller::default() };
+    let nobody = Arc::new(Authority::new(
+        vec![("*".parse().unwrap(), StreamRules { read: None, write: rule("auth.sub == 'ana'", Kind::Stream) })],
+        Vec::new(),
+        Vec::new(),
+    ));
+    let may = |caller: &Caller| [nobody.may_write(&stream(), caller), gate(&nobody).may_write(caller, &notes)];
+    assert_eq!([&trusted, &callers[0], &caller("ben", &[])].map(may), [[true; 2], [true; 2], [false; 2]]);
+}
+
+/// It never says that nothing could be written where something may.
+#[test]
+fn who_may_write_something_could_write_something() {
+    let seed = seed();
+    let mut allowed = 0;
+    for step in 0..1_000 {
+        let mut random = Rng::with_seed(seed.wrapping_add(step));
+        let mut written = |kind, object: &str| {
+            let text = random_rule(&mut random, 2).replace("resource.", object);
+            rule(&text, kind).filter(|_| random.bool())
+        };
+        let access = Access {
+            write: written(Kind::Write, "resource."),
+            insert: written(Kind::Insert, "new."),
+            update: written(Kind::Update, "old."),
+            delete: written(Kind::Delete, "old."),
+            ..Access::default()
+        };
+        let authority = of_tasks(access);
+        for _ in 0..4 {
+            let (caller, gate) = (random_caller(&mut random), gate(&authority));
+            let (before, after) = (random_object(&mut random), random_object(&mut random));
+            let changes = [(None, Some(&*after)), (Some(&*before), Some(&*after)), (Some(&*before), None)];
+            if changes.iter().any(|(before, after)| is_allowed(&gate, &caller, *before, *after)) {
+                allowed += 1;
+                assert!(gate.may_write(&caller, &key("x").collection), "SEED={seed} step {step}: {authority:?}");
+                assert!(authority.may_write(&stream(), &caller), "SEED={seed} step {step}: {authority:?}");
+            }
+        }
+    }
+    assert!(allowed > 500, "{allowed}");
+}
+
+#[test]
 fn the_most_exact_rules_of_a_collection_count() {
     let rules = |streams: Option<&str>, read: &str| CollectionRules {
         streams: streams.map(|pattern| pattern.parse().unwrap()),

@@ -10,11 +10,11 @@ use peers::*;
 use tapeline_core::caller::Caller;
 use tapeline_core::event::{Read, RefusalCode};
 use tapeline_core::frame::ServerFrame;
-use tapeline_core::name::{FieldName, Key};
+use tapeline_core::name::{Collection, FieldName, Key};
 use tapeline_core::numbers::Incarnation;
 use tapeline_core::object::Object;
-use tapeline_core::op::Edit;
-use tapeline_core::schema::Schema;
+use tapeline_core::op::{Edit, Members};
+use tapeline_core::schema::{Policy, Rules, Schema, UpdateAfterDelete};
 use tapeline_core::sequencer::{Change, Gate, Objection, Sequencer};
 use tapeline_core::state::StreamState;
 use tapeline_core::value::Value;
@@ -30,6 +30,10 @@ impl Gate for Open {
 
     fn invalid(&self, _: &Caller, _: &Change<'_>) -> Option<Objection> {
         None
+    }
+
+    fn may_write(&self, _: &Caller, _: &Collection) -> bool {
+        true
     }
 
     fn may_read(&self, _: &Caller, _: &Key, object: &Object) -> bool {
@@ -72,6 +76,32 @@ fn reads_of_what_is_hidden_do_not_tell_when_it_has_changed() {
         for field in ["n", "open", "none"] {
             let told = answers("hidden", field);
             assert!(told.iter().all(|code| *code == Some(RefusalCode::NotFound)), "SEED={seed}: {field}: {told:?}");
+        }
+    }
+}
+
+/// Of an object that is gone and may come back its collection keeps what it was.
+#[test]
+fn what_a_hidden_object_was_is_told_to_nobody_who_edits_it_once_it_is_gone() {
+    for policy in [Policy::Reject, Policy::Ask, Policy::First, Policy::Last] {
+        let rules = Rules { policy, update_after_delete: UpdateAfterDelete::Revive, ..Rules::default() };
+        let schema = Schema::new([(key("hidden").collection, rules)]);
+        let mut server = Server::new();
+        let gate = Some(Arc::new(Open) as Arc<dyn Gate>);
+        server.sequencer = Sequencer::new(StreamState::empty(Incarnation(7)), Arc::new(schema), gate);
+        assert!(server.push(ANN, authored(1, 1, 0, vec![insert("hidden", &[("open", 0), ("n", 5)])])));
+        assert!(server.push(ANN, authored(1, 2, 1, vec![delete("hidden")])));
+        server.settle();
+        let edits = [Edit::Set(Value::Int(1)), Edit::Inc(Value::Int(i64::MAX)), Edit::Members(Members::default())];
+        for (client, edit) in (2..).zip(edits) {
+            assert!(server.push(ANN, authored(client, 1, 0, vec![update("hidden", "n", edit)])));
+            if let Some((_, ServerFrame::Refused { refusal, .. })) = server.settle().pop() {
+                assert_eq!(
+                    (refusal.code, refusal.current, refusal.field),
+                    (RefusalCode::NotFound, None, None),
+                    "{policy:?}"
+                );
+            }
         }
     }
 }

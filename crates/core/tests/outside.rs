@@ -11,7 +11,7 @@ use peers::*;
 use tapeline_core::caller::Caller;
 use tapeline_core::event::{RefusalCode, Sealed};
 use tapeline_core::frame::ServerFrame;
-use tapeline_core::name::Key;
+use tapeline_core::name::{Collection, Key};
 use tapeline_core::numbers::{Incarnation, Seq};
 use tapeline_core::object::Object;
 use tapeline_core::op::{Edit, Op};
@@ -31,6 +31,10 @@ impl Gate for Outside {
 
     fn invalid(&self, _: &Caller, _: &Change<'_>) -> Option<Objection> {
         None
+    }
+
+    fn may_write(&self, _: &Caller, _: &Collection) -> bool {
+        true
     }
 
     fn may_read(&self, _: &Caller, _: &Key, _: &Object) -> bool {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::caller::Caller;
-use crate::name::Key;
+use crate::name::{Collection, Key};
 use crate::object::Object;
 use crate::valid::{Change, Objection};
 
@@ -14,6 +14,9 @@ pub trait Gate: fmt::Debug + Send + Sync {
 
     /// What is not valid about an event making this of an object, whoever its author is. `None`: nothing.
     fn invalid(&self, caller: &Caller, change: &Change<'_>) -> Option<Objection>;
+
+    /// Whether a caller could write anything in a collection, whatever is there: all that can be asked of an object that is not.
+    fn may_write(&self, caller: &Caller, collection: &Collection) -> bool;
 
     /// Whether a caller may know of an object.
     fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool;

@@ -13,6 +13,7 @@ mod answers;
 mod fields;
 mod follow;
 mod gate;
+mod meanwhile;
 mod memory;
 mod need;
 mod open;
@@ -351,7 +352,7 @@ impl Sequencer {
             RefusalCode::Exists => (RefusalCode::Exists, format!("{key}: the id is taken; insert under another one")),
             _ => (RefusalCode::NotFound, resolve::not_found(key)),
         };
-        Box::new(Refusal { code, reason, current: None, ..*refusal })
+        Box::new(Refusal { code, reason, field: None, current: None, ..*refusal })
     }
 
     fn record(&mut self, subject: Option<&Subject>, sealed: &Sealed, seq: Seq, effect: Effect) -> Verdict {

@@ -4,10 +4,10 @@
 use rustc_hash::FxHashSet;
 
 use super::Need;
-use super::resolve::{Before, Ground, Guard, Stop, refuse};
-use crate::event::Refusal;
+use super::resolve::{Before, Ground, Guard, Stop, not_found, refuse};
+use crate::event::{Refusal, RefusalCode};
 use crate::name::Key;
-use crate::object::{Entry, Object, Write};
+use crate::object::{Entry, Object, Stamp, Write};
 use crate::op::Op;
 use crate::shape;
 use crate::valid::{Change, Objection};
@@ -21,7 +21,7 @@ impl Ground<'_> {
     /// Asks whether what has become of objects may be, and lets follow what follows from it: these ops, of which there is
     /// room for so many. Those touch what comes behind in `before`.
     pub(super) fn pass(&mut self, before: &mut Before<'_>, room: usize, write: &Write<'_>) -> Result<Vec<Op>, Stop> {
-        self.permit(before)?;
+        self.permit(before, write.stamp)?;
         let authored = before.len();
         let following = self.follow(before, room, write)?;
         let mut needs = Vec::new();
@@ -39,27 +39,23 @@ impl Ground<'_> {
     }
 
     /// What its author may do. What follows from it needs no right: the schema says so, for everybody.
-    fn permit(&self, before: &Before<'_>) -> Result<(), Box<Refusal>> {
+    fn permit(&self, before: &Before<'_>, by: Stamp) -> Result<(), Box<Refusal>> {
         let Some(Guard { gate, caller, .. }) = self.guard else { return Ok(()) };
-        let denied = |change| gate.objection(caller, &change).map(|objection| objected(&change, objection));
-        let mut changes = self.changes(before).map(|(_, change)| change).chain(self.passing(before));
-        changes.find_map(denied).map_or(Ok(()), Err)
-    }
-
-    /// What of objects that are there neither before nor after it was there meanwhile: it is recorded, too, so its author must
-    /// be allowed to make it and to delete it.
-    fn passing<'b>(&'b self, before: &'b Before<'_>) -> impl Iterator<Item = Change<'b>> {
-        let mut seen = FxHashSet::default();
-        let nowhere = before.iter().filter_map(|(key, entry)| {
-            let is_nowhere = seen.insert(&**key) && live(entry).is_none() && self.objects.get(key).is_none();
-            is_nowhere.then_some(&**key)
-        });
-        let nowhere: FxHashSet<&Key> = nowhere.collect();
-        let meanwhile = before.iter().filter_map(|(key, entry)| Some((&**key, live(entry)?)));
-        meanwhile.filter(move |(key, _)| nowhere.contains(key)).flat_map(|(key, object)| {
-            let (made, deleted) = ((None, Some(object)), (Some(object), None));
-            [made, deleted].map(|(before, after)| Change { key, before, after })
-        })
+        let mut permit = |change: Change<'_>| match gate.objection(caller, &change) {
+            Some(objection) => Err(objected(&change, objection)),
+            None => Ok(()),
+        };
+        self.changes(before).try_for_each(|(_, change)| permit(change))?;
+        self.pass_through(before, by, &mut permit)?;
+        // Of what is not there nothing can be asked but this; who deletes it hears what they would if it was hidden from them.
+        let is_free = |key: &Key| caller.is_trusted || gate.may_write(caller, &key.collection);
+        match before
+            .iter()
+            .find(|(key, entry)| live(entry).is_none() && self.objects.get(key).is_none() && !is_free(key))
+        {
+            Some((key, _)) => Err(refuse(RefusalCode::NotFound, not_found(key), key, None)),
+            None => Ok(()),
+        }
     }
 
     /// What is valid. What cannot be told yet is put to what is needed.
@@ -84,7 +80,7 @@ impl Ground<'_> {
     }
 }
 
-fn live(entry: &Option<Entry>) -> Option<&Object> {
+pub(super) fn live(entry: &Option<Entry>) -> Option<&Object> {
     entry.as_ref().and_then(Entry::live).map(AsRef::as_ref)
 }
 

@@ -264,7 +264,12 @@ impl Ground<'_> {
             .map(|(name, edit)| (name.clone(), edit.clone()))
             .partition(|(_, edit)| matches!(edit, Edit::Splice(_)));
         let others = FieldMap::new(others).unwrap_or_default();
-        let (others, mut lost) = match fields.decide_all(last, &others)? {
+        // Who might not know of it hears nothing of what it was.
+        let is_hidden = || self.guard.is_some_and(|guard| guard.hides(&op.key, last));
+        let as_told = |refusal| {
+            if is_hidden() { refuse(RefusalCode::NotFound, not_found(&op.key), &op.key, None) } else { refusal }
+        };
+        let (others, mut lost) = match fields.decide_all(last, &others).map_err(as_told)? {
             Fate::Kept => (others, Vec::new()),
             Fate::Changed { kept, lost } => (kept, lost),
         };

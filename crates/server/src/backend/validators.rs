@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tapeline_authority::{Authority, StreamGate};
 use tapeline_core::caller::Caller;
-use tapeline_core::name::{Key, StreamName};
+use tapeline_core::name::{Collection, Key, StreamName};
 use tapeline_core::object::Object;
 use tapeline_core::sequencer::{Change, Gate, Objection, Word};
 
@@ -88,6 +88,10 @@ impl Gate for ValidatedGate {
 
     fn invalid(&self, caller: &Caller, change: &Change<'_>) -> Option<Objection> {
         self.gate.invalid(caller, change)
+    }
+
+    fn may_write(&self, caller: &Caller, collection: &Collection) -> bool {
+        self.gate.may_write(caller, collection)
     }
 
     fn may_read(&self, caller: &Caller, key: &Key, object: &Object) -> bool {

@@ -32,8 +32,8 @@ pub(super) enum Head {
     AreYouThere,
     /// It has decided, or does not.
     Answers { id: u64, decided: bool },
-    /// What peers on a node say of themselves.
-    Presence { from: String, stream: String },
+    /// What peers on a node say of themselves, whose client speaks for this subject.
+    Presence { from: String, stream: String, subject: Option<String> },
     /// A node asks which peers others have.
     WhoIsThere { from: String, stream: String },
 }

@@ -147,7 +147,9 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
             Some((Head::Answers { id, decided: false }, _)) => {
                 nodes.forwards.answered(id).into_iter().for_each(|(push, _)| self.decide(push));
             }
-            Some((Head::Presence { from, stream }, body)) => self.hear_presence(&from, &stream, &body),
+            Some((Head::Presence { from, stream, subject }, body)) => {
+                self.hear_presence(&from, &stream, subject, &body)
+            }
             Some((Head::WhoIsThere { from, stream }, _)) => self.tell_who_is_here(&from, &stream),
             None => tracing::warn!("another node says what cannot be read: all nodes need one version"),
         }

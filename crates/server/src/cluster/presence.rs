@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tapeline_core::codec::Codec;
 use tapeline_core::frame::{ClientFrame, Presence};
 use tapeline_core::limits as core_limits;
-use tapeline_core::name::StreamName;
+use tapeline_core::name::{StreamName, Subject};
 use tapeline_core::numbers::{Channel, PeerId};
 use tapeline_core::value::Value;
 use tapeline_log::cluster::NodeId;
@@ -17,7 +17,7 @@ use tapeline_log::{EventLog, StateStore};
 
 use super::Nodes;
 use super::message::{self, Head};
-use crate::hub::{Opening, Tape};
+use crate::hub::{Opening, Speaker, Tape};
 use crate::inbox::OpeningId;
 use crate::shared::Shared;
 
@@ -26,9 +26,14 @@ type Peers = Vec<(PeerId, Option<Value>)>;
 
 impl<L: EventLog, S: StateStore> Shared<L, S> {
     /// Tells other nodes what peers of a session say of themselves.
-    pub(crate) fn pass_presence(&self, stream: &StreamName, peers: &[(PeerId, Option<Value>)]) {
+    pub(crate) fn pass_presence(
+        &self,
+        stream: &StreamName,
+        subject: Option<&Subject>,
+        peers: &[(PeerId, Option<Value>)],
+    ) {
         if let Some(nodes) = self.nodes.as_ref().filter(|_| !peers.is_empty()) {
-            nodes.say_presence(None, stream, peers);
+            nodes.say_presence(None, stream, subject, peers);
         }
     }
 
@@ -42,19 +47,22 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
     }
 
     /// Hears who is present on another node.
-    pub(super) fn hear_presence(&self, from: &str, stream: &str, body: &[u8]) {
+    pub(super) fn hear_presence(&self, from: &str, stream: &str, subject: Option<String>, body: &[u8]) {
         let Some(tape) = self.of_another(from, stream) else { return };
+        let Ok(subject) = subject.map(Subject::new).transpose() else { return };
         if let Ok(ClientFrame::Presence(Presence { peers, .. })) = Codec::Cbor.decode_client(body) {
             // Where too many are there, the last are not seen here.
-            let _ = tape.present(OpeningId::ELSEWHERE, peers);
+            let _ = tape.present(Speaker { opening: OpeningId::ELSEWHERE, subject: subject.as_ref() }, peers);
         }
     }
 
     /// Another node asks who is here.
     pub(super) fn tell_who_is_here(&self, from: &str, stream: &str) {
         let (Some(tape), Some(nodes)) = (self.of_another(from, stream), &self.nodes) else { return };
-        for some in tape.peers_here().chunks(core_limits::PRESENCE_PEERS) {
-            nodes.say_presence(NodeId::parse(from), tape.stream(), some);
+        for (subject, peers) in tape.peers_here() {
+            for some in peers.chunks(core_limits::PRESENCE_PEERS) {
+                nodes.say_presence(NodeId::parse(from), tape.stream(), subject.as_ref(), some);
+            }
         }
     }
 
@@ -67,10 +75,17 @@ impl<L: EventLog, S: StateStore> Shared<L, S> {
 }
 
 impl Nodes {
-    fn say_presence(&self, to: Option<NodeId>, stream: &StreamName, peers: &[(PeerId, Option<Value>)]) {
+    fn say_presence(
+        &self,
+        to: Option<NodeId>,
+        stream: &StreamName,
+        subject: Option<&Subject>,
+        peers: &[(PeerId, Option<Value>)],
+    ) {
         let peers: Peers = peers.to_vec();
         let frame = ClientFrame::Presence(Presence { channel: Channel::default(), anew: false, peers });
-        let head = Head::Presence { from: self.cluster.me().to_string(), stream: stream.as_str().to_owned() };
+        let subject = subject.map(|subject| subject.as_str().to_owned());
+        let head = Head::Presence { from: self.cluster.me().to_string(), stream: stream.as_str().to_owned(), subject };
         self.cluster.say(to, message::encode(&head, &Codec::Cbor.encode_client(&frame)));
     }
 }

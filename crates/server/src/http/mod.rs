@@ -122,7 +122,10 @@ async fn choose<L: EventLog, S: StateStore>(
             rights.read_all(&stream)?;
             events::read(shared, rights, stream, &query, request.headers()).await
         }
-        (Resource::Events(stream), &Method::POST) => append::append(&shared, stream, &rights, request).await,
+        (Resource::Events(stream), &Method::POST) => {
+            rights.write(&stream)?;
+            append::append(&shared, stream, &rights, request).await
+        }
         (Resource::Objects(stream), &Method::GET) => {
             let reading = rights.reading(&stream)?;
             objects::read(shared, stream, reading, &query).await

@@ -74,6 +74,14 @@ impl<L: EventLog, S: StateStore> Rights<L, S> {
         }
     }
 
+    /// A problem where of a stream nothing may be read nor written: who may do nothing is not told by a verdict how it is.
+    pub(super) fn write(&self, stream: &StreamName) -> Result<(), Problem> {
+        match self.shared.authority.may_write(stream, &self.caller) {
+            true => Ok(()),
+            false => self.reading(stream).map(drop),
+        }
+    }
+
     /// A problem where the server asks who somebody is, and they are none of its own.
     pub(super) fn be_trusted(&self) -> Result<(), Problem> {
         match self.caller.is_trusted || !self.shared.asks_who() {

@@ -19,7 +19,7 @@ use crate::backend::Queue;
 use crate::inbox::OpeningId;
 use crate::lock::lock;
 pub(crate) use following::Course;
-pub(crate) use presence::{News, Told};
+pub(crate) use presence::{News, Speaker, Told};
 pub(crate) use tail::Run;
 pub(crate) use tape::{Opening, Tape};
 

@@ -4,6 +4,7 @@
 //! each peer and not all that was said in between. Sessions are told at most once a
 //! [`PRESENCE_PAUSE`](tapeline_core::limits::PRESENCE_PAUSE): a task paces a stream for as long as somebody is there.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tapeline_core::codec::cbor;
 use tapeline_core::limits as core_limits;
+use tapeline_core::name::Subject;
 use tapeline_core::numbers::{Millis, PeerId};
 use tapeline_core::value::Value;
 use tokio::sync::Notify;
@@ -47,6 +49,16 @@ struct Peer {
     changed: u64,
     until: Instant,
     opening: OpeningId,
+    /// Whose it is, as verified.
+    subject: Option<Subject>,
+}
+
+/// A session that speaks for peers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Speaker<'a> {
+    pub(crate) opening: OpeningId,
+    /// Who it speaks for, as verified.
+    pub(crate) subject: Option<&'a Subject>,
 }
 
 /// What a session is to be told.
@@ -82,12 +94,12 @@ impl Tape {
     /// Takes what peers of a session say of themselves.
     pub(crate) fn present(
         self: &Arc<Self>,
-        opening: OpeningId,
+        speaker: Speaker<'_>,
         peers: Vec<(PeerId, Option<Value>)>,
     ) -> Result<(), Crowded> {
         let mut room = lock(&self.room);
         let now = Instant::now();
-        let taken = peers.into_iter().try_for_each(|(peer, state)| room.take(now, opening, peer, state));
+        let taken = peers.into_iter().try_for_each(|(peer, state)| room.take(now, speaker, peer, state));
         self.pace(&mut room);
         taken
     }
@@ -99,11 +111,14 @@ impl Tape {
         room.watchers.len() == 1
     }
 
-    /// The peers of sessions here.
-    pub(crate) fn peers_here(&self) -> Vec<(PeerId, Option<Value>)> {
-        let room = lock(&self.room);
+    /// The peers of sessions here, by whose they are.
+    pub(crate) fn peers_here(&self) -> BTreeMap<Option<Subject>, Vec<(PeerId, Option<Value>)>> {
+        let (room, mut by_subject) = (lock(&self.room), BTreeMap::<_, Vec<_>>::new());
         let here = room.peers.iter().filter(|(_, peer)| peer.opening != OpeningId::ELSEWHERE && peer.state.is_some());
-        here.map(|(id, peer)| (*id, peer.state.clone())).collect()
+        for (id, peer) in here {
+            by_subject.entry(peer.subject.clone()).or_default().push((*id, peer.state.clone()));
+        }
+        by_subject
     }
 
     /// What changed since a session was told, or everything.
@@ -118,7 +133,7 @@ impl Tape {
         room.watchers.remove(&opening.id);
         let is_its = |peer: &Peer| in_good_order && peer.opening == opening.id && peer.state.is_some();
         let gone: Vec<PeerId> = room.peers.iter().filter(|(_, peer)| is_its(peer)).map(|(id, _)| *id).collect();
-        gone.iter().for_each(|peer| room.set(Instant::now(), opening.id, *peer, None));
+        gone.iter().for_each(|peer| room.end(Instant::now(), *peer));
         self.pace(&mut room);
         gone
     }
@@ -148,22 +163,33 @@ async fn pace(tape: Weak<Tape>, pacer: Arc<Notify>) {
 }
 
 impl Room {
-    fn take(&mut self, now: Instant, opening: OpeningId, peer: PeerId, state: Option<Value>) -> Result<(), Crowded> {
+    fn take(&mut self, now: Instant, speaker: Speaker<'_>, peer: PeerId, state: Option<Value>) -> Result<(), Crowded> {
         let is_full = self.peers.len() >= core_limits::PEERS;
         match self.peers.get_mut(&peer) {
             None if state.is_none() => {}
             None if is_full => return Err(Crowded),
+            // All who watch know its id: for as long as it is there nobody else speaks for it.
+            Some(known) if known.state.is_some() && known.subject.as_ref() != speaker.subject => {}
             Some(known) if known.state == state => {
-                (known.until, known.opening) = (now + LIFETIME, opening);
+                (known.until, known.opening) = (now + LIFETIME, speaker.opening);
             }
-            _ => self.set(now, opening, peer, state),
+            _ => self.set(now, speaker, peer, state),
         }
         Ok(())
     }
 
-    fn set(&mut self, now: Instant, opening: OpeningId, peer: PeerId, state: Option<Value>) {
+    fn set(&mut self, now: Instant, speaker: Speaker<'_>, peer: PeerId, state: Option<Value>) {
         self.changes += 1;
-        self.peers.insert(peer, Peer { state, changed: self.changes, until: now + LIFETIME, opening });
+        let Speaker { opening, subject } = speaker;
+        let (changed, until, subject) = (self.changes, now + LIFETIME, subject.cloned());
+        self.peers.insert(peer, Peer { state, changed, until, opening, subject });
+    }
+
+    /// A peer is gone, which is remembered until all can have been told.
+    fn end(&mut self, now: Instant, peer: PeerId) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        self.changes += 1;
+        (known.state, known.changed, known.until) = (None, self.changes, now + LIFETIME);
     }
 
     fn since(&mut self, told: Option<Told>) -> Arc<News> {
@@ -189,10 +215,10 @@ impl Room {
     fn turn(&mut self, now: Instant) -> Option<Instant> {
         let over: Vec<PeerId> = self.peers.iter().filter(|(_, peer)| peer.until <= now).map(|(id, _)| *id).collect();
         for peer in over {
-            match self.peers.remove(&peer) {
-                Some(Peer { state: Some(_), opening, .. }) => self.set(now, opening, peer, None),
-                Some(gone) => self.forgotten = self.forgotten.max(gone.changed),
-                None => {}
+            if self.peers.get(&peer).is_some_and(|known| known.state.is_some()) {
+                self.end(now, peer);
+            } else if let Some(gone) = self.peers.remove(&peer) {
+                self.forgotten = self.forgotten.max(gone.changed);
             }
         }
         if self.told < self.changes {
@@ -213,7 +239,7 @@ mod tests {
 
     const ANA: PeerId = PeerId(1);
     const BEN: PeerId = PeerId(2);
-    const SESSION: OpeningId = OpeningId(1);
+    const SESSION: Speaker<'_> = Speaker { opening: OpeningId(1), subject: None };
 
     #[test]
     fn a_watcher_is_told_the_latest_of_each_once() {
@@ -248,6 +274,28 @@ mod tests {
         room.turn(end + LIFETIME);
         assert_eq!(room.turn(end + LIFETIME * 2), None, "nobody is left, and nothing of them");
         assert_eq!(room.since(Some(told)).since, None, "what is forgotten cannot be told as a change");
+    }
+
+    #[test]
+    fn nobody_speaks_for_a_peer_of_somebody_else_while_it_is_there() {
+        let subjects = ["ana", "eve"].map(|name| Subject::new(name).unwrap());
+        let [ana, eve] =
+            [0, 1].map(|place| Speaker { opening: OpeningId(place), subject: subjects.get(place as usize) });
+        let ana_again = Speaker { opening: OpeningId(7), ..ana };
+        let (mut room, now) = (Room::default(), Instant::now());
+        room.take(now, ana, ANA, Some(Value::Int(1))).unwrap();
+        let told = room.since(None).told;
+        for speaker in [eve, SESSION] {
+            room.take(now, speaker, ANA, Some(Value::Int(2))).unwrap();
+            room.take(now, speaker, ANA, Some(Value::Int(1))).unwrap();
+            room.take(now, speaker, ANA, None).unwrap();
+        }
+        assert_eq!((room.changes, room.peers[&ANA].opening), (told.0, ana.opening));
+        room.take(now, ana_again, ANA, Some(Value::Int(3))).unwrap();
+        assert_eq!(room.since(Some(told)).peers, [(ANA, Some(Value::Int(3)))], "on another connection");
+        room.take(now, ana_again, ANA, None).unwrap();
+        room.take(now, eve, ANA, Some(Value::Int(4))).unwrap();
+        assert_eq!(room.since(Some(told)).peers, [(ANA, Some(Value::Int(4)))], "an id that is free again");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tapeline_authority::Reading;
+use tapeline_core::caller::Caller;
 use tapeline_core::frame::{AckRun, ErrorCode, ErrorFrame, Live, Open, Opened, Readable, ServerFrame};
 use tapeline_core::hash::Digest;
 use tapeline_core::numbers::{Channel, EventNumber, QueryNumber, Seq};
@@ -81,12 +82,12 @@ pub(super) enum Phase {
 
 impl OpenChannel {
     /// Closes it, in good order or because the client is gone.
-    fn close<L: EventLog, S: StateStore>(&self, shared: &Shared<L, S>, in_good_order: bool) {
+    fn close<L: EventLog, S: StateStore>(&self, shared: &Shared<L, S>, caller: &Caller, in_good_order: bool) {
         self.tape.close(&self.opening);
         if self.presence != Presence::Unused {
             let gone = self.tape.leave_presence(&self.opening, in_good_order);
             let gone: Vec<_> = gone.into_iter().map(|peer| (peer, None)).collect();
-            shared.pass_presence(self.tape.stream(), &gone);
+            shared.pass_presence(self.tape.stream(), caller.subject.as_ref(), &gone);
         }
         shared.metrics.openings.dec();
     }
@@ -153,13 +154,13 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
 
     fn end_channel(&mut self, channel: Channel, in_good_order: bool) {
         if let Some(closed) = self.channels.remove(&channel) {
-            closed.close(&self.shared, in_good_order);
+            closed.close(&self.shared, &self.caller, in_good_order);
         }
     }
 
     pub(super) fn close_all(&mut self) {
         for (_, closed) in std::mem::take(&mut self.channels) {
-            closed.close(&self.shared, self.said_goodbye);
+            closed.close(&self.shared, &self.caller, self.said_goodbye);
         }
     }
 

@@ -38,7 +38,10 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         for subscription in open.queries.iter().flatten() {
             let query = self.query(open.channel, subscription, &reading)?;
             let channel = self.channels.get(&open.channel)?;
-            let is_held = what_was_held_counts && subscription.ready && query.limit.is_none();
+            // Of what could not be read nothing is held: not even by their hashes is it told what came and went of it.
+            let is_known = |reading: &Arc<Reading>| reading.filter(&query.collection).is_some();
+            let could_hold = is_known(&reading) || earlier.as_ref().is_some_and(is_known);
+            let is_held = what_was_held_counts && subscription.ready && query.limit.is_none() && could_hold;
             let held = if is_held { Held::All } else { Held::Nothing };
             let earlier = earlier.as_ref().filter(|_| is_held);
             let earlier = earlier.and_then(|earlier| Some(narrowed(subscription, earlier).ok()?.filter));

@@ -10,7 +10,7 @@ use tapeline_log::{EventLog, StateStore};
 use super::Session;
 use super::channels::Presence;
 use super::requests::NOT_OPEN;
-use crate::hub::News;
+use crate::hub::{News, Speaker};
 use crate::inbox::OpeningId;
 use crate::limits;
 use crate::wire::Tail;
@@ -29,8 +29,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
         } else if open.presence == Presence::Unused {
             open.presence = Presence::Said;
         }
-        self.shared.pass_presence(open.tape.stream(), &peers);
-        if open.tape.present(open.opening.id(), peers).is_err() {
+        let speaker = Speaker { opening: open.opening.id(), subject: self.caller.subject.as_ref() };
+        self.shared.pass_presence(open.tape.stream(), speaker.subject, &peers);
+        if open.tape.present(speaker, peers).is_err() {
             let message = format!("the most is {} peers on one stream: try again later", core_limits::PEERS);
             self.say_error(None, ErrorCode::Later, message, None);
         }

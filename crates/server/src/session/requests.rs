@@ -114,7 +114,9 @@ impl<L: EventLog, S: StateStore> Session<L, S> {
             return self.bad_frame(Some(channel), "who opens a stream with queries takes pages: say so");
         }
         let reading = self.shared.authority.reading(&open.stream, &self.caller);
-        if reading == Reading::Nothing && open.live != Live::No {
+        // Who may write and reads nothing opens it without playing it.
+        let is_for_writing = || open.live == Live::No && self.shared.authority.may_write(&open.stream, &self.caller);
+        if reading == Reading::Nothing && !is_for_writing() {
             let message = format!("nothing of the stream {} may be read by you", open.stream);
             self.close_channel(channel);
             return self.say_error(Some(channel), ErrorCode::Denied, message, None);

@@ -1,5 +1,7 @@
 //! Which events must be refused, and why, told in the plainest way.
 
+use std::rc::Rc;
+
 use tapeline_core::event::{Lost, OwnVerdict, Read, RefusalCode, Verdict};
 use tapeline_core::name::Key;
 use tapeline_core::numbers::Seq;
@@ -7,7 +9,7 @@ use tapeline_core::op::{Action, Edit, Op};
 use tapeline_core::value::Value;
 
 use super::holding::{follow, is_broken};
-use super::{Authored, Object, Objects, Shown, Write, apply, is_overwritten, resolve_op, sum, tear, unseen};
+use super::{Authored, Fields, Object, Objects, Shown, Write, apply, is_overwritten, resolve_op, sum, tear, unseen};
 use crate::workload;
 
 /// What must become of an event.
@@ -82,7 +84,7 @@ fn fate_of(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[Ow
         return Fate::Refused(RefusalCode::Stale);
     }
     let (mut now, mut fate, mut torn) = (objects.clone(), Fate::Recorded, Vec::new());
-    let mut hidden_meanwhile = Vec::new();
+    let mut meanwhile = Vec::new();
     for op in event.ops {
         tear(&mut torn, op, &[]);
         let event = Authored { torn: &torn, ..event };
@@ -94,14 +96,14 @@ fn fate_of(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[Ow
         resolve_op(&now, event, op, &[], &mut ops, &mut lost);
         apply(&mut now, &ops, std::slice::from_ref(op), event.write, event.base);
         tear(&mut torn, op, &lost);
-        if is_hidden(&now, &op.key) {
-            hidden_meanwhile.push(&op.key);
-        }
+        meanwhile.extend(now.live.get(&op.key).map(|object| (&op.key, object.clone())));
     }
-    // What is there neither before nor after it was made and deleted by it.
-    let is_nowhere = |key: &Key| objects.get(key).is_none() && now.get(key).is_none();
+    let passes = |(key, object): &(&Key, Rc<Object>)| {
+        let (was, now) = (objects.live.get(*key), now.live.get(*key));
+        hides(key, &(as_if_it_stayed(was, object, now, event.write), Vec::new()))
+    };
     if event.ops.iter().any(|op| is_hidden(objects, &op.key) || is_hidden(&now, &op.key))
-        || hidden_meanwhile.into_iter().any(is_nowhere)
+        || meanwhile.iter().any(passes)
     {
         return first(fate, Fate::Refused(RefusalCode::Forbidden));
     }
@@ -110,6 +112,18 @@ fn fate_of(objects: &Objects, event: Authored<'_>, unchanged: &[Read], own: &[Ow
         true => first(fate, Fate::Refused(RefusalCode::Invalid)),
         false => fate,
     }
+}
+
+/// An object as it is after an event, with what its fields held meanwhile, or have beside them by that event.
+fn as_if_it_stayed(was: Option<&Rc<Object>>, meanwhile: &Object, now: Option<&Rc<Object>>, by: Write) -> Fields {
+    let now = now.map_or(meanwhile, |now| now);
+    let has = |object: &Object, name: &str, value: &Value| object.fields.get(name) == Some(value);
+    let beside = meanwhile.conflicts.iter().filter(|(.., write)| *write == by).map(|(name, value, _)| (name, value));
+    let all = meanwhile.fields.iter().chain(beside);
+    let passing = all.filter(|(name, value)| !has(now, name, value) && !was.is_some_and(|was| has(was, name, value)));
+    let mut fields = now.fields.clone();
+    fields.extend(passing.map(|(name, value)| (name.clone(), value.clone())));
+    fields
 }
 
 /// Whether an op edits a text.
