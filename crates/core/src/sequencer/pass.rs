@@ -6,7 +6,6 @@ use rustc_hash::FxHashSet;
 use super::Need;
 use super::resolve::{Before, Ground, Guard, Stop, not_found, refuse};
 use crate::event::{Refusal, RefusalCode};
-use crate::name::Key;
 use crate::object::{Entry, Object, Stamp, Write};
 use crate::op::Op;
 use crate::shape;
@@ -47,13 +46,20 @@ impl Ground<'_> {
         };
         self.changes(before).try_for_each(|(_, change)| permit(change))?;
         self.pass_through(before, by, &mut permit)?;
-        // Of what is not there nothing can be asked but this; who deletes it hears what they would if it was hidden from them.
-        let is_free = |key: &Key| caller.is_trusted || gate.may_write(caller, &key.collection);
-        match before
-            .iter()
-            .find(|(key, entry)| live(entry).is_none() && self.objects.get(key).is_none() && !is_free(key))
-        {
-            Some((key, _)) => Err(refuse(RefusalCode::NotFound, not_found(key), key, None)),
+        self.permit_nothing(before)
+    }
+
+    /// Whether its author may name objects that are there neither before nor after it. There is nothing that rules could be
+    /// asked about but whether they could write at all; otherwise they hear what they would if it was hidden from them.
+    fn permit_nothing(&self, before: &Before<'_>) -> Result<(), Box<Refusal>> {
+        let Some(Guard { gate, caller, .. }) = self.guard.filter(|guard| !guard.caller.is_trusted) else {
+            return Ok(());
+        };
+        let mut asked = FxHashSet::default();
+        let nowhere = before.iter().filter(|(key, entry)| live(entry).is_none() && self.objects.get(key).is_none());
+        let mut new = nowhere.map(|(key, _)| key).filter(|key| asked.insert(&key.collection));
+        match new.find(|key| !gate.may_write(caller, &key.collection)) {
+            Some(key) => Err(refuse(RefusalCode::NotFound, not_found(key), key, None)),
             None => Ok(()),
         }
     }
