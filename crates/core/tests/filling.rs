@@ -368,6 +368,27 @@ fn what_was_typed_on_a_text_that_leaves_a_part_is_sent_as_it_was_typed() {
 }
 
 #[test]
+fn what_was_typed_between_words_stays_between_them_where_one_of_those_has_gone() {
+    let (mut server, mut ann, mut ben) = (Server::new(), Device::new(1), Device::new(2));
+    ann.connect();
+    let splice =
+        |offset, delete, insert| vec![update("a", "text", Edit::Splice(Splices::text(offset, delete, insert)))];
+    ann.edit(vec![insert("a", &[]), update("a", "text", Edit::Set(Value::text("<a><b>")))]);
+    talk(&mut server, &mut [&mut ann]);
+    open_and_fill(&mut server, &mut ben, &mut Rng::with_seed(1));
+    ben.disconnect(&mut server);
+    ben.edit(splice(3, 0, "<x>"));
+    ben.edit(splice(9, 0, "<y>"));
+    ann.edit(splice(0, 3, ""));
+    talk(&mut server, &mut [&mut ann]);
+    open_and_fill(&mut server, &mut ben, &mut Rng::with_seed(1));
+    let shown = Value::text("<x><b><y>");
+    assert_eq!(ben.replica.get(&key("a")).unwrap().get("text"), Some(&shown));
+    push(&mut server, &mut ben);
+    assert_eq!(replayed(&server).get(&key("a")).unwrap().get("text"), Some(&shown));
+}
+
+#[test]
 fn what_was_typed_on_a_text_that_was_not_held_is_sent_as_it_was_typed() {
     let (mut server, mut ann) = (Server::new(), Device::new(1));
     ann.connect();

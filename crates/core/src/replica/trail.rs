@@ -1,8 +1,8 @@
 //! What pending edits were made on, when something before them turns out to be something else: their splices are moved
 //! to it.
 //!
-//! A change is moved past the edits that come after it, as it is in `texts`. Where one of them hides it, or does so no
-//! more, what is different after that one is found by comparing.
+//! What has become of a text is found by comparing, and each splice goes to where least has changed around it: often
+//! nobody knows by which edits it came to be.
 
 use super::Replica;
 use super::outbox::Pending;
@@ -13,6 +13,7 @@ use crate::numbers::EditId;
 use crate::object::Entry;
 use crate::op::{Edit, Op};
 use crate::splice::Splices;
+use crate::value::Value;
 
 /// What is under a key before each of the pending ops on it, and after the last.
 #[derive(Debug)]
@@ -21,10 +22,6 @@ pub(super) struct Trail {
     before: Vec<((EditId, usize), Option<Entry>)>,
     shown: Option<Entry>,
 }
-
-/// What leads from what was there to what is there, in each text.
-#[derive(Default)]
-struct Changes(Vec<(FieldName, Splices)>);
 
 impl Replica {
     /// What is under keys, before something there changes. Tell the trails of it afterwards
@@ -46,46 +43,35 @@ impl Replica {
     /// Moves the splices of pending edits to what is before them now.
     pub(super) fn move_along(&mut self, trails: Vec<Trail>) {
         for Trail { key, before, shown } in trails {
-            let mut changes = Changes::default();
             let mut entry = self.confirmed.entry(&key).cloned();
             for (edit, place) in self.view.ops(&key).to_vec() {
                 if let Ok(at) = before.binary_search_by(|(op, _)| op.cmp(&(edit, place))) {
-                    self.move_op(edit, place, before[at].1.as_ref(), entry.as_ref(), &mut changes);
+                    self.move_op(edit, place, before[at].1.as_ref(), entry.as_ref());
                 }
                 self.apply_pending(&mut entry, edit, place);
             }
             for name in texts_of(shown.as_ref(), entry.as_ref()) {
-                if let Some(done) = changes.take(&name, shown.as_ref(), entry.as_ref()) {
+                let (was, is) = (text(shown.as_ref(), &name), text(entry.as_ref(), &name));
+                if let Some(done) = Splices::between(was, is).filter(|_| was != is) {
                     self.moves.push(&key, &name, &done, None);
                 }
             }
         }
     }
 
-    fn move_op(&mut self, edit: EditId, place: usize, was: Option<&Entry>, is: Option<&Entry>, changes: &mut Changes) {
+    fn move_op(&mut self, edit: EditId, place: usize, was: Option<&Entry>, is: Option<&Entry>) {
         let Some(pending) = self.outbox.pending.get_mut(edit) else { return };
         let Some(op) = pending.ops().get(place) else { return };
         let own: Vec<(FieldName, Splices)> = op.splices().map(|(name, own)| (name.clone(), own.clone())).collect();
         for (name, own) in own {
-            if text(was, &name) == text(is, &name) {
+            let (was, is) = (text(was, &name), text(is, &name));
+            if was == is {
                 continue;
             }
             // What does not fit was not typed on what was here: nothing tells where it belongs.
-            let fits = own.check(text(was, &name)).is_ok();
-            let done = changes.take(&name, was, is).filter(|_| fits);
-            let met = done.and_then(|done| Splices::meet(&done, &own).ok());
-            let shown = match met {
-                Some((past, moved)) => {
-                    changes.0.push((name.clone(), past));
-                    Some(Edit::Splice(moved))
-                }
-                // There is no such text any more.
-                None => {
-                    pending.voided = true;
-                    None
-                }
-            };
-            pending.show(place, &name, shown);
+            let moved = if own.check(was).is_ok() { own.moved_to(was, is) } else { None };
+            pending.voided |= moved.is_none();
+            pending.show(place, &name, moved.map(Edit::Splice));
             self.storing.pending(edit);
         }
     }
@@ -148,21 +134,7 @@ impl Replica {
     }
 }
 
-impl Changes {
-    /// What leads from one text to another one, where they differ and both can be spliced.
-    fn take(&mut self, name: &FieldName, was: Option<&Entry>, is: Option<&Entry>) -> Option<Splices> {
-        let (was, is) = (text(was, name), text(is, name));
-        let known = self.0.iter().position(|(known, _)| known == name).map(|at| self.0.swap_remove(at).1);
-        let leads = |done: &Splices| done.apply(was).is_ok_and(|led| Some(&led) == is);
-        match known.filter(leads) {
-            Some(done) => Some(done),
-            None if was == is => None,
-            None => Splices::between(was, is),
-        }
-    }
-}
-
-fn text<'e>(entry: Option<&'e Entry>, name: &FieldName) -> Option<&'e crate::value::Value> {
+fn text<'e>(entry: Option<&'e Entry>, name: &FieldName) -> Option<&'e Value> {
     value(entry.and_then(Entry::live).map(AsRef::as_ref), name)
 }
 
