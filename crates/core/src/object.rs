@@ -298,8 +298,10 @@ impl Object {
         match edit {
             Edit::Set(value) => self.assign(name, value.clone(), write),
             Edit::Ask(value) => self.ask(name, value.clone(), write),
-            Edit::Members(members) => self.edit_members(name, members, write.stamp),
+            // What says nothing leaves no field behind: nothing of it is on the log.
+            Edit::Members(members) if members.add.is_empty() && members.remove.is_empty() => {}
             Edit::Splice(splices) if splices.is_empty() => {}
+            Edit::Members(members) => self.edit_members(name, members, write.stamp),
             Edit::Splice(splices) if let Ok(place) = self.place(name.as_str()) => {
                 let version = self.version_at(place).then(write.stamp);
                 if splices.apply_to(&mut self.fields[place].1).is_ok() {
