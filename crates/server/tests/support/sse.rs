@@ -71,9 +71,14 @@ impl Line {
     /// The next frame.
     pub async fn hear(&mut self) -> ServerFrame {
         let data = self.event("message").await;
+        self.read(&data)
+    }
+
+    /// The frame that an event brings.
+    pub fn read(&self, data: &str) -> ServerFrame {
         let bytes = match self.codec {
             Codec::Cbor => BASE64_STANDARD.decode(data).unwrap(),
-            Codec::Json => data.into_bytes(),
+            Codec::Json => data.as_bytes().to_vec(),
         };
         self.codec.decode_server(&bytes).unwrap()
     }
