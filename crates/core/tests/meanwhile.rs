@@ -95,6 +95,9 @@ fn what_stands_beside_what_is_there_is_asked_about_as_if_it_was() {
     assert_eq!(code(&mut server, 2, 0, vec![set("x", "n", 7)]), Some(RefusalCode::Forbidden));
     assert_eq!(code(&mut server, 3, 0, vec![set("x", "n", 3)]), None);
     assert_eq!(code(&mut server, 4, 0, vec![set("x", "owner", 3)]), None, "with the conflict that somebody else made");
+    // What is beside it does not hide what is in it.
+    let both = vec![set("x", "n", 2), inc("x", "n", 4), inc("x", "n", 2), delete("x")];
+    assert_eq!(code(&mut server, 5, 0, both), Some(RefusalCode::Forbidden));
 }
 
 /// An object need not be whole before the event is over.

@@ -56,32 +56,30 @@ impl Ground<'_> {
 
 impl Passing<'_> {
     fn pass(&self, permit: &mut Permit<'_>) -> Result<(), Box<Refusal>> {
-        let Self { key, was, meanwhile, now, .. } = *self;
-        let stays = self.as_if_it_stayed(now.unwrap_or(meanwhile));
+        let Self { key, was, meanwhile, now, by } = *self;
         let mut ask = |before, after| permit(Change { key, before, after });
-        match (was, now, stays.as_ref()) {
-            (_, Some(_), None) => Ok(()),
-            (_, Some(_), stays) => ask(was, stays),
-            // All that is asked of it is whether it may be deleted.
-            (Some(was), None, None) if was.has_fields_of(meanwhile) => Ok(()),
-            (Some(_), None, stays) => ask(was, stays.or(Some(meanwhile))),
-            (None, None, stays) => {
-                ask(None, stays.or(Some(meanwhile)))?;
-                ask(Some(meanwhile), None)
-            }
+        // Of what it deletes as it was, all that is asked is whether it may be deleted.
+        if now.is_none() && !was.is_some_and(|was| was.has_fields_of(meanwhile)) {
+            ask(was, Some(meanwhile))?;
         }
+        let beside = meanwhile.conflicts().iter().filter(|conflict| conflict.stamp == by);
+        let beside = self.as_if_it_stayed(beside.map(|conflict| (&conflict.field, &conflict.value)));
+        let within = self.as_if_it_stayed(meanwhile.values());
+        for stays in [&within, &beside].into_iter().flatten() {
+            ask(was, Some(stays))?;
+        }
+        if was.is_none() && now.is_none() { ask(Some(meanwhile), None) } else { Ok(()) }
     }
 
-    /// An object with what fields held meanwhile, or have beside them. `None`: that is nothing else than they held before
-    /// or hold in it.
-    fn as_if_it_stayed(&self, now: &Object) -> Option<Object> {
-        let beside = self.meanwhile.conflicts().iter().filter(|conflict| conflict.stamp == self.by);
-        let all = self.meanwhile.values().chain(beside.map(|conflict| (&conflict.field, &conflict.value)));
+    /// The object with some values of fields. `None`: they are nothing else than it held before or holds in it.
+    fn as_if_it_stayed<'v>(&self, values: impl Iterator<Item = (&'v FieldName, &'v Value)>) -> Option<Object> {
+        let now = self.now.unwrap_or(self.meanwhile);
         let has = |object: &Object, name: &FieldName, value: &Value| object.get(name.as_str()) == Some(value);
         let passes = |(name, value): &(&FieldName, &Value)| {
             !has(now, name, value) && !self.was.is_some_and(|was| has(was, name, value))
         };
-        let passing: BTreeMap<_, _> = all.filter(passes).map(|(name, value)| (name.clone(), value.clone())).collect();
+        let passing: BTreeMap<_, _> =
+            values.filter(passes).map(|(name, value)| (name.clone(), value.clone())).collect();
         let fields: Vec<_> = passing.into_iter().collect();
         (!fields.is_empty()).then(|| now.merged(&Object::from_sorted(now.created(), now.version(), fields)))
     }
