@@ -95,6 +95,8 @@ pub const PENDING_EVENTS: usize = 1_000_000;
 pub const UNDO_STEPS: usize = 200;
 /// Edits of others of texts that are yet to be told to whoever keeps places in them; past it, they look at the text.
 pub const TEXT_MOVES: usize = 4_096;
+/// Of those, how many are remembered for a tab that may not have heard of them when it types; past it, the texts tell.
+pub const UNHEARD_MOVES: usize = 256;
 /// Objects and collections a command may read.
 pub const COMMAND_READS: usize = 10_000;
 /// Ops of one edit that has taken in later ones.

@@ -51,11 +51,14 @@ impl Moves {
         let moved = Moved { key: key.clone(), field: field.clone(), splices: splices.clone(), by, number: self.count };
         for Typist { tab, unheard } in &mut self.typists {
             if by.is_none_or(|(by, _)| by != *tab) {
-                push(unheard, moved.clone());
+                remember(unheard, moved.clone());
             }
         }
-        push(&mut self.latest, moved.clone());
-        push(&mut self.untold, moved);
+        remember(&mut self.latest, moved.clone());
+        if self.untold.len() >= limits::TEXT_MOVES {
+            self.untold.clear();
+        }
+        self.untold.push(moved);
     }
 
     pub(super) fn take(&mut self) -> Vec<Moved> {
@@ -81,10 +84,10 @@ impl Moves {
     }
 }
 
-/// Past the limit nothing is remembered: then the texts tell.
-fn push(moves: &mut Vec<Moved>, moved: Moved) {
-    if moves.len() >= limits::TEXT_MOVES {
-        moves.clear();
+/// The oldest goes where there are too many: a tab has most likely heard of it.
+fn remember(moves: &mut Vec<Moved>, moved: Moved) {
+    if moves.len() >= limits::UNHEARD_MOVES {
+        moves.remove(0);
     }
     moves.push(moved);
 }
